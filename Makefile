@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+PYTHON ?= python3
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PRESETS := tiny edge
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint verilog cosim clean
+
+help:
+	@echo "make setup    create $(VENV) with everything needed (PYTHON=$(PYTHON), at least 3.11)"
+	@echo "make demo     generate text with the shipped model on the simulated core"
+	@echo "make test     formatting, lint and all tests (JOBS=$(JOBS) processes)"
+	@echo "make lint     Python lint, and strict Verilog lint of the presets $(PRESETS)"
+	@echo "make verilog  write the Verilog of the preset edge to build/verilog"
+	@echo "make cosim    check the core against the golden integer model"
+	@echo "make clean    remove what was built, but not $(VENV)"
+
+setup: $(READY)
+
+demo: $(READY)
+	@$(BIN)/tritforge demo
+
+test: $(READY)
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+lint: $(READY)
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@for preset in $(PRESETS); do \
+	    $(BIN)/tritforge verilog --preset $$preset -o build/lint/$$preset || exit; \
+	    $(BIN)/python -m rtl_gen.lint build/lint/$$preset/*.f || exit; \
+	done
+
+verilog: $(READY)
+	@$(BIN)/tritforge verilog --preset edge -o build/verilog
+
+cosim: $(READY)
+	@$(BIN)/tritforge cosim
+
+clean:
+	@rm -rf build *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+# $(call need,shell condition,sentence)
+need = @$(1) || { echo "tritforge: $(2)" >&2; exit 2; }
+
+$(READY): pyproject.toml requirements.txt
+	$(call need,command -v $(PYTHON) >/dev/null,there is no '$(PYTHON)': install Python 3.11 or newer or say make PYTHON=...)
+	$(call need,$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3$(comma) 11))',$(PYTHON) is older than 3.11: say make PYTHON=... with a newer one.)
+	$(call need,$(PYTHON) -c 'import venv$(comma) ensurepip' 2>/dev/null,$(PYTHON) cannot create virtual environments: apt-get install python3-venv.)
+	$(call need,command -v g++ >/dev/null,there is no C++ compiler: apt-get install g++.)
+	@echo "tritforge: installing the Python packages into $(VENV) (several hundred MB, a few minutes the first time)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+comma := ,

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The integer model: the specification that the gateware equals bit for bit.
+
+Vectorised over tokens; only the recurrence runs token by token. Source: the forward pass of the public
+implementation with both norms of every BitLinear folded (docs/numerics.md).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from golden import numerics as nx
+from golden.checkpoint import ModelConfig
+from golden.numerics import Formats
+from golden.quantise import Embedding, IntegerHead, IntegerLayer, Matrix, Norm
+
+Tap = Callable[[int, str, Tensor], None]
+"""Called with (layer, unit, values [T, n]) at every observable point; the head's layer is the layer count."""
+
+
+class IntegerSource(Protocol):
+    """What the model runs from: a quantised checkpoint or a packed image."""
+
+    config: ModelConfig
+    fmt: Formats
+    embedding: Embedding
+
+    def layer(self, index: int) -> IntegerLayer: ...
+
+    def head(self) -> IntegerHead: ...
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What follows from one input vector per token: int8 codes per matrix and the parts of its output scale."""
+
+    codes: tuple[Tensor, ...]
+    m_max: tuple[Tensor, ...]
+    e_max: tuple[Tensor, ...]
+    root: Tensor
+    root_exponent: Tensor
+
+
+@dataclass(frozen=True)
+class IntegerLogits:
+    """raw int64 [T, V] accumulators; logits = raw * mantissa * 2**-shift, mantissa and shift int64 [T]."""
+
+    raw: Tensor
+    mantissa: Tensor
+    shift: Tensor
+
+    def scale(self) -> Tensor:
+        """float64 [T]."""
+        return self.mantissa.double() * torch.exp2(-self.shift.double())
+
+    def logits(self) -> Tensor:
+        """float32 [T, V]."""
+        return (self.raw.double() * self.scale().unsqueeze(-1)).float()
+
+
+def analyse(value: Tensor, second: Tensor, norm: Norm, fmt: Formats) -> Scales:
+    """Codes and scale parts of the vectors ``value`` [T, n]; ``second`` is the operand of the eps term.
+
+    Equations: v = value * gain; code = round(127 v / max|v|);
+    t = sum(round(value * stat)^2) + sum(round(second * kappa)^2) + bias; root = 1 / sqrt(t).
+    """
+    stat = 1 << nx.UNIT_EXPONENT if norm.stat is None else norm.stat
+    total = nx.rshift_round(value * stat, fmt.square_shift).square().sum(-1, keepdim=True) + norm.bias
+    total = total + nx.rshift_round(second * norm.kappa, fmt.epsilon_shift).square().sum(-1, keepdim=True)
+    root, k = nx.reciprocal_root(total, fmt)
+    codes, m_max, e_max = [], [], []
+    for gain in norm.gains:
+        v = value * gain
+        m, e = nx.normalise(v.abs() >> fmt.product_drop, fmt)
+        largest = ((e << fmt.mantissa) | m).amax(-1, keepdim=True)
+        top_e = largest >> fmt.mantissa
+        top_m = torch.where(top_e > 0, largest & ((1 << fmt.mantissa) - 1), 1 << (fmt.mantissa - 1))
+        codes.append(nx.codes(m, e, v < 0, nx.code_reciprocal(top_m, fmt), top_e, fmt))
+        m_max.append(top_m)
+        e_max.append(top_e)
+    return Scales(tuple(codes), tuple(m_max), tuple(e_max), root, k)
+
+
+def output_scale(scales: Scales, which: int, matrix: Matrix, fmt: Formats) -> tuple[Tensor, Tensor]:
+    """(mantissa, shift) [T, 1] with output = acc * mantissa >> shift."""
+    m, c1 = nx.multiply_scales(scales.m_max[which], scales.root, fmt)
+    m, c2 = nx.multiply_scales(m, torch.tensor(matrix.mantissa), fmt)
+    shift = matrix.exponent - scales.e_max[which] + scales.root_exponent - 2 * (fmt.mantissa - 1) - c1 - c2
+    return m, shift
+
+
+def accumulate(codes: Tensor, trits: Tensor) -> Tensor:
+    """Exact ternary product int64 [T, rows]; |acc| <= 127 * 8192 < 2**24, so float32 holds every partial sum."""
+    return (codes.float() @ trits.float().T).long()
+
+
+class IntegerModel:
+    """Runs tokens from a packed image or a quantised checkpoint.
+
+    Parameters
+    ----------
+    source : gives the integers of each layer.
+    """
+
+    def __init__(self, source: IntegerSource) -> None:
+        self.source = source
+        self.config = source.config
+        self.fmt = source.fmt
+
+    def initial_state(self) -> Tensor:
+        """int64 [L, d] zeros; wide with ``frac`` fraction bits."""
+        return torch.zeros(self.config.layers, self.config.hidden, dtype=torch.int64)
+
+    def forward(self, ids: Tensor, state: Tensor | None = None, tap: Tap | None = None) -> tuple[IntegerLogits, Tensor]:
+        """Logits of every position of ``ids`` [T] and the state after the last one; ``state`` is not changed."""
+        tap = tap or (lambda layer, unit, values: None)
+        state = self.initial_state() if state is None else state.clone()
+        x = self.source.embedding.rows(ids)
+        tap(0, "embedding", x)
+        for index in range(self.config.layers):
+            x = self._layer(x, index, state[index], tap)
+        head = self.source.head()
+        scales = analyse(x, x, head.norm, self.fmt)
+        raw = accumulate(scales.codes[0], head.matrix.trits)
+        tap(self.config.layers, "head.acc", raw)
+        mantissa, shift = output_scale(scales, 0, head.matrix, self.fmt)
+        return IntegerLogits(raw, mantissa.squeeze(-1), shift.squeeze(-1)), state
+
+    def _layer(self, x: Tensor, index: int, h: Tensor, tap: Tap) -> Tensor:
+        """One layer: x [T, d] to x [T, d]; h [d] is updated in place."""
+        layer, fmt, limit = self.source.layer(index), self.fmt, self.fmt.wide_max
+
+        def product(name: str, scales: Scales, which: int) -> Tensor:
+            matrix = layer.matrices[name]
+            tap(index, f"{name}.codes", scales.codes[which])
+            acc = accumulate(scales.codes[which], matrix.trits)
+            tap(index, f"{name}.acc", acc)
+            y = nx.apply_scale(acc, *output_scale(scales, which, matrix, fmt), fmt)
+            tap(index, name, y)
+            return y
+
+        mix = analyse(x, x, layer.norms["mix"], fmt)
+        f, i, g = (product(name, mix, k) for k, name in enumerate("fig"))
+        sigma = nx.sigmoid_negative(f, fmt)
+        c = nx.rshift_round(sigma * (layer.omega + 1), nx.SIGMA_FRAC + nx.OMEGA_BITS - nx.DECAY_FRAC)
+        c = c.clamp(max=(1 << nx.DECAY_FRAC) - 1)
+        hs = self._recur(c, nx.silu(i, fmt), h)
+        tap(index, "state", hs)
+        t = nx.saturate(nx.rshift_round(g * nx.silu(hs, fmt), fmt.frac), limit)
+        tap(index, "mix", t)
+        r = nx.saturate(x + product("o", analyse(t, g, layer.norms["out"], fmt), 0), limit)
+        tap(index, "out", r)
+        gate, up = product("gate", analyse(r, r, layer.norms["expand"], fmt), 0).chunk(2, dim=-1)
+        z = nx.saturate(nx.rshift_round(up * nx.silu(gate, fmt), fmt.frac), limit)
+        tap(index, "expand", z)
+        x = nx.saturate(r + product("down", analyse(z, z, layer.norms["contract"], fmt), 0), limit)
+        tap(index, "contract", x)
+        return x
+
+    @staticmethod
+    def _recur(c: Tensor, candidate: Tensor, h: Tensor) -> Tensor:
+        """h += c * (candidate - h) for each token in order; the only loop over tokens. Returns all h [T, d]."""
+        out = torch.empty_like(candidate)
+        for token in range(len(c)):
+            h += nx.rshift_round(c[token] * (candidate[token] - h), nx.DECAY_FRAC)
+            out[token] = h
+        return out

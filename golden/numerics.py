@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Integer formats, rounding and the scalar functions of the numeric contract (`docs/numerics.md`).
+
+Everything here is exact integer arithmetic on int64 tensors: the gateware reproduces each function bit for bit.
+
+Formats
+-------
+wide
+    signed ``wide_bits``, saturated symmetrically: residual, activations, state. Activations and state carry
+    ``frac`` fraction bits, the residual a number chosen per model.
+gain
+    signed 16 bit mantissa; its exponent is known to the packer only.
+code float
+    sign, ``mantissa`` bit significand (normalised, top bit set, or 0) and 6 bit exponent: what a quantiser input
+    is stored as. Value ``m * 2**(e - mantissa)``.
+scale
+    ``mantissa`` bit normalised significand and an exponent.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+GAIN_BITS = 16
+CODE_MAX = 127
+OMEGA_BITS = 16
+"""A decay gain word w stands for (w + 1) / 2**16, so that 1 is exact."""
+SIGMA_FRAC = 18
+DECAY_FRAC = 17
+SIGMA_SEGMENTS = 512
+SIGMA_RANGE = 16
+SLOPE_EXTRA = 6
+EPS = 1e-6
+UNIT_EXPONENT = 14
+"""A statistics gain of one, where a vector has no outer norm: 2**14."""
+
+
+@dataclass(frozen=True)
+class Formats:
+    """Widths of the vector path; one object for the integer model, the packer and the gateware.
+
+    Parameters
+    ----------
+    wide_bits : width of residual, activations and state, 24 to 32.
+    frac : fraction bits of activations and state, 12 to ``wide_bits - 8``.
+    mantissa : bits of every significand (quantiser input, reciprocal, scale), 12 to 17.
+    """
+
+    wide_bits: int = 32
+    frac: int = 20
+    mantissa: int = 17
+
+    def __post_init__(self) -> None:
+        if not 24 <= self.wide_bits <= 32:
+            raise ValueError(f"wide_bits must be 24 to 32, not {self.wide_bits}.")
+        if not 12 <= self.frac <= self.wide_bits - 8:
+            raise ValueError(f"frac must be 12 to wide_bits - 8 = {self.wide_bits - 8}, not {self.frac}.")
+        if not 12 <= self.mantissa <= 17:
+            raise ValueError(f"mantissa must be 12 to 17 bits, not {self.mantissa}.")
+
+    @property
+    def wide_max(self) -> int:
+        """Largest wide magnitude."""
+        return (1 << (self.wide_bits - 1)) - 1
+
+    @property
+    def product_drop(self) -> int:
+        """Low bits of value x gain that are dropped before the code float is normalised."""
+        return 7
+
+    @property
+    def magnitude_bits(self) -> int:
+        """Bits of |value x gain| >> product_drop; also the largest exponent of a code float."""
+        return self.wide_bits - 1 + GAIN_BITS - 1 - self.product_drop
+
+    @property
+    def square_shift(self) -> int:
+        """Shift of value x gain to the 25 bit magnitude that is squared."""
+        return self.wide_bits + GAIN_BITS - 1 - 25
+
+    @property
+    def epsilon_shift(self) -> int:
+        """Shift of value x kappa: nine bits more, since kappa is sqrt(eps) with nine bits more."""
+        return self.square_shift + 9
+
+    @property
+    def code_shift(self) -> int:
+        """m * reciprocal >> code_shift is the code of an element with the largest element's exponent."""
+        return 2 * self.mantissa - 8
+
+
+def rshift_round(a: Tensor, shift: int | Tensor) -> Tensor:
+    """Shift right, rounding half up; ``shift`` >= 0, elementwise if a tensor."""
+    if isinstance(shift, int):
+        return a if shift == 0 else (a + (1 << (shift - 1))) >> shift
+    half = torch.where(shift > 0, torch.ones_like(shift) << (shift - 1).clamp(min=0), 0)
+    return (a + half) >> shift
+
+
+def saturate(a: Tensor, limit: int) -> Tensor:
+    """Clamp to +-limit."""
+    return a.clamp(-limit, limit)
+
+
+def bit_length(a: Tensor) -> Tensor:
+    """Bits of a non-negative int64 (0 for 0), exact over the whole range."""
+    high, low = a >> 32, a & 0xFFFFFFFF
+    part = torch.where(high > 0, high, low)
+    return torch.frexp(part.double()).exponent.long() + torch.where(high > 0, 32, 0)
+
+
+def normalise(magnitude: Tensor, fmt: Formats) -> tuple[Tensor, Tensor]:
+    """Non-negative integers below 2**magnitude_bits to (significand, exponent), truncating; (0, 0) for 0."""
+    e = bit_length(magnitude)
+    up = magnitude << (fmt.magnitude_bits - e)
+    return torch.where(e > 0, up >> (fmt.magnitude_bits - fmt.mantissa), 0), e
+
+
+def code_reciprocal(m: Tensor, fmt: Formats) -> Tensor:
+    """round(127 * 2**code_shift / m) for a normalised significand m, by floor division with one bit more."""
+    return ((CODE_MAX << (fmt.code_shift + 1)) // m + 1) >> 1
+
+
+def codes(m: Tensor, e: Tensor, negative: Tensor, reciprocal: Tensor, e_max: Tensor, fmt: Formats) -> Tensor:
+    """int8 codes, half away from zero: 127 * v / max|v|."""
+    shift = (fmt.code_shift + e_max - e).clamp(max=62)
+    q = rshift_round(m * reciprocal, shift)
+    return torch.where(negative, -q, q)
+
+
+def reciprocal_root(t: Tensor, fmt: Formats) -> tuple[Tensor, Tensor]:
+    """(r, k) with 1/sqrt(t) = r * 2**-(2*mantissa - 1) * 2**-k, for t >= 1 (0 is taken as 1).
+
+    The integer square root of t, scaled by an even power of two to 2*mantissa bits, then a floor division.
+    """
+    t = t.clamp(min=1)
+    k = (bit_length(t) - 2 * fmt.mantissa + 1) >> 1
+    tn = torch.where(k >= 0, t >> (2 * k).clamp(min=0), t << (-2 * k).clamp(min=0))
+    s = torch.sqrt(tn.double()).long()
+    s = torch.where(s * s > tn, s - 1, s)
+    s = torch.where((s + 1) * (s + 1) <= tn, s + 1, s)
+    return ((1 << (2 * fmt.mantissa - 1)) // s).clamp(max=(1 << fmt.mantissa) - 1), k
+
+
+def multiply_scales(a: Tensor, b: Tensor, fmt: Formats) -> tuple[Tensor, Tensor]:
+    """Product of two normalised significands, truncated to one: (m, c), a*b ~ m * 2**(mantissa - 1 + c)."""
+    p = a * b
+    c = p >> (2 * fmt.mantissa - 1)
+    return torch.where(c > 0, p >> fmt.mantissa, p >> (fmt.mantissa - 1)), c
+
+
+def apply_scale(acc: Tensor, m: Tensor, shift: Tensor, fmt: Formats) -> Tensor:
+    """acc * m >> shift, rounded half up and saturated to wide; a negative shift saturates."""
+    y = saturate(rshift_round(acc * m, shift.clamp(0, 63)), fmt.wide_max)
+    return torch.where(shift < 0, torch.sign(acc) * fmt.wide_max, y)
+
+
+def sigma_table() -> list[tuple[int, int]]:
+    """(base, slope) of 512 chords of sigmoid(-x) on [0, 16): 18 bit base, 18 bit slope, both unsigned."""
+    x = torch.arange(SIGMA_SEGMENTS + 1, dtype=torch.float64) * (SIGMA_RANGE / SIGMA_SEGMENTS)
+    s = torch.sigmoid(-x)
+    base = torch.round(s * 2**SIGMA_FRAC).long()
+    slope = torch.round((s[:-1] - s[1:]) * 2 ** (SIGMA_FRAC + SLOPE_EXTRA)).long()
+    return list(zip(base[:-1].tolist(), slope.tolist(), strict=True))
+
+
+_TABLE = torch.tensor(sigma_table(), dtype=torch.int64)
+
+
+def sigma(magnitude: Tensor, fmt: Formats) -> Tensor:
+    """sigmoid(-x) for x = magnitude / 2**frac >= 0, with 18 fraction bits; 0 from x = 16 on."""
+    step = fmt.frac - 5
+    inside = magnitude < (SIGMA_RANGE << fmt.frac)
+    base, slope = _TABLE[torch.where(inside, magnitude >> step, 0)].unbind(-1)
+    s = base - rshift_round(slope * (magnitude & ((1 << step) - 1)), step + SLOPE_EXTRA)
+    return torch.where(inside, s, 0)
+
+
+def sigmoid_negative(f: Tensor, fmt: Formats) -> Tensor:
+    """sigmoid(-f), 18 fraction bits, 0 to 2**18."""
+    s = sigma(f.abs(), fmt)
+    return torch.where(f >= 0, s, (1 << SIGMA_FRAC) - s)
+
+
+def silu(x: Tensor, fmt: Formats) -> Tensor:
+    """x * sigmoid(x) = max(x, 0) - |x| * sigmoid(-|x|), wide to wide."""
+    return x.clamp(min=0) - rshift_round(x.abs() * sigma(x.abs(), fmt), SIGMA_FRAC)

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a float checkpoint to the integers that the core consumes: trits, scales, gains and norm constants.
+
+A BitLinear behind an outer norm with gain w1 and its own gain w2 is folded (see docs/numerics.md): its codes
+depend on ``v = x * (w1 * w2)`` only, and the two roots become one factor of the output scale,
+``R = 1 / sqrt(mean((x w1)^2) + eps (mean(x^2) + eps))``. Everything constant in
+``out = acc * mean|W| * max|v| * R / 127`` is folded here into one mantissa and exponent per matrix.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from golden.checkpoint import Checkpoint, ModelConfig
+from golden.numerics import CODE_MAX, EPS, GAIN_BITS, OMEGA_BITS, UNIT_EXPONENT, Formats
+from golden.ternary import ternarise
+
+GAIN_MAX = (1 << (GAIN_BITS - 1)) - 1
+STAT_EXPONENT_MAX = 17
+"""kappa = sqrt(eps) * 2**(exponent + 9) must fit 17 bits."""
+SCALE_EXPONENT_LIMIT = 2047
+GROUPS = {"f": "mix", "i": "mix", "g": "mix", "o": "out", "gate": "expand", "down": "contract"}
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Trits int8 [rows, columns] and the folded output scale ``mantissa * 2**-exponent``."""
+
+    trits: Tensor
+    mantissa: int
+    exponent: int
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Constants of the folded norm in front of one to three matrices that share an input of n values.
+
+    stat : int64 [n] outer gain, or None where the vector itself is squared (gain one).
+    gains : int64 [n] per matrix, products of outer and own gain.
+    kappa : multiplies the second squared operand; sqrt(eps) in the units of the first.
+    bias : added to the sum of squares; the remaining eps term in its units.
+    """
+
+    stat: Tensor | None
+    gains: tuple[Tensor, ...]
+    kappa: int
+    bias: int
+
+
+@dataclass(frozen=True)
+class IntegerLayer:
+    """One layer: decay gains [d] (as words, see OMEGA_BITS), four norms, matrices f, i, g, o, gate (and up), down."""
+
+    omega: Tensor
+    norms: dict[str, Norm]
+    matrices: dict[str, Matrix]
+
+
+@dataclass(frozen=True)
+class IntegerHead:
+    """The final norm (one gain) and the ternary lm_head [V, d]."""
+
+    norm: Norm
+    matrix: Matrix
+
+
+def gain_mantissas(gain: Tensor, largest_exponent: int = 126) -> tuple[Tensor, int]:
+    """A gain vector as (int64 mantissas of 16 bits, exponent): gain ~ mantissa * 2**-exponent."""
+    peak = float(gain.abs().max())
+    exponent = largest_exponent if peak == 0 else min(math.floor(math.log2(GAIN_MAX / peak)), largest_exponent)
+    return torch.round(gain.double() * 2.0**exponent).long(), exponent
+
+
+def scale_word(real: float, fmt: Formats) -> tuple[int, int]:
+    """A positive real as (normalised mantissa, exponent): real ~ mantissa * 2**-exponent."""
+    if real <= 0:
+        return 1 << (fmt.mantissa - 1), SCALE_EXPONENT_LIMIT
+    exponent = fmt.mantissa - math.frexp(real)[1]
+    mantissa = round(math.ldexp(real, exponent))
+    if mantissa == 1 << fmt.mantissa:
+        mantissa, exponent = mantissa >> 1, exponent - 1
+    if abs(exponent) > SCALE_EXPONENT_LIMIT:
+        raise ValueError("A weight scale is outside the range that the core can represent.")
+    return mantissa, exponent
+
+
+@dataclass(frozen=True)
+class FoldedNorm:
+    """A Norm with the exponents that its matrices' scales need (known to the packer only)."""
+
+    norm: Norm
+    stat_frac: int
+    gain_exponents: tuple[int, ...]
+    input_frac: int
+    length: int
+
+    def matrix(self, trits: Tensor, scale: float, tensor: int, output_frac: int, fmt: Formats) -> Matrix:
+        """Fold ``scale`` = mean|W| and every constant power of two into the matrix's scale word."""
+        exponent = output_frac + self.stat_frac - self.input_frac - self.gain_exponents[tensor]
+        exponent += fmt.product_drop - fmt.mantissa - (2 * fmt.mantissa - 1)
+        real = scale / CODE_MAX * math.sqrt(self.length) * 2.0**exponent
+        return Matrix(trits, *scale_word(real, fmt))
+
+
+def fold_norm(outer: Tensor | None, own: list[Tensor], input_frac: int, double: bool, fmt: Formats) -> FoldedNorm:
+    """Fold an outer gain (None: the vector is not normalised before) with each BitLinear's own gain.
+
+    ``double``: two norms in a row, so eps enters as eps * (mean(x^2) + eps); else as eps alone.
+    """
+    n = own[0].numel()
+    if outer is None:
+        stat, stat_exponent = None, UNIT_EXPONENT
+        products = [w.double() for w in own]
+    else:
+        stat, stat_exponent = gain_mantissas(outer, STAT_EXPONENT_MAX)
+        products = [outer.double() * w.double() for w in own]
+    pairs = [gain_mantissas(w) for w in products]
+    stat_frac = input_frac + stat_exponent - fmt.square_shift
+    kappa = round(math.sqrt(EPS) * 2.0 ** (stat_exponent + 9)) if double else 0
+    bias = round((EPS * EPS if double else EPS) * n * 4.0**stat_frac)
+    norm = Norm(stat, tuple(m for m, _ in pairs), kappa, bias)
+    return FoldedNorm(norm, stat_frac, tuple(e for _, e in pairs), input_frac, n)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Embedding codes [V, d] with one float32 scale a group: row = round(code * scale * 2**residual_frac)."""
+
+    codes: Tensor
+    scales: Tensor
+    residual_frac: int
+
+    def rows(self, ids: Tensor) -> Tensor:
+        """int64 [T, d] residual values of the tokens ``ids``."""
+        codes, scales = self.codes[ids], self.scales[ids]
+        group = codes.shape[1] // scales.shape[1]
+        wide = scales.double().repeat_interleave(group, dim=1) * 2.0**self.residual_frac
+        return torch.round(codes.double() * wide).long()
+
+
+def residual_frac(peak: float, fmt: Formats) -> int:
+    """Fraction bits of the residual: the largest embedding value gets 12 bits of room to grow."""
+    exponent = fmt.wide_bits - 13 if peak == 0 else fmt.wide_bits - 13 - math.frexp(peak)[1]
+    return max(-64, min(64, exponent))
+
+
+def quantise_embedding(table: Tensor, bits: int, group: int, frac: int) -> Embedding:
+    """Symmetric codes of ``bits`` (8 or 16) with one scale for each ``group`` of values of a row."""
+    vocab, d = table.shape
+    limit = (1 << (bits - 1)) - 1
+    grouped = table.view(vocab, d // group, group)
+    scales = (grouped.abs().amax(-1) / limit).float()
+    safe = torch.where(scales > 0, scales, 1).unsqueeze(-1)
+    codes = torch.round(grouped.double() / safe.double()).clamp(-limit, limit)
+    dtype = torch.int8 if bits == 8 else torch.int16
+    return Embedding(codes.view(vocab, d).to(dtype), scales, frac)
+
+
+class IntegerCheckpoint:
+    """A float checkpoint seen as integers, layer by layer; nothing is read before it is asked for.
+
+    Parameters
+    ----------
+    checkpoint : the float checkpoint.
+    fmt : widths of the vector path.
+    embedding_bits : 8 or 16.
+    embedding_group : values that share a scale; 0 takes the whole row.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, fmt: Formats | None = None, embedding_bits: int = 16, embedding_group: int = 0
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.config: ModelConfig = checkpoint.config
+        self.fmt = fmt or Formats()
+        group = embedding_group or self.config.hidden
+        if embedding_bits not in (8, 16):
+            raise ValueError(f"Embedding rows are int8 or int16, not {embedding_bits} bits.")
+        if self.config.hidden % group:
+            raise ValueError(f"The embedding group {group} must divide the hidden size {self.config.hidden}.")
+        table = checkpoint.tensor("model.embeddings.weight")
+        self.residual_frac = residual_frac(float(table.abs().max()), self.fmt)
+        self.embedding = quantise_embedding(table, embedding_bits, group, self.residual_frac)
+
+    def decay_words(self, layer: int) -> Tensor:
+        """1 - LB of a layer as unsigned 16 bit words (w + 1) / 2**16; all ones without a lower bound."""
+        d = self.config.hidden
+        if not self.config.use_lower_bound or layer == 0:
+            return torch.full((d,), (1 << OMEGA_BITS) - 1, dtype=torch.int64)
+        bounds = torch.softmax(self.checkpoint.tensor("model.lower_bounds").double(), dim=0)
+        lower = bounds.cumsum(0)[layer] - bounds[0]
+        return (torch.round((1 - lower) * (1 << OMEGA_BITS)).long() - 1).clamp(0, (1 << OMEGA_BITS) - 1)
+
+    def layer(self, index: int) -> IntegerLayer:
+        """The integers of one layer."""
+        prefix, fmt, frac = f"model.layers.{index}.", self.fmt, self.fmt.frac
+
+        def tensor(name: str) -> Tensor:
+            return self.checkpoint.tensor(prefix + name)
+
+        def own(*names: str) -> list[Tensor]:
+            return [tensor(f"{name}_proj.norm.weight") for name in names]
+
+        x = self.residual_frac
+        folded = {
+            "mix": fold_norm(tensor("attn_norm.weight"), own("attn.f", "attn.i", "attn.g"), x, True, fmt),
+            "out": fold_norm(tensor("attn.g_norm.weight"), own("attn.o"), frac, True, fmt),
+            "expand": fold_norm(tensor("mlp_norm.weight"), own("mlp.gate"), x, True, fmt),
+            "contract": fold_norm(None, own("mlp.down"), frac, False, fmt),
+        }
+        plan = {
+            "f": ("attn.f", 0, frac),
+            "i": ("attn.i", 1, frac),
+            "g": ("attn.g", 2, frac),
+            "o": ("attn.o", 0, x),
+            "gate": ("mlp.gate", 0, frac),
+            "down": ("mlp.down", 0, x),
+        }
+        matrices = {}
+        for name, (path, which, out_frac) in plan.items():
+            ternary = ternarise(tensor(f"{path}_proj.weight"))
+            matrices[name] = folded[GROUPS[name]].matrix(ternary.trits, ternary.scale, which, out_frac, fmt)
+        return IntegerLayer(self.decay_words(index), {k: f.norm for k, f in folded.items()}, matrices)
+
+    @lru_cache(maxsize=1)  # noqa: B019 - one head a checkpoint, which lives as long as its user
+    def head(self) -> IntegerHead:
+        """The final norm and lm_head; logits are accumulators times one scale a token."""
+        tensor, fmt = self.checkpoint.tensor, self.fmt
+        folded = fold_norm(
+            tensor("model.norm.weight"), [tensor("lm_head.norm.weight")], self.residual_frac, True, fmt
+        )
+        ternary = ternarise(tensor("lm_head.weight"))
+        return IntegerHead(folded.norm, folded.matrix(ternary.trits, ternary.scale, 0, 0, fmt))

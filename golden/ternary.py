@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From latent float32 weights to trits and one scale per tensor."""
+
+from typing import NamedTuple
+
+import torch
+
+SCALE_FLOOR = 1e-5
+"""Smallest scale, as in the public code: an all-zero tensor gets it."""
+
+
+class Ternary(NamedTuple):
+    """A ternary tensor: the weights are `trits * scale`.
+
+    Attributes
+    ----------
+    trits
+        int8, each -1, 0 or 1, of the weight's shape.
+    scale
+        Positive; exactly a float32 value.
+    """
+
+    trits: torch.Tensor
+    scale: float
+
+
+def ternarise(weight: torch.Tensor) -> Ternary:
+    """Return `clamp(round_half_even(W / mean|W|), -1, 1)` and `mean|W|`.
+
+    A tensor whose values are already -s, 0 and s keeps them, with scale s: taking the mean again would
+    shrink the scale by the share of non-zeros.
+
+    Parameters
+    ----------
+    weight
+        float32, any shape. Upcast stored halves before, not after.
+
+    Raises
+    ------
+    TypeError
+        For any other type.
+    """
+    if weight.dtype != torch.float32:
+        raise TypeError(
+            f"ternarise takes float32 weights, upcast before the mean is taken, not {weight.dtype}."
+        )
+    magnitude = weight.abs()
+    largest = magnitude.max()
+    if largest == 0:
+        return Ternary(torch.zeros_like(weight, dtype=torch.int8), _float32(SCALE_FLOOR))
+    if ((magnitude == 0) | (magnitude == largest)).all():
+        return Ternary(weight.sign().to(torch.int8), largest.item())
+    trits, scale = ternarise_latent(weight)
+    return Ternary(trits.to(torch.int8), scale.item())
+
+
+def ternarise_latent(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the float32 trits and scale of latent weights, as a graph that training can compile.
+
+    The arithmetic is that of the public code, in float32 (the trits depend on it), except that the
+    mean is summed in float64, so that it does not depend on the thread count or the device.
+    """
+    scale = weight.abs().mean(dtype=torch.float64).to(torch.float32).clamp(min=SCALE_FLOOR)
+    return (weight * (1.0 / scale)).round().clamp(-1, 1), scale
+
+
+def _float32(value: float) -> float:
+    return torch.tensor(value, dtype=torch.float32).item()

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantisation-aware training of a small model: `python -m golden.train --help`."""
+
+import math
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.nn.functional import cross_entropy
+
+from golden.checkpoint import ModelConfig, write_checkpoint
+from golden.text import TOKENIZER, TextCodec
+from golden.train_data import Windows, encode_lines, read_text, stream, train_tokenizer
+from golden.train_model import TrainModel
+
+STORED = torch.float16
+"""Type of the saved weights: at these magnitudes it rounds eight times finer than bfloat16."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train; everything but the data.
+
+    Attributes
+    ----------
+    steps, minutes
+        The end, by count or by the clock; exactly one is given, and the schedule follows it.
+    batch, window
+        Sequences a step and tokens a sequence.
+    lr, warmup, decay
+        Peak learning rate, share of the run it rises over, AdamW's weight decay of the latent weights.
+    drop
+        Dropout.
+    seed
+        Of initial weights, windows and dropout.
+    every
+        Steps between evaluations.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    batch: int = 64
+    window: int = 256
+    lr: float = 4e-3
+    warmup: float = 0.03
+    decay: float = 0.1
+    drop: float = 0.1
+    seed: int = 0
+    every: int = 250
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise ValueError("Give either --steps or --minutes.")
+
+    def done(self, step: int, seconds: float) -> float:
+        """Return the share of the run that is over."""
+        return min(1.0, step / self.steps if self.steps is not None else seconds / (60 * self.minutes))
+
+    def rate(self, done: float) -> float:
+        """Return the learning rate: a linear rise, then a cosine to zero."""
+        return self.lr * min(1.0, (done + 1e-3) / self.warmup) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+class Trainer:
+    """Trains one model and keeps the best in the public layout.
+
+    Parameters
+    ----------
+    config, recipe
+        The model and how to train it.
+    train, validation
+        Texts.
+    codec
+        The tokenizer; its ids are below `config.vocab`.
+    out
+        Folder for the best checkpoint.
+    state
+        File that `resume` reads and every evaluation replaces.
+    device
+        A torch device.
+    compiled
+        Whether to compile the layers, which takes some seconds and pays on a GPU.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        recipe: Recipe,
+        train: str,
+        validation: str,
+        codec: TextCodec,
+        out: Path,
+        state: Path,
+        device: str = "cpu",
+        compiled: bool = False,
+    ):
+        self.config, self.recipe, self.out, self.state = config, recipe, out, state
+        tokens = torch.tensor(encode_lines(codec, train), device=device)
+        self._validation = torch.tensor(codec.encode(validation), device=device)
+        self._characters = len(validation)
+        newline = codec.encode("\n")[0]
+        self._windows = Windows(tokens, newline, config.bos, recipe.batch, recipe.window, recipe.seed)
+        torch.manual_seed(recipe.seed)
+        self.model = TrainModel(config, recipe.drop).to(device)
+        if compiled:
+            self.model.compile_parts()
+        matrices = [p for p in self.model.parameters() if p.ndim == 2]
+        gains = [p for p in self.model.parameters() if p.ndim != 2]
+        groups = [{"params": matrices, "weight_decay": recipe.decay}, {"params": gains, "weight_decay": 0.0}]
+        self._optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), fused=device != "cpu")
+        self.step, self.seconds, self.best = 0, 0.0, math.inf
+
+    def run(self, report: Progress, until: int | None = None) -> float:
+        """Train to the recipe's end, or to step `until`; return the best bits per character."""
+        task = report.add_task("training", total=1.0, completed=self.recipe.done(self.step, self.seconds))
+        while (done := self.recipe.done(self.step, self.seconds)) < 1 and self.step != until:
+            start = time.monotonic()
+            loss = self._advance(self.recipe.rate(done))
+            if self.step % 50 == 0 or self.step == self.recipe.steps:
+                report.update(task, completed=done, description=f"step {self.step}, loss {loss.item():.3f}")
+            self.seconds += time.monotonic() - start
+            if self.step % self.recipe.every == 0:
+                report.console.print(self._checkpoint(loss.item()))
+        report.console.print(self._checkpoint(loss.item()))
+        return self.best
+
+    def evaluate(self) -> float:
+        """Return the bits per character of the validation stream, with the weights as they are stored."""
+        model = TrainModel(self.config).to(self._validation.device).eval()
+        model.load_state_dict({name: value.float() for name, value in self.stored().items()})
+        state, nats = None, 0.0
+        with torch.inference_mode():
+            for inputs, targets in stream(self._validation, self.config.bos, 8192):
+                logits, state = model(inputs, state)
+                nats += cross_entropy(logits[0], targets[0], reduction="sum").item()
+        return nats / math.log(2) / self._characters
+
+    def stored(self) -> dict[str, torch.Tensor]:
+        """Return the weights in the type they are saved in."""
+        return {name: value.detach().to(STORED) for name, value in self.model.state_dict().items()}
+
+    def save_state(self) -> None:
+        """Write all that `resume` needs, atomically."""
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.state.with_name(self.state.name + ".tmp")
+        torch.save(
+            {
+                "config": asdict(self.config),
+                "recipe": asdict(self.recipe),
+                "model": self.model.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "progress": (self.step, self.seconds, self.best),
+            },
+            temporary,
+        )
+        os.replace(temporary, self.state)
+
+    def resume(self) -> None:
+        """Go on from the state file; raise ValueError where it is missing or of another run."""
+        if not self.state.is_file():
+            raise ValueError(f"{self.state} is missing; train once without --resume.")
+        saved = torch.load(self.state, map_location=self._validation.device, weights_only=True)
+        if (saved["config"], saved["recipe"]) != (asdict(self.config), asdict(self.recipe)):
+            raise ValueError(f"{self.state} is of a run with other options; give the same, or train afresh.")
+        self.model.load_state_dict(saved["model"])
+        self._optimizer.load_state_dict(saved["optimizer"])
+        self.step, self.seconds, self.best = saved["progress"]
+
+    def _advance(self, rate: float) -> torch.Tensor:
+        """Take one step; its randomness depends on the seed and the step number alone."""
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
+        inputs, targets = self._windows(self.step)
+        logits, _ = self.model(inputs)
+        loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        self.step += 1
+        return loss.detach()
+
+    def _checkpoint(self, loss: float) -> str:
+        """Evaluate, save the state and, where best so far, the weights; return a line about it."""
+        score = self.evaluate()
+        if score < self.best:
+            self.best = score
+            write_checkpoint(self.out, self.config, {k: v.cpu() for k, v in self.stored().items()})
+        self.save_state()
+        return (
+            f"step {self.step}: training loss {loss:.3f}, validation {score:.4f} bits per character, "
+            f"best {self.best:.4f}, {self.seconds:.0f} s"
+        )
+
+
+def main(
+    corpus: Annotated[Path, typer.Option(help="Training text, .txt or .txt.xz, one paragraph a line.")],
+    val: Annotated[Path, typer.Option(help="Validation text.")],
+    out: Annotated[Path, typer.Option(help="Folder for the best checkpoint.")],
+    hidden: int = 256,
+    layers: int = 6,
+    intermediate: int = 768,
+    vocab: int = 1024,
+    steps: Annotated[int | None, typer.Option(help="Length of the run in steps.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Length of the run in minutes.")] = None,
+    batch: int = Recipe.batch,
+    window: int = Recipe.window,
+    lr: float = Recipe.lr,
+    decay: float = Recipe.decay,
+    drop: float = Recipe.drop,
+    seed: int = Recipe.seed,
+    every: Annotated[int, typer.Option(help="Steps between evaluations.")] = Recipe.every,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    compiled: Annotated[bool, typer.Option("--compile/--no-compile")] = False,
+    state: Annotated[Path | None, typer.Option(help="State file [build/OUT.train.pt].")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the state file.")] = False,
+) -> None:
+    """Train a MatMul-free language model on a text and keep the best checkpoint."""
+    console = Console(soft_wrap=True)
+    torch.set_float32_matmul_precision("high")
+    try:
+        recipe = Recipe(steps, minutes, batch, window, lr, decay=decay, drop=drop, seed=seed, every=every)
+        config = ModelConfig(hidden, layers, intermediate, vocab)
+        train, validation = read_text(corpus), read_text(val)
+        tokenizer = train_tokenizer(train, vocab)
+        out.mkdir(parents=True, exist_ok=True)
+        tokenizer.save(str(out / f"{TOKENIZER}.tmp"))
+        os.replace(out / f"{TOKENIZER}.tmp", out / TOKENIZER)
+        where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        trainer = Trainer(
+            config,
+            recipe,
+            train,
+            validation,
+            TextCodec(tokenizer),
+            out,
+            state or Path("build") / f"{out.name}.train.pt",
+            where,
+            compiled,
+        )
+        if resume:
+            trainer.resume()
+    except ValueError as error:
+        console.print(f"[red]Error:[/red] {error}")
+        raise typer.Exit(2) from error
+    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console) as progress:
+        trainer.run(progress)
+
+
+if __name__ == "__main__":
+    typer.run(main)

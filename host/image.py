@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packed images of a model: opened as a memory map, streamed as they are or decoded back to integers."""
+
+import json
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from golden.checkpoint import ModelConfig
+from golden.numerics import Formats
+from golden.quantise import Embedding, IntegerHead, IntegerLayer, Matrix, Norm
+from golden.text import TextCodec
+from host.header import HEADER_BYTES, SECTIONS, Header, ImageError
+from host.layout import Bytes, GroupView, body_groups, decode_trits, group_view, split_words
+from hw.packet import split_scale
+from hw.params import CoreParams
+from hw.schedule import CONSTANT_WORDS, Group, Shape
+
+__all__ = ["Image", "ImageError", "Progress"]
+
+CHUNK = 1 << 24
+Progress = Callable[[int, int], None]
+"""Called with the bytes done and their total."""
+
+
+class Image:
+    """An opened image; an `golden.integer.IntegerSource`, so the integer model runs from it.
+
+    Attributes
+    ----------
+    path
+        The file.
+    header
+        Its header.
+    core
+        A core of the image's geometry, just large enough for the model.
+    shape, config, fmt, embedding
+        The model's dimensions and configuration, the widths of the vector path and the embedding.
+    """
+
+    def __init__(self, path: Path, header: Header, data: Bytes) -> None:
+        self.path = path
+        self.header = header
+        self._data = data
+        self.core: CoreParams = header.core
+        self.shape: Shape = header.shape
+        self.fmt: Formats = header.formats
+        self.config = self._read_config()
+        self._groups = {(group, layer): reach for group, layer, reach in body_groups(self.core, self.shape)}
+
+    @classmethod
+    def open(cls, path: Path | str, verify: bool = False, progress: Progress | None = None) -> "Image":
+        """Map an image into memory.
+
+        Parameters
+        ----------
+        path
+            The file.
+        verify
+            Read all of it and compare every section's CRC.
+        progress
+            Called while verifying.
+
+        Raises
+        ------
+        ImageError
+            Where the file is missing, no image, truncated, altered, or of another version or code.
+        """
+        path = Path(path)
+        try:
+            with path.open("rb") as file:
+                header = Header.parse(file.read(HEADER_BYTES))
+            size = path.stat().st_size
+            if size < header.size:
+                raise ImageError(f"it is truncated to {size} of {header.size} bytes; copy it again.")
+            if size > header.size:
+                raise ImageError(f"it holds {size - header.size} bytes behind its end; copy it again.")
+            # Copy on write, since torch wants writable memory; nothing is ever written.
+            image = cls(path, header, np.asarray(np.memmap(path, dtype=np.uint8, mode="c")))
+            if verify:
+                image.verify(progress)
+        except OSError as error:
+            raise ImageError(f"{path} cannot be read ({error.strerror}); give an image file.") from error
+        except ImageError as error:
+            raise ImageError(f"{path} cannot be used: {error}") from error
+        return image
+
+    def verify(self, progress: Progress | None = None) -> None:
+        """Compare every section with its CRC; raise ImageError naming the first that was altered."""
+        for name in SECTIONS:
+            reach, crc = self.header.reach(name), 0
+            for start in range(reach.start, reach.stop, CHUNK):
+                stop = min(start + CHUNK, reach.stop)
+                crc = zlib.crc32(self._data[start:stop], crc)
+                if progress is not None:
+                    progress(stop, self.header.size)
+            if crc != self.header.sections[name].crc:
+                raise ImageError(f"its section {name} was altered (CRC); copy the file again.")
+
+    @property
+    def body(self) -> Bytes:
+        """What the core consumes after the EMBED group, in stream order; a view of the file."""
+        return self._section("body")
+
+    @property
+    def entry(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """The constants of the EMBED group [CONSTANT_WORDS] and its gain words [hidden, 2]."""
+        words = self._section("entry").view(np.uint32)
+        return words[:CONSTANT_WORDS], words[CONSTANT_WORDS:].reshape(-1, 2)
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        """Codes and scales, mapped."""
+        vocab, dtype = self.shape.vocab, np.int8 if self.header.embedding_bits == 8 else np.int16
+        codes = torch.from_numpy(self._section("codes").view(dtype).reshape(vocab, -1))
+        scales = torch.from_numpy(self._section("scales").view(np.float32).reshape(vocab, -1))
+        return Embedding(codes, scales, self.header.residual_frac)
+
+    def codec(self) -> TextCodec:
+        """The tokenizer; raise ImageError where the checkpoint had none."""
+        raw = self._section("tokenizer")
+        if not len(raw):
+            raise ImageError(f"{self.path} holds no tokenizer; pack a checkpoint that has a tokenizer.json.")
+        try:
+            return TextCodec(Tokenizer.from_str(raw.tobytes().decode()))
+        except Exception as error:  # the library raises nothing narrower
+            raise ImageError(f"The tokenizer in {self.path} is unreadable ({error}); pack it again.") from error
+
+    def layer(self, index: int) -> IntegerLayer:
+        """Decode one layer."""
+        mix, out = self._view(Group.MIX, index), self._view(Group.OUT, index)
+        expand, contract = self._view(Group.EXPAND, index), self._view(Group.CONTRACT, index)
+        hidden = self.shape.hidden
+        rows = self.core.rows
+        norms = {
+            "mix": self._entry_norm(index),
+            "out": _norm(mix, mix.gains[:, rows:].reshape(-1, 1)[:hidden]),
+            "expand": _norm(out, out.gains.reshape(-1, 1)[:hidden]),
+            "contract": _norm(expand, expand.gains.reshape(-1, 1)[: self.shape.intermediate], stat=False),
+        }
+        gate = torch.cat([self._trits(expand, Group.EXPAND, name) for name in ("gate", "up")])
+        matrices = {
+            name: Matrix(self._trits(mix, Group.MIX, name), *split_scale(int(mix.constants[k])))
+            for k, name in enumerate(("f", "i", "g"))
+        }
+        matrices |= {
+            "o": Matrix(self._trits(out, Group.OUT, "o"), *split_scale(int(out.constants[0]))),
+            "gate": Matrix(gate, *split_scale(int(expand.constants[0]))),
+            "down": Matrix(self._trits(contract, Group.CONTRACT, "down"), *split_scale(int(contract.constants[0]))),
+        }
+        omega = torch.from_numpy((mix.gains[:, :rows] >> 16).reshape(-1)[:hidden].astype(np.int64))
+        return IntegerLayer(omega, norms, matrices)
+
+    def head(self) -> IntegerHead:
+        """Decode the final norm and lm_head."""
+        last = self.shape.layers - 1
+        before, head = self._view(Group.CONTRACT, last), self._view(Group.HEAD, last + 1)
+        norm = _norm(before, before.gains.reshape(-1, 1)[: self.shape.hidden])
+        trits = self._trits(head, Group.HEAD, "lm_head")
+        return IntegerHead(norm, Matrix(trits, *split_scale(int(head.constants[0]))))
+
+    def _entry_norm(self, layer: int) -> Norm:
+        """The norm in front of a layer's MIX, which the product before it carries."""
+        if layer == 0:
+            constants, words = self.entry
+            return _norm(GroupView(constants, words, {}), words)
+        before = self._view(Group.CONTRACT, layer - 1)
+        return _norm(before, before.gains.reshape(-1, 2)[: self.shape.hidden])
+
+    def _section(self, name: str) -> Bytes:
+        section = self.header.sections[name]
+        return self._data[section.offset : section.offset + section.length]
+
+    def _view(self, group: Group, layer: int) -> GroupView:
+        return group_view(self.body[self._groups[group, layer]], self.core, self.shape, group, layer)
+
+    def _trits(self, view: GroupView, group: Group, name: str) -> torch.Tensor:
+        trits = decode_trits(view.trits[name], self.shape.outputs(group), self.shape.inputs(group))
+        return torch.from_numpy(trits)
+
+    def _read_config(self) -> ModelConfig:
+        try:
+            config = ModelConfig(**json.loads(self._section("config").tobytes()))
+        except (TypeError, ValueError) as error:
+            raise ImageError(f"its configuration is unreadable ({error}); pack the checkpoint again.") from error
+        if config_shape(config) != self.shape:
+            raise ImageError("its header and configuration disagree; pack the checkpoint again.")
+        return config
+
+
+def config_shape(config: ModelConfig) -> Shape:
+    """The dimensions of a model."""
+    return Shape(config.hidden, config.layers, config.intermediate, config.vocab)
+
+
+def config_bytes(config: ModelConfig) -> bytes:
+    """The section `config`."""
+    return json.dumps(asdict(config)).encode()
+
+
+def _norm(view: GroupView, words: NDArray[np.uint32], stat: bool = True) -> Norm:
+    """The norm whose constants a group carries; ``words`` [n, 1 or 2] as in `hw.schedule.gain_words`."""
+    low, high = split_words(words)
+    vectors = [torch.from_numpy(v) for pair in zip(low.T, high.T, strict=True) for v in pair]
+    kappa, bias = int(view.constants[3]), int(view.constants[4]) | int(view.constants[5]) << 32
+    return Norm(vectors[0].contiguous() if stat else None, tuple(v.contiguous() for v in vectors[1:]), kappa, bias)

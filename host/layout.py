@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the words and trits of a group lie in its run of bytes: one set of views for packer and reader."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw import schedule as sc
+from hw.params import TRITS_PER_BYTE, CoreParams
+from hw.trits import decode_table, encode_table
+
+if sys.byteorder != "little":
+    raise ImportError("Streams are little-endian and used in place; run on a little-endian machine.")
+
+Bytes = NDArray[np.uint8]
+_ENCODE, _DECODE = encode_table(), decode_table()
+_ALL_ZERO = 121
+"""Index of five zero trits in the encode table: 1 + 3 + 9 + 27 + 81."""
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """Views into the bytes of one group; what is written to them is written to the bytes.
+
+    Attributes
+    ----------
+    constants
+        uint32 [CONSTANT_WORDS].
+    gains
+        uint32 [blocks, rows * gain_words].
+    trits
+        For each matrix uint8 [blocks, beats, rows, element_bytes].
+    """
+
+    constants: NDArray[np.uint32]
+    gains: NDArray[np.uint32]
+    trits: dict[str, Bytes]
+
+
+def group_bytes(core: CoreParams, shape: sc.Shape, group: sc.Group, layer: int) -> int:
+    """Bytes of one group."""
+    return core.lanes * sc.group_beats(core, shape, group, layer)
+
+
+def body_groups(core: CoreParams, shape: sc.Shape) -> Iterator[tuple[sc.Group, int, slice]]:
+    """(group, layer, bytes within the body) of every group after EMBED, in stream order."""
+    start = 0
+    for group, layer in sc.groups(shape):
+        if group is not sc.Group.EMBED:
+            stop = start + group_bytes(core, shape, group, layer)
+            yield group, layer, slice(start, stop)
+            start = stop
+
+
+def group_view(data: Bytes, core: CoreParams, shape: sc.Shape, group: sc.Group, layer: int) -> GroupView:
+    """View the bytes of one group, those of `group_bytes`, as what they stand for."""
+    words = core.rows * sc.gain_words(group, layer == shape.layers - 1)
+    gain_bytes = core.lanes * sc.side_beats(core, words)
+    beats = core.beats(shape.inputs(group))
+    constant_bytes = core.lanes * sc.side_beats(core, sc.CONSTANT_WORDS)
+    blocks = data[constant_bytes:].reshape(core.blocks(shape.outputs(group)), -1)
+    trits = {}
+    for index, name in enumerate(sc.MATRICES[group]):
+        start = gain_bytes + index * beats * core.lanes
+        run = blocks[:, start : start + beats * core.lanes]
+        trits[name] = run.reshape(len(blocks), beats, core.rows, core.element_bytes)
+    constants = data[: 4 * sc.CONSTANT_WORDS].view(np.uint32)
+    return GroupView(constants, blocks[:, : 4 * words].view(np.uint32), trits)
+
+
+def encode_trits(trits: NDArray[np.int8], core: CoreParams) -> Bytes:
+    """Encode a matrix of trits [n_out, n_in].
+
+    Returns
+    -------
+    uint8 [blocks, beats, rows, element_bytes]; rows and columns beyond the matrix are zero trits.
+    """
+    n_out, n_in = trits.shape
+    blocks, beats = core.blocks(n_out), core.beats(n_in)
+    padded = np.zeros((blocks * core.rows, beats * core.columns), dtype=np.uint8)
+    padded[:n_out, :n_in] = trits.view(np.uint8)
+    fives = padded.reshape(-1, TRITS_PER_BYTE)
+    # Negative trits wrap; the sum is exact modulo 256, and so is the index, which is below 243.
+    index = fives[:, 4].copy()
+    for k in (3, 2, 1, 0):
+        index *= 3
+        index += fives[:, k]
+    index += _ALL_ZERO
+    codes = _ENCODE.take(index).reshape(blocks, core.rows, beats, core.element_bytes)
+    return codes.transpose(0, 2, 1, 3)
+
+
+def decode_trits(codes: Bytes, n_out: int, n_in: int) -> NDArray[np.int8]:
+    """Decode what `encode_trits` returns to the matrix int8 [n_out, n_in]."""
+    blocks, beats, rows, element_bytes = codes.shape
+    trits = _DECODE.take(codes.transpose(0, 2, 1, 3), axis=0)
+    whole = trits.reshape(blocks * rows, beats * element_bytes * TRITS_PER_BYTE)
+    return np.ascontiguousarray(whole[:n_out, :n_in])
+
+
+def split_words(words: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The signed low and high 16 bit halves of words: the inverse of `hw.packet.pair`."""
+    halves = np.ascontiguousarray(words).view(np.int16).astype(np.int64)
+    return halves[..., 0::2], halves[..., 1::2]

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The AXI4-Lite protocol, apart from the registers behind it."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+ADDRESS_BITS = 12
+OKAY, SLVERR = 0, 2
+
+AXI_LITE: dict[str, wiring.Member] = {
+    "awaddr": In(ADDRESS_BITS),
+    "awprot": In(3),
+    "awvalid": In(1),
+    "awready": Out(1),
+    "wdata": In(32),
+    "wstrb": In(4),
+    "wvalid": In(1),
+    "wready": Out(1),
+    "bresp": Out(2),
+    "bvalid": Out(1),
+    "bready": In(1),
+    "araddr": In(ADDRESS_BITS),
+    "arprot": In(3),
+    "arvalid": In(1),
+    "arready": Out(1),
+    "rdata": Out(32),
+    "rresp": Out(2),
+    "rvalid": Out(1),
+    "rready": In(1),
+}
+"""Ports of an AXI4-Lite slave with 32 bit data."""
+
+
+class AxiLiteSlave(wiring.Component):
+    """Turns AXI4-Lite transactions into accesses, one at a time; waiting reads and writes take turns.
+
+    An access takes three cycles: it is chosen, then ``index`` and ``writing`` are stable, then ``access`` is
+    high as well and ``error`` and ``read_data`` are taken. Address and data of a write are accepted together,
+    in that third cycle; an answer that the master does not take holds up only its own kind.
+
+    Attributes
+    ----------
+    index : Out, word address.
+    writing : Out, the access is a write.
+    access : Out, pulse.
+    write_data : Out, valid with ``access``.
+    whole : Out, all bytes are to be written; valid with ``access``.
+    error : In, answer SLVERR, with data 0.
+    read_data : In.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                **AXI_LITE,
+                "index": Out(ADDRESS_BITS - 2),
+                "writing": Out(1),
+                "access": Out(1),
+                "write_data": Out(32),
+                "whole": Out(1),
+                "error": In(1),
+                "read_data": In(32),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        can_write = Signal()
+        can_read = Signal()
+        m.d.comb += [
+            can_write.eq(self.awvalid & self.wvalid & ~self.bvalid),
+            can_read.eq(self.arvalid & ~self.rvalid),
+            self.index.eq(Mux(self.writing, self.awaddr, self.araddr)[2:]),
+            self.write_data.eq(self.wdata),
+            self.whole.eq(self.wstrb.all()),
+            self.awready.eq(self.access & self.writing),
+            self.wready.eq(self.access & self.writing),
+            self.arready.eq(self.access & ~self.writing),
+        ]
+        with m.If(self.bready):
+            m.d.sync += self.bvalid.eq(0)
+        with m.If(self.rready):
+            m.d.sync += self.rvalid.eq(0)
+        response = Mux(self.error, SLVERR, OKAY)
+        with m.FSM():
+            with m.State("CHOOSE"), m.If(can_write | can_read):
+                # The last access was a write if `writing`: then a read goes first.
+                m.d.sync += self.writing.eq(can_write & ~(can_read & self.writing))
+                m.next = "SELECT"
+            with m.State("SELECT"):
+                m.next = "ACCESS"
+            with m.State("ACCESS"):
+                m.d.comb += self.access.eq(1)
+                with m.If(self.writing):
+                    m.d.sync += [self.bvalid.eq(1), self.bresp.eq(response)]
+                with m.Else():
+                    m.d.sync += [
+                        self.rvalid.eq(1),
+                        self.rresp.eq(response),
+                        self.rdata.eq(Mux(self.error, 0, self.read_data)),
+                    ]
+                m.next = "CHOOSE"
+        return m

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Core parameters: the only source of geometry for gateware, packer, testbenches and estimates."""
+
+from dataclasses import dataclass, field, fields, replace
+
+from golden.numerics import CODE_MAX, Formats
+
+TRITS_PER_BYTE = 5
+
+
+@dataclass(frozen=True)
+class CoreParams:
+    """Geometry and limits of one core.
+
+    Parameters
+    ----------
+    lanes : bytes of a weight beat, a power of two, 4 to 256.
+    element_bytes : bytes of a beat that belong to one output row, 1, 2 or 4; a processing element takes
+        ``5 * element_bytes`` trits a beat.
+    max_hidden, max_intermediate, max_layers, max_vocab : largest model that runs without regeneration.
+    formats : widths of the vector path.
+    taps : bring the accumulators and vector results out on debug ports.
+    """
+
+    lanes: int = 16
+    element_bytes: int = 2
+    max_hidden: int = 1024
+    max_intermediate: int = 2816
+    max_layers: int = 24
+    max_vocab: int = 32000
+    formats: Formats = field(default_factory=Formats)
+    taps: bool = False
+
+    def __post_init__(self) -> None:
+        if self.lanes not in (4, 8, 16, 32, 64, 128, 256):
+            raise ValueError(f"lanes must be a power of two from 4 to 256, not {self.lanes}.")
+        if self.element_bytes not in (1, 2, 4):
+            raise ValueError(f"element_bytes must be 1, 2 or 4, not {self.element_bytes}.")
+        if self.rows < 2:
+            raise ValueError("lanes / element_bytes must be at least 2 rows; lower element_bytes.")
+        for name, low, high in (
+            ("max_hidden", 8, 8192),
+            ("max_intermediate", 8, 8192),
+            ("max_layers", 1, 255),
+            ("max_vocab", 2, 65535),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be {low} to {high}, not {value}.")
+
+    @property
+    def rows(self) -> int:
+        """Output rows of a row block."""
+        return self.lanes // self.element_bytes
+
+    @property
+    def columns(self) -> int:
+        """Activations that every element takes in a beat."""
+        return TRITS_PER_BYTE * self.element_bytes
+
+    @property
+    def max_inputs(self) -> int:
+        """Longest row of any matrix."""
+        return max(self.max_hidden, self.max_intermediate)
+
+    @property
+    def acc_bits(self) -> int:
+        """Signed accumulator width: no product can overflow it."""
+        return (CODE_MAX * self.max_inputs).bit_length() + 1
+
+    def beats(self, n_in: int) -> int:
+        """Beats of one row block of a matrix with n_in columns."""
+        return -(-n_in // self.columns)
+
+    def blocks(self, n_out: int) -> int:
+        """Row blocks of a matrix with n_out rows."""
+        return -(-n_out // self.rows)
+
+    def misfit(self, hidden: int, layers: int, intermediate: int, vocab: int) -> str | None:
+        """A sentence that names the limit a model exceeds, or None if it fits."""
+        for name, value in (
+            ("hidden", hidden),
+            ("layers", layers),
+            ("intermediate", intermediate),
+            ("vocab", vocab),
+        ):
+            limit = getattr(self, f"max_{name}")
+            if value > limit:
+                return f"The model has {name} {value}; this core takes at most {limit}."
+        return None
+
+    def override(self, settings: dict[str, str]) -> "CoreParams":
+        """A copy with ``name=value`` settings applied; widths of the formats go by their own names."""
+        own = {f.name for f in fields(self)} - {"formats"}
+        widths = {f.name for f in fields(self.formats)}
+        core, fmt = {}, {}
+        for name, text in settings.items():
+            if name not in own | widths:
+                raise ValueError(f"Unknown parameter '{name}'; choose from {', '.join(sorted(own | widths))}.")
+            try:
+                value = int(text)
+            except ValueError:
+                raise ValueError(f"Parameter {name} needs a whole number, not '{text}'.") from None
+            (core if name in own else fmt)[name] = bool(value) if name == "taps" else value
+        return replace(self, formats=replace(self.formats, **fmt), **core)
+
+
+PRESETS: dict[str, CoreParams] = {
+    "tiny": CoreParams(lanes=4, max_hidden=128, max_intermediate=512, max_layers=4, max_vocab=1024),
+    "edge": CoreParams(lanes=16),
+    "wide": CoreParams(lanes=64, max_hidden=2048, max_intermediate=5632),
+}
+"""tiny for tests; edge sized for the 370M model; wide sized for 1.3B."""
+
+
+def preset(name: str) -> CoreParams:
+    """The named preset; ValueError with the known names otherwise."""
+    if name not in PRESETS:
+        raise ValueError(f"Unknown preset '{name}'; choose from {', '.join(PRESETS)}.")
+    return PRESETS[name]

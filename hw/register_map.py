@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The registers of the AXI4-Lite port: one table for gateware, documentation, C header and driver."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hw.params import CoreParams
+from hw.schedule import CODE_NESTED, STREAM_VERSION, Status
+
+CORE_ID = 0x54495254
+"""'TRIT', little-endian."""
+CORE_VERSION = 1 << 16
+
+
+class Access(StrEnum):
+    """What reads and writes of a register do; writing a read-only register answers SLVERR."""
+
+    READ_ONLY = "ro"
+    READ_WRITE = "rw"
+    PULSE = "w1p"
+    CLEAR = "w1c"
+
+
+@dataclass(frozen=True)
+class Field:
+    """``width`` bits of a register from bit ``low`` on."""
+
+    name: str
+    low: int
+    width: int
+    description: str
+
+    @property
+    def mask(self) -> int:
+        """The field's bits in the register."""
+        return ((1 << self.width) - 1) << self.low
+
+
+@dataclass(frozen=True)
+class Register:
+    """A 32 bit register at a byte offset."""
+
+    name: str
+    offset: int
+    access: Access
+    description: str
+    fields: tuple[Field, ...] = ()
+
+    def field(self, name: str) -> Field:
+        """The field of that name; KeyError if there is none."""
+        return {field.name: field for field in self.fields}[name]
+
+
+def _error(status: Status) -> Field:
+    return Field(status.name, status.value, 1, f"A token ended with status {status.name} ({status.value}).")
+
+
+_RO, _RW = Access.READ_ONLY, Access.READ_WRITE
+_HIGH = "Upper half, as it was when the lower half was last read."
+
+REGISTERS: tuple[Register, ...] = (
+    Register("ID", 0x000, _RO, "'TRIT' in little-endian ASCII."),
+    Register(
+        "VERSION",
+        0x004,
+        _RO,
+        "Version of this register map.",
+        (
+            Field("MINOR", 0, 16, "Additions that older drivers need not know."),
+            Field("MAJOR", 16, 16, "Changes that drivers must know."),
+        ),
+    ),
+    Register(
+        "GEOMETRY",
+        0x008,
+        _RO,
+        "Equals word 1 of the header of every packet that the core accepts.",
+        (
+            Field("STREAM_VERSION", 0, 8, "Version of the packet layout."),
+            Field("CODE", 8, 8, "Trit code."),
+            Field("ELEMENT_BYTES", 16, 8, "Bytes of a beat that belong to one output row."),
+            Field("LOG2_LANES", 24, 8, "Logarithm of the bytes of a beat."),
+        ),
+    ),
+    Register("LIMIT_HIDDEN", 0x00C, _RO, "Largest hidden size."),
+    Register("LIMIT_INTERMEDIATE", 0x010, _RO, "Largest intermediate size."),
+    Register("LIMIT_LAYERS", 0x014, _RO, "Most layers."),
+    Register("LIMIT_VOCAB", 0x018, _RO, "Largest vocabulary."),
+    Register(
+        "FORMATS",
+        0x01C,
+        _RO,
+        "Number formats of the vector path.",
+        (
+            Field("WIDE_BITS", 0, 8, "Width of residual, activations and state."),
+            Field("FRAC", 8, 8, "Fraction bits of activations and state."),
+            Field("MANTISSA", 16, 8, "Bits of every significand."),
+        ),
+    ),
+    Register(
+        "CONTROL",
+        0x020,
+        Access.PULSE,
+        "Commands; reads as zero.",
+        (
+            Field("ABORT", 0, 1, "End the token in flight with status ABORTED."),
+            Field("CLEAR", 1, 1, "Set all counters to zero."),
+        ),
+    ),
+    Register(
+        "STATUS",
+        0x024,
+        _RO,
+        "What the core is doing.",
+        (
+            Field("BUSY", 0, 1, "A token is in flight."),
+            Field("STATE_TORN", 1, 1, "A token ended early: the state is not that of a token boundary."),
+        ),
+    ),
+    Register(
+        "ERRORS",
+        0x028,
+        Access.CLEAR,
+        "Sticky, one bit per status of a token.",
+        tuple(_error(status) for status in Status if status is not Status.OK),
+    ),
+    Register(
+        "STATE_ADDRESS",
+        0x030,
+        _RW,
+        "Word of the state window: layer * hidden + element. Larger ones: SLVERR.",
+    ),
+    Register(
+        "STATE_DATA",
+        0x034,
+        _RW,
+        "The addressed state word, a sign-extended wide number; each access moves STATE_ADDRESS on. SLVERR, "
+        "without effect, while the core is busy, past the end of the state and for numbers out of range.",
+    ),
+    Register(
+        "CYCLES_LO", 0x040, _RO, "Cycles with a token in flight; reading this half latches the upper one."
+    ),
+    Register("CYCLES_HI", 0x044, _RO, _HIGH),
+    Register("BEATS_LO", 0x048, _RO, "Beats accepted."),
+    Register("BEATS_HI", 0x04C, _RO, _HIGH),
+    Register(
+        "STARVED_LO", 0x050, _RO, "Cycles in a token in which the core was ready and no beat was offered."
+    ),
+    Register("STARVED_HI", 0x054, _RO, _HIGH),
+    Register(
+        "STALLED_LO", 0x058, _RO, "Cycles in a token in which a beat was offered and the core was not ready."
+    ),
+    Register("STALLED_HI", 0x05C, _RO, _HIGH),
+    Register("TOKENS", 0x060, _RO, "Tokens ended; stays at its largest value."),
+    Register("SATURATIONS", 0x064, _RO, "Cycles with a saturated result; stays at its largest value."),
+)
+
+
+def register(name: str) -> Register:
+    """The register of that name; KeyError if there is none."""
+    return {entry.name: entry for entry in REGISTERS}[name]
+
+
+def constants(core: CoreParams) -> dict[str, int]:
+    """Values of the constant registers of a core, by name."""
+    fmt = core.formats
+    return {
+        "ID": CORE_ID,
+        "VERSION": CORE_VERSION,
+        "GEOMETRY": STREAM_VERSION
+        | CODE_NESTED << 8
+        | core.element_bytes << 16
+        | (core.lanes.bit_length() - 1) << 24,
+        "LIMIT_HIDDEN": core.max_hidden,
+        "LIMIT_INTERMEDIATE": core.max_intermediate,
+        "LIMIT_LAYERS": core.max_layers,
+        "LIMIT_VOCAB": core.max_vocab,
+        "FORMATS": fmt.wide_bits | fmt.frac << 8 | fmt.mantissa << 16,
+    }
+
+
+_ACCESS_TEXT = {
+    Access.READ_ONLY: "read only",
+    Access.READ_WRITE: "read and write",
+    Access.PULSE: "writing 1 to a bit gives a command",
+    Access.CLEAR: "writing 1 to a bit clears it",
+}
+
+
+def markdown() -> str:
+    """The register map as a Markdown page."""
+    lines = [
+        "# Registers",
+        "",
+        "Generated from `hw/register_map.py`. AXI4-Lite, 32 bit data, 12 bit byte addresses. Unknown",
+        "addresses, writes to read-only registers and writes of less than a whole word answer SLVERR and",
+        "change nothing.",
+        "",
+        "| offset | register | access | |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `0x{r.offset:03X}` | [{r.name}](#{r.name.lower()}) | {r.access} | {r.description} |"
+        for r in REGISTERS
+    ]
+    for entry in REGISTERS:
+        lines += [
+            "",
+            f"## {entry.name}",
+            "",
+            f"`0x{entry.offset:03X}`, {_ACCESS_TEXT[entry.access]}. {entry.description}",
+        ]
+        if entry.fields:
+            lines += ["", "| bits | field | |", "|---|---|---|"]
+            lines += [f"| {_bits(field)} | {field.name} | {field.description} |" for field in entry.fields]
+    return "\n".join(lines) + "\n"
+
+
+def _bits(field: Field) -> str:
+    high = field.low + field.width - 1
+    return str(high) if field.width == 1 else f"{high}:{field.low}"
+
+
+def c_header() -> str:
+    """The register map as a C header."""
+    lines = [
+        "/* Generated from hw/register_map.py, do not edit. */",
+        "/* SPDX-License-Identifier: Apache-2.0 */",
+        "#ifndef TRITFORGE_REGISTERS_H",
+        "#define TRITFORGE_REGISTERS_H",
+        "",
+        f"#define TRITFORGE_ID_VALUE 0x{CORE_ID:08X}u",
+        f"#define TRITFORGE_VERSION_VALUE 0x{CORE_VERSION:08X}u",
+    ]
+    for entry in REGISTERS:
+        lines += [
+            "",
+            f"/* {entry.access}: {entry.description} */",
+            f"#define TRITFORGE_{entry.name} 0x{entry.offset:03X}u",
+        ]
+        for field in entry.fields:
+            stem = f"TRITFORGE_{entry.name}_{field.name}"
+            lines += [f"#define {stem}_SHIFT {field.low}u", f"#define {stem}_MASK 0x{field.mask:08X}u"]
+    return "\n".join([*lines, "", "#endif"]) + "\n"

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The order of a token's weight stream: one schedule for packer, gateware, testbenches and cycle model.
+
+A token is one packet of beats of ``lanes`` bytes. *Side* segments carry 32 bit little-endian words (header,
+norm constants, gains, the embedding row) and *trit* segments one row block of a matrix each. Every segment is a
+whole number of beats, padded with zero bytes::
+
+    header
+    EMBED     constants, { row words } for each row block of hidden
+    for each layer:
+      MIX       constants, { decay words, gain words, trits f, trits i, trits g } per row block of hidden
+      OUT       constants, { gain words, trits o }                                per row block of hidden
+      EXPAND    constants, { gain words, trits gate, trits up }                   per row block of intermediate
+      CONTRACT  constants, { gain words, trits down }                             per row block of hidden
+    HEAD      constants, { trits lm_head }                                      per row block of vocab
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from hw.params import CoreParams
+
+MAGIC = 0x31474654
+"""'TFG1', little-endian."""
+STREAM_VERSION = 1
+CODE_NESTED = 1
+"""The nested trit code (hw/trits.py)."""
+CODE_NAMES = {CODE_NESTED: "nested"}
+
+HEADER_WORDS = 16
+CONSTANT_WORDS = 8
+FLAG_RESET = 1
+FLAG_LOGITS = 2
+
+RESULT_WORDS = 4
+RESULT_MAGIC = 0x5446
+"""Upper half of the first trailer word of a result packet; the lower half is a Status."""
+
+
+class Status(IntEnum):
+    """How a token ended; anything but OK is also a sticky bit of the ERRORS register (bit = value)."""
+
+    OK = 0
+    MAGIC = 1
+    FORMAT = 2
+    GEOMETRY = 3
+    LIMITS = 4
+    HEADER_CRC = 5
+    TOKEN = 6
+    SHORT = 7
+    LONG = 8
+    ABORTED = 9
+    STATE = 10
+
+
+class Group(IntEnum):
+    """The products of a token, in order; each ends in a dependency (its output is normalised for the next)."""
+
+    EMBED = 0
+    MIX = 1
+    OUT = 2
+    EXPAND = 3
+    CONTRACT = 4
+    HEAD = 5
+
+
+MATRICES: dict[Group, tuple[str, ...]] = {
+    Group.EMBED: (),
+    Group.MIX: ("f", "i", "g"),
+    Group.OUT: ("o",),
+    Group.EXPAND: ("gate", "up"),
+    Group.CONTRACT: ("down",),
+    Group.HEAD: ("lm_head",),
+}
+"""Matrices of a group, interleaved row block by row block (gate and up are the halves of gate_proj)."""
+
+
+def gain_words(group: Group, last_layer: bool) -> int:
+    """Side words of one output row of a group.
+
+    EMBED: x, (stat | gain f << 16), (gain i | gain g << 16). MIX: decay << 16, (stat | gain o << 16).
+    OUT: (stat | gain << 16). EXPAND: gain << 16. CONTRACT: as EMBED without x, or one word before the head.
+    """
+    return {
+        Group.EMBED: 3,
+        Group.MIX: 2,
+        Group.OUT: 1,
+        Group.EXPAND: 1,
+        Group.CONTRACT: 1 if last_layer else 2,
+        Group.HEAD: 0,
+    }[group]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Dimensions of a model."""
+
+    hidden: int
+    layers: int
+    intermediate: int
+    vocab: int
+
+    def inputs(self, group: Group) -> int:
+        """Columns of the matrices of a group."""
+        return self.intermediate if group is Group.CONTRACT else self.hidden
+
+    def outputs(self, group: Group) -> int:
+        """Rows of each matrix of a group (of the row loop for EMBED)."""
+        return {Group.EXPAND: self.intermediate, Group.HEAD: self.vocab}.get(group, self.hidden)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of beats of one kind.
+
+    kind : "header", "constants", "gains" or a matrix name; layer : its layer (layers for the head);
+    block : row block; beats : length in beats.
+    """
+
+    kind: str
+    group: Group
+    layer: int
+    block: int
+    beats: int
+
+
+def side_beats(core: CoreParams, words: int) -> int:
+    """Beats of a side segment of ``words`` 32 bit words."""
+    return -(-4 * words // core.lanes)
+
+
+def groups(shape: Shape) -> Iterator[tuple[Group, int]]:
+    """(group, layer) in stream order."""
+    yield Group.EMBED, 0
+    for layer in range(shape.layers):
+        for group in (Group.MIX, Group.OUT, Group.EXPAND, Group.CONTRACT):
+            yield group, layer
+    yield Group.HEAD, shape.layers
+
+
+def segments(core: CoreParams, shape: Shape) -> Iterator[Segment]:
+    """Every segment of a token's packet, in stream order."""
+    yield Segment("header", Group.EMBED, 0, 0, side_beats(core, HEADER_WORDS))
+    for group, layer in groups(shape):
+        yield from group_segments(core, shape, group, layer)
+
+
+def group_segments(core: CoreParams, shape: Shape, group: Group, layer: int) -> Iterator[Segment]:
+    """The segments of one group."""
+    yield Segment("constants", group, layer, 0, side_beats(core, CONSTANT_WORDS))
+    words = core.rows * gain_words(group, layer == shape.layers - 1)
+    beats = core.beats(shape.inputs(group))
+    for block in range(core.blocks(shape.outputs(group))):
+        if words:
+            yield Segment("gains", group, layer, block, side_beats(core, words))
+        for matrix in MATRICES[group]:
+            yield Segment(matrix, group, layer, block, beats)
+
+
+def group_beats(core: CoreParams, shape: Shape, group: Group, layer: int) -> int:
+    """Beats of one group, in closed form."""
+    words = core.rows * gain_words(group, layer == shape.layers - 1)
+    block = side_beats(core, words) + len(MATRICES[group]) * core.beats(shape.inputs(group))
+    return side_beats(core, CONSTANT_WORDS) + core.blocks(shape.outputs(group)) * block
+
+
+def token_beats(core: CoreParams, shape: Shape) -> int:
+    """Beats of a whole token."""
+    return side_beats(core, HEADER_WORDS) + sum(group_beats(core, shape, g, layer) for g, layer in groups(shape))

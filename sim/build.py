@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the emitted core and its C++ harness into a shared library, once for each distinct Verilog."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from sim.toolchain import BUILD_DIR, tool_versions, toolchain_env
+
+Status = Callable[[str], None]
+"""Receives one line whenever a build says what it does next."""
+
+HARNESS = Path(__file__).with_name("harness.cpp")
+LIBRARY = "libharness.so"
+
+
+class BuildError(RuntimeError):
+    """Verilator or the C++ compiler failed."""
+
+
+def build_harness(
+    verilog_files: Sequence[Path], top: str, lanes: int, taps: bool = False, status: Status | None = None
+) -> Path:
+    """Build the harness of a core.
+
+    Parameters
+    ----------
+    verilog_files
+        All Verilog files of the core.
+    top
+        Its top module.
+    lanes
+        Bytes of a beat of the weight stream.
+    taps
+        Whether the core has the debug ports ``tap_acc*`` and ``tap_wide*``.
+    status
+        Called with a line about what is going on, if something has to be built.
+
+    Returns
+    -------
+    Path
+        The shared library, to be opened by `sim.harness.Harness`. It is kept under ``build/`` and found again
+        as long as Verilog, harness and tool versions stay the same.
+
+    Raises
+    ------
+    BuildError
+        With the tools' messages.
+    """
+    flags = [f"-DLANES={lanes}", *(["-DTAPS"] if taps else [])]
+    command = [
+        *("verilator", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "--prefix", "Vcore"),
+        *(
+            "--top-module",
+            top,
+            "-O3",
+            "--x-assign",
+            "fast",
+            "--x-initial",
+            "fast",
+            "--noassert",
+            "--threads",
+            "1",
+        ),
+        *("-CFLAGS", " ".join(("-fPIC", "-fvisibility-inlines-hidden", *flags)), "-LDFLAGS", "-shared"),
+        *("-o", LIBRARY),
+    ]
+    sources = [*verilog_files, HARNESS]
+    with cached_build("harness", top, command, sources) as folder:
+        if folder.fresh:
+            say(status, f"Compiling the simulation of {top}, once (about a minute for a large core)")
+            run_tool([*command, "-Mdir", str(folder.path), *map(str, sources)])
+            _keep_only(folder.path, LIBRARY)
+    return folder.final / LIBRARY
+
+
+class BuildFolder:
+    """A build in the making.
+
+    Attributes
+    ----------
+    fresh
+        Whether something has to be built, into `path`.
+    path, final
+        Temporary folder to build in and the place it moves to when the build has succeeded.
+    """
+
+    def __init__(self, final: Path) -> None:
+        self.final = final
+        self.fresh = not final.exists()
+        self.path = final.with_name(f"{final.name}.{os.getpid()}.tmp")
+
+
+@contextmanager
+def cached_build(
+    kind: str, top: str, recipe: Sequence[str], sources: Sequence[Path]
+) -> Iterator[BuildFolder]:
+    """Enter a build folder named after everything that decides the result; one process builds at a time."""
+    digest = hashlib.sha256(json.dumps([list(recipe), tool_versions()]).encode())
+    for source in sources:
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    final = BUILD_DIR / kind / f"{top}-{digest.hexdigest()[:16]}"
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(final.with_name(f"{final.name}.lock")):
+        folder = BuildFolder(final)
+        if not folder.fresh:
+            yield folder
+            return
+        shutil.rmtree(folder.path, ignore_errors=True)
+        folder.path.mkdir()
+        try:
+            yield folder
+            folder.path.rename(final)
+        finally:
+            shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def run_tool(command: Sequence[str]) -> None:
+    """Run a build tool in the simulation's environment.
+
+    Raises
+    ------
+    BuildError
+        With the end of what the tool printed, if it fails.
+    """
+    result = subprocess.run(
+        command, env=toolchain_env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if result.returncode:
+        tail = "\n".join(result.stdout.splitlines()[-40:])
+        raise BuildError(f"'{command[0]}' failed while building the simulation:\n{tail}")
+
+
+def say(status: Status | None, line: str) -> None:
+    if status is not None:
+        status(line)
+
+
+def _keep_only(folder: Path, name: str) -> None:
+    for path in folder.iterdir():
+        if path.name != name:
+            path.unlink()

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs cocotb test modules on a component or on Verilog, compiled once for each distinct Verilog."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from amaranth.lib import wiring
+from cocotb_tools.runner import Verilator
+
+from rtl_gen.emit import emit_verilog
+from sim.build import BuildError, Status, cached_build, say
+from sim.toolchain import BUILD_DIR, toolchain_env
+
+# Names a file, because a trace of inputs is too long for the environment itself.
+_PARAMETERS = "TRITFORGE_TEST_PARAMETERS"
+_BUILD_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--timescale", "1ns/1ps")
+
+
+class CocotbFailure(AssertionError):
+    """A cocotb test failed, or there was none to run."""
+
+
+def run_cocotb(
+    design: wiring.Component | Sequence[Path],
+    top: str,
+    test_module: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    testcase: str | None = None,
+    seed: int = 1,
+    status: Status | None = None,
+) -> list[str]:
+    """Run the tests of a module in a simulation of a design.
+
+    Parameters
+    ----------
+    design
+        A component to emit, or its Verilog files.
+    top
+        Name of the top module.
+    test_module
+        Importable name of the Python module with the ``@cocotb.test`` functions.
+    parameters
+        What `test_parameters` returns in the simulation; anything JSON can carry.
+    testcase
+        Run only the test of this name.
+    seed
+        Of Python's ``random`` and of cocotb.
+    status
+        Called with a line before a build.
+
+    Returns
+    -------
+    list of str
+        Names of the tests that ran and passed.
+
+    Raises
+    ------
+    CocotbFailure
+        If a test failed or none ran; says which, where the log is and how it ends.
+    sim.build.BuildError
+        If the Verilog does not compile.
+    """
+    with _verilog(design, top) as files:
+        build_dir = _build(files, top, status)
+    runs = BUILD_DIR / "cocotb-runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    run_dir = Path(tempfile.mkdtemp(prefix=f"{top}-", dir=runs))
+    runner, results, parameter_file = _Runner(), run_dir / "results.xml", run_dir / "parameters.json"
+    parameter_file.write_text(json.dumps(dict(parameters or {})))
+    with suppress(SystemExit):  # The results, or their absence, say more.
+        runner.test(
+            test_module,
+            hdl_toplevel=top,
+            hdl_toplevel_lang="verilog",
+            testcase=testcase,
+            seed=seed,
+            extra_env={_PARAMETERS: str(parameter_file)},
+            build_dir=build_dir,
+            test_dir=run_dir,
+            results_xml=str(results),
+            log_file=run_dir / "log.txt",
+        )
+    names = _passed(results, test_module)
+    shutil.rmtree(run_dir)
+    return names
+
+
+def test_parameters() -> dict[str, Any]:
+    """The parameters given to `run_cocotb`, inside the simulation."""
+    return json.loads(Path(os.environ[_PARAMETERS]).read_text())
+
+
+test_parameters.__test__ = False
+
+
+class _Runner(Verilator):
+    """cocotb's Verilator runner with this project's tools, and only the top's ports visible: far faster."""
+
+    def _set_env_common(self) -> None:
+        super()._set_env_common()
+        self.env = toolchain_env({**os.environ, **self.env})
+
+    def _simulator_in_path_build_only(self) -> None:
+        self.executable = shutil.which("verilator", path=self.env["PATH"])
+
+    def _build_command(self) -> list[list[str]]:
+        verilate, make = super()._build_command()
+        index = verilate.index("--public-flat-rw")
+        return [[*verilate[:index], "--public-depth", "1", *verilate[index + 1 :]], list(make)]
+
+
+@contextmanager
+def _verilog(design: wiring.Component | Sequence[Path], top: str) -> Iterator[list[Path]]:
+    if isinstance(design, wiring.Component):
+        with tempfile.TemporaryDirectory() as folder:
+            yield emit_verilog(design, top, folder)
+    else:
+        yield list(design)
+
+
+def _build(files: list[Path], top: str, status: Status | None) -> Path:
+    with cached_build("cocotb", top, _BUILD_ARGS, files) as folder:
+        if folder.fresh:
+            say(status, f"Compiling the test bench of {top}, once")
+            log = folder.path / "build.log"
+            try:
+                _Runner().build(
+                    sources=files,
+                    hdl_toplevel=top,
+                    build_args=_BUILD_ARGS,
+                    build_dir=folder.path,
+                    log_file=log,
+                )
+            except Exception as error:
+                tail = "\n".join(log.read_text().splitlines()[-40:]) if log.exists() else ""
+                raise BuildError(f"The test bench of '{top}' does not compile: {error}\n{tail}") from error
+    return folder.final
+
+
+def _passed(results: Path, test_module: str) -> list[str]:
+    log = results.with_name("log.txt")
+    cases = list(ElementTree.parse(results).getroot().iter("testcase")) if results.exists() else []
+    failed = [
+        case.get("name")
+        for case in cases
+        if case.find("failure") is not None or case.find("error") is not None
+    ]
+    ran = [case.get("name") for case in cases if case.find("skipped") is None]
+    if failed:
+        problem = f"These cocotb tests of '{test_module}' failed: {', '.join(failed)}"
+    elif not ran:
+        problem = f"No cocotb test of '{test_module}' ran"
+    else:
+        return ran
+    tail = "\n".join(log.read_text().splitlines()[-60:]) if log.exists() else ""
+    raise CocotbFailure(f"{problem}; the log is {log}\n{tail}")

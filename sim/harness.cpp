@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// Drives the Verilated core (prefix Vcore, LANES bytes a beat, taps if TAPS is defined) behind a C interface.
+// Every call returns 0 or one of the error codes below; sim/harness.py is the other side.
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "Vcore.h"
+#include "verilated.h"
+
+namespace {
+
+enum Status : int { OK = 0, TIMEOUT = 1, OVERFLOW_ = 2, CANCELLED = 3, BUS_ERROR = 4 };
+enum Flags : uint32_t { SEND_LAST = 1, EXPECT_RESULT = 2 };
+enum TapKind : uint32_t { TAP_ACC = 0, TAP_WIDE = 1 };
+
+constexpr uint64_t REPORT_EVERY = 1 << 15;
+constexpr int CSR_CYCLES = 1000;
+
+struct Segment {
+    const uint8_t* data;
+    uint64_t bytes;
+};
+
+using Report = int (*)(uint64_t cycles, uint64_t beats);
+
+// xorshift64*: decides idle and back-pressure cycles.
+class Dice {
+  public:
+    explicit Dice(uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15ull | 1) {}
+    bool roll(uint32_t chance) {
+        if (!chance) return false;
+        state_ ^= state_ >> 12;
+        state_ ^= state_ << 25;
+        state_ ^= state_ >> 27;
+        return static_cast<uint32_t>((state_ * 0x2545F4914F6CDD1Dull) >> 32) < chance;
+    }
+
+  private:
+    uint64_t state_;
+};
+
+class Core {
+  public:
+    Core() : context_(new VerilatedContext), top_(new Vcore(context_.get())) { reset(); }
+    ~Core() { top_->final(); }
+
+    Vcore& ports() { return *top_; }
+
+    // The first half of a cycle: outputs follow the inputs.
+    void settle() {
+        top_->clk = 0;
+        top_->eval();
+    }
+
+    // The second half: the clock edge.
+    void edge() {
+#ifdef TAPS
+        if (recording_) [[unlikely]]
+            record();
+#endif
+        top_->clk = 1;
+        top_->eval();
+    }
+
+    void tick() {
+        settle();
+        edge();
+    }
+
+    void reset() {
+        top_->s_axis_weights_tvalid = 0;
+        top_->s_axis_weights_tlast = 0;
+        top_->m_axis_result_tready = 0;
+        top_->s_axil_csr_awvalid = 0;
+        top_->s_axil_csr_wvalid = 0;
+        top_->s_axil_csr_arvalid = 0;
+        top_->s_axil_csr_bready = 0;
+        top_->s_axil_csr_rready = 0;
+        top_->s_axil_csr_awprot = 0;
+        top_->s_axil_csr_arprot = 0;
+        top_->rst = 1;
+        for (int i = 0; i < 4; i++) tick();
+        top_->rst = 0;
+    }
+
+    void record_taps(bool on) { recording_ = on; }
+    std::vector<uint32_t>& taps() { return taps_; }
+
+  private:
+#ifdef TAPS
+    void record() {
+        if (top_->tap_acc_valid) push(TAP_ACC, top_->tap_acc_op, top_->tap_acc);
+        if (top_->tap_wide_valid) push(TAP_WIDE, top_->tap_wide_op, top_->tap_wide);
+    }
+    void push(TapKind kind, uint32_t op, uint32_t value) {
+        taps_.push_back(kind << 4 | op);
+        taps_.push_back(value);
+    }
+#endif
+
+    std::unique_ptr<VerilatedContext> context_;
+    std::unique_ptr<Vcore> top_;
+    std::vector<uint32_t> taps_;
+    bool recording_ = false;
+};
+
+// Walks over the beats of a list of segments.
+class Source {
+  public:
+    Source(const Segment* segments, size_t count) : next_(segments), end_(segments + count) {
+        for (const Segment* s = segments; s != end_; s++) left_ += s->bytes / LANES;
+        skip_empty();
+    }
+    uint64_t left() const { return left_; }
+    const uint8_t* beat() const { return next_->data + offset_; }
+    void advance() {
+        left_--;
+        offset_ += LANES;
+        skip_empty();
+    }
+
+  private:
+    void skip_empty() {
+        while (next_ != end_ && offset_ >= next_->bytes) {
+            next_++;
+            offset_ = 0;
+        }
+    }
+    const Segment* next_;
+    const Segment* end_;
+    uint64_t offset_ = 0;
+    uint64_t left_ = 0;
+};
+
+}  // namespace
+
+extern "C" {
+
+Core* harness_create() { return new Core; }
+void harness_destroy(Core* core) { delete core; }
+void harness_reset(Core* core) { core->reset(); }
+
+int harness_exchange(Core* core, const Segment* segments, size_t n_segments, uint32_t flags, uint32_t* results,
+                     uint64_t capacity, uint64_t* n_results, uint32_t in_stall, uint32_t out_stall, uint64_t seed,
+                     uint64_t max_cycles, uint64_t* cycles_used, uint64_t* beats, Report report) {
+    Vcore& p = core->ports();
+    Source source(segments, n_segments);
+    Dice idle(seed), pause(~seed);
+    bool collecting = flags & EXPECT_RESULT;
+    bool offered = false;
+    uint64_t cycles = 0, accepted = 0, collected = 0, since_progress = 0;
+    Status status = OK;
+    while (source.left() || collecting) {
+        if (!offered && source.left() && !idle.roll(in_stall)) {
+            std::memcpy(&p.s_axis_weights_tdata, source.beat(), LANES);
+            p.s_axis_weights_tlast = (flags & SEND_LAST) && source.left() == 1;
+            offered = true;
+        }
+        p.s_axis_weights_tvalid = offered;
+        p.m_axis_result_tready = collecting && !pause.roll(out_stall);
+        core->settle();
+        bool sent = offered && p.s_axis_weights_tready;
+        bool received = p.m_axis_result_tready && p.m_axis_result_tvalid;
+        if (received) {
+            if (collected == capacity) {
+                status = OVERFLOW_;
+                break;
+            }
+            results[collected++] = p.m_axis_result_tdata;
+            collecting = !p.m_axis_result_tlast;
+        }
+        core->edge();
+        cycles++;
+        if (sent) {
+            source.advance();
+            accepted++;
+            offered = false;
+        }
+        since_progress = sent || received ? 0 : since_progress + 1;
+        if (since_progress >= max_cycles) [[unlikely]] {
+            status = TIMEOUT;
+            break;
+        }
+        if (cycles % REPORT_EVERY == 0 && report(cycles, accepted)) [[unlikely]] {
+            status = CANCELLED;
+            break;
+        }
+    }
+    p.s_axis_weights_tvalid = 0;
+    p.s_axis_weights_tlast = 0;
+    p.m_axis_result_tready = 0;
+    *n_results = collected;
+    *cycles_used = cycles;
+    *beats = accepted;
+    return status;
+}
+
+int harness_csr_write(Core* core, uint32_t address, uint32_t value) {
+    Vcore& p = core->ports();
+    p.s_axil_csr_awaddr = address;
+    p.s_axil_csr_wdata = value;
+    p.s_axil_csr_wstrb = 0xF;
+    p.s_axil_csr_awvalid = 1;
+    p.s_axil_csr_wvalid = 1;
+    p.s_axil_csr_bready = 1;
+    Status status = TIMEOUT;
+    for (int i = 0; i < CSR_CYCLES && status == TIMEOUT; i++) {
+        core->settle();
+        bool address_taken = p.s_axil_csr_awready, data_taken = p.s_axil_csr_wready;
+        if (p.s_axil_csr_bvalid) status = p.s_axil_csr_bresp ? BUS_ERROR : OK;
+        core->edge();
+        if (address_taken) p.s_axil_csr_awvalid = 0;
+        if (data_taken) p.s_axil_csr_wvalid = 0;
+    }
+    p.s_axil_csr_awvalid = 0;
+    p.s_axil_csr_wvalid = 0;
+    p.s_axil_csr_bready = 0;
+    return status;
+}
+
+int harness_csr_read(Core* core, uint32_t address, uint32_t* value) {
+    Vcore& p = core->ports();
+    p.s_axil_csr_araddr = address;
+    p.s_axil_csr_arvalid = 1;
+    p.s_axil_csr_rready = 1;
+    Status status = TIMEOUT;
+    for (int i = 0; i < CSR_CYCLES && status == TIMEOUT; i++) {
+        core->settle();
+        bool address_taken = p.s_axil_csr_arready;
+        if (p.s_axil_csr_rvalid) {
+            *value = p.s_axil_csr_rdata;
+            status = p.s_axil_csr_rresp ? BUS_ERROR : OK;
+        }
+        core->edge();
+        if (address_taken) p.s_axil_csr_arvalid = 0;
+    }
+    p.s_axil_csr_arvalid = 0;
+    p.s_axil_csr_rready = 0;
+    return status;
+}
+
+void harness_taps_record(Core* core, int on) { core->record_taps(on); }
+
+// Words recorded so far; with a buffer of that many words, copies and forgets them.
+uint64_t harness_taps_fetch(Core* core, uint32_t* buffer) {
+    std::vector<uint32_t>& taps = core->taps();
+    uint64_t words = taps.size();
+    if (buffer) {
+        std::memcpy(buffer, taps.data(), words * sizeof(uint32_t));
+        taps.clear();
+    }
+    return words;
+}
+}

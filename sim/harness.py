@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drives a core compiled by `sim.build`: exchanges packets, registers and debug taps as numpy arrays."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TIMEOUT, _OVERFLOW, _CANCELLED, _BUS_ERROR = 1, 2, 3, 4
+_SEND_LAST, _EXPECT_RESULT = 1, 2
+_REPORT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint64, ctypes.c_uint64)
+
+Progress = Callable[[int, int], None]
+"""Called now and then with the cycles and beats of the running exchange."""
+
+
+class HarnessError(RuntimeError):
+    """The core did not do what the exchange expects of it."""
+
+
+class HarnessTimeout(HarnessError):
+    """The core made no progress for longer than allowed."""
+
+
+class _Segment(ctypes.Structure):
+    _fields_ = (("data", ctypes.c_void_p), ("bytes", ctypes.c_uint64))
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What came of an exchange.
+
+    Attributes
+    ----------
+    words
+        Result words, uint32.
+    cycles
+        Clock cycles it took.
+    beats
+        Beats the core accepted.
+    """
+
+    words: NDArray[np.uint32]
+    cycles: int
+    beats: int
+
+
+class Harness:
+    """One simulated core.
+
+    Parameters
+    ----------
+    library
+        What `sim.build.build_harness` returned.
+    lanes
+        Bytes a beat, as given there.
+    """
+
+    def __init__(self, library: Path, lanes: int) -> None:
+        self._lanes = lanes
+        self._library = _load(library)
+        self._core = self._library.harness_create()
+
+    def close(self) -> None:
+        """Free the model; the harness is of no use afterwards."""
+        if self._core:
+            self._library.harness_destroy(self._core)
+            self._core = None
+
+    def __enter__(self) -> "Harness":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def reset(self) -> None:
+        """Hold the core's reset for a few cycles."""
+        self._library.harness_reset(self._core)
+
+    def exchange(
+        self,
+        segments: Sequence[NDArray[np.uint8]],
+        *,
+        last: bool = True,
+        expect_result: bool = True,
+        capacity: int = 1 << 20,
+        in_stall: float = 0.0,
+        out_stall: float = 0.0,
+        seed: int = 1,
+        max_idle_cycles: int = 100_000,
+        progress: Progress | None = None,
+    ) -> Exchange:
+        """Stream segments in and collect one result packet.
+
+        Parameters
+        ----------
+        segments
+            Contiguous uint8 arrays, each a whole number of beats; read in place, so they may be memory maps.
+        last
+            Whether the last beat carries TLAST.
+        expect_result
+            Whether to wait for a result packet's TLAST; if not, the exchange ends with the last beat and
+            result words stay in the core.
+        capacity
+            Most result words to take.
+        in_stall, out_stall
+            Probabilities, below 1, that a cycle has no new beat or is not ready for a result.
+        seed
+            Of the random stalls.
+        max_idle_cycles
+            Cycles without a beat or result word after which the core counts as stuck.
+        progress
+            Called every few ten thousand cycles.
+
+        Raises
+        ------
+        ValueError
+            If a segment is not a whole number of beats or not contiguous, or a probability is out of range.
+        HarnessTimeout
+            If the core is stuck.
+        HarnessError
+            If there are more than `capacity` result words. Reset the core after either error.
+        """
+        parts = (_Segment * len(segments))(*(self._segment(segment) for segment in segments))
+        words = np.empty(capacity, np.uint32)
+        count, cycles, beats = ctypes.c_uint64(), ctypes.c_uint64(), ctypes.c_uint64()
+        report = _Reporter(progress)
+        status = self._library.harness_exchange(
+            self._core,
+            parts,
+            len(parts),
+            last * _SEND_LAST | expect_result * _EXPECT_RESULT,
+            words.ctypes.data,
+            capacity,
+            ctypes.byref(count),
+            _chance("in_stall", in_stall),
+            _chance("out_stall", out_stall),
+            seed,
+            max_idle_cycles,
+            ctypes.byref(cycles),
+            ctypes.byref(beats),
+            _REPORT(report),
+        )
+        if status == _CANCELLED:
+            raise report.error
+        if status == _OVERFLOW:
+            raise HarnessError(f"The core sent more than the {capacity} result words there is room for.")
+        if status == _TIMEOUT:
+            raise HarnessTimeout(
+                f"The core made no progress for {max_idle_cycles} cycles, after {beats.value} of "
+                f"{sum(part.bytes for part in parts) // self._lanes} beats and {count.value} result words."
+            )
+        return Exchange(words[: count.value].copy(), cycles.value, beats.value)
+
+    def csr_read(self, address: int) -> int:
+        """Read a 32-bit register at a byte address; `HarnessError` if the core refuses or does not answer."""
+        value = ctypes.c_uint32()
+        status = self._library.harness_csr_read(self._core, address, ctypes.byref(value))
+        _check_csr(status, "read of", address)
+        return value.value
+
+    def csr_write(self, address: int, value: int) -> None:
+        """Write a 32-bit register at a byte address; errors as for `csr_read`."""
+        _check_csr(self._library.harness_csr_write(self._core, address, value), "write to", address)
+
+    def record_taps(self, on: bool = True) -> None:
+        """Start or stop recording the debug taps (of a library built with them)."""
+        self._library.harness_taps_record(self._core, int(on))
+
+    def fetch_taps(self) -> NDArray[np.uint32]:
+        """Take what was recorded: an array [n, 2] of (kind << 4 | op, value); kind 0 is acc, 1 is wide."""
+        words = self._library.harness_taps_fetch(self._core, None)
+        taps = np.empty((words // 2, 2), np.uint32)
+        self._library.harness_taps_fetch(self._core, taps.ctypes.data)
+        return taps
+
+    def _segment(self, segment: NDArray[np.uint8]) -> _Segment:
+        if segment.dtype != np.uint8 or not segment.flags.c_contiguous or segment.size % self._lanes:
+            raise ValueError(
+                f"A segment must be a contiguous uint8 array of whole {self._lanes}-byte beats, "
+                f"not {segment.size} x {segment.dtype}."
+            )
+        return _Segment(segment.ctypes.data, segment.size)
+
+
+class _Reporter:
+    """Passes progress on and keeps what the callback raises (Ctrl-C too): it cannot pass through C."""
+
+    error: BaseException = HarnessError("The exchange was cancelled.")
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+
+    def __call__(self, cycles: int, beats: int) -> int:
+        try:
+            if self._progress is not None:
+                self._progress(cycles, beats)
+        except BaseException as error:
+            self.error = error
+            return 1
+        return 0
+
+
+def _chance(name: str, probability: float) -> int:
+    if not 0 <= probability < 1:
+        raise ValueError(f"{name} is a probability from 0 to less than 1, not {probability}.")
+    return int(probability * 2**32)
+
+
+def _check_csr(status: int, access: str, address: int) -> None:
+    if status == _TIMEOUT:
+        raise HarnessTimeout(f"The core does not answer a {access} register {address:#x}.")
+    if status == _BUS_ERROR:
+        raise HarnessError(f"The core answers a {access} register {address:#x} with an error.")
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    core, u32, u64, pointer = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
+    library.harness_create.restype = core
+    library.harness_destroy.argtypes = (core,)
+    library.harness_reset.argtypes = (core,)
+    library.harness_exchange.argtypes = (
+        *(core, ctypes.POINTER(_Segment), ctypes.c_size_t, u32, pointer, u64, pointer),
+        *(u32, u32, u64, u64, pointer, pointer, _REPORT),
+    )
+    library.harness_csr_write.argtypes = (core, u32, u32)
+    library.harness_csr_read.argtypes = (core, u32, pointer)
+    library.harness_taps_record.argtypes = (core, ctypes.c_int)
+    library.harness_taps_fetch.argtypes = (core, pointer)
+    library.harness_taps_fetch.restype = u64
+    return library

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cocotb side of the scalar and arithmetic units: complete outputs and exact latencies against the golden model."""
+
+import logging
+import random
+from typing import Any
+
+import cocotb
+import torch
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge
+from torch import Tensor
+
+from golden import integer
+from golden import numerics as nx
+from golden.numerics import Formats
+from golden.quantise import Matrix
+from hw.packet import scale_word
+from sim.cocotb_run import test_parameters
+
+torch.set_num_threads(1)
+
+
+def formats() -> Formats:
+    """The formats under test."""
+    return Formats(**test_parameters()["formats"])
+
+
+async def begin(dut: Any) -> None:
+    """Start the clock and reset the unit; everything else happens at falling edges."""
+    cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+    logging.getLogger("cocotb").setLevel(logging.WARNING)
+    dut.rst.value = 1
+    for _ in range(3):
+        await FallingEdge(dut.clk)
+    dut.rst.value = 0
+
+
+async def stream(dut: Any, latency: int, inputs: dict[str, list[int]], outputs: list[str]) -> list[tuple[int, ...]]:
+    """Drive one set of inputs a cycle; the outputs ``latency`` cycles after each, as unsigned integers."""
+    names = [(getattr(dut, name), values, 1 << len(getattr(dut, name))) for name, values in inputs.items()]
+    ports = [getattr(dut, name) for name in outputs]
+    count = len(next(iter(inputs.values())))
+    results = []
+    for cycle in range(count + latency):
+        for port, values, modulus in names:
+            port.value = values[min(cycle, count - 1)] % modulus
+        await FallingEdge(dut.clk)
+        results.append(tuple(int(port.value) for port in ports))
+    return results[latency - 1 : latency - 1 + count]
+
+
+def magnitudes(bits: int, count: int) -> list[int]:
+    """Powers of two and their neighbours below 2**bits, its end, and random values of all lengths."""
+    corners = {0, (1 << bits) - 1} | {(1 << k) + d for k in range(bits) for d in (-1, 0, 1)}
+    return sorted(c for c in corners if c < 1 << bits) + [
+        random.getrandbits(random.randint(1, bits)) for _ in range(count)
+    ]
+
+
+def signed_values(bits: int, count: int) -> list[int]:
+    """The same with both signs, up to +-(2**bits - 1)."""
+    return [sign * value for value in magnitudes(bits, count) for sign in (1, -1)]
+
+
+def pick(values: list[int], count: int) -> list[int]:
+    """Random choices."""
+    return [random.choice(values) for _ in range(count)]
+
+
+def compare(actual: list[Any], expected: list[Any], inputs: dict[str, list[int]]) -> None:
+    """Every output equals; the message shows the first that does not."""
+    assert len(actual) == len(expected)
+    for index, (got, want) in enumerate(zip(actual, expected, strict=True)):
+        assert got == want, f"{ {k: v[index] for k, v in inputs.items()} }: {got}, not {want}"
+
+
+def wrap(values: Tensor, bits: int) -> list[int]:
+    """Two's complement of the values as unsigned integers."""
+    return (values & ((1 << bits) - 1)).tolist()
+
+
+@cocotb.test()
+async def rescale(dut: Any) -> None:
+    """apply_scale and the flag of what was clamped."""
+    fmt, count = formats(), 6000
+    acc_bits, latency = len(dut.acc), test_parameters()["latency"]
+    shifts = [*range(-4, 71), -2048, 2047, 511, 512, 1024, -64]
+    inputs = {
+        "acc": pick([*signed_values(acc_bits - 1, 200), -1 << (acc_bits - 1)], count),
+        "mantissa": pick([*magnitudes(fmt.mantissa, 50), *[(1 << fmt.mantissa) - 1] * 50], count),
+        "shift": pick(shifts, count),
+    }
+    acc, mantissa, shift = (torch.tensor(values) for values in inputs.values())
+    exact = nx.rshift_round(acc * mantissa, shift.clamp(0, 63))
+    clamped = torch.where(shift < 0, acc != 0, exact.abs() > fmt.wide_max)
+    expected = zip(
+        wrap(nx.apply_scale(acc, mantissa, shift, fmt), fmt.wide_bits), clamped.long().tolist(), strict=True
+    )
+    assert clamped.any() and not clamped.all()
+    await begin(dut)
+    compare(await stream(dut, latency, inputs, ["y", "saturated"]), list(expected), inputs)
+
+
+@cocotb.test()
+async def activation(dut: Any) -> None:
+    """Both functions at every chord's ends and in between, far outside and of the most negative number."""
+    fmt = formats()
+    step = fmt.frac - 5
+    xs = signed_values(fmt.wide_bits - 1, 500) + [-1 << (fmt.wide_bits - 1)]
+    for segment in range(nx.SIGMA_SEGMENTS + 1):
+        ends = [(segment << step) + offset for offset in (-1, 0, 1, random.getrandbits(step))]
+        xs += [sign * end for end in ends for sign in (1, -1)]
+    inputs = {"x": xs, "silu": [random.getrandbits(1) for _ in xs]}
+    inputs = {name: values + [v ^ 1 if name == "silu" else v for v in values] for name, values in inputs.items()}
+    x, silu = (torch.tensor(values) for values in inputs.values())
+    y = torch.where(silu > 0, nx.silu(x, fmt), nx.sigmoid_negative(x, fmt))
+    await begin(dut)
+    actual = await stream(dut, test_parameters()["latency"], inputs, ["y"])
+    compare(actual, [(v,) for v in wrap(y, fmt.wide_bits)], inputs)
+
+
+@cocotb.test()
+async def normaliser(dut: Any) -> None:
+    """Code floats of products of all lengths."""
+    fmt = formats()
+    largest = fmt.wide_max << (nx.GAIN_BITS - 1)
+    products = [*signed_values(fmt.wide_bits + nx.GAIN_BITS - 2, 2000), largest, -largest]
+    inputs = {"product": random.sample(products, len(products))}
+    v = torch.tensor(inputs["product"])
+    m, e = nx.normalise(v.abs() >> fmt.product_drop, fmt)
+    packed = m | e << fmt.mantissa | (v < 0).long() << (fmt.mantissa + 6)
+    await begin(dut)
+    actual = await stream(dut, test_parameters()["latency"], inputs, ["code"])
+    compare(actual, [(value,) for value in packed.tolist()], inputs)
+
+
+async def until(dut: Any, signal: Any, mask: int = 1, limit: int = 400) -> int:
+    """Cycles until a bit of the signal is high."""
+    for cycle in range(1, limit):
+        await FallingEdge(dut.clk)
+        if int(signal.value) & mask:
+            return cycle
+    raise AssertionError(f"{signal._name} & {mask} did not come within {limit} cycles.")
+
+
+async def pulse_start(dut: Any, **inputs: int) -> None:
+    """One cycle of start with its operands, which then change."""
+    for name, value in inputs.items():
+        getattr(dut, name).value = value
+    dut.start.value = 1
+    await FallingEdge(dut.clk)
+    dut.start.value = 0
+    for name in inputs:
+        port = getattr(dut, name)
+        port.value = random.getrandbits(len(port))
+
+
+@cocotb.test()
+async def divider(dut: Any) -> None:
+    """Quotients, latency, busy and done, also after an abandoned division."""
+    bits, latency = len(dut.quotient), test_parameters()["latency"]
+    denominators = [d for d in magnitudes(len(dut.denominator), 100) if d]
+    await begin(dut)
+    for _ in range(400):
+        d = random.choice(denominators)
+        top = min(d << bits, 1 << len(dut.numerator)) - 1
+        n = random.choice([0, top, random.randint(0, top), min(d * random.getrandbits(bits), top)])
+        if random.random() < 0.2:
+            await pulse_start(dut, numerator=top, denominator=d)
+            for _ in range(random.randint(0, latency + 1)):
+                await FallingEdge(dut.clk)
+        await pulse_start(dut, numerator=n, denominator=d)
+        for _ in range(latency - 1):
+            assert (int(dut.busy.value), int(dut.done.value)) == (1, 0)
+            await FallingEdge(dut.clk)
+        assert (int(dut.busy.value), int(dut.done.value), int(dut.quotient.value)) == (0, 1, n // d), (n, d)
+        for _ in range(random.randint(0, 3)):
+            await FallingEdge(dut.clk)
+            assert (int(dut.done.value), int(dut.quotient.value)) == (0, n // d)
+
+
+def totals() -> list[int]:
+    """Sums of squares over the whole range, with squares and their neighbours."""
+    squares = [r * r + d for r in magnitudes(31, 100) for d in (-1, 0, 1)]
+    return [total for total in squares if total >= 0] + magnitudes(64, 200)
+
+
+def golden_root(total: int, fmt: Formats) -> tuple[Tensor, Tensor]:
+    """reciprocal_root; the upper half of the unsigned range, which int64 lacks, from a quarter of the total."""
+    high = total >> 63
+    root, exponent = nx.reciprocal_root(torch.tensor([total >> 2 * high]), fmt)
+    return root, exponent + high
+
+
+@cocotb.test()
+async def root(dut: Any) -> None:
+    """Roots of all kinds of totals, with the exact latency, also after an abandoned one."""
+    fmt, latency = formats(), test_parameters()["latency"]
+    await begin(dut)
+    for total in totals():
+        if random.random() < 0.1:
+            await pulse_start(dut, total=random.getrandbits(64))
+            for _ in range(random.randint(0, latency - 2)):
+                await FallingEdge(dut.clk)
+                assert not int(dut.done.value)
+        await pulse_start(dut, total=total)
+        assert not int(dut.done.value)
+        assert await until(dut, dut.done) == latency - 1
+        expected = [int(part) for part in golden_root(total, fmt)]
+        assert [int(dut.root.value), dut.exponent.value.to_signed()] == expected, total
+        await FallingEdge(dut.clk)
+        assert not int(dut.done.value)
+
+
+def element(port: Any, index: int, signed: bool = False) -> int:
+    """One of the three elements packed in a port."""
+    width = len(port) // 3
+    value = int(port.value) >> index * width & ((1 << width) - 1)
+    return value - (1 << width) if signed and value >> (width - 1) else value
+
+
+def random_maximum(fmt: Formats) -> tuple[int, int]:
+    """(mantissa, exponent) of a largest magnitude, sometimes of a zero vector."""
+    if random.random() < 0.1:
+        return 0, 0
+    half = 1 << (fmt.mantissa - 1)
+    mantissa = random.choice([half, 2 * half - 1, random.randint(half, 2 * half - 1)])
+    return mantissa, random.randint(1, fmt.magnitude_bits)
+
+
+@cocotb.test()
+async def scales(dut: Any) -> None:
+    """Reciprocals and output scales, each with its latency, with words early or late and after abandoned starts."""
+    fmt, bits = formats(), formats().mantissa
+    await begin(dut)
+    dut.words_valid.value = 0
+    all_totals = totals()
+    for _ in range(250):
+        tensors = random.randint(1, 3)
+        maxima = [random_maximum(fmt) for _ in range(3)]
+        total = random.choice(all_totals)
+        half = 1 << (bits - 1)
+        exponents = (-2048, 2047, random.randint(-2048, 2047), random.randint(0, 100))
+        words = [(random.randint(half, 2 * half - 1), random.choice(exponents)) for _ in range(3)]
+        operands = {
+            "maxima": sum((m | e << bits) << k * (bits + 6) for k, (m, e) in enumerate(maxima)),
+            "total": total,
+            "tensors": tensors,
+        }
+        packed_words = sum(scale_word(*word) << 32 * k for k, word in enumerate(words))
+        if random.random() < 0.2:
+            dut.words_valid.value = 1
+            await pulse_start(dut, **{**operands, "total": random.getrandbits(64), "tensors": 3})
+            for _ in range(random.randint(0, 2 * bits + 40)):
+                await FallingEdge(dut.clk)
+        late = random.choice([0, 0, 2 * bits + 30, random.randint(1, 2 * bits + 20)])
+        dut.words_valid.value = 0
+        if not late:
+            dut.words.value, dut.words_valid.value = packed_words, 1
+        await pulse_start(dut, **operands)
+        seen, reciprocals = _watch(dut, 1), _watch(dut, 1)
+        reciprocal_at, ready_at = await _masks(dut, packed_words, late)
+        first = max(2 * bits + 8, late)
+        assert reciprocal_at == [(bits + 1) * (k + 1) + 1 for k in range(tensors)], reciprocal_at
+        assert ready_at == [first + 6 * (k + 1) for k in range(tensors)], (ready_at, late)
+        _check_scales(dut, fmt, maxima, total, words, tensors)
+        del seen, reciprocals

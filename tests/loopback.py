@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A core with the ports of the real one that folds each beat into a result word, to test the tools with."""
+
+from itertools import pairwise
+
+import numpy as np
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from numpy.typing import NDArray
+
+IDENTITY = 0x74726974
+TAP_OP_ACC, TAP_OP_WIDE = 3, 9
+ID, SCRATCH, HOLD = 0x0, 0x4, 0x8
+
+
+def fold(packet: NDArray[np.uint8], lanes: int) -> NDArray[np.uint32]:
+    """Result words of a packet: the exclusive or of a beat's 32-bit words."""
+    return np.bitwise_xor.reduce(packet.view("<u4").reshape(-1, lanes // 4), axis=1)
+
+
+def random_packet(beats: int, lanes: int) -> NDArray[np.uint8]:
+    """The same bytes for the same length."""
+    return np.random.default_rng(beats).integers(0, 256, beats * lanes, dtype=np.uint8)
+
+
+class Stage(wiring.Component):
+    """One register of a stream, half throughput; word and last flag.
+
+    Latency 1 cycle, a word every second cycle.
+    """
+
+    i: In(stream.Signature(data.StructLayout({"word": 32, "last": 1})))
+    o: Out(stream.Signature(data.StructLayout({"word": 32, "last": 1})))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.i.ready.eq(~self.o.valid)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [self.o.payload.eq(self.i.payload), self.o.valid.eq(1)]
+        with m.Elif(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        return m
+
+
+class Registers(wiring.Component):
+    """AXI4-Lite registers: identity, scratch and a hold bit; any other address answers SLVERR."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "csr": In(axil_signature()),
+                "hold": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        csr, scratch = self.csr, Signal(32)
+        write = Signal()
+        m.d.comb += [
+            write.eq(csr.awvalid & csr.wvalid & ~csr.bvalid),
+            csr.awready.eq(write),
+            csr.wready.eq(write),
+            csr.arready.eq(~csr.rvalid),
+        ]
+        with m.If(csr.bready):
+            m.d.sync += csr.bvalid.eq(0)
+        with m.If(write):
+            m.d.sync += [csr.bvalid.eq(1), csr.bresp.eq(0)]
+            with m.Switch(csr.awaddr):
+                with m.Case(SCRATCH):
+                    for byte in range(4):
+                        with m.If(csr.wstrb[byte]):
+                            lanes = slice(8 * byte, 8 * byte + 8)
+                            m.d.sync += scratch[lanes].eq(csr.wdata[lanes])
+                with m.Case(HOLD):
+                    m.d.sync += self.hold.eq(csr.wdata[0])
+                with m.Default():
+                    m.d.sync += csr.bresp.eq(2)
+        with m.If(csr.rready):
+            m.d.sync += csr.rvalid.eq(0)
+        with m.If(csr.arvalid & csr.arready):
+            m.d.sync += [csr.rvalid.eq(1), csr.rresp.eq(0)]
+            with m.Switch(csr.araddr):
+                with m.Case(ID):
+                    m.d.sync += csr.rdata.eq(IDENTITY)
+                with m.Case(SCRATCH):
+                    m.d.sync += csr.rdata.eq(scratch)
+                with m.Default():
+                    m.d.sync += csr.rresp.eq(2)
+        return m
+
+
+def axil_signature() -> wiring.Signature:
+    """AXI4-Lite with 12 address bits, seen from the manager."""
+    return wiring.Signature(
+        {
+            **{"awaddr": Out(12), "awprot": Out(3), "awvalid": Out(1), "awready": In(1)},
+            **{"wdata": Out(32), "wstrb": Out(4), "wvalid": Out(1), "wready": In(1)},
+            **{"bresp": In(2), "bvalid": In(1), "bready": Out(1)},
+            **{"araddr": Out(12), "arprot": Out(3), "arvalid": Out(1), "arready": In(1)},
+            **{"rdata": In(32), "rresp": In(2), "rvalid": In(1), "rready": Out(1)},
+        }
+    )
+
+
+class Loopback(wiring.Component):
+    """Streams in, `stages` registers, streams out.
+
+    Parameters
+    ----------
+    lanes
+        Bytes a beat, a multiple of four.
+    stages
+        Number of identical `Stage` units.
+    """
+
+    def __init__(self, lanes: int, stages: int = 3) -> None:
+        self._lanes, self._stages = lanes, stages
+        csr = {f"s_axil_csr_{name}": member.flip() for name, member in axil_signature().members.items()}
+        super().__init__(
+            {
+                **_stream("s_axis_weights", In, 8 * lanes),
+                **_stream("m_axis_result", Out, 32),
+                **csr,
+                **{"tap_acc_valid": Out(1), "tap_acc_op": Out(4), "tap_acc": Out(32)},
+                **{"tap_wide_valid": Out(1), "tap_wide_op": Out(4), "tap_wide": Out(32)},
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.registers = registers = Registers()
+        for name in axil_signature().members:
+            port, inner = getattr(self, f"s_axil_csr_{name}"), getattr(registers.csr, name)
+            is_input = registers.csr.signature.members[name].flow == In
+            m.d.comb += inner.eq(port) if is_input else port.eq(inner)
+        word = Signal(32)
+        beat = self.s_axis_weights_tdata
+        words = [beat.word_select(index, 32) for index in range(self._lanes // 4)]
+        m.d.comb += word.eq(words[0])
+        for extra in words[1:]:
+            word, previous = Signal(32), word
+            m.d.comb += word.eq(previous ^ extra)
+        stages = [Stage() for _ in range(self._stages)]
+        for index, stage in enumerate(stages):
+            m.submodules[f"stage_{index}"] = stage
+        for before, after in pairwise(stages):
+            wiring.connect(m, before.o, after.i)
+        first, last = stages[0].i, stages[-1].o
+        m.d.comb += [
+            Cat(first.payload.word, first.payload.last).eq(Cat(word, self.s_axis_weights_tlast)),
+            first.valid.eq(self.s_axis_weights_tvalid & ~registers.hold),
+            self.s_axis_weights_tready.eq(first.ready & ~registers.hold),
+            self.m_axis_result_tdata.eq(last.payload.word),
+            self.m_axis_result_tlast.eq(last.payload.last),
+            self.m_axis_result_tvalid.eq(last.valid),
+            last.ready.eq(self.m_axis_result_tready),
+            self.tap_acc_valid.eq(first.valid & first.ready),
+            self.tap_acc_op.eq(TAP_OP_ACC),
+            self.tap_acc.eq(word),
+            self.tap_wide_valid.eq(last.valid & last.ready),
+            self.tap_wide_op.eq(TAP_OP_WIDE),
+            self.tap_wide.eq(last.payload.word),
+        ]
+        return m
+
+
+def _stream(name: str, flow: object, width: int) -> dict[str, wiring.Member]:
+    back = Out if flow is In else In
+    return {
+        f"{name}_tdata": flow(width),
+        f"{name}_tvalid": flow(1),
+        f"{name}_tready": back(1),
+        f"{name}_tlast": flow(1),
+    }

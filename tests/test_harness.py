@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compiled harness and the cocotb runner, on the loop-back core."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rtl_gen.emit import emit_verilog
+from sim.build import BuildError, build_harness, cached_build
+from sim.cocotb_run import CocotbFailure, run_cocotb
+from sim.harness import Harness, HarnessError, HarnessTimeout
+from sim.toolchain import ToolMissing, toolchain_env
+from tests.loopback import HOLD, ID, IDENTITY, SCRATCH, TAP_OP_ACC, TAP_OP_WIDE, Loopback, fold, random_packet
+
+LENGTHS = (1, 2, 37, 300)
+
+
+@pytest.fixture(scope="module", params=[4, 8, 16, 64])
+def lanes(request: pytest.FixtureRequest) -> int:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def library(lanes: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    files = emit_verilog(Loopback(lanes), "loopback", tmp_path_factory.mktemp("verilog"))
+    return build_harness(files, "loopback", lanes, taps=True)
+
+
+@pytest.fixture
+def harness(library: Path, lanes: int) -> Iterator[Harness]:
+    with Harness(library, lanes) as harness:
+        yield harness
+
+
+@pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.3, 0.7)])
+def test_packets_return(harness: Harness, lanes: int, stalls: tuple[float, float]) -> None:
+    for length in LENGTHS:
+        packet = random_packet(length, lanes)
+        parts = [packet[: lanes * (length // 2)], packet[lanes * (length // 2) :]]
+        result = harness.exchange(parts, in_stall=stalls[0], out_stall=stalls[1], seed=length)
+        assert np.array_equal(result.words, fold(packet, lanes))
+        assert result.beats == length
+        assert result.cycles >= 2 * length
+
+
+def test_stalls_follow_the_seed(harness: Harness, lanes: int) -> None:
+    packet = random_packet(200, lanes)
+    cycles = [harness.exchange([packet], in_stall=0.5, out_stall=0.5, seed=seed).cycles for seed in (1, 1, 2)]
+    assert cycles[0] == cycles[1] != cycles[2]
+
+
+def test_a_packet_may_take_several_exchanges(harness: Harness, lanes: int) -> None:
+    packet = random_packet(3, lanes)
+    first = harness.exchange([packet[:lanes]], last=False, expect_result=False)
+    rest = harness.exchange([packet[lanes:]])
+    assert first.words.size == 0
+    assert np.array_equal(rest.words, fold(packet, lanes))
+
+
+def test_a_stuck_core_is_reported(harness: Harness, lanes: int) -> None:
+    harness.csr_write(HOLD, 1)
+    with pytest.raises(HarnessTimeout, match=r"no progress for 50 cycles, after 0 of 2 beats"):
+        harness.exchange([random_packet(2, lanes)], max_idle_cycles=50)
+    harness.reset()
+    assert harness.exchange([random_packet(2, lanes)]).beats == 2
+
+
+def test_too_many_words_are_reported(harness: Harness, lanes: int) -> None:
+    with pytest.raises(HarnessError, match="more than the 3 result words"):
+        harness.exchange([random_packet(4, lanes)], capacity=3)
+
+
+def test_registers(harness: Harness) -> None:
+    assert harness.csr_read(ID) == IDENTITY
+    harness.csr_write(SCRATCH, 0x89ABCDEF)
+    assert harness.csr_read(SCRATCH) == 0x89ABCDEF
+    with pytest.raises(HarnessError, match="read of register 0x100 with an error"):
+        harness.csr_read(0x100)
+    with pytest.raises(HarnessError, match="write to register 0x0 with an error"):
+        harness.csr_write(ID, 1)
+
+
+def test_taps_are_recorded_in_order(harness: Harness, lanes: int) -> None:
+    packet = random_packet(20, lanes)
+    harness.exchange([packet])
+    harness.record_taps()
+    harness.exchange([packet], in_stall=0.5)
+    harness.record_taps(False)
+    harness.exchange([packet])
+    taps = harness.fetch_taps()
+    for kind_and_op in (0 << 4 | TAP_OP_ACC, 1 << 4 | TAP_OP_WIDE):
+        assert np.array_equal(taps[taps[:, 0] == kind_and_op, 1], fold(packet, lanes))
+    assert len(taps) == 40
+    assert harness.fetch_taps().shape == (0, 2)
+
+
+def test_progress_is_reported_and_may_stop_an_exchange(harness: Harness, lanes: int) -> None:
+    calls: list[tuple[int, int]] = []
+
+    def stop(cycles: int, beats: int) -> None:
+        calls.append((cycles, beats))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        harness.exchange([random_packet(60_000, lanes)], progress=stop)
+    assert calls[0][0] * 2 == calls[1][0]
+    assert calls[0][1] < calls[1][1]
+
+
+@pytest.mark.parametrize(
+    "segment", [np.zeros(6, np.uint8), np.zeros(64, np.int8), np.zeros(128, np.uint8)[::2]]
+)
+def test_bad_segments_are_refused(harness: Harness, segment: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="contiguous uint8 array of whole"):
+        harness.exchange([segment])
+
+
+def test_a_bad_probability_is_refused(harness: Harness) -> None:
+    with pytest.raises(ValueError, match="out_stall is a probability"):
+        harness.exchange([], out_stall=1.0)
+
+
+def test_a_second_build_is_the_first(library: Path, lanes: int, tmp_path: Path) -> None:
+    lines: list[str] = []
+    files = emit_verilog(Loopback(lanes), "loopback", tmp_path)
+    assert build_harness(files, "loopback", lanes, taps=True, status=lines.append) == library
+    assert lines == []
+
+
+def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "broken.v"
+    source.write_text("module broken(input clk); nonsense\nendmodule\n")
+    with pytest.raises(BuildError, match=r"(?s)'verilator' failed.*broken\.v"):
+        build_harness([source], "broken", 4)
+    with cached_build("harness", "probe", [str(tmp_path)], []) as folder:
+        assert folder.fresh
+        parent = folder.final.parent
+    assert not [path for path in parent.glob("broken-*") if path.is_dir()]
+
+
+def test_missing_compiler_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ToolMissing, match=r"^Simulation needs 'g\+\+', which is not installed: .*$"):
+        toolchain_env({"PATH": str(tmp_path)})
+
+
+def test_cocotb_sees_the_same_data() -> None:
+    parameters = {"lanes": 16, "in_stall": 0.3, "out_stall": 0.5, "lengths": LENGTHS[:3]}
+    passed = run_cocotb(Loopback(16), "loopback", "tests.cocotb_loopback", parameters)
+    assert passed == ["packets_return", "registers_hold"]
+
+
+@pytest.mark.parametrize(
+    ("testcase", "message"),
+    [("fails", r"(?s)tests.cocotb_loopback' failed: fails;.*as asked"), ("missing", "No cocotb test of")],
+)
+def test_cocotb_failures_are_reported(testcase: str, message: str) -> None:
+    with pytest.raises(CocotbFailure, match=message):
+        run_cocotb(Loopback(16), "loopback", "tests.cocotb_loopback", {"fail": True}, testcase=testcase)
