@@ -131,7 +131,9 @@ class Image:
         try:
             return TextCodec(Tokenizer.from_str(raw.tobytes().decode()))
         except Exception as error:  # the library raises nothing narrower
-            raise ImageError(f"The tokenizer in {self.path} is unreadable ({error}); pack it again.") from error
+            raise ImageError(
+                f"The tokenizer in {self.path} is unreadable ({error}); pack it again."
+            ) from error
 
     def layer(self, index: int) -> IntegerLayer:
         """Decode one layer."""
@@ -153,7 +155,9 @@ class Image:
         matrices |= {
             "o": Matrix(self._trits(out, Group.OUT, "o"), *split_scale(int(out.constants[0]))),
             "gate": Matrix(gate, *split_scale(int(expand.constants[0]))),
-            "down": Matrix(self._trits(contract, Group.CONTRACT, "down"), *split_scale(int(contract.constants[0]))),
+            "down": Matrix(
+                self._trits(contract, Group.CONTRACT, "down"), *split_scale(int(contract.constants[0]))
+            ),
         }
         omega = torch.from_numpy((mix.gains[:, :rows] >> 16).reshape(-1)[:hidden].astype(np.int64))
         return IntegerLayer(omega, norms, matrices)
@@ -189,7 +193,9 @@ class Image:
         try:
             config = ModelConfig(**json.loads(self._section("config").tobytes()))
         except (TypeError, ValueError) as error:
-            raise ImageError(f"its configuration is unreadable ({error}); pack the checkpoint again.") from error
+            raise ImageError(
+                f"its configuration is unreadable ({error}); pack the checkpoint again."
+            ) from error
         if config_shape(config) != self.shape:
             raise ImageError("its header and configuration disagree; pack the checkpoint again.")
         return config
@@ -210,4 +216,6 @@ def _norm(view: GroupView, words: NDArray[np.uint32], stat: bool = True) -> Norm
     low, high = split_words(words)
     vectors = [torch.from_numpy(v) for pair in zip(low.T, high.T, strict=True) for v in pair]
     kappa, bias = int(view.constants[3]), int(view.constants[4]) | int(view.constants[5]) << 32
-    return Norm(vectors[0].contiguous() if stat else None, tuple(v.contiguous() for v in vectors[1:]), kappa, bias)
+    return Norm(
+        vectors[0].contiguous() if stat else None, tuple(v.contiguous() for v in vectors[1:]), kappa, bias
+    )

@@ -106,7 +106,12 @@ class _Packer:
     """One image in the making."""
 
     def __init__(
-        self, source: IntegerCheckpoint, core: CoreParams, shape: sc.Shape, file: BinaryIO, progress: Progress | None
+        self,
+        source: IntegerCheckpoint,
+        core: CoreParams,
+        shape: sc.Shape,
+        file: BinaryIO,
+        progress: Progress | None,
     ) -> None:
         self._source, self._core, self._shape = source, core, shape
         self._file, self._progress = file, progress
@@ -171,7 +176,10 @@ class _Packer:
             decay = layer.omega.numpy().astype(np.uint32) << 16
             mixing = {name: matrices[name] for name in "fig"}
             gate, up = matrices["gate"].trits.chunk(2)
-            halves = {"gate": replace(matrices["gate"], trits=gate), "up": replace(matrices["gate"], trits=up)}
+            halves = {
+                "gate": replace(matrices["gate"], trits=gate),
+                "up": replace(matrices["gate"], trits=up),
+            }
             yield self._group(sc.Group.MIX, index, mixing, norms["out"], decay)
             yield self._group(sc.Group.OUT, index, {"o": matrices["o"]}, norms["expand"])
             yield self._group(sc.Group.EXPAND, index, halves, norms["contract"])

@@ -30,7 +30,8 @@ def select(control: View, operands: View) -> Value:
 
 def add_signed(a: Value, b: Value, negative: Value) -> Value:
     """a + b, or a - b if negative: with the sign as carry-in; one bit wider than the wider operand."""
-    total = a + (b ^ negative.replicate(len(b))).as_signed() + negative
+    addend = (b.as_unsigned() ^ negative.replicate(len(b))).as_signed()
+    total = a + addend + negative
     return total[: max(len(a), len(b)) + 1].as_signed()
 
 

@@ -27,7 +27,8 @@ class ScaleUnit(wiring.Component):
     ``start`` takes maxima, total and tensors, clears both masks and abandons a computation under way; until
     then all results stay. With M = ``fmt.mantissa``, ``reciprocal_ready[k]`` is seen set (M + 1) (k + 1) + 1
     cycles after ``start``, and ``ready[k]`` 2 M + 14 + 6 k cycles after it, or 6 (k + 1) after
-    ``words_valid`` rises if that is later. One divider for the reciprocals, another in the root, one multiplier.
+    ``words_valid`` rises if that is later. One divider for the reciprocals, another in the root, one
+    multiplier.
 
     Parameters
     ----------

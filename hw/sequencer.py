@@ -145,6 +145,8 @@ class Sequencer(wiring.Component):
         embed_taken = Signal()
         m.d.sync += embed_blocks.eq(embed_blocks + self.embed_block - embed_taken)
 
+        with m.If(gap != 0):
+            m.d.sync += gap.eq(gap - 1)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.idle.eq(1)
@@ -184,7 +186,6 @@ class Sequencer(wiring.Component):
                 m.next = "WAIT"
                 guard()
             with m.State("WAIT"):
-                m.d.sync += gap.eq(0)
                 with m.If(group == Group.EMBED):
                     m.d.comb += embed_taken.eq(embed_blocks != 0)
                     with m.If(embed_taken):
@@ -201,8 +202,6 @@ class Sequencer(wiring.Component):
                     self.head_valid.eq(head & (gap == 0) & self.issue.live),
                     self.drain.eq(row_ready & (group != Group.EMBED)),
                 ]
-                with m.If(gap != 0):
-                    m.d.sync += gap.eq(gap - 1)
                 with m.If(row_ready):
                     m.d.sync += [row.eq(row + 1), gap.eq(slots - 1)]
                     with m.If(row == core.rows - 1):

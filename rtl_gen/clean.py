@@ -2,13 +2,16 @@
 """Rewrites netlists so that its Verilog passes ``verilator -Wall`` and reads well: exact widths, names."""
 
 import re
+from collections import Counter
 
 from rtl_gen.netlist import Bit, Cell, Module
 
-_BITWISE = {"$add", "$sub", "$and", "$or", "$xor", "$xnor", "$neg", "$not", "$pos"}
-_COMPARE = {"$eq", "$ne", "$lt", "$le", "$gt", "$ge"}
+_SAME_WIDTH = {"$add", "$sub", "$and", "$or", "$xor", "$xnor", "$neg", "$not", "$pos"}
+_EQUAL = {"$eq", "$ne"}
+_ORDER = {"$lt", "$le", "$gt", "$ge"}
 _RIGHT = {"$shr", "$sshr", "$shift"}
 _LEFT = {"$shl", "$sshl"}
+_NOT_HARDWARE = ("\\full_case", "\\unused_bits")
 _OUTPUTS = {"\\Y", "\\Q", "\\RD_DATA"}
 
 
@@ -19,6 +22,7 @@ def clean(modules: list[Module]) -> None:
         for module in modules
     }
     for module in modules:
+        _drop_attributes(module)
         for cell in list(module.cells.values()):
             _size_operands(module, cell)
         _trim_wires(module, outputs)
@@ -26,34 +30,48 @@ def clean(modules: list[Module]) -> None:
         _rename(module, outputs)
 
 
+def _drop_attributes(module: Module) -> None:
+    for item in (*module.wires.values(), *module.cells.values()):
+        item.attributes = [text for text in item.attributes if not text.startswith(_NOT_HARDWARE)]
+
+
 def _size_operands(module: Module, cell: Cell) -> None:
     """Extend or cut the operands to the width the operation is done in, as a strict linter wants it."""
     if cell.kind == "$logic_not" and len(cell.ports["\\A"]) > 1:
         _compare_with_zero(cell)
-    if cell.kind in _BITWISE:
-        for port in ("A", "B"):
-            _resize(cell, port, len(cell.ports["\\Y"]))
+    operands = [port for port in ("A", "B") if f"\\{port}" in cell.ports]
+    widths = {port: len(bits) for port, bits in cell.ports.items()}
+    if cell.kind in _SAME_WIDTH:
+        _resize(cell, operands, widths["\\Y"])
+        _make_unsigned(cell, operands)
     elif cell.kind == "$mul":
         # Multiplication may be wider than its operands, which keeps it recognisable for DSP blocks.
-        for port in ("A", "B"):
-            _resize(cell, port, min(len(cell.ports[f"\\{port}"]), len(cell.ports["\\Y"])))
-    elif cell.kind in _COMPARE:
-        width = max(len(cell.ports["\\A"]), len(cell.ports["\\B"]))
-        for port in ("A", "B"):
-            _resize(cell, port, width)
+        for port in operands:
+            _resize(cell, [port], min(widths[f"\\{port}"], widths["\\Y"]))
+    elif cell.kind in _EQUAL | _ORDER:
+        _resize(cell, operands, max(widths["\\A"], widths["\\B"]))
+        if cell.kind in _EQUAL:
+            _make_unsigned(cell, operands)
     elif cell.kind in _LEFT:
-        _resize(cell, "A", len(cell.ports["\\Y"]))
+        _resize(cell, ["A"], widths["\\Y"])
+        _make_unsigned(cell, ["A"])
     elif cell.kind in _RIGHT:
         _size_right_shift(module, cell)
 
 
-def _resize(cell: Cell, port: str, width: int) -> None:
-    bits = cell.ports.get(f"\\{port}")
-    if bits is None:
-        return
-    fill: Bit = bits[-1] if cell.integer(f"\\{port}_SIGNED") else "0"
-    cell.ports[f"\\{port}"] = (bits + [fill] * width)[:width]
-    cell.parameters[f"\\{port}_WIDTH"] = str(width)
+def _resize(cell: Cell, operands: list[str], width: int) -> None:
+    signed = all(cell.integer(f"\\{port}_SIGNED") for port in operands)
+    for port in operands:
+        bits = cell.ports[f"\\{port}"]
+        fill: Bit = bits[-1] if signed else "0"
+        cell.ports[f"\\{port}"] = (bits + [fill] * width)[:width]
+        cell.parameters[f"\\{port}_WIDTH"] = str(width)
+
+
+def _make_unsigned(cell: Cell, operands: list[str]) -> None:
+    """Operands as wide as the result need no sign."""
+    for port in operands:
+        cell.parameters[f"\\{port}_SIGNED"] = "0"
 
 
 def _compare_with_zero(cell: Cell) -> None:
@@ -67,7 +85,7 @@ def _size_right_shift(module: Module, cell: Cell) -> None:
     """Shift in the operand's own width; what is not wanted of the result is dropped by name."""
     result = cell.ports["\\Y"]
     width = max(len(result), len(cell.ports["\\A"]))
-    _resize(cell, "A", width)
+    _resize(cell, ["A"], width)
     if width > len(result):
         wide = module.bits(module.add_wire(width, "$shifted"))
         cell.ports["\\Y"] = wide
@@ -97,10 +115,9 @@ def _uses(module: Module, outputs: dict[str, set[str]]) -> tuple[set[Bit], set[B
 
 def _trim_wires(module: Module, outputs: dict[str, set[str]]) -> None:
     """Cut bits that are neither driven nor read off the upper end of internal wires."""
-    driven, read = _uses(module, outputs)
+    used = set.union(*_uses(module, outputs))
     for name, wire in list(module.wires.items()):
-        wire.attributes = [text for text in wire.attributes if not text.startswith("\\unused_bits")]
-        while wire.width and not wire.direction and (name, wire.width - 1) not in driven | read:
+        while wire.width and not wire.direction and (name, wire.width - 1) not in used:
             wire.width -= 1
         if not wire.width:
             del module.wires[name]
@@ -122,7 +139,7 @@ def _sink_unread(module: Module, outputs: dict[str, set[str]]) -> None:
 def _rename(module: Module, outputs: dict[str, set[str]]) -> None:
     """Give wires and cells plain identifiers; a unit's result is named after the unit and the port."""
     names = {name: name for name, wire in module.wires.items() if wire.direction}
-    taken = {name.lower() for name in names}
+    taken = Counter(name.lower() for name in names)
     for cell_name, cell in module.cells.items():
         for port, bits in cell.ports.items():
             if (
@@ -143,13 +160,13 @@ def _rename(module: Module, outputs: dict[str, set[str]]) -> None:
     }
 
 
-def _unique(name: str, taken: set[str]) -> str:
-    stem = "\\" + re.sub(r"\W", "_", name[1:])
-    name, number = stem, 0
-    while name.lower() in taken:
-        number += 1
-        name = f"{stem}_{number}"
-    taken.add(name.lower())
+def _unique(name: str, taken: Counter[str]) -> str:
+    """A plain form of the name that differs from the taken ones in more than case; numbered if need be."""
+    stem = name = "\\" + re.sub(r"\W", "_", name[1:])
+    while taken[name.lower()]:
+        name = f"{stem}_{taken[stem.lower()]}"
+        taken[stem.lower()] += 1
+    taken[name.lower()] += 1
     return name
 
 

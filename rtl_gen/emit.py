@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 
 from rtl_gen.clean import clean
 from rtl_gen.netlist import parse, write
+from rtl_gen.polish import polish
 from rtl_gen.units import split
 
 _OPTIMIZE = (
@@ -17,7 +18,7 @@ _OPTIMIZE = (
     "opt_expr",
     "memory_collect",
     "opt_clean -purge",
-    "opt_dff",
+    "opt_dff -simple-dffe",
     "opt_expr -mux_undef",
     "wreduce",
     "opt_expr -mux_undef",
@@ -64,7 +65,7 @@ def _verilog(rtlil: str, top: str) -> dict[str, str]:
     """Verilog by module name, the top module last."""
     netlist = parse(_yosys(rtlil, *_OPTIMIZE, "write_rtlil"))
     clean(netlist)
-    text = _polish(_yosys(write(netlist), "write_verilog -norename"))
+    text = polish(_yosys(write(netlist), "write_verilog -norename"))
     modules = re.finditer(r"^(?:\(\*.*\*\)\n)*module (\w+).*?^endmodule\n", text, re.MULTILINE | re.DOTALL)
     bodies = {module[1]: _header(module[1]) + module[0] for module in modules}
     order = re.findall(r"^module \\(\S+)", rtlil, re.MULTILINE)
@@ -79,24 +80,6 @@ def _yosys(netlist: str, *commands: str) -> str:
 
 def _header(module: str) -> str:
     return f"// {module}: generated, do not edit.\n// SPDX-License-Identifier: Apache-2.0\n"
-
-
-def _polish(text: str) -> str:
-    """Replace the constructs of Yosys that linters take for mistakes by equal ones that they do not."""
-    # An initial value belongs in an initial block: a declaration's is for variables that are never assigned.
-    text = re.sub(r"^  reg (\[\d+:0\] )?(\w+) = (.+);$", r"  reg \1\2;\n  initial \2 = \3;", text, flags=re.M)
-    # A one-hot selection is written with overlapping patterns; the first match wins, so the rest may be 0.
-    text = re.sub(r"'b(\?*)1(\?*):$", lambda m: f"'b{m[1]}1{'0' * len(m[2])}:", text, flags=re.M)
-    # Its function names the arguments like signals a design may have.
-    text = re.sub(r"^  function .*?^  endfunction", _rename_arguments, text, flags=re.M | re.S)
-    # Sign extension repeats one bit many times.
-    repeated = r"(?<!\w)(\w+(?:\[\d+\])?)((?:, \1(?![\w\[])){3,})"
-    return re.sub(repeated, lambda m: f"{{{m[2].count(',') + 1}{{{m[1]}}}}}", text)
-
-
-def _rename_arguments(function: re.Match[str]) -> str:
-    names = {"a": "otherwise_", "b": "choices_", "s": "select_"}
-    return re.sub(r"\b[abs]\b", lambda match: names[match[0]], function[0])
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Three ways to run a model behind one interface: float32, the golden integers, and the core itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from golden.checkpoint import ModelConfig
+from golden.integer import IntegerLogits, IntegerModel, IntegerSource
+from golden.quantise import IntegerHead, IntegerLayer
+from golden.reference import ReferenceModel
+from host.driver import Counters, Driver
+from host.image import Image
+from host.stream import check_token
+from host.transport import Transport
+from hw.packet import split_scale
+
+Advance = Callable[[int, int], None]
+"""Called with the tokens done and their total."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a model says after each of T tokens.
+
+    Attributes
+    ----------
+    tokens
+        int64 [T], the largest logit's index, the lowest where several are equal.
+    logits
+        float32 [T, V], None where they were not asked for.
+    exact
+        The integers behind the logits, None in float.
+    """
+
+    tokens: Tensor
+    logits: Tensor | None = None
+    exact: IntegerLogits | None = None
+
+
+class Backend(Protocol):
+    """A model with a state that advances with every token.
+
+    Attributes
+    ----------
+    config
+        The model's configuration.
+    """
+
+    config: ModelConfig
+
+    def run(self, ids: Tensor, logits: bool = True, advance: Advance | None = None) -> Output:
+        """Run the tokens int64 [T]; ValueError for one outside the vocabulary, before anything is run."""
+        ...
+
+    def reset(self) -> None:
+        """Go back to a zero state."""
+        ...
+
+    def state(self) -> Tensor:
+        """The state [L, d]: float32, or int32 with `frac` fraction bits."""
+        ...
+
+    def counters(self) -> Counters | None:
+        """The core's counters since the backend was made; None where there is no core."""
+        ...
+
+
+class FloatBackend:
+    """The float32 reference."""
+
+    def __init__(self, model: ReferenceModel) -> None:
+        self.config = model.config
+        self._model = model
+        self.reset()
+
+    def run(self, ids: Tensor, logits: bool = True, advance: Advance | None = None) -> Output:
+        """See `Backend`."""
+        check_ids(ids, self.config.vocab)
+        values, self._state = self._model.forward(ids, self._state)
+        return Output(values.argmax(-1), values)
+
+    def reset(self) -> None:
+        """See `Backend`."""
+        self._state = self._model.initial_state()
+
+    def state(self) -> Tensor:
+        """See `Backend`."""
+        return self._state
+
+    def counters(self) -> None:
+        """See `Backend`."""
+        return None
+
+
+class IntegerBackend:
+    """The golden integer model.
+
+    Parameters
+    ----------
+    source
+        An image or a quantised checkpoint; its layers are kept once they have been read.
+    """
+
+    def __init__(self, source: IntegerSource) -> None:
+        self.config = source.config
+        self._model = IntegerModel(Cached(source))
+        self.reset()
+
+    def run(self, ids: Tensor, logits: bool = True, advance: Advance | None = None) -> Output:
+        """See `Backend`."""
+        check_ids(ids, self.config.vocab)
+        exact, self._state = self._model.forward(ids, self._state)
+        return Output(exact.raw.argmax(-1), exact.logits(), exact)
+
+    def reset(self) -> None:
+        """See `Backend`."""
+        self._state = self._model.initial_state()
+
+    def state(self) -> Tensor:
+        """See `Backend`."""
+        return self._state.int()
+
+    def counters(self) -> None:
+        """See `Backend`."""
+        return None
+
+
+class CoreBackend:
+    """A core behind its driver.
+
+    Parameters
+    ----------
+    transport
+        The link to the core.
+    image
+        The model.
+    """
+
+    def __init__(self, transport: Transport, image: Image) -> None:
+        self.config = image.config
+        self.driver = Driver(transport, image)
+        self.driver.clear_counters()
+        self.reset()
+
+    def run(self, ids: Tensor, logits: bool = True, advance: Advance | None = None) -> Output:
+        """See `Backend`; one packet a token."""
+        check_ids(ids, self.config.vocab)
+        results = []
+        for done, token in enumerate(ids.tolist(), start=1):
+            results.append(self.driver.step(token, reset=self._fresh, logits=logits))
+            self._fresh = False
+            if advance is not None:
+                advance(done, len(ids))
+        tokens = torch.tensor([result.token for result in results])
+        if not logits:
+            return Output(tokens)
+        scales = torch.tensor([split_scale(result.scale) for result in results])
+        raw = torch.from_numpy(np.stack([result.logits for result in results]).astype(np.int64))
+        exact = IntegerLogits(raw, scales[:, 0], scales[:, 1])
+        return Output(tokens, exact.logits(), exact)
+
+    def reset(self) -> None:
+        """See `Backend`; the next packet carries the flag."""
+        self._fresh = True
+
+    def state(self) -> Tensor:
+        """See `Backend`; read word by word from the core's registers."""
+        return torch.from_numpy(self.driver.read_state())
+
+    def counters(self) -> Counters:
+        """See `Backend`."""
+        return self.driver.counters()
+
+
+class Cached:
+    """An `IntegerSource` that keeps the layers and the head that it has read: a byte a weight."""
+
+    def __init__(self, source: IntegerSource) -> None:
+        self.config, self.fmt, self.embedding = source.config, source.fmt, source.embedding
+        self._layer, self._head = cache(source.layer), cache(source.head)
+
+    def layer(self, index: int) -> IntegerLayer:
+        """One layer."""
+        return self._layer(index)
+
+    def head(self) -> IntegerHead:
+        """The final norm and lm_head."""
+        return self._head()
+
+
+def check_ids(ids: Tensor, vocab: int) -> None:
+    """Raise ValueError for no tokens at all or one outside the vocabulary."""
+    if not len(ids):
+        raise ValueError("There are no tokens to run; give at least one.")
+    for token in (int(ids.min()), int(ids.max())):
+        check_token(token, vocab)

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line."""
+
+import typer
+
+from host import cli_image, cli_run, cli_sim
+from host.console import Commands
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Generate, simulate and drive FPGA accelerators of MatMul-free language models.",
+)
+for command, name in (
+    (cli_image.pack, "pack"),
+    (cli_image.info, "info"),
+    (cli_image.verilog, "verilog"),
+    (cli_run.generate_text, "generate"),
+    (cli_run.logits, "logits"),
+    (cli_run.evaluate, "eval"),
+    (cli_sim.cosim, "cosim"),
+    (cli_sim.demo, "demo"),
+):
+    app.command(name)(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

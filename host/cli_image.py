@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that make things: images and Verilog."""
+
+import json
+import os
+import time
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from golden.checkpoint import Checkpoint
+from golden.quantise import IntegerCheckpoint
+from host.console import Json, PresetName, Settings, chosen_core, err, out, print_json, progress
+from host.image import Image
+from host.models import DEFAULT_PRESET
+from host.pack import Packed
+from host.pack import pack as pack_image
+from hw import register_map
+from hw.params import preset
+from hw.schedule import token_beats
+
+TOP = "tritforge"
+
+
+def pack(
+    checkpoint: Annotated[Path, typer.Argument(help="A folder in the public layout.", metavar="CHECKPOINT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The image to write.", metavar="IMAGE")],
+    name: PresetName = None,
+    settings: Settings = None,
+    embedding_bits: Annotated[int, typer.Option(help="Bits of an embedding value, 8 or 16.")] = 16,
+    embedding_group: Annotated[int, typer.Option(help="Embedding values that share a scale; 0: a row.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Pack a checkpoint into an image: trits at 1.6 bits, in the order in which a core consumes them.
+
+    An image serves every core with the same lanes, element bytes and formats that is large enough.
+
+    Example: tritforge pack models/tales -o tales.tfi --preset edge
+    """
+    core, started = chosen_core(name, settings) or preset(DEFAULT_PRESET), time.perf_counter()
+    with progress(f"Packing {checkpoint}") as advance:
+        source = IntegerCheckpoint(Checkpoint(checkpoint), core.formats, embedding_bits, embedding_group)
+        summary = pack_image(source, core, output, advance)
+    seconds = time.perf_counter() - started
+    if as_json:
+        print_json({"image": str(output), **asdict(summary), "seconds": seconds})
+        return
+    table = Table("tensor", "number", "bytes", "bits per weight", "zeros")
+    for kind, group in _by_kind(summary.tensors).items():
+        values, size = sum(t.shape[0] * t.shape[1] for t in group), sum(t.bytes for t in group)
+        zeros = sum(t.zeros * t.shape[0] * t.shape[1] for t in group) / values
+        table.add_row(kind, str(len(group)), f"{size:,}", f"{8 * size / values:.3f}", f"{zeros:.1%}")
+    out.print(table)
+    out.print(f"{output}: {summary.size:,} bytes in {seconds:.1f} s")
+
+
+def _by_kind(tensors: list[Packed]) -> dict[str, list[Packed]]:
+    kinds = defaultdict(list)
+    for tensor in tensors:
+        prefix = "model.layers."
+        kinds[tensor.tensor.removeprefix(prefix).lstrip("0123456789.") or tensor.tensor].append(tensor)
+    return kinds
+
+
+def info(
+    path: Annotated[Path, typer.Argument(help="An image.", metavar="IMAGE")],
+    as_json: Json = False,
+) -> None:
+    """Verify every CRC of an image and print what it holds."""
+    with progress(f"Verifying {path}") as advance:
+        image = Image.open(path, verify=True, progress=advance)
+    header = image.header
+    facts = {
+        "image": str(path),
+        "bytes": header.size,
+        "lanes": header.lanes,
+        "element_bytes": header.element_bytes,
+        "formats": asdict(header.formats),
+        "model": asdict(image.shape),
+        "embedding_bits": header.embedding_bits,
+        "embedding_group": header.embedding_group,
+        "residual_frac": header.residual_frac,
+        "tokenizer": header.sections["tokenizer"].length > 0,
+        "beats_per_token": token_beats(image.core, image.shape),
+        "sections": {name: asdict(section) for name, section in header.sections.items()},
+    }
+    if as_json:
+        print_json(facts)
+        return
+    table = Table(show_header=False)
+    for key, value in facts.items():
+        if key != "sections":
+            text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+            table.add_row(key.replace("_", " "), text)
+    for key, section in header.sections.items():
+        table.add_row(f"section {key}", f"{section.length:,} bytes, CRC {section.crc:08x} verified")
+    out.print(table)
+
+
+def verilog(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.", metavar="DIR")],
+    name: PresetName = DEFAULT_PRESET,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Write the Verilog of a core, with its parameters, register map and C header.
+
+    Example: tritforge verilog --preset edge --set lanes=32 -o build/verilog
+    """
+    from hw.core import Core
+    from rtl_gen.emit import emit_verilog
+
+    core = chosen_core(name, settings)
+    with err.status("Writing Verilog"):
+        files = emit_verilog(Core(core), TOP, output)
+    manifest = {
+        "top": TOP,
+        "files": [file.name for file in files],
+        "parameters": {key: value for key, value in asdict(core).items() if key != "formats"}
+        | asdict(core.formats),
+        "derived": {key: getattr(core, key) for key in ("rows", "columns", "max_inputs", "acc_bits")},
+        "registers": register_map.constants(core),
+    }
+    _write(output / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+    _write(output / "registers.md", register_map.markdown())
+    _write(output / "tritforge_registers.h", register_map.c_header())
+    if as_json:
+        print_json(manifest | {"folder": str(output)})
+    else:
+        out.print(
+            f"{output}: {len(files)} modules, top {TOP}; manifest.json, registers.md, tritforge_registers.h"
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that run a model: text, logits and scores."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+
+from golden.text import bits_per_character
+from golden.train_data import read_text
+from host.backends import Backend, Output, check_ids
+from host.console import (
+    Advance,
+    Json,
+    ModelPath,
+    PresetName,
+    Settings,
+    chosen_core,
+    err,
+    out,
+    print_json,
+    progress,
+    say,
+)
+from host.driver import Counters
+from host.generate import Checked, Sampler, generate
+from host.models import Kind, Model
+from host.story import Story
+
+CHUNK = 128
+"""Tokens in one call of a backend, so that there is progress to show."""
+
+BackendKind = Annotated[
+    Kind, typer.Option("--backend", help="The float32 reference, the integer model or the simulated core.")
+]
+Stall = Annotated[float, typer.Option(help="Probability of random stalls on the core's streams.")]
+Check = Annotated[
+    bool, typer.Option("--check", help="Compare every logit of the core with the integer model.")
+]
+
+
+def generate_text(
+    path: ModelPath,
+    prompt: Annotated[str, typer.Option(help="Text to go on from.", metavar="TEXT")],
+    count: Annotated[int, typer.Option("--max-new-tokens", help="Most tokens to add.", min=1)] = 64,
+    backend: BackendKind = Kind.INTEGER,
+    check: Check = False,
+    temperature: Annotated[float, typer.Option(help="0: always the most likely token.")] = 0.0,
+    top_k: Annotated[int, typer.Option(help="Choose among so many; 0: all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the choices.")] = 0,
+    name: PresetName = None,
+    settings: Settings = None,
+    stall: Stall = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Go on from a prompt, greedily unless a temperature is given.
+
+    Example: tritforge generate models/tales --prompt "Once upon a time" --backend rtl --check
+    """
+    sampler = Sampler(temperature, top_k, seed)
+    model = Model(path, chosen_core(name, settings), say, progress)
+    ids = encode_prompt(model, prompt)
+    story = Story(model.codec(), prompt, ids, None if as_json else out)
+    with model.session(backend, check, stall) as session:
+        with story:
+            if session.transport:
+                session.transport.progress = story.cycles
+            for token in generate(session.backend, ids, count, sampler, story.read):
+                story.add(token)
+        counters = session.backend.counters()
+        compared = session.backend.compared if isinstance(session.backend, Checked) else None
+    if as_json:
+        print_json(
+            {
+                "backend": backend,
+                "prompt": prompt,
+                "prompt_tokens": ids,
+                "text": story.text,
+                "tokens": story.tokens,
+                "checked": compared,
+                **counters_json(counters),
+            }
+        )
+    elif counters:
+        exact = f", bit-exact {compared}/{compared}" if check else ""
+        err.print(
+            f"{counters.tokens} tokens{exact}, {counters.cycles // counters.tokens:,} cycles per token, "
+            f"weight-stream occupancy {counters.occupancy:.1%}",
+            style="dim",
+        )
+
+
+def logits(
+    path: ModelPath,
+    ids_path: Annotated[
+        Path, typer.Option("--ids", help="Token ids, integers [T], as .npy.", metavar="FILE")
+    ],
+    output: Annotated[Path, typer.Option("--out", help="The .npz to write.", metavar="FILE")],
+    backend: BackendKind = Kind.INTEGER,
+    name: PresetName = None,
+    settings: Settings = None,
+    stall: Stall = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Write the logits after each of a sequence of tokens, from a zero state.
+
+    The file holds `logits` float32 [T, V] and the final `state` [L, d]; of integer and rtl also `raw` int32
+    [T, V], `mantissa` and `shift` int64 [T], and `scale` float64 [T] = mantissa * 2**-shift: logits = raw * scale.
+    """
+    model = Model(path, chosen_core(name, settings), say, progress)
+    ids = read_ids(ids_path)
+    check_ids(ids, model.config.vocab)
+    with model.session(backend, stall=stall) as session:
+        with progress(f"Running {len(ids)} tokens") as advance:
+            outputs = run_all(session.backend, ids, advance)
+        arrays = arrays_of(outputs) | {"state": session.backend.state().numpy()}
+        counters = session.backend.counters()
+    save_npz(output, arrays)
+    if as_json:
+        shapes = {key: {"dtype": str(a.dtype), "shape": a.shape} for key, a in arrays.items()}
+        print_json({"backend": backend, "out": str(output), "arrays": shapes, **counters_json(counters)})
+    else:
+        out.print(
+            f"{output}: {', '.join(f'{key} {list(a.shape)}' for key, a in arrays.items())}", markup=False
+        )
+
+
+def evaluate(
+    path: ModelPath,
+    text_path: Annotated[Path, typer.Option("--text", help="UTF-8, or .xz of it.", metavar="FILE")],
+    backend: BackendKind = Kind.INTEGER,
+    name: PresetName = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Score a text: bits per character and perplexity, the whole of it as one stream."""
+    if backend is Kind.RTL:
+        raise ValueError(
+            "A whole text takes too long on a simulated core; choose --backend float or integer."
+        )
+    model = Model(path, chosen_core(name, settings), say, progress)
+    text, codec = read_text(text_path), model.codec()
+    with model.session(backend) as session, progress(f"Scoring {text_path}") as advance:
+        score = bits_per_character(_Scored(session.backend), codec, text, CHUNK, advance)
+    if as_json:
+        print_json({"backend": backend, "characters": len(text), **score._asdict()})
+    else:
+        out.print(
+            f"{score.bits_per_character:.4f} bits per character, perplexity {score.perplexity:.3f} "
+            f"({score.tokens:,} tokens, {len(text):,} characters, {backend})",
+            highlight=False,
+        )
+
+
+class _Scored:
+    """A backend as `golden.text.Model`; the state stays inside."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.config = backend.config
+        self._backend = backend
+        backend.reset()
+
+    def forward(self, ids: torch.Tensor, state: None = None) -> tuple[torch.Tensor, None]:
+        """Logits of the next tokens."""
+        return self._backend.run(ids).logits, None
+
+
+def encode_prompt(model: Model, text: str) -> list[int]:
+    """The tokens of a prompt, begun by bos; ValueError where it is empty."""
+    if not text:
+        raise ValueError("The prompt is empty; give some text with --prompt.")
+    return [model.config.bos, *model.codec().encode(text)]
+
+
+def counters_json(counters: Counters | None) -> dict[str, Any]:
+    """The core's counters as part of a JSON object; nothing where there is no core."""
+    return {"counters": asdict(counters) | {"occupancy": counters.occupancy}} if counters else {}
+
+
+def read_ids(path: Path) -> torch.Tensor:
+    """Token ids int64 [T] of a .npy file; ValueError where it holds something else."""
+    try:
+        ids = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist; give a .npy file of token ids.") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{path} is no readable .npy file ({error}).") from error
+    if not isinstance(ids, np.ndarray) or ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+        kind = f"{ids.dtype} {list(ids.shape)}" if isinstance(ids, np.ndarray) else "several arrays"
+        raise ValueError(f"{path} holds {kind}; it must be one vector of integers.")
+    return torch.from_numpy(ids.astype(np.int64))
+
+
+def run_all(backend: Backend, ids: torch.Tensor, advance: Advance) -> list[Output]:
+    """Run a sequence from a zero state in chunks."""
+    backend.reset()
+    outputs = []
+    for start in range(0, len(ids), CHUNK):
+        part = ids[start : start + CHUNK]
+        outputs.append(backend.run(part, True, lambda done, _, start=start: advance(start + done, len(ids))))
+        advance(start + len(part), len(ids))
+    return outputs
+
+
+def arrays_of(outputs: list[Output]) -> dict[str, NDArray]:
+    """The arrays of the file that `logits` writes, but for the state."""
+    arrays = {"logits": torch.cat([o.logits for o in outputs]).numpy()}
+    exact = [o.exact for o in outputs if o.exact]
+    if exact:
+        arrays["raw"] = torch.cat([e.raw for e in exact]).numpy().astype(np.int32)
+        arrays["mantissa"] = torch.cat([e.mantissa for e in exact]).numpy()
+        arrays["shift"] = torch.cat([e.shift for e in exact]).numpy()
+        arrays["scale"] = torch.cat([e.scale() for e in exact]).numpy()
+    return arrays
+
+
+def save_npz(path: Path, arrays: dict[str, NDArray]) -> None:
+    """Write arrays atomically."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        np.savez(file, **arrays)
+    os.replace(temporary, path)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands around the simulated core: the demonstration and the co-simulation."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from host.cli_run import counters_json, encode_prompt
+from host.console import Json, PresetName, Settings, chosen_core, out, print_json, progress, say
+from host.generate import Sampler, generate
+from host.models import DEFAULT_PRESET, Kind, Model
+from host.story import Story
+
+TALES = Path("models") / "tales"
+
+
+def cosim(
+    name: PresetName = None,
+    settings: Settings = None,
+    stall: Annotated[float, typer.Option(help="Probability of random stalls on the streams.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Check a core against the golden integer model at every observable point, in cocotb.
+
+    Example: tritforge cosim --preset tiny --stall 0.3
+    """
+    from sim.cosim import run
+
+    result = run(chosen_core(name or DEFAULT_PRESET, settings), stall, say)
+    if as_json:
+        print_json(result)
+    else:
+        out.print(", ".join(f"{key} {value}" for key, value in result.items()), markup=False)
+
+
+def demo(
+    path: Annotated[Path, typer.Option("--model", help="A checkpoint folder or an image.")] = TALES,
+    prompt: Annotated[str, typer.Option(help="Text to go on from.")] = "Once upon a time",
+    count: Annotated[int, typer.Option("--max-new-tokens", help="Most tokens to add.", min=1)] = 48,
+    clock: Annotated[
+        float, typer.Option(help="Clock in MHz for which tokens per second are given.", min=1)
+    ] = 100,
+    name: PresetName = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Tell a story on the simulated core, every logit compared with the golden integer model."""
+    model = Model(path, chosen_core(name, settings), say, progress)
+    ids = encode_prompt(model, prompt)
+    story = Story(model.codec(), prompt, ids, None if as_json else out)
+    with model.session(Kind.RTL, check=True) as session:
+        started = time.perf_counter()
+        with story:
+            session.transport.progress = story.cycles
+            for token in generate(session.backend, ids, count, Sampler(), story.read):
+                story.add(token)
+        seconds = time.perf_counter() - started
+        counters, compared = session.backend.counters(), session.backend.compared
+        simulated = session.transport.cycles
+    per_token = counters.cycles / counters.tokens
+    facts = {
+        "tokens": compared,
+        "check": f"bit-exact {compared}/{counters.tokens}",
+        "cycles per token": f"{per_token:,.0f}",
+        "weight-stream occupancy": f"{counters.occupancy:.1%}",
+        f"tokens/s at {clock:g} MHz": f"{clock * 1e6 / per_token:,.1f}",
+        "simulated cycles per second": f"{simulated / seconds:,.0f}",
+    }
+    if as_json:
+        measured = {"cycles_per_token": per_token, "simulated_cycles_per_second": simulated / seconds}
+        told = {"prompt": prompt, "text": story.text, "checked": compared}
+        print_json(told | measured | counters_json(counters))
+        return
+    table = Table(show_header=False)
+    for fact in facts.items():
+        table.add_row(*map(str, fact))
+    out.print(table)

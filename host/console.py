@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands share: consoles, progress, options and errors in one sentence."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typer.core import TyperGroup
+
+from host.models import DEFAULT_PRESET
+from hw.params import PRESETS, CoreParams, preset
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+Advance = Callable[[int, int], None]
+
+_NAMES = ", ".join(PRESETS)
+ModelPath = Annotated[Path, typer.Argument(help="A checkpoint folder or an image.", metavar="MODEL")]
+PresetName = Annotated[str | None, typer.Option("--preset", help=f"The core: {_NAMES}.", metavar="NAME")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Change one parameter of the core, such as lanes=32; repeatable.", metavar="NAME=VALUE"
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+class Commands(TyperGroup):
+    """Commands whose bad input ends in one sentence and exit status 2, and whose failures in one and 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; no traceback for what a user can mend."""
+        try:
+            return super().invoke(ctx)
+        except (ValueError, OSError) as error:
+            _say_error(error)
+            raise typer.Exit(2) from error
+        except RuntimeError as error:
+            if type(error).__module__.split(".")[0] not in ("host", "sim"):
+                raise
+            _say_error(error)
+            raise typer.Exit(1) from error
+
+
+def _say_error(error: Exception) -> None:
+    err.print("[red]Error:[/red] ", end="")
+    err.print(str(error), markup=False, highlight=False)
+
+
+def chosen_core(name: str | None, settings: list[str] | None) -> CoreParams | None:
+    """The core that the options name; None where they name none."""
+    if name is None and not settings:
+        return None
+    pairs = [text.partition("=") for text in settings or []]
+    for key, equals, _ in pairs:
+        if not equals:
+            raise ValueError(f"--set takes NAME=VALUE, such as lanes=32, not '{key}'.")
+    return preset(name or DEFAULT_PRESET).override({key: value for key, _, value in pairs})
+
+
+def say(line: str) -> None:
+    """Tell what takes long, on stderr."""
+    err.print(f"{line} ...", style="dim", markup=False, highlight=False)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Advance]:
+    """A progress bar on stderr while the context lasts, where stderr is a terminal."""
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON object on stdout."""
+    typer.echo(json.dumps(value, indent=2))

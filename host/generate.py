@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Token by token generation: sampling, and the comparison of a core with the golden integer model."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from host.backends import Advance, Backend, IntegerBackend, Output
+
+
+class CheckError(RuntimeError):
+    """A core that differs from the golden integer model; the message says where first."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How the next token is chosen.
+
+    Parameters
+    ----------
+    temperature
+        0 takes the largest logit; otherwise logits are divided by it before the softmax.
+    top_k
+        Draw among the largest so many; 0 for all.
+    seed
+        Of the generator.
+
+    Raises
+    ------
+    ValueError
+        For a negative temperature or top_k.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise ValueError(f"The temperature must be 0 or more, not {self.temperature}.")
+        if self.top_k < 0:
+            raise ValueError(f"top-k must be 0 (all) or more, not {self.top_k}.")
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the argmax is enough."""
+        return self.temperature == 0 or self.top_k == 1
+
+    def generator(self) -> torch.Generator:
+        """A generator with the seed."""
+        return torch.Generator().manual_seed(self.seed)
+
+    def pick(self, output: Output, generator: torch.Generator) -> int:
+        """The token after the last of an output."""
+        if self.greedy:
+            return int(output.tokens[-1])
+        logits = output.logits[-1].double() / self.temperature
+        if self.top_k:
+            # a stable sort, so that among equals the lowest index stays
+            keep = logits.argsort(descending=True, stable=True)[: self.top_k]
+            logits = torch.full_like(logits, -torch.inf).index_copy(0, keep, logits[keep])
+        return int(torch.multinomial(logits.softmax(0), 1, generator=generator))
+
+
+class Checked:
+    """A backend whose every raw logit is compared with the golden integer model.
+
+    Parameters
+    ----------
+    backend
+        The one under test; exact.
+    golden
+        What it must equal.
+    locate
+        Given the tokens up to the first one that differs, says in words where in it the difference begins.
+
+    Attributes
+    ----------
+    config
+        The model's configuration.
+    history
+        The tokens run since the last reset.
+    compared
+        Tokens found equal so far.
+    """
+
+    def __init__(self, backend: Backend, golden: IntegerBackend, locate: Callable[[list[int]], str]) -> None:
+        self.config = backend.config
+        self._locate = locate
+        self.history: list[int] = []
+        self.compared = 0
+        self._backend, self._golden = backend, golden
+        self.state, self.counters = backend.state, backend.counters
+
+    def run(self, ids: Tensor, logits: bool = True, advance: Advance | None = None) -> Output:
+        """See `Backend`; raise CheckError at the first token that differs."""
+        output, golden = self._backend.run(ids, True, advance), self._golden.run(ids)
+        for position, token in enumerate(ids.tolist()):
+            self.history.append(token)
+            different = difference(output, golden, position)
+            if different:
+                where = self._locate(self.history)
+                raise CheckError(
+                    f"Token {len(self.history) - 1} of the sequence differs: {different}; {where}."
+                )
+            self.compared += 1
+        return output
+
+    def reset(self) -> None:
+        """See `Backend`."""
+        self.history.clear()
+        self._backend.reset()
+        self._golden.reset()
+
+
+def difference(output: Output, golden: Output, position: int) -> str | None:
+    """Where the exact results of one position differ first, in words, or None."""
+    raw, expected = output.exact.raw[position], golden.exact.raw[position]
+    unequal = (raw != expected).nonzero()
+    if len(unequal):
+        index = int(unequal[0])
+        return f"logit {index} is {int(raw[index])} instead of {int(expected[index])} ({len(unequal)} differ)"
+    for name in ("mantissa", "shift"):
+        has, wants = (int(getattr(o.exact, name)[position]) for o in (output, golden))
+        if has != wants:
+            return f"the {name} of the logit scale is {has} instead of {wants}"
+    if output.tokens[position] != golden.tokens[position]:
+        return f"the argmax is {int(output.tokens[position])} instead of {int(golden.tokens[position])}"
+    return None
+
+
+def generate(
+    backend: Backend, prompt: list[int], count: int, sampler: Sampler, advance: Advance | None = None
+) -> Iterator[int]:
+    """Run the prompt from a zero state, then yield up to `count` tokens, ending before end-of-text.
+
+    Parameters
+    ----------
+    backend
+        The model.
+    prompt
+        At least one token.
+    count
+        Most tokens to yield.
+    sampler
+        Chooses them.
+    advance
+        Called while the prompt is run.
+    """
+    backend.reset()
+    generator = sampler.generator()
+    output = backend.run(torch.tensor(prompt, dtype=torch.int64), not sampler.greedy, advance)
+    for left in range(count, 0, -1):
+        token = sampler.pick(output, generator)
+        if token == backend.config.eos:
+            return
+        yield token
+        if left > 1:
+            output = backend.run(torch.tensor([token]), not sampler.greedy)

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model as a user names it, a checkpoint folder or an image, and the backends that run it."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from golden import numerics, quantise, ternary
+from golden.checkpoint import Checkpoint, CheckpointError, ModelConfig
+from golden.integer import IntegerSource
+from golden.quantise import IntegerCheckpoint
+from golden.reference import ReferenceModel
+from golden.text import TextCodec
+from host import header, layout
+from host import pack as packer
+from host.backends import Backend, CoreBackend, FloatBackend, IntegerBackend
+from host.driver import MisfitError, misfit
+from host.generate import Checked
+from host.image import Image, Progress
+from host.locate import locate_difference
+from hw import packet, schedule, trits
+from hw.params import PRESETS, CoreParams, preset
+
+if TYPE_CHECKING:
+    from sim.transport import SimTransport
+
+DEFAULT_PRESET = "edge"
+CACHE = Path("build") / "images"
+_DECIDE = (numerics, quantise, ternary, header, layout, packer, packet, schedule, trits)
+"""The modules on which the bytes of an image depend."""
+
+
+class Kind(StrEnum):
+    """What runs a model."""
+
+    FLOAT = "float"
+    INTEGER = "integer"
+    RTL = "rtl"
+
+
+@dataclass(frozen=True)
+class Session:
+    """A backend with what belongs to it.
+
+    Attributes
+    ----------
+    backend
+        Ready to run.
+    transport
+        The simulated core behind it, None where there is none.
+    """
+
+    backend: Backend
+    transport: "SimTransport | None" = None
+
+
+class Model:
+    """A checkpoint folder or an image.
+
+    Parameters
+    ----------
+    path
+        Of either.
+    core
+        The core to run on or to quantise for; None takes the default, or for an image one that fits it.
+    status
+        Receives one line whenever something that takes long begins.
+    bar
+        Opens a progress bar with a label, while something that takes long is counted.
+
+    Raises
+    ------
+    CheckpointError, ImageError
+        Where there is neither or it cannot be used.
+    MisfitError
+        Where no core is given and no preset fits the image.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        core: CoreParams | None = None,
+        status: Callable[[str], None] = lambda line: None,
+        bar: Callable[[str], AbstractContextManager[Progress | None]] = lambda label: nullcontext(),
+    ) -> None:
+        if not path.exists():
+            raise CheckpointError(f"{path} does not exist; give a checkpoint folder or an image.")
+        self._status, self._bar = status, bar
+        self._path = path
+        self._checkpoint = Checkpoint(path) if path.is_dir() else None
+        self._image = None if path.is_dir() else Image.open(path)
+        self.core = core or (fitting_preset(self._image) if self._image else preset(DEFAULT_PRESET))
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's configuration."""
+        return (self._checkpoint or self._image).config
+
+    def codec(self) -> TextCodec:
+        """Its tokenizer."""
+        return self._image.codec() if self._image else TextCodec.from_folder(self._path)
+
+    def source(self) -> IntegerSource:
+        """Its integers, straight from what the user gave."""
+        return self._image or IntegerCheckpoint(self._checkpoint, self.core.formats)
+
+    def image(self) -> Image:
+        """The image itself, or one packed from the checkpoint, which is kept under build/."""
+        if self._image:
+            return self._image
+        path = CACHE / f"{self._path.resolve().name}-{self._digest()}.tfi"
+        if not path.is_file():
+            with self._bar(f"Packing {self._path}") as progress:
+                packer.pack(self.source(), self.core, path, progress)
+        return Image.open(path)
+
+    def _digest(self) -> str:
+        """Names everything that decides the bytes of the image."""
+        digest = hashlib.sha256(repr((self.core.lanes, self.core.element_bytes, self.core.formats)).encode())
+        for file in sorted(file for file in self._path.resolve().iterdir() if file.is_file()):
+            stat = file.stat()
+            digest.update(repr((str(file), stat.st_size, stat.st_mtime_ns)).encode())
+        for module in _DECIDE:
+            digest.update(Path(module.__file__).read_bytes())
+        return digest.hexdigest()[:16]
+
+    @contextmanager
+    def session(self, kind: Kind, check: bool = False, stall: float = 0.0) -> Iterator[Session]:
+        """Open a backend.
+
+        Parameters
+        ----------
+        kind
+            Which one.
+        check
+            Compare every token with the golden integer model; only a core has something to check.
+        stall
+            Probability of a random stall on the core's streams.
+        """
+        if check and kind is not Kind.RTL:
+            raise ValueError(
+                f"--check compares a core with the integer model; it needs --backend {Kind.RTL}."
+            )
+        if kind is Kind.FLOAT:
+            if self._checkpoint is None:
+                raise ValueError(f"An image holds integers only; give the checkpoint for --backend {kind}.")
+            yield Session(FloatBackend(ReferenceModel.from_checkpoint(self._checkpoint)))
+        elif kind is Kind.INTEGER:
+            yield Session(IntegerBackend(self.source()))
+        else:
+            yield from self._rtl(check, stall)
+
+    def _rtl(self, check: bool, stall: float) -> Iterator[Session]:
+        from sim.transport import SimTransport
+
+        image = self.image()
+        reason = misfit(self.core, image)
+        if reason:
+            raise MisfitError(reason)
+        with SimTransport(self.core, self._status, stall) as transport:
+            backend: Backend = CoreBackend(transport, image)
+            if check:
+                backend = Checked(backend, IntegerBackend(self.source()), self.locate)
+            yield Session(backend, transport)
+
+    def locate(self, ids: list[int]) -> str:
+        """Run `ids` again on a core with debug taps and say where the last of them first differs."""
+        from sim.transport import SimTransport
+
+        self._status("Running the tokens again on a core with debug taps, to find the first difference")
+        with SimTransport(replace(self.core, taps=True), self._status) as transport:
+            backend = CoreBackend(transport, self.image())
+            if len(ids) > 1:
+                backend.run(torch.tensor(ids[:-1]), logits=False)
+            transport.record_taps()
+            backend.run(torch.tensor(ids[-1:]), logits=False)
+            found = locate_difference(transport.fetch_taps(), self.source(), ids)
+        return f"first in {found}" if found else "with taps every row is equal, so look at the result unit"
+
+
+def fitting_preset(image: Image) -> CoreParams:
+    """The default preset if the image fits it, else the first that it fits."""
+    reasons = {}
+    for name in sorted(PRESETS, key=lambda name: name != DEFAULT_PRESET):
+        reasons[name] = misfit(PRESETS[name], image)
+        if reasons[name] is None:
+            return PRESETS[name]
+    raise MisfitError(f"No preset fits {image.path} ({reasons[DEFAULT_PRESET]}) Give --preset and --set.")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A simulated core as a transport of the host's driver."""
+
+from collections.abc import Sequence
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.core import Core
+from hw.params import CoreParams
+from rtl_gen.emit import emit_verilog
+from sim.build import Status, build_harness
+from sim.harness import Harness, Progress
+from sim.toolchain import BUILD_DIR
+
+TOP = "tritforge"
+
+
+class SimTransport:
+    """A core, compiled from its emitted Verilog and simulated.
+
+    Parameters
+    ----------
+    core
+        Its parameters.
+    status
+        Told what is going on while the simulation is compiled, which happens once for each distinct core.
+    stall
+        Probability that a cycle has no new beat, and that one cannot give away a result word.
+    seed
+        Of the random stalls.
+
+    Attributes
+    ----------
+    progress
+        Called with the cycles and beats of a running exchange now and then; None for nobody.
+    cycles
+        Simulated cycles so far, those between tokens included.
+    """
+
+    def __init__(
+        self, core: CoreParams, status: Status | None = None, stall: float = 0.0, seed: int = 1
+    ) -> None:
+        self.progress: Progress | None = None
+        self.cycles = 0
+        self._core, self._stall, self._seed = core, stall, seed
+        folder = BUILD_DIR / "core" / f"{core.lanes}x{core.element_bytes}-{hash(core) & 0xFFFFFFFF:08x}"
+        files = emit_verilog(Core(core), TOP, folder)
+        self._harness = Harness(build_harness(files, TOP, core.lanes, core.taps, status), core.lanes)
+        self._harness.reset()
+
+    def __enter__(self) -> "SimTransport":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._harness.close()
+
+    def exchange(
+        self, segments: Sequence[NDArray[np.uint8]], last: bool = True, expect_result: bool = True
+    ) -> NDArray[np.uint32]:
+        """See `host.transport.Transport`; each exchange has its own random stalls."""
+        self._seed += 1
+        done = self._harness.exchange(
+            segments,
+            last=last,
+            expect_result=expect_result,
+            capacity=self._core.max_vocab + 16,
+            in_stall=self._stall,
+            out_stall=self._stall,
+            seed=self._seed,
+            progress=self.progress,
+        )
+        self.cycles += done.cycles
+        return done.words
+
+    def read_register(self, offset: int) -> int:
+        """See `host.transport.Transport`."""
+        return self._harness.csr_read(offset)
+
+    def write_register(self, offset: int, value: int) -> None:
+        """See `host.transport.Transport`."""
+        self._harness.csr_write(offset, value)
+
+    def record_taps(self) -> None:
+        """Record the debug taps from now on (of a core that has them)."""
+        self._harness.record_taps()
+
+    def fetch_taps(self) -> NDArray[np.uint32]:
+        """What was recorded since; see `sim.harness.Harness.fetch_taps`."""
+        return self._harness.fetch_taps()

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small random checkpoints for tests, with a tokenizer where one is asked for."""
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models
+
+from golden.checkpoint import ModelConfig, write_checkpoint
+
+SMALL = ModelConfig(hidden=24, layers=2, intermediate=40, vocab=300)
+"""No dimension is a multiple of the columns of a beat, the vocabulary none of the rows of a block of eight."""
+
+
+def random_checkpoint(
+    folder: Path, config: ModelConfig = SMALL, seed: int = 0, tokenizer: bool = True, dtype: torch.dtype = torch.float32
+) -> Path:
+    """Write random weights, gains of both signs and lower bounds; return the folder."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def tensor(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+        values = torch.randn(shape, generator=generator)
+        return 1 + 0.5 * values if "norm" in name else values * 0.1
+
+    tensors = {name: tensor(name, shape).to(dtype) for name, shape in config.tensor_shapes().items()}
+    write_checkpoint(folder, config, tensors)
+    if tokenizer:
+        byte_tokenizer().save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def byte_tokenizer() -> Tokenizer:
+    """One token a byte, after unk, bos and eos."""
+    pieces = ("<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)))
+    vocab = {piece: index for index, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[], unk_token="<unk>", byte_fallback=True))
+    tokenizer.add_special_tokens(["<unk>", "<s>", "</s>"])
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    return tokenizer

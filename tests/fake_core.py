@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A core in software behind the driver's transport: it knows a model only from the packets it is sent.
+
+It walks a packet segment by segment as `hw.schedule` orders them, and answers with the integer model's results. Its
+parser shares nothing with the packer but the schedule.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from golden.checkpoint import ModelConfig
+from golden.integer import IntegerModel
+from golden.quantise import IntegerHead, IntegerLayer, Matrix, Norm
+from hw import register_map as rm
+from hw import schedule as sc
+from hw.packet import header_words, split_scale
+from hw.params import CoreParams
+from hw.trits import decode_table
+
+_DECODE = decode_table()
+_COUNTERS = ("CYCLES", "BEATS", "STARVED", "STALLED")
+
+
+@dataclass
+class Product:
+    """One group as it came: constants, side words of each block, trits [rows, columns] of each matrix."""
+
+    constants: list[int]
+    words: list[NDArray[np.uint32]]
+    trits: dict[str, torch.Tensor]
+
+
+class FakeCore:
+    """See `host.transport.Transport`.
+
+    Parameters
+    ----------
+    core
+        What it claims to be.
+
+    Attributes
+    ----------
+    packets
+        How many it was sent.
+    registers
+        By name; may be changed to make it another core.
+    flip
+        Subtracted from the first logit of every token, to make it wrong.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        self.core = core
+        self.packets = 0
+        self.flip = 0
+        self.registers = {entry.name: 0 for entry in rm.REGISTERS} | rm.constants(core)
+        self._state = np.zeros(core.max_layers * core.max_hidden, dtype=np.int32)
+
+    def exchange(
+        self, segments: Sequence[NDArray[np.uint8]], last: bool = True, expect_result: bool = True
+    ) -> NDArray[np.uint32]:
+        """Run one whole packet."""
+        assert last and expect_result
+        self.packets += 1
+        assert all(s.dtype == np.uint8 and s.size % self.core.lanes == 0 for s in segments)
+        data = np.concatenate(segments)
+        header = data[: 4 * sc.HEADER_WORDS].view(np.uint32)
+        status = self._judge(header, len(data))
+        if status is not sc.Status.OK:
+            return np.array([status | sc.RESULT_MAGIC << 16, header[3], 0, 0], dtype=np.uint32)
+        shape = sc.Shape(*header[5:9].tolist())
+        products = self._parse(data, shape)
+        self.registers["BEATS_LO"] += len(data) // self.core.lanes
+        self.registers["CYCLES_LO"] += 2 * len(data) // self.core.lanes
+        self.registers["TOKENS"] += 1
+        return self._run(header, shape, products)
+
+    def read_register(self, offset: int) -> int:
+        """Read by byte offset."""
+        name = {entry.offset: entry.name for entry in rm.REGISTERS}[offset]
+        if name == "STATE_DATA":
+            return int(self._state[self._advance()]) & 0xFFFFFFFF
+        return self.registers[name]
+
+    def write_register(self, offset: int, value: int) -> None:
+        """Write by byte offset."""
+        name = {entry.offset: entry.name for entry in rm.REGISTERS}[offset]
+        if name == "STATE_DATA":
+            self._state[self._advance()] = np.array(value, dtype=np.uint32).view(np.int32)
+        elif name == "CONTROL":
+            self.registers |= dict.fromkeys((*(f"{n}_LO" for n in _COUNTERS), "TOKENS", "SATURATIONS"), 0)
+        else:
+            assert name == "STATE_ADDRESS"
+            self.registers[name] = value
+
+    def _advance(self) -> int:
+        self.registers["STATE_ADDRESS"] += 1
+        return self.registers["STATE_ADDRESS"] - 1
+
+    def _judge(self, header: NDArray[np.uint32], size: int) -> sc.Status:
+        shape = sc.Shape(*header[5:9].tolist())
+        expected = header_words(self.core, shape, int(header[4]), int(header[3]), int(header[2]))
+        if header[0] != sc.MAGIC:
+            return sc.Status.MAGIC
+        if header[15] != zlib.crc32(header[:15].tobytes()):
+            return sc.Status.HEADER_CRC
+        if header[1] != expected[1]:
+            return sc.Status.GEOMETRY
+        if self.core.misfit(shape.hidden, shape.layers, shape.intermediate, shape.vocab):
+            return sc.Status.LIMITS
+        assert np.array_equal(header, expected[: sc.HEADER_WORDS])
+        wanted = self.core.lanes * sc.token_beats(self.core, shape)
+        return sc.Status.SHORT if size < wanted else sc.Status.LONG if size > wanted else sc.Status.OK
+
+    def _parse(self, data: NDArray[np.uint8], shape: sc.Shape) -> dict[tuple[sc.Group, int], Product]:
+        products: dict[tuple[sc.Group, int], Product] = {}
+        start = 0
+        for segment in sc.segments(self.core, shape):
+            part = data[start : start + segment.beats * self.core.lanes]
+            start += len(part)
+            key = segment.group, segment.layer
+            if segment.kind == "constants":
+                words = part.view(np.uint32).tolist()
+                assert not any(words[6:])
+                products[key] = Product(words, [], {})
+            elif segment.kind == "gains":
+                count = self.core.rows * sc.gain_words(segment.group, segment.layer == shape.layers - 1)
+                assert not part[4 * count :].any()
+                products[key].words.append(part.view(np.uint32)[:count])
+            elif segment.kind != "header":
+                trits = products[key].trits
+                rows = self._rows(part)
+                trits[segment.kind] = torch.cat([trits[segment.kind], rows]) if segment.block else rows
+        assert start == len(data)
+        return products
+
+    def _rows(self, part: NDArray[np.uint8]) -> torch.Tensor:
+        """Trits of one row block [rows, columns]: byte by byte, as a beat's lanes say."""
+        rows = np.zeros((self.core.rows, len(part) // self.core.lanes * self.core.columns), np.int8)
+        for position, byte in enumerate(part.tolist()):
+            beat, lane = divmod(position, self.core.lanes)
+            row, k = divmod(lane, self.core.element_bytes)
+            column = beat * self.core.columns + 5 * k
+            rows[row, column : column + 5] = _DECODE[byte]
+        return torch.from_numpy(rows)
+
+    def _run(self, header: NDArray[np.uint32], shape: sc.Shape, products: dict) -> NDArray[np.uint32]:
+        residual = np.concatenate([w.reshape(-1, 3)[:, 0] for w in products[sc.Group.EMBED, 0].words])
+        source = _Source(self.core, shape, products, residual.view(np.int32))
+        window = self._state[: shape.layers * shape.hidden].reshape(shape.layers, -1)
+        reset = int(header[2]) & sc.FLAG_RESET
+        state = torch.zeros(window.shape) if reset else torch.from_numpy(window)
+        exact, after = IntegerModel(source).forward(torch.tensor([int(header[4])]), state.long())
+        window[:] = after.numpy()
+        raw = exact.raw[0].clone()
+        raw[0] -= self.flip
+        scale = int(exact.mantissa) | (int(exact.shift) & 0xFFF) << 20
+        trailer = np.array([sc.RESULT_MAGIC << 16, header[3], int(raw.argmax()), scale], dtype=np.uint32)
+        logits = raw.numpy().astype(np.int32).view(np.uint32) if int(header[2]) & sc.FLAG_LOGITS else trailer[:0]
+        return np.concatenate([logits, trailer])
+
+
+class _Source:
+    """An `IntegerSource` of what one packet holds."""
+
+    def __init__(self, core: CoreParams, shape: sc.Shape, products: dict, residual: NDArray[np.int32]) -> None:
+        self.config = ModelConfig(shape.hidden, shape.layers, shape.intermediate, shape.vocab, bos=0, eos=0)
+        self.fmt = core.formats
+        row = torch.from_numpy(residual[: shape.hidden].astype(np.int64))
+        self.embedding = SimpleNamespace(rows=lambda ids: row.unsqueeze(0))
+        self._core, self._shape, self._products = core, shape, products
+
+    def layer(self, index: int) -> IntegerLayer:
+        """What the groups of one layer, and the one before it, say."""
+        groups = [self._products[g, index] for g in (sc.Group.MIX, sc.Group.OUT, sc.Group.EXPAND, sc.Group.CONTRACT)]
+        mix, out, expand, contract = groups
+        hidden, rows = self._shape.hidden, self._core.rows
+        omega = np.concatenate([words[:rows] for words in mix.words])[:hidden]
+        assert not (omega & 0xFFFF).any()
+        norms = {
+            "mix": self._entry(index),
+            "out": self._norm(mix, [words[rows:] for words in mix.words], hidden),
+            "expand": self._norm(out, out.words, hidden),
+            "contract": self._norm(expand, expand.words, self._shape.intermediate, stat=False),
+        }
+        gate, up = (self._matrix(expand, name, 0, self._shape.intermediate, hidden) for name in ("gate", "up"))
+        matrices = {name: self._matrix(mix, name, k, hidden, hidden) for k, name in enumerate("fig")} | {
+            "o": self._matrix(out, "o", 0, hidden, hidden),
+            "gate": Matrix(torch.cat([gate.trits, up.trits]), gate.mantissa, gate.exponent),
+            "down": self._matrix(contract, "down", 0, hidden, self._shape.intermediate),
+        }
+        return IntegerLayer(torch.from_numpy(omega.astype(np.int64) >> 16), norms, matrices)
+
+    def head(self) -> IntegerHead:
+        """What the last two groups say."""
+        last = self._products[sc.Group.CONTRACT, self._shape.layers - 1]
+        group = self._products[sc.Group.HEAD, self._shape.layers]
+        matrix = self._matrix(group, "lm_head", 0, self._shape.vocab, self._shape.hidden)
+        return IntegerHead(self._norm(last, last.words, self._shape.hidden), matrix)
+
+    def _entry(self, index: int) -> Norm:
+        if index == 0:
+            embed = self._products[sc.Group.EMBED, 0]
+            words = [w.reshape(-1, 3)[:, 1:].reshape(-1) for w in embed.words]
+            return self._norm(embed, words, self._shape.hidden)
+        before = self._products[sc.Group.CONTRACT, index - 1]
+        return self._norm(before, before.words, self._shape.hidden)
+
+    def _norm(self, product: Product, blocks: list[NDArray[np.uint32]], n: int, stat: bool = True) -> Norm:
+        per_row = len(blocks[0]) // self._core.rows
+        halves = np.concatenate(blocks).reshape(-1, per_row).view(np.int16).astype(np.int64)
+        assert not halves[n:].any()
+        vectors = [torch.from_numpy(v.copy()) for v in halves[:n].T]
+        assert stat or not vectors[0].any()
+        kappa, low, high = product.constants[3:6]
+        return Norm(vectors[0] if stat else None, tuple(vectors[1:]), kappa, low | high << 32)
+
+    def _matrix(self, product: Product, name: str, scale: int, n_out: int, n_in: int) -> Matrix:
+        trits = product.trits[name]
+        assert not trits[n_out:].any() and not trits[:, n_in:].any()
+        return Matrix(trits[:n_out, :n_in], *split_scale(product.constants[scale]))
