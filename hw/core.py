@@ -215,7 +215,7 @@ class Core(wiring.Component):
             registers.stalled.eq(registers.busy & valid & ~ready),
             registers.token_done.eq(sequencer.finish & (sequencer.status == 0)),
             registers.saturated.eq(vector.saturated),
-            front.abort.eq(registers.abort),
+            front.abort.eq(registers.abort_token),
             vector.host.eq(~registers.busy),
             vector.address.eq(registers.state_address),
             vector.write.eq(registers.state_write),

@@ -52,7 +52,7 @@ class Registers(wiring.Component):
     torn : In, the state is not that of a token boundary.
     error_set : In, mask of ERRORS bits to set.
     beat, starved, stalled, token_done, saturated : In, each cycle high adds 1 to its counter.
-    abort, clear : Out, pulses from CONTROL; ``clear`` also clears the counters here.
+    abort_token, clear : Out, pulses from CONTROL; ``clear`` also clears the counters here.
     state_address, state_write, state_write_data : Out, state memory; the write is a strobe, never while busy.
     state_read_data : In, valid two cycles after its address.
     """
@@ -68,7 +68,7 @@ class Registers(wiring.Component):
                 "torn": In(1),
                 "error_set": In(16),
                 **{name: In(1) for name in _EVENTS},
-                "abort": Out(1),
+                "abort_token": Out(1),
                 "clear": Out(1),
                 "state_address": Out(range(self.depth)),
                 "state_write": Out(1),
@@ -112,7 +112,7 @@ class Registers(wiring.Component):
         control, errors = register("CONTROL"), register("ERRORS")
         sticky = Signal(16)
         data = access.bus.write_data
-        for name, port in (("ABORT", self.abort), ("CLEAR", self.clear)):
+        for name, port in (("ABORT", self.abort_token), ("CLEAR", self.clear)):
             m.d.sync += port.eq(access.write & access.select[control.name] & data[control.field(name).low])
         cleared = Mux(access.write & access.select[errors.name], data[: len(sticky)], 0)
         m.d.sync += sticky.eq(sticky & ~cleared | self.error_set)
@@ -121,13 +121,13 @@ class Registers(wiring.Component):
     def _counters(self, m: Module, access: _Access) -> _Values:
         values: _Values = {}
         for name, event in _LONG_COUNTERS.items():
-            count, high = Signal(64, name=name.lower()), Signal(32, name=f"{name.lower()}_high")
+            count, high = Signal(64, name=f"{name.lower()}_count"), Signal(32, name=f"{name.lower()}_high")
             m.d.sync += count.eq(Mux(self.clear, 0, count + getattr(self, event)))
             with m.If(access.read & access.select[f"{name}_LO"]):
                 m.d.sync += high.eq(count[32:])
             values |= {f"{name}_LO": count[:32], f"{name}_HI": high}
         for name, event in _SHORT_COUNTERS.items():
-            count = Signal(32, name=name.lower())
+            count = Signal(32, name=f"{name.lower()}_count")
             m.d.sync += count.eq(Mux(self.clear, 0, count + (getattr(self, event) & ~count.all())))
             values[name] = count
         return values

@@ -5,7 +5,7 @@ import re
 
 
 def polish(text: str) -> str:
-    """Replace constructs of Yosys's Verilog that linters take for mistakes, and long-winded ones, by equal ones."""
+    """Replace what linters take for mistakes, and what is long-winded, by something equal."""
     # An initial value belongs in an initial block: a declaration's is for variables that are never assigned.
     text = re.sub(r"^  reg (\[\d+:0\] )?(\w+) = (.+);$", r"  reg \1\2;\n  initial \2 = \3;", text, flags=re.M)
     # A one-hot selection is written with overlapping patterns; the first match wins, so the rest may be 0.

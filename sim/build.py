@@ -69,7 +69,7 @@ def build_harness(
             "--threads",
             "1",
         ),
-        *("-CFLAGS", " ".join(("-fPIC", "-fvisibility-inlines-hidden", *flags)), "-LDFLAGS", "-shared"),
+        *("-CFLAGS", " ".join(("-fPIC", "-fvisibility=hidden", *flags)), "-LDFLAGS", "-shared"),
         *("-o", LIBRARY),
     ]
     sources = [*verilog_files, HARNESS]

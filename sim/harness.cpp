@@ -137,6 +137,7 @@ class Source {
 
 }  // namespace
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 Core* harness_create() { return new Core; }
@@ -255,3 +256,4 @@ uint64_t harness_taps_fetch(Core* core, uint32_t* buffer) {
     return words;
 }
 }
+#pragma GCC visibility pop

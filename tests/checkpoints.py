@@ -8,12 +8,16 @@ from tokenizers import Tokenizer, decoders, models
 
 from golden.checkpoint import ModelConfig, write_checkpoint
 
-SMALL = ModelConfig(hidden=24, layers=2, intermediate=40, vocab=300)
-"""No dimension is a multiple of the columns of a beat, the vocabulary none of the rows of a block of eight."""
+SMALL = ModelConfig(hidden=24, layers=2, intermediate=44, vocab=301)
+"""No dimension is a multiple of the columns of a beat, nor the vocabulary of the rows of a block."""
 
 
 def random_checkpoint(
-    folder: Path, config: ModelConfig = SMALL, seed: int = 0, tokenizer: bool = True, dtype: torch.dtype = torch.float32
+    folder: Path,
+    config: ModelConfig = SMALL,
+    seed: int = 0,
+    tokenizer: bool = True,
+    dtype: torch.dtype = torch.float32,
 ) -> Path:
     """Write random weights, gains of both signs and lower bounds; return the folder."""
     generator = torch.Generator().manual_seed(seed)

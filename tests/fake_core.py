@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A core in software behind the driver's transport: it knows a model only from the packets it is sent.
 
-It walks a packet segment by segment as `hw.schedule` orders them, and answers with the integer model's results. Its
-parser shares nothing with the packer but the schedule.
+It walks a packet segment by segment as `hw.schedule` orders them, and answers with the integer model's
+results. Its parser shares nothing with the packer but the schedule.
 """
 
 import zlib
@@ -104,15 +104,15 @@ class FakeCore:
 
     def _judge(self, header: NDArray[np.uint32], size: int) -> sc.Status:
         shape = sc.Shape(*header[5:9].tolist())
-        expected = header_words(self.core, shape, int(header[4]), int(header[3]), int(header[2]))
         if header[0] != sc.MAGIC:
             return sc.Status.MAGIC
         if header[15] != zlib.crc32(header[:15].tobytes()):
             return sc.Status.HEADER_CRC
-        if header[1] != expected[1]:
+        if header[1] != rm.constants(self.core)["GEOMETRY"]:
             return sc.Status.GEOMETRY
         if self.core.misfit(shape.hidden, shape.layers, shape.intermediate, shape.vocab):
             return sc.Status.LIMITS
+        expected = header_words(self.core, shape, int(header[4]), int(header[3]), int(header[2]))
         assert np.array_equal(header, expected[: sc.HEADER_WORDS])
         wanted = self.core.lanes * sc.token_beats(self.core, shape)
         return sc.Status.SHORT if size < wanted else sc.Status.LONG if size > wanted else sc.Status.OK
@@ -161,14 +161,18 @@ class FakeCore:
         raw[0] -= self.flip
         scale = int(exact.mantissa) | (int(exact.shift) & 0xFFF) << 20
         trailer = np.array([sc.RESULT_MAGIC << 16, header[3], int(raw.argmax()), scale], dtype=np.uint32)
-        logits = raw.numpy().astype(np.int32).view(np.uint32) if int(header[2]) & sc.FLAG_LOGITS else trailer[:0]
+        logits = (
+            raw.numpy().astype(np.int32).view(np.uint32) if int(header[2]) & sc.FLAG_LOGITS else trailer[:0]
+        )
         return np.concatenate([logits, trailer])
 
 
 class _Source:
     """An `IntegerSource` of what one packet holds."""
 
-    def __init__(self, core: CoreParams, shape: sc.Shape, products: dict, residual: NDArray[np.int32]) -> None:
+    def __init__(
+        self, core: CoreParams, shape: sc.Shape, products: dict, residual: NDArray[np.int32]
+    ) -> None:
         self.config = ModelConfig(shape.hidden, shape.layers, shape.intermediate, shape.vocab, bos=0, eos=0)
         self.fmt = core.formats
         row = torch.from_numpy(residual[: shape.hidden].astype(np.int64))
@@ -177,7 +181,9 @@ class _Source:
 
     def layer(self, index: int) -> IntegerLayer:
         """What the groups of one layer, and the one before it, say."""
-        groups = [self._products[g, index] for g in (sc.Group.MIX, sc.Group.OUT, sc.Group.EXPAND, sc.Group.CONTRACT)]
+        groups = [
+            self._products[g, index] for g in (sc.Group.MIX, sc.Group.OUT, sc.Group.EXPAND, sc.Group.CONTRACT)
+        ]
         mix, out, expand, contract = groups
         hidden, rows = self._shape.hidden, self._core.rows
         omega = np.concatenate([words[:rows] for words in mix.words])[:hidden]
@@ -188,7 +194,9 @@ class _Source:
             "expand": self._norm(out, out.words, hidden),
             "contract": self._norm(expand, expand.words, self._shape.intermediate, stat=False),
         }
-        gate, up = (self._matrix(expand, name, 0, self._shape.intermediate, hidden) for name in ("gate", "up"))
+        gate, up = (
+            self._matrix(expand, name, 0, self._shape.intermediate, hidden) for name in ("gate", "up")
+        )
         matrices = {name: self._matrix(mix, name, k, hidden, hidden) for k, name in enumerate("fig")} | {
             "o": self._matrix(out, "o", 0, hidden, hidden),
             "gate": Matrix(torch.cat([gate.trits, up.trits]), gate.mantissa, gate.exponent),

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The co-simulation of the core: cocotb on Verilator against the golden integer model, every bit."""
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from golden.checkpoint import Checkpoint, ModelConfig
+from golden.integer import IntegerModel
+from golden.quantise import IntegerCheckpoint
+from golden.synthetic import write_random_checkpoint
+from host.image import Image
+from host.pack import pack
+from hw.core import Core
+from hw.params import CoreParams
+from sim.build import Status
+from sim.cocotb_run import run_cocotb
+from sim.transport import TOP
+
+
+class Mismatch(AssertionError):
+    """The core and the golden model differ; says where first."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a co-simulation compared: all logits of ``tokens``, their scales and the final state."""
+
+    tokens: int
+    logits: int
+    states: int
+    cycles_per_token: float
+    occupancy: float
+
+
+def compare(name: str, got: np.ndarray, expected: np.ndarray) -> None:
+    """Raise Mismatch at the first difference; shapes must agree too."""
+    if got.shape != expected.shape:
+        raise Mismatch(f"{name} has shape {got.shape}, the golden model's has {expected.shape}.")
+    different = np.argwhere(got != expected)
+    if len(different):
+        at = tuple(int(i) for i in different[0])
+        raise Mismatch(
+            f"{name}{list(at)} is {got[at]}, the golden model's is {expected[at]}; {len(different)} differ."
+        )
+
+
+def random_image(core: CoreParams, folder: Path, seed: int = 0) -> Path:
+    """An image of a small random model for a core; odd sizes, so that every last row block and beat is padded."""
+    config = ModelConfig(
+        hidden=min(3 * core.columns + 3, core.max_hidden),
+        layers=min(2, core.max_layers),
+        intermediate=min(5 * core.columns + 1, core.max_intermediate),
+        vocab=min(3 * core.rows + 5, core.max_vocab),
+    )
+    write_random_checkpoint(folder / "model", config, seed)
+    image = folder / "model.img"
+    pack(IntegerCheckpoint(Checkpoint(folder / "model"), core.formats), core, image)
+    return image
+
+
+def run(
+    core: CoreParams,
+    stall: float = 0.0,
+    status: Status | None = None,
+    image: Path | None = None,
+    tokens: int = 8,
+    seed: int = 1,
+) -> dict[str, float]:
+    """Run random tokens of an image (a small random model if None) and compare every logit and state.
+
+    Parameters
+    ----------
+    core : the core, whose geometry the image must have.
+    stall : probability of idle and back-pressure cycles on every channel.
+    seed : of tokens and stalls.
+
+    Raises
+    ------
+    Mismatch
+        At the first difference.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = image or random_image(core, folder)
+        model = Image.open(path)
+        ids = torch.randint(model.shape.vocab, (tokens,), generator=torch.Generator().manual_seed(seed))
+        expected, state = IntegerModel(model).forward(ids)
+        out = folder / "core.npz"
+        given = {"image": str(path.resolve()), "ids": ids.tolist(), "out": str(out), "stall": stall}
+        run_cocotb(Core(core), TOP, "sim.tb_core", given, seed=seed, status=status)
+        with np.load(out) as got:
+            for key in ("raw", "mantissa", "shift"):
+                compare(key, got[key], getattr(expected, key).numpy())
+            compare("token", got["tokens"], expected.raw.argmax(-1).numpy())
+            compare("state", got["state"], state.numpy())
+            cycles, beats = int(got["cycles"]), int(got["beats"])
+    return asdict(Report(tokens, expected.raw.numel(), state.numel(), cycles / tokens, beats / cycles))
