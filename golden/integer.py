@@ -145,7 +145,7 @@ class IntegerModel:
         mix = analyse(x, x, layer.norms["mix"], fmt)
         f, i, g = (product(name, mix, k) for k, name in enumerate("fig"))
         sigma = nx.sigmoid_negative(f, fmt)
-        c = nx.rshift_round(sigma * (layer.omega + 1), nx.SIGMA_FRAC + nx.OMEGA_BITS - nx.DECAY_FRAC)
+        c = nx.rshift_round(sigma * layer.omega, nx.SIGMA_FRAC + nx.OMEGA_FRAC - nx.DECAY_FRAC)
         c = c.clamp(max=(1 << nx.DECAY_FRAC) - 1)
         hs = self._recur(c, nx.silu(i, fmt), h)
         tap(index, "state", hs)

@@ -9,7 +9,7 @@ wide
     signed ``wide_bits``, saturated symmetrically: residual, activations, state. Activations and state carry
     ``frac`` fraction bits, the residual a number chosen per model.
 gain
-    signed 16 bit mantissa; its exponent is known to the packer only.
+    signed 18 bit mantissa, 14 bit where it only enters a sum of squares; its exponent is known to the packer only.
 code float
     sign, ``mantissa`` bit significand (normalised, top bit set, or 0) and 6 bit exponent: what a quantiser input
     is stored as. Value ``m * 2**(e - mantissa)``.
@@ -22,18 +22,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-GAIN_BITS = 16
+GAIN_BITS = 18
+STAT_BITS = 14
 CODE_MAX = 127
-OMEGA_BITS = 16
-"""A decay gain word w stands for (w + 1) / 2**16, so that 1 is exact."""
+OMEGA_FRAC = 16
+"""Fraction bits of a decay gain 1 - LB, 0 to 2**16 inclusive."""
 SIGMA_FRAC = 18
 DECAY_FRAC = 17
 SIGMA_SEGMENTS = 512
 SIGMA_RANGE = 16
 SLOPE_EXTRA = 6
 EPS = 1e-6
-UNIT_EXPONENT = 14
-"""A statistics gain of one, where a vector has no outer norm: 2**14."""
+UNIT_EXPONENT = 13
+"""A statistics gain of one, where a vector has no outer norm: 2**13."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Formats:
     @property
     def product_drop(self) -> int:
         """Low bits of value x gain that are dropped before the code float is normalised."""
-        return 7
+        return 9
 
     @property
     def magnitude_bits(self) -> int:
@@ -77,7 +78,7 @@ class Formats:
     @property
     def square_shift(self) -> int:
         """Shift of value x gain to the 25 bit magnitude that is squared."""
-        return self.wide_bits + GAIN_BITS - 1 - 25
+        return self.wide_bits - 1 + STAT_BITS - 1 - 24
 
     @property
     def epsilon_shift(self) -> int:

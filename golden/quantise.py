@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from golden.checkpoint import Checkpoint, ModelConfig
-from golden.numerics import CODE_MAX, EPS, GAIN_BITS, OMEGA_BITS, UNIT_EXPONENT, Formats
+from golden.numerics import CODE_MAX, EPS, GAIN_BITS, OMEGA_FRAC, STAT_BITS, UNIT_EXPONENT, Formats
 from golden.ternary import ternarise
 
-GAIN_MAX = (1 << (GAIN_BITS - 1)) - 1
 STAT_EXPONENT_MAX = 17
 """kappa = sqrt(eps) * 2**(exponent + 9) must fit 17 bits."""
 SCALE_EXPONENT_LIMIT = 2047
@@ -52,7 +51,7 @@ class Norm:
 
 @dataclass(frozen=True)
 class IntegerLayer:
-    """One layer: decay gains [d] (as words, see OMEGA_BITS), four norms, matrices f, i, g, o, gate (and up), down."""
+    """One layer: decay gains [d] with OMEGA_FRAC fraction bits, four norms, matrices f, i, g, o, gate (and up), down."""
 
     omega: Tensor
     norms: dict[str, Norm]
@@ -67,10 +66,10 @@ class IntegerHead:
     matrix: Matrix
 
 
-def gain_mantissas(gain: Tensor, largest_exponent: int = 126) -> tuple[Tensor, int]:
-    """A gain vector as (int64 mantissas of 16 bits, exponent): gain ~ mantissa * 2**-exponent."""
-    peak = float(gain.abs().max())
-    exponent = largest_exponent if peak == 0 else min(math.floor(math.log2(GAIN_MAX / peak)), largest_exponent)
+def gain_mantissas(gain: Tensor, bits: int = GAIN_BITS, largest_exponent: int = 126) -> tuple[Tensor, int]:
+    """A gain vector as (int64 signed mantissas, exponent): gain ~ mantissa * 2**-exponent."""
+    peak, limit = float(gain.abs().max()), (1 << (bits - 1)) - 1
+    exponent = largest_exponent if peak == 0 else min(math.floor(math.log2(limit / peak)), largest_exponent)
     return torch.round(gain.double() * 2.0**exponent).long(), exponent
 
 
@@ -115,7 +114,7 @@ def fold_norm(outer: Tensor | None, own: list[Tensor], input_frac: int, double: 
         stat, stat_exponent = None, UNIT_EXPONENT
         products = [w.double() for w in own]
     else:
-        stat, stat_exponent = gain_mantissas(outer, STAT_EXPONENT_MAX)
+        stat, stat_exponent = gain_mantissas(outer, STAT_BITS, STAT_EXPONENT_MAX)
         products = [outer.double() * w.double() for w in own]
     pairs = [gain_mantissas(w) for w in products]
     stat_frac = input_frac + stat_exponent - fmt.square_shift
@@ -167,7 +166,7 @@ class IntegerCheckpoint:
     checkpoint : the float checkpoint.
     fmt : widths of the vector path.
     embedding_bits : 8 or 16.
-    embedding_group : values that share a scale; 0 takes the whole row.
+    embedding_group : values that share a scale; 0 takes 32, or what of that divides the hidden size.
     """
 
     def __init__(
@@ -176,7 +175,7 @@ class IntegerCheckpoint:
         self.checkpoint = checkpoint
         self.config: ModelConfig = checkpoint.config
         self.fmt = fmt or Formats()
-        group = embedding_group or self.config.hidden
+        group = embedding_group or math.gcd(self.config.hidden, 32)
         if embedding_bits not in (8, 16):
             raise ValueError(f"Embedding rows are int8 or int16, not {embedding_bits} bits.")
         if self.config.hidden % group:
@@ -186,13 +185,13 @@ class IntegerCheckpoint:
         self.embedding = quantise_embedding(table, embedding_bits, group, self.residual_frac)
 
     def decay_words(self, layer: int) -> Tensor:
-        """1 - LB of a layer as unsigned 16 bit words (w + 1) / 2**16; all ones without a lower bound."""
+        """1 - LB of a layer with OMEGA_FRAC fraction bits; one without a lower bound."""
         d = self.config.hidden
         if not self.config.use_lower_bound or layer == 0:
-            return torch.full((d,), (1 << OMEGA_BITS) - 1, dtype=torch.int64)
+            return torch.full((d,), 1 << OMEGA_FRAC, dtype=torch.int64)
         bounds = torch.softmax(self.checkpoint.tensor("model.lower_bounds").double(), dim=0)
         lower = bounds.cumsum(0)[layer] - bounds[0]
-        return (torch.round((1 - lower) * (1 << OMEGA_BITS)).long() - 1).clamp(0, (1 << OMEGA_BITS) - 1)
+        return torch.round((1 - lower) * (1 << OMEGA_FRAC)).long().clamp(0, 1 << OMEGA_FRAC)
 
     def layer(self, index: int) -> IntegerLayer:
         """The integers of one layer."""

@@ -50,10 +50,15 @@ class TextCodec:
     ----------
     tokenizer
         With byte fallback, so that any text can be encoded.
+
+    Attributes
+    ----------
+    tokenizer
+        The same.
     """
 
     def __init__(self, tokenizer: Tokenizer):
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
 
     @classmethod
     def from_folder(cls, folder: Path | str) -> "TextCodec":
@@ -69,19 +74,15 @@ class TextCodec:
     @property
     def vocab(self) -> int:
         """Number of pieces."""
-        return self._tokenizer.get_vocab_size()
+        return self.tokenizer.get_vocab_size()
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text`, with no token before or after."""
-        return self._tokenizer.encode(text, add_special_tokens=False).ids
-
-    def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        """Return what `encode` returns for each text, computed in parallel."""
-        return [e.ids for e in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: list[int]) -> str:
         """Return the text of `ids`, special tokens left out."""
-        return self._tokenizer.decode(ids, skip_special_tokens=True)
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
 
     def stream(self, prompt: list[int] | None = None) -> Callable[[int], str]:
         """Return a function that takes the token ids after `prompt` one by one.
@@ -89,7 +90,7 @@ class TextCodec:
         It returns the text that each completes, which is empty inside a multi-byte character.
         """
         decoder = DecodeStream(ids=prompt or [], skip_special_tokens=True)
-        return lambda token: decoder.step(self._tokenizer, token) or ""
+        return lambda token: decoder.step(self.tokenizer, token) or ""
 
 
 def bits_per_character(

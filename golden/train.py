@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from golden.checkpoint import ModelConfig, write_checkpoint
 from golden.text import TOKENIZER, TextCodec
-from golden.train_data import Windows, encode_lines, read_text, stream, train_tokenizer
+from golden.train_data import Streams, encode_variants, read_text, stream, train_tokenizer
 from golden.train_model import TrainModel
 
 STORED = torch.float16
@@ -37,6 +37,8 @@ class Recipe:
         Peak learning rate, share of the run it rises over, AdamW's weight decay of the latent weights.
     drop
         Dropout.
+    noise
+        Share of the tokenizer's merges skipped at random in all but one of the corpus's copies.
     seed
         Of initial weights, windows and dropout.
     every
@@ -51,6 +53,7 @@ class Recipe:
     warmup: float = 0.03
     decay: float = 0.1
     drop: float = 0.1
+    noise: float = 0.0
     seed: int = 0
     every: int = 250
 
@@ -101,11 +104,11 @@ class Trainer:
         compiled: bool = False,
     ):
         self.config, self.recipe, self.out, self.state = config, recipe, out, state
-        tokens = torch.tensor(encode_lines(codec, train), device=device)
+        tokens = torch.tensor(encode_variants(codec, train, recipe.noise), device=device)
         self._validation = torch.tensor(codec.encode(validation), device=device)
         self._characters = len(validation)
         newline = codec.encode("\n")[0]
-        self._windows = Windows(tokens, newline, config.bos, recipe.batch, recipe.window, recipe.seed)
+        self._streams = Streams(tokens, newline, config.bos, recipe.batch, recipe.window, recipe.seed)
         torch.manual_seed(recipe.seed)
         self.model = TrainModel(config, recipe.drop).to(device)
         if compiled:
@@ -114,6 +117,7 @@ class Trainer:
         gains = [p for p in self.model.parameters() if p.ndim != 2]
         groups = [{"params": matrices, "weight_decay": recipe.decay}, {"params": gains, "weight_decay": 0.0}]
         self._optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), fused=device != "cpu")
+        self._carried = torch.zeros(config.layers, recipe.batch, config.hidden, device=device)
         self.step, self.seconds, self.best = 0, 0.0, math.inf
 
     def run(self, report: Progress, until: int | None = None) -> float:
@@ -155,6 +159,7 @@ class Trainer:
                 "recipe": asdict(self.recipe),
                 "model": self.model.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
+                "streams": (self._streams.at, self._carried),
                 "progress": (self.step, self.seconds, self.best),
             },
             temporary,
@@ -170,13 +175,15 @@ class Trainer:
             raise ValueError(f"{self.state} is of a run with other options; give the same, or train afresh.")
         self.model.load_state_dict(saved["model"])
         self._optimizer.load_state_dict(saved["optimizer"])
+        self._streams.at, self._carried = saved["streams"][0].cpu(), saved["streams"][1]
         self.step, self.seconds, self.best = saved["progress"]
 
     def _advance(self, rate: float) -> torch.Tensor:
         """Take one step; its randomness depends on the seed and the step number alone."""
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
-        inputs, targets = self._windows(self.step)
-        logits, _ = self.model(inputs)
+        inputs, targets, fresh = self._streams(self.step)
+        logits, carried = self.model(inputs, self._carried * ~fresh[:, None])
+        self._carried = carried.detach()
         loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -215,6 +222,7 @@ def main(
     lr: float = Recipe.lr,
     decay: float = Recipe.decay,
     drop: float = Recipe.drop,
+    noise: float = Recipe.noise,
     seed: int = Recipe.seed,
     every: Annotated[int, typer.Option(help="Steps between evaluations.")] = Recipe.every,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -226,7 +234,9 @@ def main(
     console = Console(soft_wrap=True)
     torch.set_float32_matmul_precision("high")
     try:
-        recipe = Recipe(steps, minutes, batch, window, lr, decay=decay, drop=drop, seed=seed, every=every)
+        recipe = Recipe(
+            steps, minutes, batch, window, lr, decay=decay, drop=drop, noise=noise, seed=seed, every=every
+        )
         config = ModelConfig(hidden, layers, intermediate, vocab)
         train, validation = read_text(corpus), read_text(val)
         tokenizer = train_tokenizer(train, vocab)

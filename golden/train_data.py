@@ -69,10 +69,12 @@ def _assemble(model: models.BPE) -> Tokenizer:
     return tokenizer
 
 
-class Windows:
-    """Random windows of a text, each from a fresh state: bos, then `window` tokens of the stream.
+class Streams:
+    """A batch of random streams of a text, read window by window.
 
-    Half of them begin with a paragraph, so that a prompt after bos is nothing new to the model.
+    A stream begins with bos and a paragraph, goes on where its last window ended, and gives way to a
+    new one at random, or at the text's end. So a model that keeps each stream's state learns both to
+    begin and to go on for thousands of tokens.
 
     Parameters
     ----------
@@ -81,33 +83,50 @@ class Windows:
     newline
         The token that ends a paragraph.
     bos
-        The token before each window.
+        The token before each stream.
     batch, window
-        B and T.
+        Streams, and tokens of each a step.
     seed
-        With the step number it decides the windows, so a resumed run sees what it would have seen.
+        With the step number it decides what begins where.
+    restart
+        Chance that a stream ends with a window.
+
+    Attributes
+    ----------
+    at
+        int64 [B], the next token of each stream: all there is to save and restore.
     """
 
-    def __init__(self, tokens: torch.Tensor, newline: int, bos: int, batch: int, window: int, seed: int):
+    def __init__(
+        self,
+        tokens: torch.Tensor,
+        newline: int,
+        bos: int,
+        batch: int,
+        window: int,
+        seed: int,
+        restart: float = 0.1,
+    ):
         if len(tokens) <= window:
             raise ValueError(f"The corpus has {len(tokens)} tokens, too few for a window of {window}.")
-        self._tokens, self._bos = tokens, bos
-        self._batch, self._window, self._seed = batch, window, seed
-        starts = (tokens[: len(tokens) - window] == newline).nonzero().flatten() + 1
-        self._paragraphs = torch.cat((starts.new_zeros(1), starts)).cpu()
+        self._tokens, self._bos, self._window, self._seed, self._restart = tokens, bos, window, seed, restart
+        starts = (tokens[: len(tokens) - window] == newline).nonzero().flatten().cpu() + 1
+        self._paragraphs = torch.cat((starts.new_zeros(1), starts))
+        self.at = torch.full((batch,), len(tokens))
 
-    def __call__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the inputs and targets [B, T] of a step."""
+    def __call__(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the inputs and targets [B, T] of a step, and which streams are new [B]."""
         random = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
-        anywhere = torch.randint(len(self._tokens) - self._window, (self._batch,), generator=random)
-        pick = torch.randint(len(self._paragraphs), (self._batch // 2,), generator=random)
-        anywhere[: len(pick)] = self._paragraphs[pick]
-        at = anywhere.to(self._tokens.device)[:, None] + torch.arange(
-            self._window, device=self._tokens.device
-        )
-        targets = self._tokens[at]
-        bos = targets.new_full((self._batch, 1), self._bos)
-        return torch.cat((bos, targets[:, :-1]), 1), targets
+        fresh = torch.rand(len(self.at), generator=random) < self._restart
+        fresh |= self.at + self._window > len(self._tokens)
+        pick = self._paragraphs[torch.randint(len(self._paragraphs), self.at.shape, generator=random)]
+        at = torch.where(fresh, pick, self.at)
+        self.at = at + self._window
+        fresh, at = fresh.to(self._tokens.device), at.to(self._tokens.device)
+        index = at[:, None] + torch.arange(-1, self._window, device=at.device)
+        window = self._tokens[index.clamp(min=0)]
+        window[:, 0] = torch.where(fresh, self._bos, window[:, 0])
+        return window[:, :-1], window[:, 1:], fresh
 
 
 def stream(tokens: torch.Tensor, bos: int, window: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -117,6 +136,16 @@ def stream(tokens: torch.Tensor, bos: int, window: int) -> Iterator[tuple[torch.
         yield inputs[None, start : start + window], tokens[None, start : start + window]
 
 
-def encode_lines(codec: TextCodec, text: str) -> list[int]:
-    """Return the ids of `text`, encoded line by line in parallel: no piece spans a newline."""
-    return [token for line in codec.encode_batch(text.splitlines(keepends=True)) for token in line]
+def encode_variants(codec: TextCodec, text: str, noise: float, noisy: int = 3) -> list[int]:
+    """Return the ids of `text`, then, where `noise` is not 0, of `noisy` copies.
+
+    The copies skip each merge with probability `noise`, so the same words come in other pieces.
+    Lines are encoded in parallel, which changes nothing: no piece spans a newline.
+    """
+    lines, tokenizer = text.splitlines(keepends=True), codec.tokenizer
+    copies = tokenizer.encode_batch(lines, add_special_tokens=False)
+    if noise:
+        tokenizer.model.dropout = noise
+        copies += tokenizer.encode_batch(lines * noisy, add_special_tokens=False)
+        tokenizer.model.dropout = None
+    return [token for line in copies for token in line.ids]

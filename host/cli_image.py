@@ -32,7 +32,7 @@ def pack(
     name: PresetName = None,
     settings: Settings = None,
     embedding_bits: Annotated[int, typer.Option(help="Bits of an embedding value, 8 or 16.")] = 16,
-    embedding_group: Annotated[int, typer.Option(help="Embedding values that share a scale; 0: a row.")] = 0,
+    embedding_group: Annotated[int, typer.Option(help="Embedding values that share a scale; 0: 32.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Pack a checkpoint into an image: trits at 1.6 bits, in the order in which a core consumes them.

@@ -110,7 +110,8 @@ def logits(
     """Write the logits after each of a sequence of tokens, from a zero state.
 
     The file holds `logits` float32 [T, V] and the final `state` [L, d]; of integer and rtl also `raw` int32
-    [T, V], `mantissa` and `shift` int64 [T], and `scale` float64 [T] = mantissa * 2**-shift: logits = raw * scale.
+    [T, V], `mantissa` and `shift` int64 [T], and `scale` float64 [T], with scale = mantissa * 2**-shift and
+    logits = raw * scale.
     """
     model = Model(path, chosen_core(name, settings), say, progress)
     ids = read_ids(ids_path)
@@ -185,14 +186,14 @@ def counters_json(counters: Counters | None) -> dict[str, Any]:
 def read_ids(path: Path) -> torch.Tensor:
     """Token ids int64 [T] of a .npy file; ValueError where it holds something else."""
     try:
-        ids = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            ids = np.lib.format.read_array(file, allow_pickle=False)
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; give a .npy file of token ids.") from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} is no readable .npy file ({error}).") from error
-    if not isinstance(ids, np.ndarray) or ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
-        kind = f"{ids.dtype} {list(ids.shape)}" if isinstance(ids, np.ndarray) else "several arrays"
-        raise ValueError(f"{path} holds {kind}; it must be one vector of integers.")
+    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+        raise ValueError(f"{path} holds {ids.dtype} {list(ids.shape)}; it must be one vector of integers.")
     return torch.from_numpy(ids.astype(np.int64))
 
 

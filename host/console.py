@@ -42,7 +42,7 @@ class Commands(TyperGroup):
         except (ValueError, OSError) as error:
             _say_error(error)
             raise typer.Exit(2) from error
-        except RuntimeError as error:
+        except (RuntimeError, AssertionError) as error:
             if type(error).__module__.split(".")[0] not in ("host", "sim"):
                 raise
             _say_error(error)

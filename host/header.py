@@ -17,7 +17,7 @@ ALIGNMENT = 4096
 """Sections start at multiples of it, so that a DMA engine can map them."""
 SECTIONS = ("config", "tokenizer", "codes", "scales", "entry", "body")
 
-_FIELDS = struct.Struct("<8sII8sIIIIIIIIIIIiQI")
+_FIELDS = struct.Struct("<8sII8sIIIIIIIIIIIiQII")
 _SECTION = struct.Struct("<16sQQII")
 _TABLE = 96
 _CRC = struct.Struct("<I")
@@ -88,7 +88,7 @@ class Header:
         return {
             "codes": shape.vocab * shape.hidden * self.embedding_bits // 8,
             "scales": 4 * shape.vocab * (shape.hidden // self.embedding_group),
-            "entry": 4 * (sc.CONSTANT_WORDS + 2 * shape.hidden),
+            "entry": 4 * (sc.CONSTANT_WORDS + 3 * shape.hidden),
             "body": core.lanes * (sc.token_beats(core, shape) - side),
         }
 
@@ -114,7 +114,7 @@ class Header:
             *(self.lanes, self.element_bytes, fmt.wide_bits, fmt.frac, fmt.mantissa),
             *(shape.hidden, shape.layers, shape.intermediate, shape.vocab),
             *(self.embedding_bits, self.embedding_group, self.residual_frac),
-            *(self.size, len(self.sections)),
+            *(self.size, len(self.sections), sc.STREAM_VERSION),
         )
         table = b"".join(
             _SECTION.pack(n.encode(), s.offset, s.length, s.crc, 0) for n, s in self.sections.items()
@@ -146,7 +146,11 @@ class Header:
             raise ImageError(
                 f"its trits use the code '{told}', but this release reads '{known}'; pack it again."
             )
-        hidden, layers, intermediate, vocab, bits, group, residual_frac, size, count = dimensions
+        hidden, layers, intermediate, vocab, bits, group, residual_frac, size, count, stream = dimensions
+        if stream != sc.STREAM_VERSION:
+            raise ImageError(
+                f"its body has stream version {stream}, but this release sends {sc.STREAM_VERSION}; pack it again."
+            )
         entries = [
             _SECTION.unpack_from(data, _TABLE + n * _SECTION.size) for n in range(min(count, len(SECTIONS)))
         ]

@@ -18,8 +18,8 @@ from golden.numerics import Formats
 from golden.quantise import Embedding, IntegerHead, IntegerLayer, Matrix, Norm
 from golden.text import TextCodec
 from host.header import HEADER_BYTES, SECTIONS, Header, ImageError
-from host.layout import Bytes, GroupView, body_groups, decode_trits, group_view, split_words
-from hw.packet import split_scale
+from host.layout import Bytes, GroupView, body_groups, decode_trits, group_view
+from hw.packet import split_gain, split_scale
 from hw.params import CoreParams
 from hw.schedule import CONSTANT_WORDS, Group, Shape
 
@@ -111,9 +111,9 @@ class Image:
 
     @property
     def entry(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        """The constants of the EMBED group [CONSTANT_WORDS] and its gain words [hidden, 2]."""
+        """The constants of the EMBED group [CONSTANT_WORDS] and its gain words [hidden, 3]."""
         words = self._section("entry").view(np.uint32)
-        return words[:CONSTANT_WORDS], words[CONSTANT_WORDS:].reshape(-1, 2)
+        return words[:CONSTANT_WORDS], words[CONSTANT_WORDS:].reshape(-1, 3)
 
     @cached_property
     def embedding(self) -> Embedding:
@@ -159,7 +159,7 @@ class Image:
                 self._trits(contract, Group.CONTRACT, "down"), *split_scale(int(contract.constants[0]))
             ),
         }
-        omega = torch.from_numpy((mix.gains[:, :rows] >> 16).reshape(-1)[:hidden].astype(np.int64))
+        omega = torch.from_numpy(split_gain(mix.gains[:, :rows])[0].reshape(-1)[:hidden])
         return IntegerLayer(omega, norms, matrices)
 
     def head(self) -> IntegerHead:
@@ -176,7 +176,7 @@ class Image:
             constants, words = self.entry
             return _norm(GroupView(constants, words, {}), words)
         before = self._view(Group.CONTRACT, layer - 1)
-        return _norm(before, before.gains.reshape(-1, 2)[: self.shape.hidden])
+        return _norm(before, before.gains.reshape(-1, 3)[: self.shape.hidden])
 
     def _section(self, name: str) -> Bytes:
         section = self.header.sections[name]
@@ -212,10 +212,9 @@ def config_bytes(config: ModelConfig) -> bytes:
 
 
 def _norm(view: GroupView, words: NDArray[np.uint32], stat: bool = True) -> Norm:
-    """The norm whose constants a group carries; ``words`` [n, 1 or 2] as in `hw.schedule.gain_words`."""
-    low, high = split_words(words)
-    vectors = [torch.from_numpy(v) for pair in zip(low.T, high.T, strict=True) for v in pair]
+    """The norm whose constants a group carries; ``words`` [n, gains] as in `hw.schedule.gain_words`."""
+    gains, stats = split_gain(words)
+    vectors = [torch.from_numpy(np.ascontiguousarray(v)) for v in gains.T]
+    outer = torch.from_numpy(np.ascontiguousarray(stats[:, 0])) if stat else None
     kappa, bias = int(view.constants[3]), int(view.constants[4]) | int(view.constants[5]) << 32
-    return Norm(
-        vectors[0].contiguous() if stat else None, tuple(v.contiguous() for v in vectors[1:]), kappa, bias
-    )
+    return Norm(outer, tuple(vectors), kappa, bias)

@@ -99,9 +99,3 @@ def decode_trits(codes: Bytes, n_out: int, n_in: int) -> NDArray[np.int8]:
     trits = _DECODE.take(codes.transpose(0, 2, 1, 3), axis=0)
     whole = trits.reshape(blocks * rows, beats * element_bytes * TRITS_PER_BYTE)
     return np.ascontiguousarray(whole[:n_out, :n_in])
-
-
-def split_words(words: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The signed low and high 16 bit halves of words: the inverse of `hw.packet.pair`."""
-    halves = np.ascontiguousarray(words).view(np.int16).astype(np.int64)
-    return halves[..., 0::2], halves[..., 1::2]

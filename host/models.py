@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ class Model:
     path
         Of either.
     core
-        The core to run on or to quantise for; None takes the default, or for an image one that fits it.
+        None takes the default preset, or for an image one that fits it.
     status
         Receives one line whenever something that takes long begins.
     bar
@@ -78,8 +79,6 @@ class Model:
     ------
     CheckpointError, ImageError
         Where there is neither or it cannot be used.
-    MisfitError
-        Where no core is given and no preset fits the image.
     """
 
     def __init__(
@@ -95,12 +94,17 @@ class Model:
         self._path = path
         self._checkpoint = Checkpoint(path) if path.is_dir() else None
         self._image = None if path.is_dir() else Image.open(path)
-        self.core = core or (fitting_preset(self._image) if self._image else preset(DEFAULT_PRESET))
+        self._core = core
 
     @property
     def config(self) -> ModelConfig:
         """The model's configuration."""
         return (self._checkpoint or self._image).config
+
+    @cached_property
+    def core(self) -> CoreParams:
+        """The core to run on or to quantise for; raise MisfitError where no preset fits the image."""
+        return self._core or (fitting_preset(self._image) if self._image else preset(DEFAULT_PRESET))
 
     def codec(self) -> TextCodec:
         """Its tokenizer."""

@@ -17,7 +17,7 @@ from host.header import Header
 from host.image import Progress, config_bytes, config_shape
 from host.layout import Bytes, encode_trits, group_bytes, group_view
 from hw import schedule as sc
-from hw.packet import constant_words, pair
+from hw.packet import constant_words, gain_word
 from hw.params import CoreParams
 
 TENSORS = {
@@ -116,6 +116,7 @@ class _Packer:
         self._source, self._core, self._shape = source, core, shape
         self._file, self._progress = file, progress
         self._tensors: list[Packed] = []
+        self._layer = source.layer(0)
 
     def run(self) -> Summary:
         """Write all sections, then the header, which knows their CRCs."""
@@ -129,7 +130,7 @@ class _Packer:
         return Summary(self._tensors, header.size)
 
     def _small_sections(self) -> dict[str, NDArray]:
-        embedding, norm = self._source.embedding, self._source.layer(0).norms["mix"]
+        embedding, norm = self._source.embedding, self._layer.norms["mix"]
         codes, scales = embedding.codes.numpy(), embedding.scales.numpy()
         self._note("model.embeddings", codes, codes.nbytes + scales.nbytes)
         tokenizer = self._source.checkpoint.folder / TOKENIZER
@@ -170,10 +171,10 @@ class _Packer:
 
     def _body(self) -> Iterator[Bytes]:
         """The groups after EMBED, each with the norm of the vector that it produces."""
-        layer, count = self._source.layer(0), self._shape.layers
+        count = self._shape.layers
         for index in range(count):
-            norms, matrices = layer.norms, layer.matrices
-            decay = layer.omega.numpy().astype(np.uint32) << 16
+            norms, matrices = self._layer.norms, self._layer.matrices
+            decay = gain_word(self._layer.omega.numpy())
             mixing = {name: matrices[name] for name in "fig"}
             gate, up = matrices["gate"].trits.chunk(2)
             halves = {
@@ -185,8 +186,8 @@ class _Packer:
             yield self._group(sc.Group.EXPAND, index, halves, norms["contract"])
             down = {"down": matrices["down"]}
             if index + 1 < count:
-                layer = self._source.layer(index + 1)
-            norm = layer.norms["mix"] if index + 1 < count else self._source.head().norm
+                self._layer = self._source.layer(index + 1)
+            norm = self._layer.norms["mix"] if index + 1 < count else self._source.head().norm
             yield self._group(sc.Group.CONTRACT, index, down, norm)
         yield self._group(sc.Group.HEAD, count, {"lm_head": self._source.head().matrix}, None)
 
@@ -221,10 +222,10 @@ class _Packer:
 
 
 def _norm_words(norm: Norm) -> NDArray[np.uint32]:
-    """Gain words [n, 1 or 2] of a norm: (stat | gain << 16) and, for three gains, (gain | gain << 16)."""
+    """Gain words [n, gains] of a norm; the first carries the statistics gain."""
     first, *others = (gain.numpy() for gain in norm.gains)
-    stat = np.zeros_like(first) if norm.stat is None else norm.stat.numpy()
-    return np.stack([pair(stat, first), *([pair(*others)] if others else [])], axis=1)
+    stat = 0 if norm.stat is None else norm.stat.numpy()
+    return np.stack([gain_word(first, stat), *map(gain_word, others)], axis=1)
 
 
 def _constants(core: CoreParams, matrices: dict[str, Matrix], norm: Norm | None) -> NDArray[np.uint32]:

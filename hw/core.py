@@ -165,6 +165,7 @@ class Core(wiring.Component):
         m.d.comb += [
             sequencer.scale_ready.eq(scales.ready),
             sequencer.empty.eq(vector.empty),
+            sequencer.buffered.eq(vector.buffered),
             vector.issue.eq(sequencer.issue),
             vector.acc.eq(array.acc),
             vector.mantissa.eq(Array(scales.mantissa[k] for k in range(3))[sequencer.scale]),

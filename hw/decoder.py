@@ -33,21 +33,21 @@ BYTE_CONTROL = StructLayout(
 class TritDecoder(wiring.Component):
     """One byte of the nested code to the controls of two pair multiplexers and the single.
 
-    Combinational logic, about twenty 4-input tables. A byte outside the code gives the controls of some
+    Combinational logic, seventeen 4-input tables. A byte outside the code gives the controls of some
     trits.
 
     Attributes
     ----------
-    byte : In, five trits.
+    code : In, the byte of five trits.
     control : Out, `BYTE_CONTROL`.
     """
 
     def __init__(self) -> None:
-        super().__init__({"byte": In(8), "control": Out(BYTE_CONTROL)})
+        super().__init__({"code": In(8), "control": Out(BYTE_CONTROL)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        y, q, p = self.byte[0:3], self.byte[3:5], self.byte[5:8]
+        y, q, p = self.code[0:3], self.code[3:5], self.code[5:8]
         escape = q == ESCAPE
         both_zero = escape & (p == BOTH_ZERO)
         y_zero = escape & p[2]

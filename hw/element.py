@@ -101,7 +101,7 @@ class Element(wiring.Component):
         """The two terms (value, negative) of one byte: x, and y with the single."""
         m.submodules[f"decoder_{k}"] = decoder = TritDecoder()
         control = Signal(BYTE_CONTROL, reset_less=True)
-        m.d.comb += decoder.byte.eq(self.data.word_select(k, 8))
+        m.d.comb += decoder.code.eq(self.data.word_select(k, 8))
         m.d.sync += control.eq(decoder.control)
         operands = self.operands[k]
         x = _register(m, select(control.x, operands.x), control.x.negative)

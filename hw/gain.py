@@ -5,7 +5,7 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.numerics import DECAY_FRAC, OMEGA_BITS, SIGMA_FRAC, UNIT_EXPONENT
+from golden.numerics import DECAY_FRAC, OMEGA_FRAC, SIGMA_FRAC, STAT_BITS, UNIT_EXPONENT
 from hw.floats import code_float
 from hw.normaliser import Normaliser
 from hw.ops import SLOTS, Op, Tag, delay, is_op
@@ -30,7 +30,7 @@ class GainStage(wiring.Component):
 
     Outputs: ``value`` (code floats for the vector store, ``which`` matrix), ``decay`` (c, 17 fraction bits) for
     the recurrence, ``residual`` writes, and through Statistics ``total`` and ``maxima``. A row has left no trace
-    in flight ``drain`` cycles after it arrived.
+    in flight ``drain`` cycles after it arrived; its decay is out after ``decay_latency``.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -39,6 +39,7 @@ class GainStage(wiring.Component):
         wide = signed(fmt.wide_bits)
         self._normaliser = Normaliser(fmt)
         self._statistics = Statistics(core)
+        self.decay_latency = 6
         self.drain = 4 + max(SLOTS.values()) + max(self._normaliser.latency + 1, self._statistics.latency)
         statistics = self._statistics.signature.members
         super().__init__(
@@ -93,17 +94,18 @@ class GainStage(wiring.Component):
             last_slot.eq(Mux(three, 2, Mux((row.op == Op.F) | (row.op == Op.UP), 0, 1))),
             active.eq(row.valid & ~load),
         ]
-        low, high = self.word[:16].as_signed(), self.word[16:].as_signed()
         first, middle, final = slot == 0, slot == 1, slot == 2
-        m.d.comb += self.pop.eq(row.valid & (load | first | final))
+        m.d.comb += self.pop.eq(row.valid & (load | first | three))
 
         stat_gain, value_gain = Signal(GAIN_OPERAND), Signal(GAIN_OPERAND)
+        m.d.comb += [
+            value_gain.eq(self.word[STAT_BITS:].as_signed()),
+            stat_gain.eq(self.word[:STAT_BITS].as_signed()),
+        ]
         with m.If(middle):
-            m.d.comb += [stat_gain.eq(self.kappa), value_gain.eq(low)]
-        with m.Else():
-            m.d.comb += [stat_gain.eq(Mux(row.op == Op.UP, 1 << UNIT_EXPONENT, low)), value_gain.eq(high)]
-            with m.If(row.op == Op.F):
-                m.d.comb += value_gain.eq(self.word[16:] + 1)
+            m.d.comb += stat_gain.eq(self.kappa)
+        with m.Elif(row.op == Op.UP):
+            m.d.comb += stat_gain.eq(1 << UNIT_EXPONENT)
 
         # registered before and twice after each multiplier, for the DSP blocks' own registers
         def multiply(a, b, name):
@@ -143,7 +145,7 @@ class GainStage(wiring.Component):
             self.maxima.eq(statistics.maxima),
         ]
 
-        shift = SIGMA_FRAC + OMEGA_BITS - DECAY_FRAC
+        shift = SIGMA_FRAC + OMEGA_FRAC - DECAY_FRAC
         decay = (value_product + (1 << (shift - 1))) >> shift
         largest = (1 << DECAY_FRAC) - 1
         m.d.sync += [

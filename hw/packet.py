@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.numerics import STAT_BITS
 from hw import schedule as sc
 from hw.params import CoreParams
 
@@ -82,9 +83,17 @@ def constant_words(core: CoreParams, scales: Sequence[tuple[int, int]], kappa: i
     return pad_words(words, core)
 
 
-def pair(low: NDArray, high: NDArray) -> Words:
-    """Two vectors of 16 bit values as one vector of words."""
-    return (low.astype(np.int64) & 0xFFFF | (high.astype(np.int64) & 0xFFFF) << 16).astype(np.uint32)
+def gain_word(gain: NDArray, stat: NDArray | int = 0) -> Words:
+    """Gains of 18 bits above statistics gains of 14, both signed (a decay gain, up to 2**16, fits as well)."""
+    low = np.asarray(stat, np.int64) & (1 << STAT_BITS) - 1
+    return (low | np.asarray(gain, np.int64) << STAT_BITS & 0xFFFFFFFF).astype(np.uint32)
+
+
+def split_gain(words: Words) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(gain, stat) of gain words."""
+    signed = np.ascontiguousarray(words).view(np.int32).astype(np.int64)
+    unused = 32 - STAT_BITS
+    return signed >> STAT_BITS, (signed << 32 + unused) >> 32 + unused
 
 
 @dataclass(frozen=True)

@@ -79,15 +79,16 @@ MATRICES: dict[Group, tuple[str, ...]] = {
 def gain_words(group: Group, last_layer: bool) -> int:
     """Side words of one output row of a group.
 
-    EMBED: x, (stat | gain f << 16), (gain i | gain g << 16). MIX: decay << 16, (stat | gain o << 16).
-    OUT: (stat | gain << 16). EXPAND: gain << 16. CONTRACT: as EMBED without x, or one word before the head.
+    A word is a gain of 18 bits above a statistics gain of 14 (packet.gain_word). EMBED: x, then f's gain with the
+    outer gain, i's, g's. MIX: the decay gains of the block's rows, then o's gain with g_norm's. OUT: gate's with the
+    outer gain. EXPAND: down's. CONTRACT: as EMBED without x; on the last layer the head's with the outer gain.
     """
     return {
-        Group.EMBED: 3,
+        Group.EMBED: 4,
         Group.MIX: 2,
         Group.OUT: 1,
         Group.EXPAND: 1,
-        Group.CONTRACT: 1 if last_layer else 2,
+        Group.CONTRACT: 1 if last_layer else 3,
         Group.HEAD: 0,
     }[group]
 

@@ -58,6 +58,7 @@ class Sequencer(wiring.Component):
                 "head_valid": Out(1),
                 "head_ready": In(1),
                 "empty": In(1),
+                "buffered": In(1),
                 "begin_token": Out(1),
                 "begin": Out(1),
                 "dependency": Out(1),
@@ -191,7 +192,7 @@ class Sequencer(wiring.Component):
                     with m.If(embed_taken):
                         m.next = "ROWS"
                 with m.Else():
-                    settled = self.empty | ~((op == Op.G) | (op == Op.UP))
+                    settled = self.buffered | ~((op == Op.G) | (op == Op.UP))
                     with m.If(loaded & self.scale_ready.bit_select(self.scale, 1) & settled):
                         m.next = "ROWS"
                 guard()

@@ -28,9 +28,10 @@ class VectorPath(wiring.Component):
         combine   y * silu (G, UP), x + y (OUT, CONTRACT)
         gain      see GainStage
 
-    F and I (GATE) leave their results in row buffers, one entry a row of the block, for G (UP). The issuer lets
-    the pipe run ``empty`` before the first G or UP row, keeps rows SLOTS[op] cycles apart, and pulses ``begin``
-    with ``bias`` before a group's first row and ``begin_token`` before a token.
+    F and I (GATE) leave their results in row buffers, one entry a row of the block, for G (UP). The issuer waits
+    until they are ``buffered`` before the first G or UP row, and until the pipe is ``empty`` before it uses the
+    statistics; it keeps rows SLOTS[op] cycles apart and pulses ``begin`` with ``bias`` before a group's first row,
+    ``begin_token`` before a token.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -55,6 +56,7 @@ class VectorPath(wiring.Component):
                 **{name: gain[name] for name in ("value", "total", "maxima", "tap_valid", "tap_op", "tap")},
                 **{name: state[name] for name in ("host", "address", "write", "write_data", "read_data")},
                 "empty": Out(1),
+                "buffered": Out(1),
                 "saturated": Out(1),
             }
         )
@@ -141,7 +143,12 @@ class VectorPath(wiring.Component):
         for name in ("pop", "value_valid", "which", "value", "total", "maxima", "tap_valid", "tap_op", "tap"):
             m.d.comb += getattr(self, name).eq(getattr(gain, name))
 
-        self._in_flight(m, to_gain + gain.drain)
+        everything = {op: to_gain + gain.drain for op in Op}
+        buffers = {Op.F: to_gain + gain.decay_latency, Op.I: to_combine, Op.GATE: to_combine}
+        m.d.comb += [
+            self.empty.eq(self._settled(m, everything, "age")),
+            self.buffered.eq(self._settled(m, buffers, "buffer_age")),
+        ]
         return m
 
     def _row_buffers(self, m: Module, tags: list[Tag], to_combine: int):
@@ -195,11 +202,16 @@ class VectorPath(wiring.Component):
         m.d.comb += [read.en.eq(1), write.en.eq(gain.residual_valid), write.data.eq(gain.residual)]
         return read.data
 
-    def _in_flight(self, m: Module, depth: int) -> None:
-        """``empty`` once nothing was issued for ``depth`` cycles: every result has been written."""
-        age = Signal(range(depth + 1))
-        with m.If(self.issue.valid):
-            m.d.sync += age.eq(depth)
-        with m.Elif(age != 0):
-            m.d.sync += age.eq(age - 1)
-        m.d.comb += self.empty.eq(~self.issue.valid & (age == 0))
+    def _settled(self, m: Module, cycles: dict[Op, int], name: str):
+        """Whether every row issued so far, of the operations in ``cycles``, is that many cycles old or more."""
+        left = Signal(range(max(cycles.values()) + 1), name=name)
+        waits = Signal.like(left, name=f"{name}_of_row")
+        with m.Switch(self.issue.op):
+            for op, depth in cycles.items():
+                with m.Case(op):
+                    m.d.comb += waits.eq(depth)
+        with m.If(self.issue.valid & (waits > left)):
+            m.d.sync += left.eq(waits)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
+        return ~self.issue.valid & (left == 0)

@@ -37,8 +37,9 @@ class Unit:
 
 @dataclass
 class _Use:
-    """Signals a unit drives and reads, to find reads that bypass the ports."""
+    """Signals a unit is given, drives and reads (by identity), to find reads that bypass the ports."""
 
+    given: set[int] = field(default_factory=set)
     driven: set[int] = field(default_factory=set)
     read: dict[int, Signal] = field(default_factory=dict)
 
@@ -89,7 +90,7 @@ class _Splitter:
         ports = _ports(component)
         for signal, direction in ports.values():
             if direction is _ir.PortDirection.Input:
-                use.driven.add(id(signal))
+                use.given.add(id(signal))
             else:
                 use.read[id(signal)] = signal
         self._uses.append((path, use))
@@ -118,7 +119,7 @@ class _Splitter:
     def check_boundaries(self) -> None:
         drivers = {signal: path for path, use in self._uses for signal in use.driven}
         for path, use in self._uses:
-            for key in use.read.keys() - use.driven & drivers.keys():
+            for key in (use.read.keys() - use.given - use.driven) & drivers.keys():
                 raise ValueError(
                     f"Unit '{'.'.join(path)}' reads the signal '{use.read[key].name}' of "
                     f"'{'.'.join(drivers[key])}', which is not one of its ports; make it one."

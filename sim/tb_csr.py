@@ -101,7 +101,7 @@ class Bench:
         return (await self.master.write(address, data)).resp
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def identity(dut: Any) -> None:
     """Constants, status, and SLVERR wherever there is nothing to be read or written."""
     bench = Bench(dut)
@@ -123,7 +123,7 @@ async def identity(dut: Any) -> None:
         assert await bench.read(name) == value, name
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def commands(dut: Any) -> None:
     """One pulse for each 1 written; none for a 0, a partial write or another register."""
     bench = Bench(dut)
@@ -143,7 +143,7 @@ async def commands(dut: Any) -> None:
         assert bench.pulses == before
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def errors(dut: Any) -> None:
     """Bits stay until 1 is written to them, even if they are set again in that cycle."""
     bench = Bench(dut)
@@ -166,7 +166,7 @@ async def errors(dut: Any) -> None:
     assert await bench.read("ERRORS") == 0x0040
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def counters(dut: Any) -> None:
     """Every counter counts its own event, carries into its upper half, is read whole and can be cleared."""
     bench = Bench(dut)
@@ -194,7 +194,7 @@ async def counters(dut: Any) -> None:
             assert await bench.read(name) == counts[name], name
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def running_counter(dut: Any) -> None:
     """The halves of a running counter belong together; a short one stops at its end."""
     bench = Bench(dut)
@@ -211,7 +211,7 @@ async def running_counter(dut: Any) -> None:
     assert await bench.read("TOKENS") == MASK
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def state_window(dut: Any) -> None:
     """Random accesses, in runs, against a copy of the memory: increments, limits, and refusal while busy."""
     bench = Bench(dut)
@@ -253,7 +253,7 @@ async def state_window(dut: Any) -> None:
     assert bench.memory == model
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def busy_at_any_moment(dut: Any) -> None:
     """A read around the edges of busy gives the word, or SLVERR and the word again at the next read."""
     bench = Bench(dut)
@@ -266,7 +266,7 @@ async def busy_at_any_moment(dut: Any) -> None:
 
     toggling = cocotb.start_soon(toggle())
     outcomes, address = [], 0
-    while address < 60:
+    while address < bench.depth:
         value, response = await bench.read_at(register("STATE_DATA").offset)
         outcomes.append(response)
         if response is AxiResp.OKAY:
@@ -276,7 +276,7 @@ async def busy_at_any_moment(dut: Any) -> None:
     toggling.cancel()
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def together(dut: Any) -> None:
     """Many reads and writes under way at once: all are answered, each kind in order, neither starves."""
     bench = Bench(dut)

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """A simulated core as a transport of the host's driver."""
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
+import golden
+import hw
+import rtl_gen
 from hw.core import Core
 from hw.params import CoreParams
 from rtl_gen.emit import emit_verilog
-from sim.build import Status, build_harness
+from sim.build import Status, build_harness, say
 from sim.harness import Harness, Progress
-from sim.toolchain import BUILD_DIR
+from sim.toolchain import BUILD_DIR, tool_versions
 
 TOP = "tritforge"
 
@@ -45,8 +50,7 @@ class SimTransport:
         self.progress: Progress | None = None
         self.cycles = 0
         self._core, self._stall, self._seed = core, stall, seed
-        folder = BUILD_DIR / "core" / f"{core.lanes}x{core.element_bytes}-{hash(core) & 0xFFFFFFFF:08x}"
-        files = emit_verilog(Core(core), TOP, folder)
+        files = cached_verilog(core, status)
         self._harness = Harness(build_harness(files, TOP, core.lanes, core.taps, status), core.lanes)
         self._harness.reset()
 
@@ -91,3 +95,17 @@ class SimTransport:
     def fetch_taps(self) -> NDArray[np.uint32]:
         """What was recorded since; see `sim.harness.Harness.fetch_taps`."""
         return self._harness.fetch_taps()
+
+
+def cached_verilog(core: CoreParams, status: Status | None = None) -> list[Path]:
+    """The Verilog of a core, kept under build/ and emitted when parameters or gateware have changed."""
+    digest = hashlib.sha256(repr((core, tool_versions())).encode())
+    for package in (hw, rtl_gen, golden):
+        for file in sorted(Path(package.__file__).parent.glob("*.py")):
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    folder = BUILD_DIR / "core" / digest.hexdigest()[:16]
+    listing = folder / f"{TOP}.f"
+    if not listing.is_file():
+        say(status, "Writing the Verilog of the core")
+        emit_verilog(Core(core), TOP, folder)
+    return [folder / name for name in listing.read_text().split()]

@@ -3,31 +3,20 @@
 
 from pathlib import Path
 
-import torch
 from tokenizers import Tokenizer, decoders, models
 
-from golden.checkpoint import ModelConfig, write_checkpoint
+from golden.checkpoint import ModelConfig
+from golden.synthetic import write_random_checkpoint
 
 SMALL = ModelConfig(hidden=24, layers=2, intermediate=44, vocab=301)
 """No dimension is a multiple of the columns of a beat, nor the vocabulary of the rows of a block."""
 
 
 def random_checkpoint(
-    folder: Path,
-    config: ModelConfig = SMALL,
-    seed: int = 0,
-    tokenizer: bool = True,
-    dtype: torch.dtype = torch.float32,
+    folder: Path, config: ModelConfig = SMALL, seed: int = 0, tokenizer: bool = True
 ) -> Path:
-    """Write random weights, gains of both signs and lower bounds; return the folder."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def tensor(name: str, shape: tuple[int, ...]) -> torch.Tensor:
-        values = torch.randn(shape, generator=generator)
-        return 1 + 0.5 * values if "norm" in name else values * 0.1
-
-    tensors = {name: tensor(name, shape).to(dtype) for name, shape in config.tensor_shapes().items()}
-    write_checkpoint(folder, config, tensors)
+    """Write a random checkpoint; return the folder."""
+    write_random_checkpoint(folder, config, seed)
     if tokenizer:
         byte_tokenizer().save(str(folder / "tokenizer.json"))
     return folder

@@ -19,7 +19,7 @@ from golden.integer import IntegerModel
 from golden.quantise import IntegerHead, IntegerLayer, Matrix, Norm
 from hw import register_map as rm
 from hw import schedule as sc
-from hw.packet import header_words, split_scale
+from hw.packet import header_words, split_gain, split_scale
 from hw.params import CoreParams
 from hw.trits import decode_table
 
@@ -150,7 +150,7 @@ class FakeCore:
         return torch.from_numpy(rows)
 
     def _run(self, header: NDArray[np.uint32], shape: sc.Shape, products: dict) -> NDArray[np.uint32]:
-        residual = np.concatenate([w.reshape(-1, 3)[:, 0] for w in products[sc.Group.EMBED, 0].words])
+        residual = np.concatenate([w.reshape(-1, 4)[:, 0] for w in products[sc.Group.EMBED, 0].words])
         source = _Source(self.core, shape, products, residual.view(np.int32))
         window = self._state[: shape.layers * shape.hidden].reshape(shape.layers, -1)
         reset = int(header[2]) & sc.FLAG_RESET
@@ -187,7 +187,8 @@ class _Source:
         mix, out, expand, contract = groups
         hidden, rows = self._shape.hidden, self._core.rows
         omega = np.concatenate([words[:rows] for words in mix.words])[:hidden]
-        assert not (omega & 0xFFFF).any()
+        omega, unused = split_gain(omega)
+        assert not unused.any()
         norms = {
             "mix": self._entry(index),
             "out": self._norm(mix, [words[rows:] for words in mix.words], hidden),
@@ -202,7 +203,7 @@ class _Source:
             "gate": Matrix(torch.cat([gate.trits, up.trits]), gate.mantissa, gate.exponent),
             "down": self._matrix(contract, "down", 0, hidden, self._shape.intermediate),
         }
-        return IntegerLayer(torch.from_numpy(omega.astype(np.int64) >> 16), norms, matrices)
+        return IntegerLayer(torch.from_numpy(omega), norms, matrices)
 
     def head(self) -> IntegerHead:
         """What the last two groups say."""
@@ -214,19 +215,21 @@ class _Source:
     def _entry(self, index: int) -> Norm:
         if index == 0:
             embed = self._products[sc.Group.EMBED, 0]
-            words = [w.reshape(-1, 3)[:, 1:].reshape(-1) for w in embed.words]
+            words = [w.reshape(-1, 4)[:, 1:].reshape(-1) for w in embed.words]
             return self._norm(embed, words, self._shape.hidden)
         before = self._products[sc.Group.CONTRACT, index - 1]
         return self._norm(before, before.words, self._shape.hidden)
 
     def _norm(self, product: Product, blocks: list[NDArray[np.uint32]], n: int, stat: bool = True) -> Norm:
         per_row = len(blocks[0]) // self._core.rows
-        halves = np.concatenate(blocks).reshape(-1, per_row).view(np.int16).astype(np.int64)
-        assert not halves[n:].any()
-        vectors = [torch.from_numpy(v.copy()) for v in halves[:n].T]
-        assert stat or not vectors[0].any()
+        words = np.concatenate(blocks).reshape(-1, per_row)
+        assert not words[n:].any()
+        gains, stats = split_gain(words[:n])
+        assert not stats[:, 1:].any() and (stat or not stats.any())
         kappa, low, high = product.constants[3:6]
-        return Norm(vectors[0] if stat else None, tuple(vectors[1:]), kappa, low | high << 32)
+        vectors = tuple(torch.from_numpy(v.copy()) for v in gains.T)
+        outer = torch.from_numpy(stats[:, 0].copy()) if stat else None
+        return Norm(outer, vectors, kappa, low | high << 32)
 
     def _matrix(self, product: Product, name: str, scale: int, n_out: int, n_in: int) -> Matrix:
         trits = product.trits[name]

@@ -30,7 +30,7 @@ def test_decoder_drives_the_multiplexers() -> None:
         a, b = 1, 3
         ctx.set(operands, {"a": a, "b": b, "sum": a + b, "difference": a - b})
         for trits in itertools.product((-1, 0, 1), repeat=5):
-            ctx.set(decoder.byte, encode(trits))
+            ctx.set(decoder.code, encode(trits))
             control = ctx.get(decoder.control)
             values = (ctx.get(x), control.single.nonzero, ctx.get(y))
             negatives = (control.x.negative, control.single.negative, control.y.negative)

@@ -112,7 +112,7 @@ def test_an_image_decodes_to_the_integers_of_its_checkpoint(
 @pytest.mark.parametrize(("bits", "group"), [(8, 8), (8, 0), (16, 12)])
 def test_embeddings_of_all_kinds_survive(folder: Path, tmp_path: Path, bits: int, group: int) -> None:
     source, image = packed(folder, CORES[1], tmp_path / "image", embedding_bits=bits, embedding_group=group)
-    assert (image.header.embedding_bits, image.header.embedding_group) == (bits, group or SMALL.hidden)
+    assert (image.header.embedding_bits, image.header.embedding_group) == (bits, group or 8)
     assert torch.equal(image.embedding.codes, source.embedding.codes)
     assert torch.equal(image.embedding.scales, source.embedding.scales)
 
@@ -153,7 +153,7 @@ def test_the_header_is_as_documented(folder: Path, tmp_path: Path) -> None:
     assert struct.unpack_from("<5I", data, 24) == (16, 4, 24, 14, 14)
     assert struct.unpack_from("<4I", data, 44) == (24, 2, 44, 301)
     assert struct.unpack_from("<2Ii", data, 60) == (8, 6, image.embedding.residual_frac)
-    assert struct.unpack_from("<QI", data, 72) == (len(data), 6)
+    assert struct.unpack_from("<QII", data, 72) == (len(data), 6, 1)
     for index, name in enumerate(SECTIONS):
         raw, offset, length, crc, zero = struct.unpack_from("<16sQQII", data, 96 + 40 * index)
         assert (raw.rstrip(b"\0").decode(), zero, offset % 4096) == (name, 0, 0)
@@ -192,6 +192,10 @@ BAD = {
     "other code": (
         lambda d: patched(patched(d, 12, b"\2"), 16, b"escape", True),
         "its trits use the code 'escape', but this release reads 'nested'",
+    ),
+    "other stream": (
+        lambda d: patched(d, 84, b"\2", True),
+        "its body has stream version 2, but this release sends 1",
     ),
     "bad geometry": (lambda d: patched(d, 24, b"\5", True), r"its header contradicts itself \(lanes must be"),
     "bad group": (lambda d: patched(d, 64, bytes(4), True), "its header contradicts itself"),

@@ -134,6 +134,22 @@ def test_reading_past_the_ports_is_refused(tmp_path: Path) -> None:
         emit_verilog(Trespasser(), "trespasser", tmp_path)
 
 
+def test_an_unconnected_input_keeps_its_initial_value(tmp_path: Path) -> None:
+    files = emit_verilog(_HalfConnected(), "half", tmp_path)
+    assert ".i(8'h00)" in files[-1].read_text()
+    lint(files, "half")
+
+
+class _HalfConnected(wiring.Component):
+    o: Out(8)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.pipe = pipe = Pipe()
+        m.d.comb += self.o.eq(pipe.o)
+        return m
+
+
 class _Renamed(wiring.Component):
     o: Out(8)
 
