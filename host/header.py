@@ -149,7 +149,7 @@ class Header:
         hidden, layers, intermediate, vocab, bits, group, residual_frac, size, count, stream = dimensions
         if stream != sc.STREAM_VERSION:
             raise ImageError(
-                f"its body has stream version {stream}, but this release sends {sc.STREAM_VERSION}; pack it again."
+                f"its body has stream version {stream}, this release sends {sc.STREAM_VERSION}; pack anew."
             )
         entries = [
             _SECTION.unpack_from(data, _TABLE + n * _SECTION.size) for n in range(min(count, len(SECTIONS)))

@@ -179,7 +179,9 @@ def test_generate_samples_by_its_seed(image: Path) -> None:
     assert first == again != other
 
 
-def test_a_checkpoint_is_packed_once_for_the_core_and_again_when_it_changes(tmp_path: Path) -> None:
+def test_a_checkpoint_is_packed_once_for_the_core_and_again_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = random_checkpoint(tmp_path / "own")
     options = ("generate", folder, "--prompt", "a", "--max-new-tokens", 1, "--backend", "rtl", *TINY)
     call(*options)
@@ -190,6 +192,9 @@ def test_a_checkpoint_is_packed_once_for_the_core_and_again_when_it_changes(tmp_
     random_checkpoint(folder, seed=1)
     call(*options)
     assert len(list(Path("build/images").iterdir())) == 2
+    monkeypatch.setattr("host.models._DECIDE", ())  # as after a change of the packer
+    call(*options)
+    assert len(list(Path("build/images").iterdir())) == 3
 
 
 def test_a_core_that_differs_ends_the_generation_with_the_place(

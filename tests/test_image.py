@@ -195,7 +195,7 @@ BAD = {
     ),
     "other stream": (
         lambda d: patched(d, 84, b"\2", True),
-        "its body has stream version 2, but this release sends 1",
+        "its body has stream version 2, this release sends 1",
     ),
     "bad geometry": (lambda d: patched(d, 24, b"\5", True), r"its header contradicts itself \(lanes must be"),
     "bad group": (lambda d: patched(d, 64, bytes(4), True), "its header contradicts itself"),

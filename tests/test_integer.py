@@ -47,7 +47,7 @@ def test_logits_are_closer_than_half_precision(name: str, limit: float) -> None:
 def test_logits_track_the_float_reference(synthetic: Path) -> None:
     ids = torch.randint(300, (64,), generator=torch.Generator().manual_seed(0))
     expected, _ = ReferenceModel.from_checkpoint(Checkpoint(synthetic)).forward(ids)
-    assert rms_logit_error(synthetic, ids, expected) < 0.02 * float(expected.square().mean().sqrt())
+    assert rms_logit_error(synthetic, ids, expected) < 0.04 * float(expected.square().mean().sqrt())
 
 
 def test_tokens_one_by_one_equal_tokens_at_once(synthetic: Path) -> None:

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated cores and models for the tests of the whole core."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from golden.checkpoint import Checkpoint, ModelConfig
+from golden.numerics import Formats
+from golden.quantise import IntegerCheckpoint
+from golden.synthetic import write_random_checkpoint
+from host.image import Image
+from host.pack import pack
+from hw.params import CoreParams
+
+SMALL_LIMITS = {"max_hidden": 256, "max_intermediate": 768, "max_layers": 6, "max_vocab": 1024}
+CORES = {
+    "4x1": CoreParams(lanes=4, element_bytes=1, **SMALL_LIMITS),
+    "4x2": CoreParams(lanes=4, **SMALL_LIMITS),
+    "16x2": CoreParams(lanes=16, **SMALL_LIMITS),
+    "64x4": CoreParams(lanes=64, element_bytes=4, **SMALL_LIMITS),
+    "narrow": CoreParams(lanes=8, formats=Formats(wide_bits=24, frac=13, mantissa=14), **SMALL_LIMITS),
+}
+"""Geometries and widths that the whole core is compared in, by name."""
+MODEL = ModelConfig(hidden=43, layers=3, intermediate=71, vocab=101)
+"""No dimension is a multiple of anything, so every last beat and row block is padded."""
+
+
+def packed(core: CoreParams, folder: Path, config: ModelConfig = MODEL, seed: int = 0) -> Image:
+    """An image of a random model."""
+    write_random_checkpoint(folder / "checkpoint", config, seed)
+    return packed_checkpoint(core, folder / "checkpoint", folder / "image")
+
+
+def packed_checkpoint(core: CoreParams, checkpoint: Path, path: Path) -> Image:
+    """An image of a checkpoint."""
+    pack(IntegerCheckpoint(Checkpoint(checkpoint), core.formats), core, path)
+    return Image.open(path)
+
+
+def with_taps(core: CoreParams) -> CoreParams:
+    """The same core with debug ports."""
+    return replace(core, taps=True)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole core, simulated, against the golden integer model: every logit, scale, argmax and state."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from golden.checkpoint import ModelConfig
+from golden.integer import IntegerModel
+from host.backends import Cached, CoreBackend
+from host.image import Image
+from sim.cosim import compare
+from sim.transport import SimTransport
+from tests.cores import CORES, MODEL, packed, packed_checkpoint
+
+SHARED = Path(__file__).parents[2] / "shared" / "reference"
+TALES = Path(__file__).parents[1] / "models" / "tales"
+
+
+def tokens(count: int, vocab: int, seed: int = 0) -> torch.Tensor:
+    return torch.randint(vocab, (count,), generator=torch.Generator().manual_seed(seed))
+
+
+def assert_exact(backend: CoreBackend, image: Image, ids: torch.Tensor) -> None:
+    """Run ``ids`` from a zero state and compare everything."""
+    backend.reset()
+    got = backend.run(ids)
+    expected, state = IntegerModel(Cached(image)).forward(ids)
+    for name in ("raw", "mantissa", "shift"):
+        compare(name, getattr(got.exact, name).numpy(), getattr(expected, name).numpy())
+    compare("token", got.tokens.numpy(), expected.raw.argmax(-1).numpy())
+    compare("state", backend.state().numpy(), state.numpy())
+
+
+@pytest.fixture(params=[0.0, 0.4], ids=["flowing", "stalling"], scope="module")
+def stall(request: pytest.FixtureRequest) -> float:
+    return request.param
+
+
+@pytest.mark.parametrize("name", CORES)
+def test_random_models_are_bit_exact(name: str, stall: float, tmp_path: Path) -> None:
+    image = packed(CORES[name], tmp_path)
+    with SimTransport(CORES[name], stall=stall) as transport:
+        assert_exact(CoreBackend(transport, image), image, tokens(6, MODEL.vocab))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig(hidden=8, layers=1, intermediate=9, vocab=3),
+        ModelConfig(hidden=20, layers=2, intermediate=40, vocab=16, use_lower_bound=False),
+        ModelConfig(hidden=256, layers=1, intermediate=768, vocab=1024),
+    ],
+    ids=["least", "whole beats", "limits"],
+)
+def test_shapes_at_the_edges(config: ModelConfig, tmp_path: Path) -> None:
+    image = packed(CORES["16x2"], tmp_path, config)
+    with SimTransport(CORES["16x2"]) as transport:
+        assert_exact(CoreBackend(transport, image), image, tokens(3, config.vocab))
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    return packed(CORES["16x2"], tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def backend(image: Image) -> Iterator[CoreBackend]:
+    with SimTransport(CORES["16x2"]) as transport:
+        yield CoreBackend(transport, image)
+
+
+def test_the_state_can_be_moved(backend: CoreBackend, image: Image) -> None:
+    """Read after three tokens, overwrite by another sequence, write back, continue: as if nothing had happened."""
+    ids = tokens(6, MODEL.vocab)
+    expected, _ = IntegerModel(image).forward(ids)
+    backend.run(ids[:3])
+    kept = backend.driver.read_state()
+    backend.reset()
+    backend.run(tokens(4, MODEL.vocab, seed=9))
+    backend.driver.write_state(kept)
+    compare("raw", backend.run(ids[3:]).exact.raw.numpy(), expected.raw[3:].numpy())
+
+
+def test_a_reset_forgets_the_sequence(backend: CoreBackend, image: Image) -> None:
+    backend.run(tokens(3, MODEL.vocab, seed=5))
+    assert_exact(backend, image, tokens(2, MODEL.vocab))
+
+
+def test_the_lowest_index_wins_a_tie(tmp_path: Path) -> None:
+    """With all rows of lm_head equal, every logit is."""
+    from golden.checkpoint import Checkpoint, write_checkpoint
+    from golden.synthetic import write_random_checkpoint
+
+    write_random_checkpoint(tmp_path / "random", MODEL)
+    checkpoint = Checkpoint(tmp_path / "random")
+    tensors = {name: checkpoint.tensor(name) for name in checkpoint.names()}
+    tensors["lm_head.weight"] = tensors["lm_head.weight"][:1].expand(MODEL.vocab, -1).contiguous()
+    write_checkpoint(tmp_path / "tied", MODEL, tensors)
+    image = packed_checkpoint(CORES["16x2"], tmp_path / "tied", tmp_path / "tied.img")
+    with SimTransport(CORES["16x2"]) as transport:
+        result = CoreBackend(transport, image).run(tokens(4, MODEL.vocab))
+    assert (result.exact.raw == result.exact.raw[:, :1]).all()
+    assert not result.tokens.any()
+
+
+def test_the_counters_add_up(backend: CoreBackend, image: Image) -> None:
+    from hw.schedule import token_beats
+
+    backend.run(tokens(2, MODEL.vocab))
+    counters = backend.counters()
+    assert counters.tokens == 2
+    assert counters.beats == 2 * token_beats(image.core, image.shape)
+    assert counters.beats + counters.stalled + counters.starved <= counters.cycles
+
+
+LONG = {
+    "a_h64_l2": (SHARED / "a_h64_l2", "4x2"),
+    "b_h128_l4_bf16": (SHARED / "b_h128_l4_bf16", "16x2"),
+    "tales": (TALES, "16x2"),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_two_hundred_tokens_are_bit_exact(name: str, stall: float, tmp_path: Path) -> None:
+    folder, core_name = LONG[name]
+    if not folder.is_dir():
+        pytest.skip(f"{folder.name} is not part of this repository")
+    core = CORES[core_name]
+    image = packed_checkpoint(core, folder, tmp_path / "image")
+    with SimTransport(core, stall=stall) as transport:
+        assert_exact(CoreBackend(transport, image), image, tokens(200, image.shape.vocab))
+
+
+def test_cocotb_and_the_harness_give_the_same_bits(image: Image, tmp_path: Path) -> None:
+    """Both compare with the golden model; here the same tokens run through cocotb, with pauses everywhere."""
+    from sim.cosim import run
+
+    assert run(CORES["16x2"], 0.3, image=image.path, tokens=4)["tokens"] == 4
+
+
+def test_a_difference_is_found() -> None:
+    """The comparison that everything here rests on names what differs."""
+    a = np.arange(12).reshape(3, 4)
+    b = a.copy()
+    b[2, 1] += 1
+    with pytest.raises(AssertionError, match=r"raw\[2, 1\] is 9, the golden model's is 10; 1 differ"):
+        compare("raw", a, b)
