@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.nn.functional import cross_entropy
 
 from golden.checkpoint import ModelConfig, write_checkpoint
+from golden.ternary import keep_clear
 from golden.text import TOKENIZER, TextCodec
 from golden.train_data import Streams, encode_variants, read_text, stream, train_tokenizer
 from golden.train_model import TrainModel
@@ -146,8 +147,10 @@ class Trainer:
         return nats / math.log(2) / self._characters
 
     def stored(self) -> dict[str, torch.Tensor]:
-        """Return the weights in the type they are saved in."""
-        return {name: value.detach().to(STORED) for name, value in self.model.state_dict().items()}
+        """Return the weights as they are saved: latent weights clear of thresholds, in 16 bits."""
+        linears = {f"{name}.weight" for name in self.config.linear_shapes()}
+        weights = self.model.state_dict()
+        return {n: (keep_clear(w) if n in linears else w).to(STORED) for n, w in weights.items()}
 
     def save_state(self) -> None:
         """Write all that `resume` needs, atomically."""

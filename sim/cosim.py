@@ -14,11 +14,10 @@ from golden.quantise import IntegerCheckpoint
 from golden.synthetic import write_random_checkpoint
 from host.image import Image
 from host.pack import pack
-from hw.core import Core
 from hw.params import CoreParams
 from sim.build import Status
 from sim.cocotb_run import run_cocotb
-from sim.transport import TOP
+from sim.transport import TOP, cached_verilog
 
 
 class Mismatch(AssertionError):
@@ -91,7 +90,7 @@ def run(
         expected, state = IntegerModel(model).forward(ids)
         out = folder / "core.npz"
         given = {"image": str(path.resolve()), "ids": ids.tolist(), "out": str(out), "stall": stall}
-        run_cocotb(Core(core), TOP, "sim.tb_core", given, seed=seed, status=status)
+        run_cocotb(cached_verilog(core, status), TOP, "sim.tb_core", given, seed=seed, status=status)
         with np.load(out) as got:
             for key in ("raw", "mantissa", "shift"):
                 compare(key, got[key], getattr(expected, key).numpy())

@@ -94,6 +94,14 @@ async def rescale(dut: Any) -> None:
         "mantissa": pick([*magnitudes(fmt.mantissa, 50), *[(1 << fmt.mantissa) - 1] * 50], count),
         "shift": pick(shifts, count),
     }
+    # Either side of both limits: powers of two that make +-2**(wide_bits - 1), and their neighbours.
+    for power in range(acc_bits - 1):
+        shift = power + fmt.mantissa - fmt.wide_bits
+        for acc in ((1 << power) - 1, 1 << power, (1 << power) + 1) if shift >= 0 else ():
+            for mantissa in ((1 << (fmt.mantissa - 1)) - 1, 1 << (fmt.mantissa - 1)):
+                inputs["acc"] += [acc, -acc]
+                inputs["mantissa"] += [mantissa] * 2
+                inputs["shift"] += [shift] * 2
     acc, mantissa, shift = (torch.tensor(values) for values in inputs.values())
     exact = nx.rshift_round(acc * mantissa, shift.clamp(0, 63))
     clamped = torch.where(shift < 0, acc != 0, exact.abs() > fmt.wide_max)

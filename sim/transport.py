@@ -2,6 +2,7 @@
 """A simulated core as a transport of the host's driver."""
 
 import hashlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -41,14 +42,16 @@ class SimTransport:
     progress
         Called with the cycles and beats of a running exchange now and then; None for nobody.
     cycles
-        Simulated cycles so far, those between tokens included.
+        Simulated in exchanges so far.
+    seconds
+        Wall time that they took.
     """
 
     def __init__(
         self, core: CoreParams, status: Status | None = None, stall: float = 0.0, seed: int = 1
     ) -> None:
         self.progress: Progress | None = None
-        self.cycles = 0
+        self.cycles, self.seconds = 0, 0.0
         self._core, self._stall, self._seed = core, stall, seed
         files = cached_verilog(core, status)
         self._harness = Harness(build_harness(files, TOP, core.lanes, core.taps, status), core.lanes)
@@ -67,6 +70,7 @@ class SimTransport:
     ) -> NDArray[np.uint32]:
         """See `host.transport.Transport`; each exchange has its own random stalls."""
         self._seed += 1
+        started = time.perf_counter()
         done = self._harness.exchange(
             segments,
             last=last,
@@ -78,6 +82,7 @@ class SimTransport:
             progress=self.progress,
         )
         self.cycles += done.cycles
+        self.seconds += time.perf_counter() - started
         return done.words
 
     def read_register(self, offset: int) -> int:

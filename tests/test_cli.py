@@ -33,7 +33,7 @@ class FakeSim(FakeCore):
 
     def __init__(self, core: object, status: object = None, stall: float = 0.0, seed: int = 1) -> None:
         super().__init__(core)
-        self.cycles = 12345
+        self.cycles, self.seconds = 12345, 0.5
         self.progress = None
 
     def __enter__(self) -> "FakeSim":
