@@ -67,14 +67,10 @@ class Checkpoint:
         try:
             value = self._handle(self._shard_of[name]).get_tensor(name).to(torch.float32)
         except (SafetensorError, OSError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{name} in {self._file(name)} is unreadable ({error}); fetch it again."
-            ) from error
+            raise CheckpointError(f"{name} in {self._file(name)} is unreadable ({error}); fetch it again.") from error
         if not torch.isfinite(value).all():
             what = "NaN" if torch.isnan(value).any() else "an infinite value"
-            raise CheckpointError(
-                f"{name} in {self._file(name)} holds {what}; fetch or export the file again."
-            )
+            raise CheckpointError(f"{name} in {self._file(name)} holds {what}; fetch or export the file again.")
         return value
 
     def _file(self, name: str) -> Path:
@@ -84,15 +80,11 @@ class Checkpoint:
         if shard not in self._handles:
             path = self.folder / shard
             if not path.is_file():
-                raise CheckpointError(
-                    f"{path} is missing; fetch every file of the checkpoint, in safetensors form."
-                )
+                raise CheckpointError(f"{path} is missing; fetch every file of the checkpoint, in safetensors form.")
             try:
                 self._handles[shard] = safe_open(path, framework="pt")
             except (SafetensorError, OSError) as error:
-                raise CheckpointError(
-                    f"{path} is no whole safetensors file ({error}); fetch it again."
-                ) from error
+                raise CheckpointError(f"{path} is no whole safetensors file ({error}); fetch it again.") from error
         return self._handles[shard]
 
     def _locate(self) -> dict[str, str]:
@@ -124,9 +116,7 @@ class Checkpoint:
             )
         if dtype not in _DTYPES:
             kinds = ", ".join(_DTYPES)
-            raise CheckpointError(
-                f"{name} in {self._file(name)} is stored as {dtype}; store it as one of {kinds}."
-            )
+            raise CheckpointError(f"{name} in {self._file(name)} is stored as {dtype}; store it as one of {kinds}.")
 
 
 def write_checkpoint(
@@ -152,19 +142,13 @@ def write_checkpoint(
     """
     folder, shapes = Path(folder), config.tensor_shapes()
     for name in shapes.keys() ^ tensors.keys():
-        raise CheckpointError(
-            f"The tensor {name} is {'missing' if name in shapes else 'not one of this model'}."
-        )
+        raise CheckpointError(f"The tensor {name} is {'missing' if name in shapes else 'not one of this model'}.")
     dtypes = {value.dtype for value in tensors.values()}
     if len(dtypes) != 1 or not dtypes <= _DTYPE_NAMES.keys():
-        raise CheckpointError(
-            f"The tensors must be of one type among {list(_DTYPE_NAMES.values())}, not {dtypes}."
-        )
+        raise CheckpointError(f"The tensors must be of one type among {list(_DTYPE_NAMES.values())}, not {dtypes}.")
     for name, shape in shapes.items():
         if tuple(tensors[name].shape) != shape:
-            raise CheckpointError(
-                f"{name} has shape {list(tensors[name].shape)}, the config asks for {list(shape)}."
-            )
+            raise CheckpointError(f"{name} has shape {list(tensors[name].shape)}, the config asks for {list(shape)}.")
     folder.mkdir(parents=True, exist_ok=True)
     shard_of = _write_weights(folder, {name: tensors[name].contiguous() for name in shapes}, shards)
     if shards > 1:

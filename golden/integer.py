@@ -114,7 +114,9 @@ class IntegerModel:
         """int64 [L, d] zeros; wide with ``frac`` fraction bits."""
         return torch.zeros(self.config.layers, self.config.hidden, dtype=torch.int64)
 
-    def forward(self, ids: Tensor, state: Tensor | None = None, tap: Tap | None = None) -> tuple[IntegerLogits, Tensor]:
+    def forward(
+        self, ids: Tensor, state: Tensor | None = None, tap: Tap | None = None
+    ) -> tuple[IntegerLogits, Tensor]:
         """Logits of every position of ``ids`` [T] and the state after the last one; ``state`` is not changed."""
         tap = tap or (lambda layer, unit, values: None)
         state = self.initial_state() if state is None else state.clone()

@@ -51,7 +51,7 @@ class Norm:
 
 @dataclass(frozen=True)
 class IntegerLayer:
-    """One layer: decay gains [d] with OMEGA_FRAC fraction bits, four norms, matrices f, i, g, o, gate (and up), down."""
+    """One layer: decay gains [d] (OMEGA_FRAC fraction bits), four norms, matrices f, i, g, o, gate with up, down."""
 
     omega: Tensor
     norms: dict[str, Norm]
@@ -143,7 +143,7 @@ class Embedding:
 def residual_frac(peak: float, fmt: Formats) -> int:
     """Fraction bits of the residual: the largest embedding value gets 12 bits of room to grow."""
     exponent = fmt.wide_bits - 13 if peak == 0 else fmt.wide_bits - 13 - math.frexp(peak)[1]
-    return max(-64, min(64, exponent))
+    return max(-40, min(40, exponent))
 
 
 def quantise_embedding(table: Tensor, bits: int, group: int, frac: int) -> Embedding:
@@ -170,7 +170,11 @@ class IntegerCheckpoint:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, fmt: Formats | None = None, embedding_bits: int = 16, embedding_group: int = 0
+        self,
+        checkpoint: Checkpoint,
+        fmt: Formats | None = None,
+        embedding_bits: int = 16,
+        embedding_group: int = 0,
     ) -> None:
         self.checkpoint = checkpoint
         self.config: ModelConfig = checkpoint.config

@@ -89,9 +89,7 @@ class ReferenceModel:
         float32 [L, d], the floors of the forget gates; zero where the model has none.
     """
 
-    def __init__(
-        self, config: ModelConfig, tensors: Mapping[str, torch.Tensor], linears: Mapping[str, Ternary]
-    ):
+    def __init__(self, config: ModelConfig, tensors: Mapping[str, torch.Tensor], linears: Mapping[str, Ternary]):
         self.config = config
         self.tensors = dict(tensors)
         self.linears = dict(linears)
@@ -101,9 +99,7 @@ class ReferenceModel:
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "ReferenceModel":
         """Read and ternarise a checkpoint, one tensor at a time."""
-        linears = {
-            name: ternarise(checkpoint.tensor(f"{name}.weight")) for name in checkpoint.config.linear_shapes()
-        }
+        linears = {name: ternarise(checkpoint.tensor(f"{name}.weight")) for name in checkpoint.config.linear_shapes()}
         latent = {f"{name}.weight" for name in linears}
         tensors = {name: checkpoint.tensor(name) for name in checkpoint.names() if name not in latent}
         return cls(checkpoint.config, tensors, linears)

@@ -41,9 +41,7 @@ def ternarise(weight: torch.Tensor) -> Ternary:
         For any other type.
     """
     if weight.dtype != torch.float32:
-        raise TypeError(
-            f"ternarise takes float32 weights, upcast before the mean is taken, not {weight.dtype}."
-        )
+        raise TypeError(f"ternarise takes float32 weights, upcast before the mean is taken, not {weight.dtype}.")
     magnitude = weight.abs()
     largest = magnitude.max()
     if largest == 0:

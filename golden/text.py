@@ -20,9 +20,7 @@ class Model(Protocol):
 
     config: ModelConfig
 
-    def forward(
-        self, ids: torch.Tensor, state: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]: ...
+    def forward(self, ids: torch.Tensor, state: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]: ...
 
 
 class Score(NamedTuple):

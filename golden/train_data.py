@@ -63,9 +63,7 @@ def _assemble(model: models.BPE) -> Tokenizer:
             pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="never", split=False),
         ]
     )
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
-    )
+    tokenizer.decoder = decoders.Sequence([decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()])
     return tokenizer
 
 

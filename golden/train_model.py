@@ -92,9 +92,7 @@ class Attention(nn.Module):
         self.i_proj, self.f_proj, self.g_proj, self.o_proj = (BitLinear(d, d) for _ in range(4))
         self.g_norm = Gain(d)
 
-    def forward(
-        self, a: torch.Tensor, bound: torch.Tensor, state: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, a: torch.Tensor, bound: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         f = bound + (1 - bound) * self.f_proj(a).sigmoid()
         u = silu(self.i_proj(a)) * (1 - f)
         u = torch.cat((u[:, :1] + f[:, :1] * state[:, None], u[:, 1:]), 1)
@@ -123,9 +121,7 @@ class Block(nn.Module):
         self.attn, self.mlp = Attention(d), Mlp(d, intermediate)
         self.drop = drop
 
-    def forward(
-        self, x: torch.Tensor, bound: torch.Tensor, state: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor, bound: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         out, state = self.attn(self.attn_norm(x), bound, state)
         x = x + dropout(out, self.drop, self.training)
         return x + dropout(self.mlp(self.mlp_norm(x)), self.drop, self.training), state
@@ -156,15 +152,11 @@ class TrainModel(nn.Module):
         self.model.norm = Gain(config.hidden)
         self.lm_head = BitLinear(config.hidden, config.vocab)
 
-    def forward(
-        self, ids: torch.Tensor, state: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, ids: torch.Tensor, state: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Run ids [B, T] from a state [L, B, d] or zeros; return logits [B, T, V] and the next state."""
         shape = (self.config.layers, len(ids), self.config.hidden)
         x = dropout(self.model.embeddings(ids), self.drop, self.training)
-        bounds = (
-            lower_bounds(self.model.lower_bounds) if self.config.use_lower_bound else x.new_zeros(shape[::2])
-        )
+        bounds = lower_bounds(self.model.lower_bounds) if self.config.use_lower_bound else x.new_zeros(shape[::2])
         state = x.new_zeros(shape) if state is None else state
         after = []
         for n, block in enumerate(self.model.layers):

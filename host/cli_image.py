@@ -120,8 +120,7 @@ def verilog(
     manifest = {
         "top": TOP,
         "files": [file.name for file in files],
-        "parameters": {key: value for key, value in asdict(core).items() if key != "formats"}
-        | asdict(core.formats),
+        "parameters": {key: value for key, value in asdict(core).items() if key != "formats"} | asdict(core.formats),
         "derived": {key: getattr(core, key) for key in ("rows", "columns", "max_inputs", "acc_bits")},
         "registers": register_map.constants(core),
     }
@@ -131,9 +130,7 @@ def verilog(
     if as_json:
         print_json(manifest | {"folder": str(output)})
     else:
-        out.print(
-            f"{output}: {len(files)} modules, top {TOP}; manifest.json, registers.md, tritforge_registers.h"
-        )
+        out.print(f"{output}: {len(files)} modules, top {TOP}; manifest.json, registers.md, tritforge_registers.h")
 
 
 def _write(path: Path, text: str) -> None:

@@ -39,9 +39,7 @@ BackendKind = Annotated[
     Kind, typer.Option("--backend", help="The float32 reference, the integer model or the simulated core.")
 ]
 Stall = Annotated[float, typer.Option(help="Probability of random stalls on the core's streams.")]
-Check = Annotated[
-    bool, typer.Option("--check", help="Compare every logit of the core with the integer model.")
-]
+Check = Annotated[bool, typer.Option("--check", help="Compare every logit of the core with the integer model.")]
 
 
 def generate_text(
@@ -97,9 +95,7 @@ def generate_text(
 
 def logits(
     path: ModelPath,
-    ids_path: Annotated[
-        Path, typer.Option("--ids", help="Token ids, integers [T], as .npy.", metavar="FILE")
-    ],
+    ids_path: Annotated[Path, typer.Option("--ids", help="Token ids, integers [T], as .npy.", metavar="FILE")],
     output: Annotated[Path, typer.Option("--out", help="The .npz to write.", metavar="FILE")],
     backend: BackendKind = Kind.INTEGER,
     name: PresetName = None,
@@ -126,9 +122,7 @@ def logits(
         shapes = {key: {"dtype": str(a.dtype), "shape": a.shape} for key, a in arrays.items()}
         print_json({"backend": backend, "out": str(output), "arrays": shapes, **counters_json(counters)})
     else:
-        out.print(
-            f"{output}: {', '.join(f'{key} {list(a.shape)}' for key, a in arrays.items())}", markup=False
-        )
+        out.print(f"{output}: {', '.join(f'{key} {list(a.shape)}' for key, a in arrays.items())}", markup=False)
 
 
 def evaluate(
@@ -141,9 +135,7 @@ def evaluate(
 ) -> None:
     """Score a text: bits per character and perplexity, the whole of it as one stream."""
     if backend is Kind.RTL:
-        raise ValueError(
-            "A whole text takes too long on a simulated core; choose --backend float or integer."
-        )
+        raise ValueError("A whole text takes too long on a simulated core; choose --backend float or integer.")
     model = Model(path, chosen_core(name, settings), say, progress)
     text, codec = read_text(text_path), model.codec()
     with model.session(backend) as session, progress(f"Scoring {text_path}") as advance:

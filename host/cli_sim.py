@@ -39,9 +39,7 @@ def demo(
     path: Annotated[Path, typer.Option("--model", help="A checkpoint folder or an image.")] = TALES,
     prompt: Annotated[str, typer.Option(help="Text to go on from.")] = "Once upon a time",
     count: Annotated[int, typer.Option("--max-new-tokens", help="Most tokens to add.", min=1)] = 48,
-    clock: Annotated[
-        float, typer.Option(help="Clock in MHz for which tokens per second are given.", min=1)
-    ] = 100,
+    clock: Annotated[float, typer.Option(help="Clock in MHz for which tokens per second are given.", min=1)] = 100,
     name: PresetName = None,
     settings: Settings = None,
     as_json: Json = False,

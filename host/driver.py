@@ -165,9 +165,7 @@ class Driver:
     def _identify(self) -> CoreParams:
         identity = self._read("ID")
         if identity != CORE_ID:
-            raise MisfitError(
-                f"No tritforge core answers: its ID reads {identity:#010x}, not {CORE_ID:#010x}."
-            )
+            raise MisfitError(f"No tritforge core answers: its ID reads {identity:#010x}, not {CORE_ID:#010x}.")
         major = self._field("VERSION", "MAJOR")
         if major != CORE_VERSION >> 16:
             raise MisfitError(f"The core has register map {major}; this driver knows {CORE_VERSION >> 16}.")
@@ -175,9 +173,7 @@ class Driver:
         if stream != STREAM_VERSION:
             raise MisfitError(f"The core takes stream version {stream}; this driver sends {STREAM_VERSION}.")
         if code not in CODE_NAMES:
-            raise MisfitError(
-                f"The core takes trit code {code}; images hold '{', '.join(CODE_NAMES.values())}'."
-            )
+            raise MisfitError(f"The core takes trit code {code}; images hold '{', '.join(CODE_NAMES.values())}'.")
         return CoreParams(
             lanes=1 << self._field("GEOMETRY", "LOG2_LANES"),
             element_bytes=self._field("GEOMETRY", "ELEMENT_BYTES"),
@@ -198,7 +194,5 @@ def misfit(core: CoreParams, image: Image) -> str | None:
         ("formats", core.formats, wanted.formats),
     ):
         if has != wants:
-            return (
-                f"The core has {what} {has}, but the image is for {wants}; pack the checkpoint for this core."
-            )
+            return f"The core has {what} {has}, but the image is for {wants}; pack the checkpoint for this core."
     return core.misfit(shape.hidden, shape.layers, shape.intermediate, shape.vocab)

@@ -102,9 +102,7 @@ class Checked:
             different = difference(output, golden, position)
             if different:
                 where = self._locate(self.history)
-                raise CheckError(
-                    f"Token {len(self.history) - 1} of the sequence differs: {different}; {where}."
-                )
+                raise CheckError(f"Token {len(self.history) - 1} of the sequence differs: {different}; {where}.")
             self.compared += 1
         return output
 

@@ -116,9 +116,7 @@ class Header:
             *(self.embedding_bits, self.embedding_group, self.residual_frac),
             *(self.size, len(self.sections), sc.STREAM_VERSION),
         )
-        table = b"".join(
-            _SECTION.pack(n.encode(), s.offset, s.length, s.crc, 0) for n, s in self.sections.items()
-        )
+        table = b"".join(_SECTION.pack(n.encode(), s.offset, s.length, s.crc, 0) for n, s in self.sections.items())
         body = (fixed.ljust(_TABLE, b"\0") + table).ljust(HEADER_BYTES - _CRC.size, b"\0")
         return body + _CRC.pack(zlib.crc32(body))
 
@@ -129,31 +127,22 @@ class Header:
             raise ImageError("it is no tritforge image; make one with `tritforge pack`.")
         if len(data) < HEADER_BYTES:
             raise ImageError(f"it is truncated within its header of {HEADER_BYTES} bytes; copy it again.")
-        (_, version, code, name, lanes, element_bytes, wide, frac, mantissa, *dimensions) = (
-            _FIELDS.unpack_from(data)
-        )
+        (_, version, code, name, lanes, element_bytes, wide, frac, mantissa, *dimensions) = _FIELDS.unpack_from(data)
         if version != VERSION:
             remedy = "update tritforge" if version > VERSION else "pack the checkpoint again"
             raise ImageError(f"it has image version {version}, but this release reads {VERSION}; {remedy}.")
-        if (
-            zlib.crc32(data[: HEADER_BYTES - _CRC.size])
-            != _CRC.unpack_from(data, HEADER_BYTES - _CRC.size)[0]
-        ):
+        if zlib.crc32(data[: HEADER_BYTES - _CRC.size]) != _CRC.unpack_from(data, HEADER_BYTES - _CRC.size)[0]:
             raise ImageError("its header was altered (CRC); copy the file again.")
         if code != sc.CODE_NESTED:
             told = name.rstrip(b"\0").decode("ascii", "replace")
             known = sc.CODE_NAMES[sc.CODE_NESTED]
-            raise ImageError(
-                f"its trits use the code '{told}', but this release reads '{known}'; pack it again."
-            )
+            raise ImageError(f"its trits use the code '{told}', but this release reads '{known}'; pack it again.")
         hidden, layers, intermediate, vocab, bits, group, residual_frac, size, count, stream = dimensions
         if stream != sc.STREAM_VERSION:
             raise ImageError(
                 f"its body has stream version {stream}, this release sends {sc.STREAM_VERSION}; pack anew."
             )
-        entries = [
-            _SECTION.unpack_from(data, _TABLE + n * _SECTION.size) for n in range(min(count, len(SECTIONS)))
-        ]
+        entries = [_SECTION.unpack_from(data, _TABLE + n * _SECTION.size) for n in range(min(count, len(SECTIONS)))]
         try:
             header = cls(
                 lanes=lanes,
@@ -168,9 +157,7 @@ class Header:
             )
             header._check()
         except (ValueError, ZeroDivisionError) as error:
-            raise ImageError(
-                f"its header contradicts itself ({error}); pack the checkpoint again."
-            ) from error
+            raise ImageError(f"its header contradicts itself ({error}); pack the checkpoint again.") from error
         return header
 
     def _check(self) -> None:

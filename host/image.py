@@ -131,9 +131,7 @@ class Image:
         try:
             return TextCodec(Tokenizer.from_str(raw.tobytes().decode()))
         except Exception as error:  # the library raises nothing narrower
-            raise ImageError(
-                f"The tokenizer in {self.path} is unreadable ({error}); pack it again."
-            ) from error
+            raise ImageError(f"The tokenizer in {self.path} is unreadable ({error}); pack it again.") from error
 
     def layer(self, index: int) -> IntegerLayer:
         """Decode one layer."""
@@ -155,9 +153,7 @@ class Image:
         matrices |= {
             "o": Matrix(self._trits(out, Group.OUT, "o"), *split_scale(int(out.constants[0]))),
             "gate": Matrix(gate, *split_scale(int(expand.constants[0]))),
-            "down": Matrix(
-                self._trits(contract, Group.CONTRACT, "down"), *split_scale(int(contract.constants[0]))
-            ),
+            "down": Matrix(self._trits(contract, Group.CONTRACT, "down"), *split_scale(int(contract.constants[0]))),
         }
         omega = torch.from_numpy(split_gain(mix.gains[:, :rows])[0].reshape(-1)[:hidden])
         return IntegerLayer(omega, norms, matrices)
@@ -193,9 +189,7 @@ class Image:
         try:
             config = ModelConfig(**json.loads(self._section("config").tobytes()))
         except (TypeError, ValueError) as error:
-            raise ImageError(
-                f"its configuration is unreadable ({error}); pack the checkpoint again."
-            ) from error
+            raise ImageError(f"its configuration is unreadable ({error}); pack the checkpoint again.") from error
         if config_shape(config) != self.shape:
             raise ImageError("its header and configuration disagree; pack the checkpoint again.")
         return config

@@ -72,9 +72,7 @@ def locate_difference(taps: NDArray[np.uint32], source: IntegerSource, ids: list
     if len(ids) > 1:
         state = model.forward(torch.tensor(ids[:-1]))[1]
     points: list[tuple[int, str, torch.Tensor]] = []
-    model.forward(
-        torch.tensor(ids[-1:]), state, lambda layer, unit, values: points.append((layer, unit, values[0]))
-    )
+    model.forward(torch.tensor(ids[-1:]), state, lambda layer, unit, values: points.append((layer, unit, values[0])))
     recorded = {int(key): taps[taps[:, 0] == key, 1].view(np.int32) for key in np.unique(taps[:, 0])}
     used = dict.fromkeys(recorded, 0)
     for layer, unit, key, values in _expected(points, model.config.layers, model.fmt):

@@ -148,9 +148,7 @@ class Model:
             Probability of a random stall on the core's streams.
         """
         if check and kind is not Kind.RTL:
-            raise ValueError(
-                f"--check compares a core with the integer model; it needs --backend {Kind.RTL}."
-            )
+            raise ValueError(f"--check compares a core with the integer model; it needs --backend {Kind.RTL}.")
         if kind is Kind.FLOAT:
             if self._checkpoint is None:
                 raise ValueError(f"An image holds integers only; give the checkpoint for --backend {kind}.")

@@ -26,9 +26,7 @@ class TokenStream:
         view = group_view(self._embed, core, shape, Group.EMBED, 0)
         constants, words = image.entry
         view.constants[:] = constants
-        self._rows = np.zeros(
-            (core.blocks(shape.hidden) * core.rows, gain_words(Group.EMBED, False)), np.uint32
-        )
+        self._rows = np.zeros((core.blocks(shape.hidden) * core.rows, gain_words(Group.EMBED, False)), np.uint32)
         self._rows[: shape.hidden, 1:] = words
         self._gains = view.gains
 

@@ -63,9 +63,7 @@ class Activation(wiring.Component):
             chord.eq(read.data),
             drop.eq(chord.slope * stages[3].magnitude[:step]),
             chord_base.eq(chord.base),
-            sigma.eq(
-                Mux(stages[4].magnitude[top:].any(), 0, _minus_rounded(chord_base, drop, step + SLOPE_EXTRA))
-            ),
+            sigma.eq(Mux(stages[4].magnitude[top:].any(), 0, _minus_rounded(chord_base, drop, step + SLOPE_EXTRA))),
             product.eq(sigma * stages[5].magnitude[:top]),
             sigma_out.eq(sigma),
         ]

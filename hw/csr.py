@@ -153,6 +153,4 @@ class Registers(wiring.Component):
         with m.Elif((access.read | access.write) & data):
             m.d.sync += address.eq(address + 1)
         values: _Values = {"STATE_ADDRESS": address, "STATE_DATA": self.state_read_data}
-        return values, data & (unreachable | bus.writing & ~in_range) | move & bus.writing & (
-            new >= self.depth
-        )
+        return values, data & (unreachable | bus.writing & ~in_range) | move & bus.writing & (new >= self.depth)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stream front: walks the schedule and sorts the beats of a packet into side words and trits."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, ValueLike, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,6 +9,8 @@ from hw import schedule as sc
 from hw.header import TokenShape
 from hw.params import CoreParams
 from hw.schedule import Group, Status
+
+NEVER = Const(0)
 
 
 def packet_beat(core: CoreParams) -> data.StructLayout:
@@ -103,7 +105,7 @@ class StreamFront(wiring.Component):
             with m.If(taken & weights.payload.last):
                 m.next = "HEADER"
 
-        def guard(final=Const(0)) -> None:
+        def guard(final: ValueLike = NEVER) -> None:
             """Leave for DRAIN on an abort, an early end or a missing one; comes after a state's own moves."""
             with m.If(self.abort):
                 faulty(Status.ABORTED)

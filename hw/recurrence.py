@@ -67,7 +67,11 @@ class Recurrence(wiring.Component):
         factor = Signal(signed(DECAY_FRAC + 1))
         # modulo 2**width is enough: the new state is a wide value
         product = Signal(signed(width + DECAY_FRAC))
-        m.d.sync += [difference.eq(self.candidate - old), factor.eq(self.decay), product.eq(difference * factor)]
+        m.d.sync += [
+            difference.eq(self.candidate - old),
+            factor.eq(self.decay),
+            product.eq(difference * factor),
+        ]
         product_2 = delay(m, product, 1, "product")
         kept = delay(m, old, 3, "kept")
         step = (product_2 + (1 << (DECAY_FRAC - 1))) >> DECAY_FRAC

@@ -137,19 +137,13 @@ REGISTERS: tuple[Register, ...] = (
         "The addressed state word, a sign-extended wide number; each access moves STATE_ADDRESS on. SLVERR, "
         "without effect, while the core is busy, past the end of the state and for numbers out of range.",
     ),
-    Register(
-        "CYCLES_LO", 0x040, _RO, "Cycles with a token in flight; reading this half latches the upper one."
-    ),
+    Register("CYCLES_LO", 0x040, _RO, "Cycles with a token in flight; reading this half latches the upper one."),
     Register("CYCLES_HI", 0x044, _RO, _HIGH),
     Register("BEATS_LO", 0x048, _RO, "Beats accepted."),
     Register("BEATS_HI", 0x04C, _RO, _HIGH),
-    Register(
-        "STARVED_LO", 0x050, _RO, "Cycles in a token in which the core was ready and no beat was offered."
-    ),
+    Register("STARVED_LO", 0x050, _RO, "Cycles in a token in which the core was ready and no beat was offered."),
     Register("STARVED_HI", 0x054, _RO, _HIGH),
-    Register(
-        "STALLED_LO", 0x058, _RO, "Cycles in a token in which a beat was offered and the core was not ready."
-    ),
+    Register("STALLED_LO", 0x058, _RO, "Cycles in a token in which a beat was offered and the core was not ready."),
     Register("STALLED_HI", 0x05C, _RO, _HIGH),
     Register("TOKENS", 0x060, _RO, "Tokens ended; stays at its largest value."),
     Register("SATURATIONS", 0x064, _RO, "Cycles with a saturated result; stays at its largest value."),
@@ -200,8 +194,7 @@ def markdown() -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| `0x{r.offset:03X}` | [{r.name}](#{r.name.lower()}) | {r.access} | {r.description} |"
-        for r in REGISTERS
+        f"| `0x{r.offset:03X}` | [{r.name}](#{r.name.lower()}) | {r.access} | {r.description} |" for r in REGISTERS
     ]
     for entry in REGISTERS:
         lines += [

@@ -69,19 +69,17 @@ class ResultUnit(wiring.Component):
                 with m.If(self.finish):
                     m.d.sync += sent.eq(0)
                     m.next = "TRAILER"
-            with m.State("TRAILER"):
-                with m.If(free):
-                    last = sent == sc.RESULT_WORDS - 1
-                    m.d.sync += [
-                        result.valid.eq(1),
-                        result.payload.data.eq(trailer[sent]),
-                        result.payload.last.eq(last),
-                        sent.eq(sent + 1),
-                    ]
-                    with m.If(last):
-                        m.next = "TAKEN"
-            with m.State("TAKEN"):
-                with m.If(result.ready):
-                    m.d.comb += self.done.eq(1)
-                    m.next = "ROWS"
+            with m.State("TRAILER"), m.If(free):
+                last = sent == sc.RESULT_WORDS - 1
+                m.d.sync += [
+                    result.valid.eq(1),
+                    result.payload.data.eq(trailer[sent]),
+                    result.payload.last.eq(last),
+                    sent.eq(sent + 1),
+                ]
+                with m.If(last):
+                    m.next = "TAKEN"
+            with m.State("TAKEN"), m.If(result.ready):
+                m.d.comb += self.done.eq(1)
+                m.next = "ROWS"
         return m

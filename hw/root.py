@@ -64,7 +64,7 @@ class ReciprocalRoot(wiring.Component):
         m.d.sync += exponent.eq(TOTAL_BITS // 2 - bits - zero_pairs)
         with m.If(self.start):
             m.d.sync += [
-                value.eq(self.total | (self.total == 0)),
+                value.eq(self.total),
                 remainder.eq(0),
                 square_root.eq(0),
                 dividing.eq(0),
@@ -82,7 +82,8 @@ class ReciprocalRoot(wiring.Component):
                 with m.If(empty):
                     m.d.sync += value.eq(value << shift)
 
-        # One less than 2**(2*bits - 1) only matters to the smallest square root, whose quotient it clamps.
+        # One less than 2**(2*bits - 1) only matters to the smallest square root, whose quotient it clamps. A total
+        # of 0 gives the same: divided by 0, every quotient bit is 1.
         numerator = Const((1 << (2 * bits - 1)) - 1, 2 * bits - 1)
         m.submodules.divider = divider = Divider(len(numerator), bits, bits)
         m.d.comb += [

@@ -231,9 +231,8 @@ class Sequencer(wiring.Component):
                 m.d.comb += self.finish.eq(1)
                 m.d.sync += self.constants_valid.eq(0)
                 m.next = "RESULT"
-            with m.State("RESULT"):
-                with m.If(self.finished):
-                    m.next = "IDLE"
+            with m.State("RESULT"), m.If(self.finished):
+                m.next = "IDLE"
 
         with m.If(self.restored):
             m.d.sync += self.torn.eq(0)

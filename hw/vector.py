@@ -64,7 +64,7 @@ class VectorPath(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        core, fmt = self._core, self._core.formats
+        fmt = self._core.formats
         m.submodules.rescale = rescale = self._rescale
         m.submodules.activation = activation = self._activation
         m.submodules.recurrence = recurrence = self._recurrence
@@ -75,7 +75,11 @@ class VectorPath(wiring.Component):
         tags = delayed_tags(m, self.issue, to_gain, "tag")
 
         # rescale, with the recurrence beside it
-        m.d.comb += [rescale.acc.eq(self.acc), rescale.mantissa.eq(self.mantissa), rescale.shift.eq(self.shift)]
+        m.d.comb += [
+            rescale.acc.eq(self.acc),
+            rescale.mantissa.eq(self.mantissa),
+            rescale.shift.eq(self.shift),
+        ]
         decay, candidate, up_candidate = self._row_buffers(m, tags, to_combine)
         update = is_op(self.issue, Op.G) & self.issue.live
         m.d.comb += [
@@ -134,9 +138,7 @@ class VectorPath(wiring.Component):
             gain.tag.eq(at_gain),
             gain.wide.eq(wide),
             gain.second.eq(Mux(at_gain.op == Op.G, second, wide)),
-            self.saturated.eq(
-                at_gain.valid & at_gain.live & (at_gain.op != Op.EMBED) & (overflow | y_saturated)
-            ),
+            self.saturated.eq(at_gain.valid & at_gain.live & (at_gain.op != Op.EMBED) & (overflow | y_saturated)),
         ]
         for name in ("kappa", "begin", "bias", "word"):
             m.d.comb += getattr(gain, name).eq(getattr(self, name))

@@ -18,8 +18,7 @@ _OUTPUTS = {"\\Y", "\\Q", "\\RD_DATA"}
 def clean(modules: list[Module]) -> None:
     """Rewrite the modules in place; their function and their ports stay the same."""
     outputs = {
-        module.name: {name for name, wire in module.wires.items() if wire.direction == "output"}
-        for module in modules
+        module.name: {name for name, wire in module.wires.items() if wire.direction == "output"} for module in modules
     }
     for module in modules:
         _drop_attributes(module)
@@ -142,11 +141,7 @@ def _rename(module: Module, outputs: dict[str, set[str]]) -> None:
     taken = Counter(name.lower() for name in names)
     for cell_name, cell in module.cells.items():
         for port, bits in cell.ports.items():
-            if (
-                cell.kind.startswith("\\")
-                and _is_output(cell, port, outputs)
-                and not isinstance(bits[0], str)
-            ):
+            if cell.kind.startswith("\\") and _is_output(cell, port, outputs) and not isinstance(bits[0], str):
                 wire = bits[0][0]
                 if bits == module.bits(wire) and wire not in names:
                     names[wire] = _unique(f"{cell_name}_{port[1:]}", taken)

@@ -11,9 +11,7 @@ def polish(text: str) -> str:
     # A one-hot selection is written with overlapping patterns; the first match wins, so the rest may be 0.
     text = re.sub(r"'b(\?*)1(\?*):$", lambda m: f"'b{m[1]}1{'0' * len(m[2])}:", text, flags=re.M)
     # Memories are mostly cleared, word by word.
-    text = re.sub(
-        r"^  initial begin\n((?:    \S+ ?\[\d+\] = .+;\n)+)  end$", _shorten_clear, text, flags=re.M
-    )
+    text = re.sub(r"^  initial begin\n((?:    \S+ ?\[\d+\] = .+;\n)+)  end$", _shorten_clear, text, flags=re.M)
     # The function of a selection names the arguments like signals a design may have.
     text = re.sub(r"^  function .*?^  endfunction", _rename_arguments, text, flags=re.M | re.S)
     # Sign extension repeats one bit many times.

@@ -81,9 +81,7 @@ class _Splitter:
         self.units: dict[str, Unit] = {}
         self._uses: list[tuple[tuple[str, ...], _Use]] = []
 
-    def unit(
-        self, component: wiring.Component, fragment: _ir.Fragment, path: tuple[str, ...]
-    ) -> _ir.Instance:
+    def unit(self, component: wiring.Component, fragment: _ir.Fragment, path: tuple[str, ...]) -> _ir.Instance:
         """Emit one component; the result instantiates it."""
         use = _Use()
         self._replace_children(fragment, path, use)

@@ -99,9 +99,7 @@ class BuildFolder:
 
 
 @contextmanager
-def cached_build(
-    kind: str, top: str, recipe: Sequence[str], sources: Sequence[Path]
-) -> Iterator[BuildFolder]:
+def cached_build(kind: str, top: str, recipe: Sequence[str], sources: Sequence[Path]) -> Iterator[BuildFolder]:
     """Enter a build folder named after everything that decides the result; one process builds at a time."""
     digest = hashlib.sha256(json.dumps([list(recipe), tool_versions()]).encode())
     for source in sources:

@@ -149,9 +149,7 @@ def _passed(results: Path, test_module: str) -> list[str]:
     log = results.with_name("log.txt")
     cases = list(ElementTree.parse(results).getroot().iter("testcase")) if results.exists() else []
     failed = [
-        case.get("name")
-        for case in cases
-        if case.find("failure") is not None or case.find("error") is not None
+        case.get("name") for case in cases if case.find("failure") is not None or case.find("error") is not None
     ]
     ran = [case.get("name") for case in cases if case.find("skipped") is None]
     if failed:

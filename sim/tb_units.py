@@ -37,9 +37,7 @@ async def begin(dut: Any) -> None:
     dut.rst.value = 0
 
 
-async def stream(
-    dut: Any, latency: int, inputs: dict[str, list[int]], outputs: list[str]
-) -> list[tuple[int, ...]]:
+async def stream(dut: Any, latency: int, inputs: dict[str, list[int]], outputs: list[str]) -> list[tuple[int, ...]]:
     """Drive one set of inputs a cycle; the outputs ``latency`` cycles after each, as unsigned integers."""
     names = [(getattr(dut, name), values, 1 << len(getattr(dut, name))) for name, values in inputs.items()]
     ports = [getattr(dut, name) for name in outputs]

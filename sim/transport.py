@@ -47,9 +47,7 @@ class SimTransport:
         Wall time that they took.
     """
 
-    def __init__(
-        self, core: CoreParams, status: Status | None = None, stall: float = 0.0, seed: int = 1
-    ) -> None:
+    def __init__(self, core: CoreParams, status: Status | None = None, stall: float = 0.0, seed: int = 1) -> None:
         self.progress: Progress | None = None
         self.cycles, self.seconds = 0, 0.0
         self._core, self._stall, self._seed = core, stall, seed

@@ -12,9 +12,7 @@ SMALL = ModelConfig(hidden=24, layers=2, intermediate=44, vocab=301)
 """No dimension is a multiple of the columns of a beat, nor the vocabulary of the rows of a block."""
 
 
-def random_checkpoint(
-    folder: Path, config: ModelConfig = SMALL, seed: int = 0, tokenizer: bool = True
-) -> Path:
+def random_checkpoint(folder: Path, config: ModelConfig = SMALL, seed: int = 0, tokenizer: bool = True) -> Path:
     """Write a random checkpoint; return the folder."""
     write_random_checkpoint(folder, config, seed)
     if tokenizer:

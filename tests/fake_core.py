@@ -161,18 +161,14 @@ class FakeCore:
         raw[0] -= self.flip
         scale = int(exact.mantissa) | (int(exact.shift) & 0xFFF) << 20
         trailer = np.array([sc.RESULT_MAGIC << 16, header[3], int(raw.argmax()), scale], dtype=np.uint32)
-        logits = (
-            raw.numpy().astype(np.int32).view(np.uint32) if int(header[2]) & sc.FLAG_LOGITS else trailer[:0]
-        )
+        logits = raw.numpy().astype(np.int32).view(np.uint32) if int(header[2]) & sc.FLAG_LOGITS else trailer[:0]
         return np.concatenate([logits, trailer])
 
 
 class _Source:
     """An `IntegerSource` of what one packet holds."""
 
-    def __init__(
-        self, core: CoreParams, shape: sc.Shape, products: dict, residual: NDArray[np.int32]
-    ) -> None:
+    def __init__(self, core: CoreParams, shape: sc.Shape, products: dict, residual: NDArray[np.int32]) -> None:
         self.config = ModelConfig(shape.hidden, shape.layers, shape.intermediate, shape.vocab, bos=0, eos=0)
         self.fmt = core.formats
         row = torch.from_numpy(residual[: shape.hidden].astype(np.int64))
@@ -181,9 +177,7 @@ class _Source:
 
     def layer(self, index: int) -> IntegerLayer:
         """What the groups of one layer, and the one before it, say."""
-        groups = [
-            self._products[g, index] for g in (sc.Group.MIX, sc.Group.OUT, sc.Group.EXPAND, sc.Group.CONTRACT)
-        ]
+        groups = [self._products[g, index] for g in (sc.Group.MIX, sc.Group.OUT, sc.Group.EXPAND, sc.Group.CONTRACT)]
         mix, out, expand, contract = groups
         hidden, rows = self._shape.hidden, self._core.rows
         omega = np.concatenate([words[:rows] for words in mix.words])[:hidden]
@@ -195,9 +189,7 @@ class _Source:
             "expand": self._norm(out, out.words, hidden),
             "contract": self._norm(expand, expand.words, self._shape.intermediate, stat=False),
         }
-        gate, up = (
-            self._matrix(expand, name, 0, self._shape.intermediate, hidden) for name in ("gate", "up")
-        )
+        gate, up = (self._matrix(expand, name, 0, self._shape.intermediate, hidden) for name in ("gate", "up"))
         matrices = {name: self._matrix(mix, name, k, hidden, hidden) for k, name in enumerate("fig")} | {
             "o": self._matrix(out, "o", 0, hidden, hidden),
             "gate": Matrix(torch.cat([gate.trits, up.trits]), gate.mantissa, gate.exponent),

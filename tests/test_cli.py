@@ -102,9 +102,7 @@ def refuse(message: str, *arguments: object, status: int = 2) -> None:
     assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1 and message in result.stderr
 
 
-@pytest.mark.parametrize(
-    "command", ["pack", "info", "verilog", "generate", "logits", "eval", "cosim", "demo"]
-)
+@pytest.mark.parametrize("command", ["pack", "info", "verilog", "generate", "logits", "eval", "cosim", "demo"])
 def test_every_command_explains_itself(command: str) -> None:
     assert "--json" in call(command, "--help") and command in call("--help")
 
@@ -131,9 +129,7 @@ def test_info_prints_what_it_verified(image: Path) -> None:
     assert text.count("verified") == 6 and "hidden 24, layers 2" in text
 
 
-def test_verilog_comes_with_its_parameters_and_registers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_verilog_comes_with_its_parameters_and_registers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict = {}
 
     def emit(core: object, name: str, folder: Path) -> list[Path]:
@@ -197,9 +193,7 @@ def test_a_checkpoint_is_packed_once_for_the_core_and_again_when_it_changes(
     assert len(list(Path("build/images").iterdir())) == 3
 
 
-def test_a_core_that_differs_ends_the_generation_with_the_place(
-    image: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_core_that_differs_ends_the_generation_with_the_place(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeSim, "flip_after", 2)
     result = invoke("generate", image, "--prompt", PROMPT, "--backend", "rtl", "--check")
     assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
@@ -212,18 +206,12 @@ def test_logits_are_those_of_the_model_in_every_backend(model: Path, image: Path
     np.save("ids.npy", ids)
     arrays = {}
     for backend in ("float", "integer", "rtl"):
-        facts = ask(
-            "logits", model, "--ids", "ids.npy", "--backend", backend, "--out", f"{backend}.npz", *TINY
-        )
+        facts = ask("logits", model, "--ids", "ids.npy", "--backend", backend, "--out", f"{backend}.npz", *TINY)
         arrays[backend] = read(f"{backend}.npz")
-        assert facts["arrays"].keys() == arrays[backend].keys() and ("counters" in facts) == (
-            backend == "rtl"
-        )
+        assert facts["arrays"].keys() == arrays[backend].keys() and ("counters" in facts) == (backend == "rtl")
     wide = torch.from_numpy(ids).long()
     reference, state = ReferenceModel.from_checkpoint(Checkpoint(model)).forward(wide)
-    assert np.array_equal(arrays["float"]["logits"], reference) and np.array_equal(
-        arrays["float"]["state"], state
-    )
+    assert np.array_equal(arrays["float"]["logits"], reference) and np.array_equal(arrays["float"]["state"], state)
     assert arrays["float"].keys() == {"logits", "state"}
     exact, state = IntegerModel(IntegerCheckpoint(Checkpoint(model), preset("tiny").formats)).forward(wide)
     for name, has in arrays["integer"].items():
@@ -257,9 +245,7 @@ def test_logits_of_more_tokens_than_a_chunk_are_those_of_one_sequence(
 def test_eval_scores_a_text(model: Path) -> None:
     text = "Es war einmal ein Müller. " * 10
     Path("text.txt").write_text(text)
-    scores = {
-        b: ask("eval", model, "--text", "text.txt", "--backend", b, *TINY) for b in ("float", "integer")
-    }
+    scores = {b: ask("eval", model, "--text", "text.txt", "--backend", b, *TINY) for b in ("float", "integer")}
     reference = ReferenceModel.from_checkpoint(Checkpoint(model))
     wanted = bits_per_character(reference, TextCodec.from_folder(model), text)
     assert scores["float"]["bits_per_character"] == pytest.approx(wanted.bits_per_character, abs=0.02)

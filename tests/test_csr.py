@@ -32,11 +32,7 @@ def test_registers_behave(name: str, seed: int, tmp_path: Path) -> None:
 
 
 def test_registers_and_fields_do_not_overlap() -> None:
-    assert (
-        len({entry.offset for entry in REGISTERS})
-        == len({entry.name for entry in REGISTERS})
-        == len(REGISTERS)
-    )
+    assert len({entry.offset for entry in REGISTERS}) == len({entry.name for entry in REGISTERS}) == len(REGISTERS)
     for entry in REGISTERS:
         assert entry.offset % 4 == 0 and entry.offset < 4096
         bits = [bit for field in entry.fields for bit in range(field.low, field.low + field.width)]

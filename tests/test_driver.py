@@ -146,9 +146,7 @@ def test_a_token_that_fails_raises_with_its_status(image: Image, change: object,
     core = FakeCore(CORE)
     driver, exchange = Driver(core, image), core.exchange
     core.exchange = lambda segments: exchange([part.astype(np.uint8) for part in change(segments)])
-    with pytest.raises(
-        CoreError, match=f"^The core ended token 5 with status {status.name}: .*[.]$"
-    ) as caught:
+    with pytest.raises(CoreError, match=f"^The core ended token 5 with status {status.name}: .*[.]$") as caught:
         driver.step(5, reset=True)
     assert caught.value.status is status
 
@@ -186,9 +184,7 @@ def test_each_counter_is_read_low_half_first(image: Image) -> None:
     driver, read = Driver(core, image), core.read_register
     core.read_register = lambda offset: seen.append(offset) or read(offset)
     driver.counters()
-    order = [
-        seen.index(register(f"{name}_{half}").offset) for name in ("CYCLES", "BEATS") for half in ("LO", "HI")
-    ]
+    order = [seen.index(register(f"{name}_{half}").offset) for name in ("CYCLES", "BEATS") for half in ("LO", "HI")]
     assert order == sorted(order)
 
 
@@ -214,9 +210,7 @@ def test_all_backends_have_the_same_shapes_and_exact_ones_the_same_integers(
         assert torch.equal(backend.run(ids).logits, first.logits)
 
 
-def test_a_reset_begins_afresh_and_otherwise_the_state_is_kept(
-    source: IntegerCheckpoint, image: Image
-) -> None:
+def test_a_reset_begins_afresh_and_otherwise_the_state_is_kept(source: IntegerCheckpoint, image: Image) -> None:
     core, ids = CoreBackend(FakeCore(CORE), image), torch.tensor(IDS)
     whole = core.run(ids).exact.raw
     core.reset()
@@ -240,9 +234,7 @@ def test_checking_counts_equal_tokens_and_names_the_first_logit_that_differs(
     checked.reset()
     checked.run(torch.tensor(IDS))
     fake.flip = 3
-    with pytest.raises(
-        CheckError, match=r"differs: logit 0 is -?\d+ instead of -?\d+ \(1 differ\); over there"
-    ):
+    with pytest.raises(CheckError, match=r"differs: logit 0 is -?\d+ instead of -?\d+ \(1 differ\); over there"):
         checked.run(torch.tensor([7]))
     assert asked == [[*IDS, 7]]
 

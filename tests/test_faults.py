@@ -93,9 +93,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_a_bad_header_is_refused_and_leaves_the_state(
-    name: str, transport: SimTransport, image: Image
-) -> None:
+def test_a_bad_header_is_refused_and_leaves_the_state(name: str, transport: SimTransport, image: Image) -> None:
     word, value, status = HEADERS[name]
     ids = torch.tensor([3, 5])
     expected, _ = IntegerModel(image).forward(ids)

@@ -110,9 +110,7 @@ def test_progress_is_reported_and_may_stop_an_exchange(harness: Harness, lanes: 
     assert calls[0][1] < calls[1][1]
 
 
-@pytest.mark.parametrize(
-    "segment", [np.zeros(6, np.uint8), np.zeros(64, np.int8), np.zeros(128, np.uint8)[::2]]
-)
+@pytest.mark.parametrize("segment", [np.zeros(6, np.uint8), np.zeros(64, np.int8), np.zeros(128, np.uint8)[::2]])
 def test_bad_segments_are_refused(harness: Harness, segment: np.ndarray) -> None:
     with pytest.raises(ValueError, match="contiguous uint8 array of whole"):
         harness.exchange([segment])

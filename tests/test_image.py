@@ -101,9 +101,7 @@ def assert_same(image: IntegerSource, source: IntegerSource) -> None:
 
 
 @pytest.mark.parametrize("core", CORES, ids=lambda core: f"{core.lanes}x{core.element_bytes}")
-def test_an_image_decodes_to_the_integers_of_its_checkpoint(
-    folder: Path, tmp_path: Path, core: CoreParams
-) -> None:
+def test_an_image_decodes_to_the_integers_of_its_checkpoint(folder: Path, tmp_path: Path, core: CoreParams) -> None:
     source, image = packed(folder, core, tmp_path / "image")
     assert image.config == SMALL and image.fmt == core.formats
     assert_same(image, source)

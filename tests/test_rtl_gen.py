@@ -81,9 +81,7 @@ def test_output_is_deterministic_and_self_contained(sample: str, tmp_path: Path)
 
 def test_synthesis_attributes_are_kept(tmp_path: Path) -> None:
     emit_verilog(Bank(2), "bank", tmp_path)
-    assert re.search(
-        r"\(\* keep_hierarchy = +1 +\*\)\nmodule bank_pipe\(", (tmp_path / "bank_pipe.v").read_text()
-    )
+    assert re.search(r"\(\* keep_hierarchy = +1 +\*\)\nmodule bank_pipe\(", (tmp_path / "bank_pipe.v").read_text())
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -160,9 +158,7 @@ class _Renamed(wiring.Component):
 
 
 def test_another_clock_domain_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"'renamed\.pipe' needs 'other_clk', but only the clock domain 'sync'"
-    ):
+    with pytest.raises(ValueError, match=r"'renamed\.pipe' needs 'other_clk', but only the clock domain 'sync'"):
         emit_verilog(_Renamed(), "renamed", tmp_path)
 
 
