@@ -18,6 +18,7 @@ CORES = {
     "4x2": CoreParams(lanes=4, **SMALL_LIMITS),
     "16x2": CoreParams(lanes=16, **SMALL_LIMITS),
     "64x4": CoreParams(lanes=64, element_bytes=4, **SMALL_LIMITS),
+    "256x4": CoreParams(lanes=256, element_bytes=4, **SMALL_LIMITS),
     "narrow": CoreParams(lanes=8, formats=Formats(wide_bits=24, frac=13, mantissa=14), **SMALL_LIMITS),
 }
 """Geometries and widths that the whole core is compared in, by name."""
