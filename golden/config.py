@@ -2,10 +2,16 @@
 """The shape of a MatMul-free language model and its public `config.json`."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+CONFIG = "config.json"
+GENERATION = "generation_config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
 
 EPS = 1e-6
 """The only epsilon under a root: the public kernels fix it, whatever a config says."""
@@ -129,6 +135,18 @@ class ModelConfig:
         shapes["model.norm.weight"] = (d,)
         add_linear("lm_head")
         return shapes
+
+    def parameters(self) -> int:
+        """Return the number of values in the state dict."""
+        return sum(map(math.prod, self.tensor_shapes().values()))
+
+
+PUBLISHED = {
+    "370M": ModelConfig(1024, 24, 2816, 32000),
+    "1.3B": ModelConfig(2048, 24, 5632, 32000),
+    "2.7B": ModelConfig(2560, 32, 6912, 32000),
+}
+"""The published models by name."""
 
 
 def default_intermediate(hidden: int, ratio: float = 4) -> int:

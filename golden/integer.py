@@ -14,6 +14,7 @@ from torch import Tensor
 
 from golden import numerics as nx
 from golden.checkpoint import ModelConfig
+from golden.chunks import by_rows
 from golden.numerics import Formats
 from golden.quantise import Embedding, IntegerHead, IntegerLayer, Matrix, Norm
 
@@ -94,7 +95,8 @@ def output_scale(scales: Scales, which: int, matrix: Matrix, fmt: Formats) -> tu
 
 def accumulate(codes: Tensor, trits: Tensor) -> Tensor:
     """Exact ternary product int64 [T, rows]; |acc| <= 127 * 8192 < 2**24, so float32 holds every partial sum."""
-    return (codes.float() @ trits.float().T).long()
+    vectors = codes.float()
+    return torch.cat([vectors @ rows.float().T for (rows,) in by_rows(trits)], dim=-1).long()
 
 
 class IntegerModel:

@@ -9,18 +9,20 @@ depend on ``v = x * (w1 * w2)`` only, and the two roots become one factor of the
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
 
 from golden.checkpoint import Checkpoint, ModelConfig
+from golden.chunks import by_rows
 from golden.numerics import CODE_MAX, EPS, GAIN_BITS, OMEGA_FRAC, STAT_BITS, UNIT_EXPONENT, Formats
 from golden.ternary import ternarise
 
 STAT_EXPONENT_MAX = 17
 """kappa = sqrt(eps) * 2**(exponent + 9) must fit 17 bits."""
 SCALE_EXPONENT_LIMIT = 2047
+EMBEDDING = "model.embeddings.weight"
 GROUPS = {"f": "mix", "i": "mix", "g": "mix", "o": "out", "gate": "expand", "down": "contract"}
 
 
@@ -147,15 +149,17 @@ def residual_frac(peak: float, fmt: Formats) -> int:
 
 
 def quantise_embedding(table: Tensor, bits: int, group: int, frac: int) -> Embedding:
-    """Symmetric codes of ``bits`` (8 or 16) with one scale for each ``group`` of values of a row."""
+    """Symmetric codes of ``bits`` (8 or 16) with one scale for each ``group`` of values of a row, as stored."""
     vocab, d = table.shape
     limit = (1 << (bits - 1)) - 1
-    grouped = table.view(vocab, d // group, group)
-    scales = (grouped.abs().amax(-1) / limit).float()
-    safe = torch.where(scales > 0, scales, 1).unsqueeze(-1)
-    codes = torch.round(grouped.double() / safe.double()).clamp(-limit, limit)
-    dtype = torch.int8 if bits == 8 else torch.int16
-    return Embedding(codes.view(vocab, d).to(dtype), scales, frac)
+    codes = torch.empty(vocab, d, dtype=torch.int8 if bits == 8 else torch.int16)
+    scales = torch.empty(vocab, d // group)
+    for values, code, scale in by_rows(table, codes, scales):
+        grouped = values.float().unflatten(-1, (-1, group))
+        torch.div(grouped.abs().amax(-1), limit, out=scale)
+        safe = torch.where(scale > 0, scale, 1).unsqueeze(-1)
+        code.copy_((grouped.double() / safe).round_().clamp_(-limit, limit).flatten(1))
+    return Embedding(codes, scales, frac)
 
 
 class IntegerCheckpoint:
@@ -184,9 +188,20 @@ class IntegerCheckpoint:
             raise ValueError(f"Embedding rows are int8 or int16, not {embedding_bits} bits.")
         if self.config.hidden % group:
             raise ValueError(f"The embedding group {group} must divide the hidden size {self.config.hidden}.")
-        table = checkpoint.tensor("model.embeddings.weight")
-        self.residual_frac = residual_frac(float(table.abs().max()), self.fmt)
-        self.embedding = quantise_embedding(table, embedding_bits, group, self.residual_frac)
+        self._embedding_bits, self._embedding_group = embedding_bits, group
+
+    @cached_property
+    def residual_frac(self) -> int:
+        """Fraction bits of the residual."""
+        table = self.checkpoint.stored(EMBEDDING)
+        peak = max(float(values.float().abs().max()) for (values,) in by_rows(table))
+        return residual_frac(peak, self.fmt)
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        """The quantised embedding."""
+        table = self.checkpoint.stored(EMBEDDING)
+        return quantise_embedding(table, self._embedding_bits, self._embedding_group, self.residual_frac)
 
     def decay_words(self, layer: int) -> Tensor:
         """1 - LB of a layer with OMEGA_FRAC fraction bits; one without a lower bound."""
@@ -224,7 +239,7 @@ class IntegerCheckpoint:
         }
         matrices = {}
         for name, (path, which, out_frac) in plan.items():
-            ternary = ternarise(tensor(f"{path}_proj.weight"))
+            ternary = ternarise(self.checkpoint.stored(f"{prefix}{path}_proj.weight"))
             matrices[name] = folded[GROUPS[name]].matrix(ternary.trits, ternary.scale, which, out_frac, fmt)
         return IntegerLayer(self.decay_words(index), {k: f.norm for k, f in folded.items()}, matrices)
 
@@ -235,5 +250,5 @@ class IntegerCheckpoint:
         folded = fold_norm(
             tensor("model.norm.weight"), [tensor("lm_head.norm.weight")], self.residual_frac, True, fmt
         )
-        ternary = ternarise(tensor("lm_head.weight"))
+        ternary = ternarise(self.checkpoint.stored("lm_head.weight"))
         return IntegerHead(folded.norm, folded.matrix(ternary.trits, ternary.scale, 0, 0, fmt))

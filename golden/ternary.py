@@ -5,8 +5,12 @@ from typing import NamedTuple
 
 import torch
 
+from golden.chunks import by_rows
+
 SCALE_FLOOR = 1e-5
 """Smallest scale, as in the public code: an all-zero tensor gets it."""
+STORED = torch.float32, torch.float16, torch.bfloat16
+"""The types of stored weights; float32 holds the values of all."""
 
 
 class Ternary(NamedTuple):
@@ -33,23 +37,29 @@ def ternarise(weight: torch.Tensor) -> Ternary:
     Parameters
     ----------
     weight
-        float32, any shape. Upcast stored halves before, not after.
+        As stored: float32, float16 or bfloat16, any shape. Each chunk is upcast to float32 before anything
+        is computed from it, so the whole never is.
 
     Raises
     ------
     TypeError
         For any other type.
     """
-    if weight.dtype != torch.float32:
-        raise TypeError(f"ternarise takes float32 weights, upcast before the mean is taken, not {weight.dtype}.")
-    magnitude = weight.abs()
-    largest = magnitude.max()
-    if largest == 0:
-        return Ternary(torch.zeros_like(weight, dtype=torch.int8), _float32(SCALE_FLOOR))
-    if ((magnitude == 0) | (magnitude == largest)).all():
-        return Ternary(weight.sign().to(torch.int8), largest.item())
-    trits, scale = ternarise_latent(weight)
-    return Ternary(trits.to(torch.int8), scale.item())
+    if weight.dtype not in STORED:
+        raise TypeError(f"ternarise takes weights of one type among {STORED}, not {weight.dtype}.")
+    trits = torch.empty(weight.shape, dtype=torch.int8)
+    magnitude = _only_magnitude(weight)
+    if magnitude:
+        for values, out in by_rows(weight, trits):
+            out.copy_(values.sign())
+        return Ternary(trits, magnitude)
+    # The scale of ternarise_latent: another order of a float64 sum does not show in float32.
+    total = sum(values.double().abs_().sum().item() for (values,) in by_rows(weight))
+    scale = torch.tensor(total / weight.numel(), dtype=torch.float32).clamp(min=SCALE_FLOOR)
+    factor = 1.0 / scale
+    for values, out in by_rows(weight, trits):
+        out.copy_((values.float() * factor).round_().clamp_(-1, 1))
+    return Ternary(trits, scale.item())
 
 
 def ternarise_latent(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -85,5 +95,12 @@ def keep_clear(weight: torch.Tensor, margin: float = 0.1) -> torch.Tensor:
     return far * weight.sign() * (scale / far.mean(dtype=torch.float64)).to(torch.float32)
 
 
-def _float32(value: float) -> float:
-    return torch.tensor(value, dtype=torch.float32).item()
+def _only_magnitude(weight: torch.Tensor) -> float:
+    """Return the magnitude that all values but zeros share; 0 where there are several, or only zeros."""
+    shared = 0.0
+    for (values,) in by_rows(weight):
+        magnitude = values.float().abs()
+        shared = shared or magnitude.max().item()
+        if not ((magnitude == 0) | (magnitude == shared)).all():
+            return 0.0
+    return shared

@@ -78,8 +78,10 @@ class Trainer:
     ----------
     config, recipe
         The model and how to train it.
-    train, validation
-        Texts.
+    train
+        The corpus, and more text, maybe empty, of which no noisy copies are made.
+    validation
+        Text that decides which checkpoint is the best.
     codec
         The tokenizer; its ids are below `config.vocab`.
     out
@@ -96,7 +98,7 @@ class Trainer:
         self,
         config: ModelConfig,
         recipe: Recipe,
-        train: str,
+        train: tuple[str, str],
         validation: str,
         codec: TextCodec,
         out: Path,
@@ -105,7 +107,7 @@ class Trainer:
         compiled: bool = False,
     ):
         self.config, self.recipe, self.out, self.state = config, recipe, out, state
-        tokens = torch.tensor(encode_variants(codec, train, recipe.noise), device=device)
+        tokens = torch.tensor(encode_variants(codec, *train, recipe.noise), device=device)
         self._validation = torch.tensor(codec.encode(validation), device=device)
         self._characters = len(validation)
         newline = codec.encode("\n")[0]
@@ -227,6 +229,7 @@ def main(
     drop: float = Recipe.drop,
     noise: float = Recipe.noise,
     seed: int = Recipe.seed,
+    extra: Annotated[Path | None, typer.Option(help="More text to train on, such as a dream.")] = None,
     every: Annotated[int, typer.Option(help="Steps between evaluations.")] = Recipe.every,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     compiled: Annotated[bool, typer.Option("--compile/--no-compile")] = False,
@@ -243,6 +246,7 @@ def main(
         config = ModelConfig(hidden, layers, intermediate, vocab)
         train, validation = read_text(corpus), read_text(val)
         tokenizer = train_tokenizer(train, vocab)
+        more = read_text(extra) if extra else ""
         out.mkdir(parents=True, exist_ok=True)
         tokenizer.save(str(out / f"{TOKENIZER}.tmp"))
         os.replace(out / f"{TOKENIZER}.tmp", out / TOKENIZER)
@@ -250,7 +254,7 @@ def main(
         trainer = Trainer(
             config,
             recipe,
-            train,
+            (train, more),
             validation,
             TextCodec(tokenizer),
             out,

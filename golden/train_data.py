@@ -134,16 +134,16 @@ def stream(tokens: torch.Tensor, bos: int, window: int) -> Iterator[tuple[torch.
         yield inputs[None, start : start + window], tokens[None, start : start + window]
 
 
-def encode_variants(codec: TextCodec, text: str, noise: float, noisy: int = 3) -> list[int]:
-    """Return the ids of `text`, then, where `noise` is not 0, of `noisy` copies.
+def encode_variants(codec: TextCodec, text: str, more: str, noise: float, noisy: int = 3) -> list[int]:
+    """Return the ids of `text`, of `more`, and, where `noise` is not 0, of `noisy` copies of `text`.
 
-    The copies skip each merge with probability `noise`, so the same words come in other pieces.
-    Lines are encoded in parallel, which changes nothing: no piece spans a newline.
+    The copies skip each merge with probability `noise`, so the same words come in other pieces. Lines
+    are encoded in parallel, which changes nothing: no piece spans a newline.
     """
     lines, tokenizer = text.splitlines(keepends=True), codec.tokenizer
-    copies = tokenizer.encode_batch(lines, add_special_tokens=False)
+    rows = tokenizer.encode_batch(lines + more.splitlines(keepends=True), add_special_tokens=False)
     if noise:
         tokenizer.model.dropout = noise
-        copies += tokenizer.encode_batch(lines * noisy, add_special_tokens=False)
+        rows += tokenizer.encode_batch(lines * noisy, add_special_tokens=False)
         tokenizer.model.dropout = None
-    return [token for line in copies for token in line.ids]
+    return [token for row in rows for token in row.ids]

@@ -3,7 +3,7 @@
 
 import typer
 
-from host import cli_image, cli_run, cli_sim
+from host import cli_checkpoint, cli_image, cli_run, cli_sim
 from host.console import Commands
 
 app = typer.Typer(
@@ -14,6 +14,7 @@ app = typer.Typer(
     help="Generate, simulate and drive FPGA accelerators of MatMul-free language models.",
 )
 for command, name in (
+    (cli_checkpoint.random_checkpoint, "random-checkpoint"),
     (cli_image.pack, "pack"),
     (cli_image.info, "info"),
     (cli_image.verilog, "verilog"),

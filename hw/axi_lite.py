@@ -85,8 +85,8 @@ class AxiLiteSlave(wiring.Component):
         response = Mux(self.error, SLVERR, OKAY)
         with m.FSM():
             with m.State("CHOOSE"), m.If(can_write | can_read):
-                # The last access was a write if `writing`: then a read goes first.
-                m.d.sync += self.writing.eq(can_write & ~(can_read & self.writing))
+                # A kind just served still offers its answer, so the other kind comes first.
+                m.d.sync += self.writing.eq(can_write)
                 m.next = "SELECT"
             with m.State("SELECT"):
                 m.next = "ACCESS"

@@ -55,7 +55,7 @@ def encode_table() -> np.ndarray:
 
 
 def decode_table() -> np.ndarray:
-    """int8 [256, 5]: the trits of each byte; zeros for the 13 bytes outside the code, which the gateware takes as some trits."""
+    """int8 [256, 5]: the trits of each byte; zeros for the 13 outside the code (the gateware takes any trits)."""
     table = np.zeros((256, 5), dtype=np.int8)
     for trits in itertools.product((-1, 0, 1), repeat=5):
         table[encode(trits)] = trits

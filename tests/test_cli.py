@@ -102,7 +102,9 @@ def refuse(message: str, *arguments: object, status: int = 2) -> None:
     assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1 and message in result.stderr
 
 
-@pytest.mark.parametrize("command", ["pack", "info", "verilog", "generate", "logits", "eval", "cosim", "demo"])
+@pytest.mark.parametrize(
+    "command", ["random-checkpoint", "pack", "info", "verilog", "generate", "logits", "eval", "cosim", "demo"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     assert "--json" in call(command, "--help") and command in call("--help")
 

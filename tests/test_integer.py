@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from golden.checkpoint import Checkpoint, ModelConfig
+from golden.fidelity import fed_codes
 from golden.integer import IntegerModel, analyse
-from golden.numerics import Formats, rshift_round, silu
+from golden.numerics import Formats
 from golden.quantise import IntegerCheckpoint, fold_norm
 from golden.reference import ReferenceModel
 from golden.synthetic import write_random_checkpoint
@@ -61,41 +62,11 @@ def test_tokens_one_by_one_equal_tokens_at_once(synthetic: Path) -> None:
     assert torch.equal(state, final)
 
 
-def fed_codes(folder: Path) -> list[tuple[str, torch.Tensor]]:
-    """(BitLinear, codes) of every BitLinear, fed the public implementation's own float inputs."""
-    vectors = np.load(folder / "vectors.npz")
-    source = IntegerCheckpoint(Checkpoint(folder))
-    fmt, count = source.fmt, source.config.layers
-
-    def wide(name: str, frac: int) -> torch.Tensor:
-        return torch.round(torch.from_numpy(vectors[name]).double() * 2.0**frac).long()
-
-    found = []
-    for layer in range(count):
-        prefix, norms = f"model.layers.{layer}.", source.layer(layer).norms
-        x = wide("embeddings" if layer == 0 else f"layer{layer - 1}.out", source.residual_frac)
-        for name, codes in zip("fig", analyse(x, x, norms["mix"], fmt).codes, strict=True):
-            found.append((f"{prefix}attn.{name}_proj", codes))
-        g = wide(f"lin.{prefix}attn.g_proj", fmt.frac)
-        t = rshift_round(g * silu(wide(f"layer{layer}.h", fmt.frac), fmt), fmt.frac)
-        found.append((f"{prefix}attn.o_proj", analyse(t, g, norms["out"], fmt).codes[0]))
-        r = wide(f"layer{layer}.residual_mid", source.residual_frac)
-        found.append((f"{prefix}mlp.gate_proj", analyse(r, r, norms["expand"], fmt).codes[0]))
-        gate, up = wide(f"lin.{prefix}mlp.gate_proj", fmt.frac).chunk(2, dim=-1)
-        z = rshift_round(up * silu(gate, fmt), fmt.frac)
-        found.append((f"{prefix}mlp.down_proj", analyse(z, z, norms["contract"], fmt).codes[0]))
-    x = wide(f"layer{count - 1}.out", source.residual_frac)
-    found.append(("lm_head", analyse(x, x, source.head().norm, fmt).codes[0]))
-    return found
-
-
 @pytest.mark.parametrize("name", ["a_h64_l2", "b_h128_l4_bf16"])
 def test_codes_equal_the_reference_on_its_own_inputs(name: str) -> None:
     """99.9 % of all codes are equal and none is off by more than one."""
-    folder = reference(name)
-    vectors = np.load(folder / "vectors.npz")
-    pairs = [(codes, torch.from_numpy(vectors[f"q.{linear}.x"]).long()) for linear, codes in fed_codes(folder)]
-    difference = torch.cat([(got - expected).abs().flatten() for got, expected in pairs])
+    pairs = fed_codes(reference(name)).values()
+    difference = torch.cat([(ours - theirs).abs().flatten() for ours, theirs in pairs])
     assert difference.max() <= 1
     assert (difference == 0).double().mean() >= 0.999
 
