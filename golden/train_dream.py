@@ -8,7 +8,7 @@ the corpus takes over much of that, and overfits the corpus less.
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import typer
@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import track
 
 from golden.checkpoint import Checkpoint
-from golden.text import TextCodec
-from golden.train_model import TrainModel
+from golden.text import TOKENIZER, TextCodec
+from golden.train_model import TrainModel, pick_device
 
 
 @torch.no_grad()
@@ -49,7 +49,7 @@ def main(
     streams: int = 8192,
     length: Annotated[int, typer.Option(help="Tokens of each stream.")] = 1024,
     seed: int = 0,
-    device: str = "cpu",
+    device: Literal["auto", "cpu", "cuda"] = "auto",
     compiled: Annotated[bool, typer.Option("--compile/--no-compile")] = False,
 ) -> None:
     """Sample text from trained models together."""
@@ -57,10 +57,12 @@ def main(
     models = []
     try:
         for checkpoint in map(Checkpoint, teacher):
-            model = TrainModel(checkpoint.config).to(device).eval()
+            model = TrainModel(checkpoint.config).to(pick_device(device)).eval()
             model.load_state_dict({name: checkpoint.tensor(name) for name in checkpoint.names()})
             models.append(model)
         codec = TextCodec.from_folder(teacher[0])
+        if len({(folder / TOKENIZER).read_bytes() for folder in teacher}) > 1:
+            raise ValueError("The teachers have different tokenizers; take models trained on one corpus.")
     except ValueError as error:
         Console().print(f"[red]Error:[/red] {error}")
         raise typer.Exit(2) from error
@@ -68,6 +70,7 @@ def main(
         model.compile_parts()
     rows = dream(models, streams, length, seed).tolist()
     texts = codec.tokenizer.decode_batch(rows, skip_special_tokens=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(out.name + ".tmp")
     temporary.write_text("".join(map(whole_paragraphs, texts)))
     os.replace(temporary, out)

@@ -168,3 +168,11 @@ class TrainModel(nn.Module):
         """Compile what the layers share, once for all of them."""
         for part in (*self.model.layers, self.lm_head):
             part.compile()
+
+
+def pick_device(choice: str) -> str:
+    """Return "cpu" or "cuda", the latter for "auto" where there is one; raise ValueError for one that is not there."""
+    there = torch.cuda.is_available()
+    if choice == "cuda" and not there:
+        raise ValueError("There is no CUDA device; take --device cpu.")
+    return ("cuda" if there else "cpu") if choice == "auto" else choice

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line."""
 
+import torch
 import typer
 
 from host import cli_checkpoint, cli_image, cli_run, cli_sim
@@ -29,6 +30,8 @@ for command, name in (
 
 def main() -> None:
     """Run the command line."""
+    # work comes in pieces that fit the cache; threads that wait for one another cost far more than they bring
+    torch.set_num_threads(1)
     app()
 
 

@@ -294,12 +294,13 @@ async def together(dut: Any) -> None:
     offset = register("STATE_ADDRESS").offset
     addresses = [random.randrange(bench.depth) for _ in range(100)]
     writes = [bench.master.init_write(offset, a.to_bytes(4, "little")) for a in addresses]
-    reads = [bench.master.init_read(register(name).offset, 4) for name in ["ID", "VERSION", "STATUS"] * 30]
+    names = ["ID", "VERSION", "STATUS"] * 30
+    reads = [bench.master.init_read(register(name).offset, 4) for name in names]
     for event in writes:
         await event.wait()
         assert event.data.resp is AxiResp.OKAY
     expected = constants(bench.core) | {"STATUS": 0}
-    for event, name in zip(reads, ["ID", "VERSION", "STATUS"] * 30, strict=True):
+    for event, name in zip(reads, names, strict=True):
         await event.wait()
         assert int.from_bytes(event.data.data, "little") == expected[name]
     assert await bench.read("STATE_ADDRESS") == addresses[-1]

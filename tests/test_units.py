@@ -43,8 +43,9 @@ def test_unit_equals_golden_model(
     unit, top = make(fmt), f"unit_{name}"
     files = emit_verilog(unit, top, tmp_path)
     lint(files, top)
+    bench = "sim.tb_scales" if name == "scales" else "sim.tb_units"
     parameters = {"formats": asdict(fmt), "latency": getattr(unit, "latency", None)}
-    assert run_cocotb(files, top, "sim.tb_units", parameters, testcase=name) == [name]
+    assert run_cocotb(files, top, bench, parameters, testcase=name) == [name]
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")

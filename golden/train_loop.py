@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop: recipe, optimiser, evaluation, state file."""
+
+import math
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from rich.progress import Progress
+from torch.nn.functional import cross_entropy
+
+from golden.checkpoint import ModelConfig, write_checkpoint
+from golden.ternary import keep_clear
+from golden.text import TextCodec
+from golden.train_data import Streams, encode_variants, stream
+from golden.train_model import TrainModel
+
+STORED = torch.float16
+"""Type of the saved weights: at these magnitudes it rounds eight times finer than bfloat16."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train; everything but the data.
+
+    Attributes
+    ----------
+    steps, minutes
+        The end, by count or by the clock; exactly one is given, and the schedule follows it.
+    batch, window
+        Sequences a step and tokens a sequence.
+    lr, warmup, decay
+        Peak learning rate, share of the run it rises over, AdamW's weight decay of the latent weights.
+    drop
+        Dropout.
+    noise
+        Share of the tokenizer's merges skipped at random in all but one of the corpus's copies; with 0
+        there is one copy. The library seeds this by itself, so a resumed run has other copies.
+    seed
+        Of initial weights, windows and dropout.
+    every
+        Steps between evaluations.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    batch: int = 64
+    window: int = 256
+    lr: float = 4e-3
+    warmup: float = 0.03
+    decay: float = 0.1
+    drop: float = 0.1
+    noise: float = 0.0
+    seed: int = 0
+    every: int = 250
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise ValueError("Give either --steps or --minutes.")
+        for name in ("steps", "minutes", "batch", "window", "lr", "every"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}.")
+        for name in ("drop", "noise"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is a share in 0..1, not {getattr(self, name)}.")
+
+    def done(self, step: int, seconds: float) -> float:
+        """Return the share of the run that is over."""
+        return min(1.0, step / self.steps if self.steps is not None else seconds / (60 * self.minutes))
+
+    def rate(self, done: float) -> float:
+        """Return the learning rate: a linear rise, then a cosine to zero."""
+        return self.lr * min(1.0, (done + 1e-3) / self.warmup) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+class Trainer:
+    """Trains one model and keeps the best in the public layout.
+
+    Parameters
+    ----------
+    config, recipe
+        The model and how to train it.
+    train
+        The corpus, and more text, maybe empty, of which no noisy copies are made.
+    validation
+        Text that decides which checkpoint is the best.
+    codec
+        The tokenizer; its ids are below `config.vocab`.
+    out
+        Folder for the best checkpoint.
+    state
+        File that `resume` reads and every evaluation replaces.
+    device
+        A torch device.
+    compiled
+        Whether to compile the layers, which takes some seconds and pays on a GPU.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        recipe: Recipe,
+        train: tuple[str, str],
+        validation: str,
+        codec: TextCodec,
+        out: Path,
+        state: Path,
+        device: str = "cpu",
+        compiled: bool = False,
+    ):
+        self.config, self.recipe, self.out, self.state = config, recipe, out, state
+        tokens = torch.tensor(encode_variants(codec, *train, recipe.noise), device=device)
+        self._validation = torch.tensor(codec.encode(validation), device=device)
+        self._characters = len(validation)
+        newline = codec.encode("\n")[0]
+        self._streams = Streams(tokens, newline, config.bos, recipe.batch, recipe.window, recipe.seed)
+        torch.manual_seed(recipe.seed)
+        self.model = TrainModel(config, recipe.drop).to(device)
+        if compiled:
+            self.model.compile_parts()
+        matrices = [p for p in self.model.parameters() if p.ndim == 2]
+        gains = [p for p in self.model.parameters() if p.ndim != 2]
+        groups = [{"params": matrices, "weight_decay": recipe.decay}, {"params": gains, "weight_decay": 0.0}]
+        self._optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), fused=device != "cpu")
+        self._carried = torch.zeros(config.layers, recipe.batch, config.hidden, device=device)
+        self.step, self.seconds, self.best = 0, 0.0, math.inf
+
+    def run(self, report: Progress, until: int | None = None) -> float:
+        """Train to the recipe's end, or to step `until`; return the best bits per character."""
+        task = report.add_task("training", total=1.0, completed=self.recipe.done(self.step, self.seconds))
+        while (done := self.recipe.done(self.step, self.seconds)) < 1 and self.step != until:
+            start = time.monotonic()
+            loss = self._advance(self.recipe.rate(done))
+            if self.step % 50 == 0 or self.step == self.recipe.steps:
+                report.update(task, completed=done, description=f"step {self.step}, loss {loss.item():.3f}")
+            self.seconds += time.monotonic() - start
+            over = self.recipe.done(self.step, self.seconds) == 1 or self.step == until
+            if over or self.step % self.recipe.every == 0:
+                report.console.print(self._checkpoint(loss.item()))
+        return self.best
+
+    def evaluate(self) -> float:
+        """Return the bits per character of the validation stream, with the weights as they are stored."""
+        model = TrainModel(self.config).to(self._validation.device).eval()
+        model.load_state_dict({name: value.float() for name, value in self.stored().items()})
+        state, nats = None, 0.0
+        with torch.inference_mode():
+            for inputs, targets in stream(self._validation, self.config.bos, 8192):
+                logits, state = model(inputs, state)
+                nats += cross_entropy(logits[0], targets[0], reduction="sum").item()
+        return nats / math.log(2) / self._characters
+
+    def stored(self) -> dict[str, torch.Tensor]:
+        """Return the weights as they are saved: latent weights clear of thresholds, in 16 bits."""
+        linears = {f"{name}.weight" for name in self.config.linear_shapes()}
+        weights = self.model.state_dict()
+        return {n: (keep_clear(w) if n in linears else w).to(STORED) for n, w in weights.items()}
+
+    def save_state(self) -> None:
+        """Write all that `resume` needs, atomically."""
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.state.with_name(self.state.name + ".tmp")
+        torch.save(
+            {
+                "config": asdict(self.config),
+                "recipe": asdict(self.recipe),
+                "model": self.model.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "streams": (self._streams.at, self._carried),
+                "progress": (self.step, self.seconds, self.best),
+            },
+            temporary,
+        )
+        os.replace(temporary, self.state)
+
+    def resume(self) -> None:
+        """Go on from the state file; raise ValueError where it is missing or of another run."""
+        if not self.state.is_file():
+            raise ValueError(f"{self.state} is missing; train once without --resume.")
+        saved = torch.load(self.state, map_location=self._validation.device, weights_only=True)
+        if (saved["config"], saved["recipe"]) != (asdict(self.config), asdict(self.recipe)):
+            raise ValueError(f"{self.state} is of a run with other options; give the same, or train afresh.")
+        self.model.load_state_dict(saved["model"])
+        self._optimizer.load_state_dict(saved["optimizer"])
+        self._streams.at, self._carried = saved["streams"][0].cpu(), saved["streams"][1]
+        self.step, self.seconds, self.best = saved["progress"]
+
+    def _advance(self, rate: float) -> torch.Tensor:
+        """Take one step; its randomness depends on the seed and the step number alone."""
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
+        inputs, targets, fresh = self._streams(self.step)
+        logits, carried = self.model(inputs, self._carried * ~fresh[:, None])
+        self._carried = carried.detach()
+        loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        self.step += 1
+        return loss.detach()
+
+    def _checkpoint(self, loss: float) -> str:
+        """Evaluate, save the state and, where best so far, the weights; return a line about it."""
+        score = self.evaluate()
+        if score < self.best:
+            self.best = score
+            write_checkpoint(self.out, self.config, {k: v.cpu() for k, v in self.stored().items()})
+        self.save_state()
+        return (
+            f"step {self.step}: training loss {loss:.3f}, validation {score:.4f} bits per character, "
+            f"best {self.best:.4f}, {self.seconds:.0f} s"
+        )
