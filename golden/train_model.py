@@ -171,7 +171,7 @@ class TrainModel(nn.Module):
 
 
 def pick_device(choice: str) -> str:
-    """Return "cpu" or "cuda", the latter for "auto" where there is one; raise ValueError for one that is not there."""
+    """Return "cpu" or "cuda", for "auto" what there is; raise ValueError for one that is not there."""
     there = torch.cuda.is_available()
     if choice == "cuda" and not there:
         raise ValueError("There is no CUDA device; take --device cpu.")

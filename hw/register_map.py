@@ -145,7 +145,7 @@ REGISTERS: tuple[Register, ...] = (
     Register("STARVED_HI", 0x054, _RO, _HIGH),
     Register("STALLED_LO", 0x058, _RO, "Cycles in a token in which a beat was offered and the core was not ready."),
     Register("STALLED_HI", 0x05C, _RO, _HIGH),
-    Register("TOKENS", 0x060, _RO, "Tokens ended; stays at its largest value."),
+    Register("TOKENS", 0x060, _RO, "Tokens that ended well; stays at its largest value."),
     Register("SATURATIONS", 0x064, _RO, "Cycles with a saturated result; stays at its largest value."),
 )
 

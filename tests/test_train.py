@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training: the parallel scan and the straight-through gradients, data, resuming, what is saved."""
+
+import lzma
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from typer import Typer
+from typer.testing import CliRunner
+
+from golden import train, train_dream
+from golden.checkpoint import Checkpoint, ModelConfig
+from golden.reference import ReferenceModel, quantise
+from golden.ternary import keep_clear, ternarise
+from golden.text import TextCodec, bits_per_character
+from golden.train_data import Streams, encode_variants, read_text, stream, train_tokenizer
+from golden.train_loop import Recipe, Trainer
+from golden.train_model import Recurrence, TernaryProduct, TrainModel
+
+TALE = "".join(f"There was a king of {n} lands, and he had {n} sons.\n" for n in range(150))
+CODEC = TextCodec(train_tokenizer(TALE, 330))
+CONFIG = ModelConfig(hidden=32, layers=2, intermediate=48, vocab=330)
+RECIPE = Recipe(steps=30, batch=4, window=24, drop=0.1, every=10)
+
+
+def trainer(folder: Path, recipe: Recipe = RECIPE, config: ModelConfig = CONFIG) -> Trainer:
+    return Trainer(config, recipe, (TALE, ""), TALE[:400], CODEC, folder / "best", folder / "state.pt")
+
+
+def quiet() -> Progress:
+    return Progress(console=Console(quiet=True))
+
+
+def random(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 64])
+def test_the_scan_and_its_gradient_are_those_of_the_recurrence(length: int) -> None:
+    f, u = random(3, length, 5).sigmoid().double(), random(5, length, 3).view(3, length, 5).double()
+    weight = random(3, length, 5).double()
+    gradients = []
+    for parallel in (True, False):
+        a, b = f.clone().requires_grad_(), u.clone().requires_grad_()
+        if parallel:
+            h = Recurrence.apply(a, b)
+        else:
+            steps = [a[:, 0] * 0 + b[:, 0]]
+            for t in range(1, length):
+                steps.append(a[:, t] * steps[-1] + b[:, t])
+            h = torch.stack(steps, 1)
+        (h * weight).sum().backward()
+        gradients.append((h, a.grad, b.grad))
+    for got, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(got, expected)
+
+
+def test_the_quantisers_count_as_identities_in_the_gradient() -> None:
+    y, weight, upstream = random(2, 3, 8).requires_grad_(), random(5, 8).requires_grad_(), random(2, 3, 5)
+    out = TernaryProduct.apply(y, weight)
+    (out * upstream).sum().backward()
+    codes, scale = quantise(y.detach())
+    quantised = codes / scale[..., None]
+    trits, mean = ternarise(weight.detach())
+    torch.testing.assert_close(out, quantised @ (trits * mean).T)
+    torch.testing.assert_close(y.grad, upstream @ (trits * mean))
+    torch.testing.assert_close(weight.grad, torch.einsum("bti,btj->ij", upstream, quantised))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_at_the_thresholds_survive_storing(dtype: torch.dtype) -> None:
+    weight, near, jitter = random(64, 96), random(96, 64).T < 0.5, 1 + 1e-4 * random(32, 192).view(64, 96)
+    for _ in range(30):
+        weight[near] = (weight.abs().mean() / 2 * weight.sign() * jitter)[near]
+    before, stored = ternarise(weight), keep_clear(weight).to(dtype)
+    after = ternarise(stored)
+    assert torch.equal(after.trits, before.trits)
+    assert after.scale == pytest.approx(before.scale, rel=2e-3)
+    assert not torch.equal(ternarise(weight.to(dtype)).trits, before.trits)
+    in_16_bits = (stored / stored.abs().mean()).round().clamp(-1, 1)
+    assert torch.equal(in_16_bits.to(torch.int8), before.trits)
+
+
+def test_streams_go_on_where_they_were_and_begin_with_bos() -> None:
+    tokens = torch.arange(100, 400)
+    tokens[::7] = 9
+    streams = Streams(tokens, newline=9, bos=1, batch=5, window=8, seed=3)
+    previous = None
+    for step in range(60):
+        inputs, targets, fresh = streams(step)
+        assert torch.equal(inputs[:, 1:], targets[:, :-1])
+        assert fresh.all() or step > 0
+        assert (inputs[fresh, 0] == 1).all()
+        if previous is not None:
+            assert torch.equal(inputs[~fresh, 0], previous[~fresh, -1])
+        for row in targets:
+            start = (tokens == row[row != 9][0]).nonzero().item() - (row != 9).int().argmax().item()
+            assert torch.equal(row, tokens[start : start + 8])
+        previous = targets
+
+
+def test_a_corpus_shorter_than_a_window_is_refused() -> None:
+    with pytest.raises(ValueError, match="too few"):
+        Streams(torch.arange(8), newline=0, bos=1, batch=1, window=8, seed=0)
+
+
+def test_windows_of_a_stream_join_to_the_text() -> None:
+    inputs, targets = zip(*stream(torch.arange(10, 30), 1, 8), strict=True)
+    assert torch.cat(targets, 1)[0].tolist() == list(range(10, 30))
+    assert torch.cat(inputs, 1)[0].tolist() == [1, *range(10, 29)]
+
+
+def test_noisy_copies_are_other_pieces_of_the_same_text() -> None:
+    plain = encode_variants(CODEC, TALE, "A king.\n", 0)
+    assert plain == CODEC.encode(TALE + "A king.\n")
+    noisy = encode_variants(CODEC, TALE, "A king.\n", 0.3, noisy=2)
+    assert noisy[: len(plain)] == plain
+    assert CODEC.decode(noisy) == TALE + "A king.\n" + 2 * TALE
+    assert len(noisy) > 3 * len(plain)
+    assert encode_variants(CODEC, TALE, "", 0) == CODEC.encode(TALE)
+
+
+def test_the_loss_falls(tmp_path: Path) -> None:
+    run = trainer(tmp_path, replace(RECIPE, steps=60))
+    untrained = run.evaluate()
+    assert run.run(quiet()) < 0.75 * untrained
+
+
+def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole = trainer(tmp_path / "a")
+    best = whole.run(quiet())
+    trainer(tmp_path / "b").run(quiet(), until=13)
+    second = trainer(tmp_path / "b")
+    second.resume()
+    assert second.step == 13
+    assert second.run(quiet()) == best
+    expected = whole.model.state_dict()
+    for name, value in second.model.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    assert second.run(quiet()) == best
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_what_is_saved_is_what_was_evaluated(tmp_path: Path, bounded: bool) -> None:
+    config = replace(CONFIG, use_lower_bound=bounded)
+    run = trainer(tmp_path, config=config)
+    run.run(quiet())
+    checkpoint = Checkpoint(tmp_path / "best")
+    reference, model = ReferenceModel.from_checkpoint(checkpoint), TrainModel(config, drop=0.5).eval()
+    model.load_state_dict({name: checkpoint.tensor(name) for name in checkpoint.names()})
+    ids = torch.tensor([1, *CODEC.encode(TALE[:100])])
+    with torch.inference_mode():
+        logits, state = model(ids[None])
+    expected_logits, expected_state = reference.forward(ids)
+    torch.testing.assert_close(logits[0], expected_logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(state[:, 0], expected_state, rtol=1e-4, atol=1e-4)
+    assert bits_per_character(reference, CODEC, TALE[:400]).bits_per_character == pytest.approx(run.best, rel=1e-4)
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_there_is_nothing_to_resume_from_another_run(tmp_path: Path, saved: bool) -> None:
+    if saved:
+        trainer(tmp_path, replace(RECIPE, steps=2)).run(quiet())
+    with pytest.raises(ValueError, match="other options" if saved else "missing"):
+        trainer(tmp_path).resume()
+
+
+@pytest.mark.parametrize(
+    "options", [{"steps": None}, {"minutes": 1.0}, {"steps": 0}, {"batch": 0}, {"lr": -1.0}, {"drop": 1.0}]
+)
+def test_senseless_recipes_are_refused(options: dict[str, float | None]) -> None:
+    with pytest.raises(ValueError, match=r"minutes|positive|share"):
+        replace(RECIPE, **options)
+
+
+def test_the_rate_rises_and_falls() -> None:
+    rates = [RECIPE.rate(n / 1000) for n in range(1001)]
+    peak = rates.index(max(rates))
+    assert rates[:peak] == sorted(rates[:peak]) and rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert max(rates) == pytest.approx(RECIPE.lr, rel=0.01) and rates[-1] == 0
+
+
+def command(module: object, *arguments: object) -> tuple[int, str]:
+    app = Typer()
+    app.command()(module.main)
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.output
+
+
+def test_the_commands_train_and_sample(tmp_path: Path) -> None:
+    text, best, dream = tmp_path / "tale.txt", tmp_path / "best", tmp_path / "dream.txt"
+    text.write_text(TALE)
+    size = "--hidden", 16, "--layers", 1, "--intermediate", 16, "--vocab", 330, "--batch", 2, "--window", 16
+    common = "--corpus", text, "--val", text, "--out", best, *size, "--steps", 3, "--state", tmp_path / "s.pt"
+    status, output = command(train, *common, "--device", "cpu")
+    assert status == 0 and "step 3" in output and "bits per character" in output
+    sampling = "--out", dream, "--streams", 3, "--length", 60, "--device", "cpu"
+    assert command(train_dream, "--teacher", best, "--teacher", best, *sampling)[0] == 0
+    sampled = dream.read_text()
+    assert sampled == "" or sampled.endswith("\n")
+    assert command(train_dream, "--teacher", best, "--teacher", best, *sampling)[0] == 0
+    assert dream.read_text() == sampled
+
+
+def test_an_ensemble_samples_from_its_mean() -> None:
+    torch.manual_seed(0)
+    models = [TrainModel(CONFIG).eval() for _ in range(2)]
+    with torch.inference_mode():
+        chance = sum(model(torch.ones(1, 1, dtype=torch.int64))[0][0, -1].softmax(-1) for model in models) / 2
+    first = train_dream.dream(models, 40_000, 1, seed=1)[:, 0]
+    share = first.bincount(minlength=CONFIG.vocab) / len(first)
+    assert (share - chance).abs().max() < 0.004
+
+
+def test_text_ends_with_a_whole_paragraph() -> None:
+    assert train_dream.whole_paragraphs("one\ntwo\nthr") == "one\ntwo\n"
+    assert train_dream.whole_paragraphs("thr") == ""
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
+def test_bad_texts_end_with_status_2(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "text.txt"
+    if content is not None:
+        path.write_bytes(content)
+    status, output = command(train, "--corpus", path, "--val", path, "--out", tmp_path / "o", "--steps", 1)
+    assert status == 2 and "text.txt" in output.replace("\n", "")
+
+
+def test_compressed_text_is_read(tmp_path: Path) -> None:
+    (tmp_path / "t.txt.xz").write_bytes(lzma.compress(TALE.encode()))
+    assert read_text(tmp_path / "t.txt.xz") == TALE
+    (tmp_path / "t.txt.xz").write_bytes(b"no xz")
+    with pytest.raises(ValueError, match="no readable text"):
+        read_text(tmp_path / "t.txt.xz")
