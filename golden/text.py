@@ -57,6 +57,8 @@ class TextCodec:
 
     def __init__(self, tokenizer: Tokenizer):
         self.tokenizer = tokenizer
+        # In a text, "<s>" is three characters, not the token.
+        self.tokenizer.encode_special_tokens = True
 
     @classmethod
     def from_folder(cls, folder: Path | str) -> "TextCodec":

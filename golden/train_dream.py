@@ -32,7 +32,7 @@ def dream(models: Sequence[TrainModel], streams: int, length: int, seed: int) ->
         chance = torch.zeros(1, device=device)
         for n, model in enumerate(models):
             logits, states[n] = model(token, states[n])
-            chance = chance + logits[:, -1].softmax(-1) / len(models)
+            chance = chance + logits[:, -1].softmax(-1)
         token = torch.multinomial(chance, 1, generator=random)
         tokens.append(token)
     return torch.cat(tokens, 1)

@@ -21,16 +21,19 @@ STORY = Sampler(temperature=0.7, top_k=40, seed=8)
 def cosim(
     name: PresetName = None,
     settings: Settings = None,
-    stall: Annotated[float, typer.Option(help="Probability of random stalls on the streams.")] = 0.0,
+    image: Annotated[Path | None, typer.Option(help="A packed model; a small random one if not given.")] = None,
+    tokens: Annotated[int, typer.Option(help="Random tokens to run.", min=1)] = 8,
+    stall: Annotated[float, typer.Option(help="Probability of a pause, on every channel.", min=0, max=0.9)] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of tokens and pauses.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Check a core against the golden integer model at every observable point, in cocotb.
+    """Compare a core with the golden integer model in cocotb: every logit, scale and state.
 
     Example: tritforge cosim --preset tiny --stall 0.3
     """
     from sim.cosim import run
 
-    result = run(chosen_core(name or DEFAULT_PRESET, settings), stall, say)
+    result = run(chosen_core(name or DEFAULT_PRESET, settings), stall, say, image, tokens, seed)
     if as_json:
         print_json(result)
     else:

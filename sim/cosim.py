@@ -12,6 +12,7 @@ from golden.checkpoint import Checkpoint, ModelConfig
 from golden.integer import IntegerModel
 from golden.quantise import IntegerCheckpoint
 from golden.synthetic import write_random_checkpoint
+from host.driver import MisfitError, misfit
 from host.image import Image
 from host.pack import pack
 from hw.params import CoreParams
@@ -81,11 +82,16 @@ def run(
     ------
     Mismatch
         At the first difference.
+    MisfitError
+        If the core cannot run the image.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = image or random_image(core, folder)
         model = Image.open(path)
+        reason = misfit(core, model)
+        if reason:
+            raise MisfitError(reason)
         ids = torch.randint(model.shape.vocab, (tokens,), generator=torch.Generator().manual_seed(seed))
         expected, state = IntegerModel(model).forward(ids)
         out = folder / "core.npz"

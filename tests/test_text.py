@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from golden.checkpoint import Checkpoint, CheckpointError
@@ -19,6 +19,7 @@ TALE = "Once upon a time, there was a king.\n'Who are you?' said the king.\n" * 
 CODEC = TextCodec(train_tokenizer(TALE, 320))
 
 
+@example("<s> and <unk></s>")
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁")))
 def test_any_text_comes_back(text: str) -> None:
     assert CODEC.decode(CODEC.encode(text)) == text

@@ -152,6 +152,9 @@ def test_what_is_saved_is_what_was_evaluated(tmp_path: Path, bounded: bool) -> N
     checkpoint = Checkpoint(tmp_path / "best")
     reference, model = ReferenceModel.from_checkpoint(checkpoint), TrainModel(config, drop=0.5).eval()
     model.load_state_dict({name: checkpoint.tensor(name) for name in checkpoint.names()})
+    for name in config.linear_shapes():
+        magnitude = checkpoint.tensor(f"{name}.weight").abs()
+        assert ((magnitude / magnitude.mean() - 0.5).abs() > 0.045).all(), name
     ids = torch.tensor([1, *CODEC.encode(TALE[:100])])
     with torch.inference_mode():
         logits, state = model(ids[None])
