@@ -58,7 +58,7 @@ class Core(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         core = self._core
         m.submodules.registers = registers = Registers(core)

@@ -57,7 +57,7 @@ class StreamFront(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         core, shape, weights = self._core, self.shape, self.weights
         group, layer = Signal(Group), Signal(8)

@@ -67,7 +67,7 @@ class GainStage(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         fmt = self._core.formats
         m.submodules.normaliser = normaliser = self._normaliser
@@ -119,7 +119,7 @@ class GainStage(wiring.Component):
 
         live = active & row.live
         is_f = row.op == Op.F
-        has_value = first | ((row.op == Op.CONTRACT) | (row.op == Op.EMBED))
+        has_value = first | three
         square_tag, value_tag, decay_tag = Signal(), Signal(), Signal()
         m.d.comb += [
             square_tag.eq(live & ~is_f & ~final),

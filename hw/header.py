@@ -46,7 +46,7 @@ class HeaderReader(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         core, shape = self._core, self.shape
         words = Array(Signal(32, name=f"word_{i}") for i in range(sc.HEADER_WORDS))

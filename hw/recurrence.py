@@ -44,7 +44,7 @@ class Recurrence(wiring.Component):
         )
         self._wide = wide
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.memory = memory = Memory(shape=self._wide, depth=self._depth, init=[])
         read, write = memory.read_port(), memory.write_port()

@@ -36,7 +36,7 @@ class ResultUnit(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         acc, result = self.rows.payload, self.result
         index, token = Signal(range(self._core.max_vocab)), Signal(range(self._core.max_vocab))

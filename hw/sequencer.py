@@ -74,7 +74,7 @@ class Sequencer(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         core, shape = self._core, self.shape
         group, layer, matrix = Signal(Group), Signal(8), Signal(2)

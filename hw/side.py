@@ -33,7 +33,7 @@ class SideWords(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         buffer = SyncFIFOBuffered(width=self._width, depth=DEPTH)
         m.submodules.buffer = ResetInserter(self.clear)(buffer)

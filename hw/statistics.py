@@ -45,7 +45,7 @@ class Statistics(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         fmt = self._fmt
 

@@ -51,7 +51,7 @@ class VectorStore(wiring.Component):
             }
         )
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.quantiser = self._quantiser
         vector = self._write_side(m)

@@ -62,7 +62,7 @@ class VectorPath(wiring.Component):
         )
         self._wide = wide
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         fmt = self._core.formats
         m.submodules.rescale = rescale = self._rescale
