@@ -29,6 +29,8 @@ OMEGA_FRAC = 16
 """Fraction bits of a decay gain 1 - LB, 0 to 2**16 inclusive."""
 SIGMA_FRAC = 18
 DECAY_FRAC = 17
+SCALE_LEFT = 8
+"""Most bits that an output scale shifts to the left: where a layer adds much more than the embedding holds."""
 SIGMA_SEGMENTS = 512
 SIGMA_RANGE = 16
 SLOPE_EXTRA = 6
@@ -152,9 +154,9 @@ def multiply_scales(a: Tensor, b: Tensor, fmt: Formats) -> tuple[Tensor, Tensor]
 
 
 def apply_scale(acc: Tensor, m: Tensor, shift: Tensor, fmt: Formats) -> Tensor:
-    """acc * m >> shift, rounded half up and saturated to wide; a negative shift saturates."""
-    y = saturate(rshift_round(acc * m, shift.clamp(0, 63)), fmt.wide_max)
-    return torch.where(shift < 0, torch.sign(acc) * fmt.wide_max, y)
+    """acc * m >> shift, rounded half up and saturated to wide; a shift below -SCALE_LEFT saturates."""
+    y = rshift_round(acc * m << SCALE_LEFT, (shift + SCALE_LEFT).clamp(0, 63))
+    return torch.where(shift < -SCALE_LEFT, torch.sign(acc) * fmt.wide_max, saturate(y, fmt.wide_max))
 
 
 def sigma_table() -> list[tuple[int, int]]:

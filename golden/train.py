@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from golden.checkpoint import ModelConfig
 from golden.text import TOKENIZER, TextCodec
-from golden.train_data import read_text, train_tokenizer
+from golden.train_data import Labelled, read_text, train_tokenizer
 from golden.train_loop import Recipe, Trainer
 from golden.train_model import pick_device
 
@@ -31,10 +31,15 @@ def main(
     window: int = Recipe.window,
     lr: float = Recipe.lr,
     decay: float = Recipe.decay,
+    muon: Annotated[bool, typer.Option(help="Step the matrices of the layers with Muon, not AdamW.")] = Recipe.muon,
     drop: float = Recipe.drop,
     noise: float = Recipe.noise,
     seed: int = Recipe.seed,
-    extra: Annotated[Path | None, typer.Option(help="More text to train on, such as a dream.")] = None,
+    plain: Annotated[bool, typer.Option(help="Train a teacher in bfloat16, not quantised.")] = Recipe.plain,
+    labelled: Annotated[
+        list[Path] | None,
+        typer.Option(help="Train on this file of golden.train_dream instead of the corpus; repeatable."),
+    ] = None,
     every: Annotated[int, typer.Option(help="Steps between evaluations.")] = Recipe.every,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     compiled: Annotated[bool, typer.Option("--compile/--no-compile")] = False,
@@ -46,19 +51,29 @@ def main(
     torch.set_float32_matmul_precision("high")
     try:
         recipe = Recipe(
-            steps, minutes, batch, window, lr, decay=decay, drop=drop, noise=noise, seed=seed, every=every
+            steps,
+            minutes,
+            batch,
+            window,
+            lr,
+            decay=decay,
+            muon=muon,
+            drop=drop,
+            noise=noise,
+            plain=plain,
+            seed=seed,
+            every=every,
         )
         config = ModelConfig(hidden, layers, intermediate, vocab)
         train, validation = read_text(corpus), read_text(val)
         tokenizer = train_tokenizer(train, vocab)
-        more = read_text(extra) if extra else ""
         out.mkdir(parents=True, exist_ok=True)
         tokenizer.save(str(out / f"{TOKENIZER}.tmp"))
         os.replace(out / f"{TOKENIZER}.tmp", out / TOKENIZER)
         trainer = Trainer(
             config,
             recipe,
-            (train, more),
+            Labelled.load(labelled) if labelled else train,
             validation,
             TextCodec(tokenizer),
             out,

@@ -3,8 +3,11 @@
 
 import json
 import lzma
+import os
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -67,6 +70,42 @@ def _assemble(model: models.BPE) -> Tokenizer:
     return tokenizer
 
 
+class Labelled(NamedTuple):
+    """A text with what its teachers expected at each of N tokens.
+
+    Attributes
+    ----------
+    tokens
+        int64 [N].
+    pieces
+        int16 [N, K], likely tokens in this place.
+    chances
+        float16 [N, K], their probabilities; together 1.
+    """
+
+    tokens: torch.Tensor
+    pieces: torch.Tensor
+    chances: torch.Tensor
+
+    def save(self, path: Path) -> None:
+        """Write the file, atomically."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".tmp")
+        torch.save(self._asdict(), temporary)
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, paths: list[Path]) -> "Labelled":
+        """Read files, one text after the other; raise ValueError for one that is none of these."""
+        parts = []
+        for path in paths:
+            try:
+                parts.append(cls(**torch.load(path, weights_only=True, mmap=True)))
+            except (OSError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+                raise ValueError(f"{path} is no labelled text ({error}); make it with golden.train_dream.") from error
+        return cls(*map(torch.cat, zip(*parts, strict=True)))
+
+
 class Streams:
     """A batch of random streams of a text, read window by window.
 
@@ -113,18 +152,18 @@ class Streams:
         self.at = torch.full((batch,), len(tokens))
 
     def __call__(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the inputs and targets [B, T] of a step, and which streams are new [B]."""
+        """Return inputs [B, T] of a step, the places of their targets [B, T], and which streams are new [B]."""
         random = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
         fresh = torch.rand(len(self.at), generator=random) < self._restart
         fresh |= self.at + self._window > len(self._tokens)
         pick = self._paragraphs[torch.randint(len(self._paragraphs), self.at.shape, generator=random)]
         at = torch.where(fresh, pick, self.at)
         self.at = at + self._window
-        fresh, at = fresh.to(self._tokens.device), at.to(self._tokens.device)
-        index = at[:, None] + torch.arange(-1, self._window, device=at.device)
-        window = self._tokens[index.clamp(min=0)]
-        window[:, 0] = torch.where(fresh, self._bos, window[:, 0])
-        return window[:, :-1], window[:, 1:], fresh
+        fresh, at = (value.to(self._tokens.device, non_blocking=True) for value in (fresh, at))
+        targets = at[:, None] + torch.arange(self._window, device=at.device)
+        inputs = self._tokens[(targets - 1).clamp(min=0)]
+        inputs[:, 0] = torch.where(fresh, self._bos, inputs[:, 0])
+        return inputs, targets, fresh
 
 
 def stream(tokens: torch.Tensor, bos: int, window: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -134,14 +173,14 @@ def stream(tokens: torch.Tensor, bos: int, window: int) -> Iterator[tuple[torch.
         yield inputs[None, start : start + window], tokens[None, start : start + window]
 
 
-def encode_variants(codec: TextCodec, text: str, more: str, noise: float, noisy: int = 3) -> list[int]:
-    """Return the ids of `text`, of `more`, and, where `noise` is not 0, of `noisy` copies of `text`.
+def encode_variants(codec: TextCodec, text: str, noise: float, noisy: int = 3) -> list[int]:
+    """Return the ids of `text` and, where `noise` is not 0, of `noisy` copies of it.
 
     The copies skip each merge with probability `noise`, so the same words come in other pieces. Lines
     are encoded in parallel, which changes nothing: no piece spans a newline.
     """
     lines, tokenizer = text.splitlines(keepends=True), codec.tokenizer
-    rows = tokenizer.encode_batch(lines + more.splitlines(keepends=True), add_special_tokens=False)
+    rows = tokenizer.encode_batch(lines, add_special_tokens=False)
     if noise:
         tokenizer.model.dropout = noise
         rows += tokenizer.encode_batch(lines * noisy, add_special_tokens=False)

@@ -14,11 +14,14 @@ from torch.nn.functional import cross_entropy
 from golden.checkpoint import ModelConfig, write_checkpoint
 from golden.ternary import keep_clear
 from golden.text import TextCodec
-from golden.train_data import Streams, encode_variants, stream
+from golden.train_data import Labelled, Streams, encode_variants, stream
 from golden.train_model import TrainModel
+from golden.train_muon import Muon
 
 STORED = torch.float16
 """Type of the saved weights: at these magnitudes it rounds eight times finer than bfloat16."""
+WARM_UP = 3
+"""Steps before one is recorded: the first ones compile and allocate."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,16 @@ class Recipe:
     batch, window
         Sequences a step and tokens a sequence.
     lr, warmup, decay
-        Peak learning rate, share of the run it rises over, AdamW's weight decay of the latent weights.
+        Peak learning rate, share of the run it rises over, weight decay of the matrices.
+    muon
+        Whether Muon steps the matrices of the layers, not AdamW.
     drop
         Dropout.
     noise
         Share of the tokenizer's merges skipped at random in all but one of the corpus's copies; with 0
         there is one copy. The library seeds this by itself, so a resumed run has other copies.
+    plain
+        Whether to train a teacher, whose products are not quantised.
     seed
         Of initial weights, windows and dropout.
     every
@@ -51,8 +58,10 @@ class Recipe:
     lr: float = 4e-3
     warmup: float = 0.03
     decay: float = 0.1
+    muon: bool = False
     drop: float = 0.1
     noise: float = 0.0
+    plain: bool = False
     seed: int = 0
     every: int = 250
 
@@ -83,7 +92,7 @@ class Trainer:
     config, recipe
         The model and how to train it.
     train
-        The corpus, and more text, maybe empty, of which no noisy copies are made.
+        The corpus, or a text that teachers labelled: then their expectations are the targets.
     validation
         Text that decides which checkpoint is the best.
     codec
@@ -95,14 +104,15 @@ class Trainer:
     device
         A torch device.
     compiled
-        Whether to compile the layers, which takes some seconds and pays on a GPU.
+        Whether to compile the layers and to record a step as one graph: takes some seconds, needs a GPU, and
+        pays there.
     """
 
     def __init__(
         self,
         config: ModelConfig,
         recipe: Recipe,
-        train: tuple[str, str],
+        train: str | Labelled,
         validation: str,
         codec: TextCodec,
         out: Path,
@@ -111,21 +121,35 @@ class Trainer:
         compiled: bool = False,
     ):
         self.config, self.recipe, self.out, self.state = config, recipe, out, state
-        tokens = torch.tensor(encode_variants(codec, *train, recipe.noise), device=device)
+        if isinstance(train, str):
+            train = Labelled(torch.tensor(encode_variants(codec, train, recipe.noise)), *(2 * [torch.empty(0)]))
+        self._text = Labelled(*(part.to(device) for part in train))
         self._validation = torch.tensor(codec.encode(validation), device=device)
         self._characters = len(validation)
         newline = codec.encode("\n")[0]
-        self._streams = Streams(tokens, newline, config.bos, recipe.batch, recipe.window, recipe.seed)
+        self._streams = Streams(self._text.tokens, newline, config.bos, recipe.batch, recipe.window, recipe.seed)
         torch.manual_seed(recipe.seed)
-        self.model = TrainModel(config, recipe.drop).to(device)
+        self.model = TrainModel(config, recipe.drop, recipe.plain).to(device)
         if compiled:
             self.model.compile_parts()
-        matrices = [p for p in self.model.parameters() if p.ndim == 2]
-        gains = [p for p in self.model.parameters() if p.ndim != 2]
-        groups = [{"params": matrices, "weight_decay": recipe.decay}, {"params": gains, "weight_decay": 0.0}]
-        self._optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), fused=device != "cpu")
+        self._optimizers = self._make_optimizers(device)
         self._carried = torch.zeros(config.layers, recipe.batch, config.hidden, device=device)
+        self._window: tuple[torch.Tensor, ...] | None = None
+        self._loss = torch.zeros((), device=device)
+        self._record, self._warm, self._graph = compiled and device != "cpu", 0, None
         self.step, self.seconds, self.best = 0, 0.0, math.inf
+
+    def _make_optimizers(self, device: str) -> list[torch.optim.Optimizer]:
+        """AdamW for all, or Muon for the matrices of the layers and AdamW for the rest."""
+        layers = [p for p in self.model.model.layers.parameters() if self.recipe.muon and p.ndim == 2]
+        others = [p for p in self.model.parameters() if not any(p is q for q in layers)]
+        rate, decay, gpu = torch.zeros((), device=device), self.recipe.decay, device != "cpu"
+        groups = [
+            {"params": [p for p in others if p.ndim == 2], "weight_decay": decay},
+            {"params": [p for p in others if p.ndim != 2], "weight_decay": 0.0},
+        ]
+        adam = torch.optim.AdamW(groups, rate, betas=(0.9, 0.95), fused=gpu, capturable=gpu)
+        return [adam, Muon(layers, rate, decay)] if layers else [adam]
 
     def run(self, report: Progress, until: int | None = None) -> float:
         """Train to the recipe's end, or to step `until`; return the best bits per character."""
@@ -143,7 +167,7 @@ class Trainer:
 
     def evaluate(self) -> float:
         """Return the bits per character of the validation stream, with the weights as they are stored."""
-        model = TrainModel(self.config).to(self._validation.device).eval()
+        model = TrainModel(self.config, plain=self.recipe.plain).to(self._validation.device).eval()
         model.load_state_dict({name: value.float() for name, value in self.stored().items()})
         state, nats = None, 0.0
         with torch.inference_mode():
@@ -156,6 +180,8 @@ class Trainer:
         """Return the weights as they are saved: latent weights clear of thresholds, in 16 bits."""
         linears = {f"{name}.weight" for name in self.config.linear_shapes()}
         weights = self.model.state_dict()
+        if self.recipe.plain:
+            return {n: w.to(STORED) for n, w in weights.items()}
         return {n: (keep_clear(w) if n in linears else w).to(STORED) for n, w in weights.items()}
 
     def save_state(self) -> None:
@@ -167,7 +193,7 @@ class Trainer:
                 "config": asdict(self.config),
                 "recipe": asdict(self.recipe),
                 "model": self.model.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
                 "streams": (self._streams.at, self._carried),
                 "progress": (self.step, self.seconds, self.best),
             },
@@ -183,25 +209,63 @@ class Trainer:
         if (saved["config"], saved["recipe"]) != (asdict(self.config), asdict(self.recipe)):
             raise ValueError(f"{self.state} is of a run with other options; give the same, or train afresh.")
         self.model.load_state_dict(saved["model"])
-        self._optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, values in zip(self._optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(values)
         self._streams.at, self._carried = saved["streams"][0].cpu(), saved["streams"][1]
         self.step, self.seconds, self.best = saved["progress"]
 
     def _advance(self, rate: float) -> torch.Tensor:
         """Take one step; its randomness depends on the seed and the step number alone."""
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
-        inputs, targets, fresh = self._streams(self.step)
+        window = self._streams(self.step)
+        self._window = self._window or window
+        for place, value in zip(self._window, window, strict=True):
+            place.copy_(value)
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"].fill_(rate)
+        if self._graph is not None:
+            self._graph.replay()
+        elif not self._record:
+            self._compute()
+        else:
+            self._warm_up_or_record()
+        self.step += 1
+        return self._loss
+
+    def _compute(self) -> None:
+        """Take the step of the window in place; all of it in fixed memory, so that a graph can replay it."""
+        inputs, targets, fresh = self._window
         logits, carried = self.model(inputs, self._carried * ~fresh[:, None])
-        self._carried = carried.detach()
-        loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
-        self._optimizer.zero_grad(set_to_none=True)
+        if len(self._text.pieces):
+            pieces, chances = self._text.pieces[targets].long(), self._text.chances[targets]
+            loss = (logits.logsumexp(-1) - (chances * logits.gather(-1, pieces)).sum(-1)).mean()
+        else:
+            loss = cross_entropy(logits.flatten(0, 1), self._text.tokens[targets].flatten())
+        self.model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        self._optimizer.step()
-        self.step += 1
-        return loss.detach()
+        for optimizer in self._optimizers:
+            optimizer.step()
+        self._carried.copy_(carried.detach())
+        self._loss.copy_(loss.detach())
+
+    def _warm_up_or_record(self) -> None:
+        """Take a step aside; after some, record it: thousands of launches a step cost more than the work."""
+        self._warm += 1
+        if self._warm <= WARM_UP:
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                self._compute()
+            torch.cuda.current_stream().wait_stream(aside)
+            return
+        self.model.zero_grad(set_to_none=True)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._compute()
+        self._graph = graph
+        graph.replay()
 
     def _checkpoint(self, loss: float) -> str:
         """Evaluate, save the state and, where best so far, the weights; return a line about it."""

@@ -6,21 +6,12 @@ In evaluation mode it computes what `golden.reference.ReferenceModel` does, batc
 
 import torch
 from torch import nn
-from torch.nn.functional import dropout, silu
+from torch.nn.functional import dropout, linear, silu
 
 from golden.config import ModelConfig
 from golden.reference import lower_bounds, quantise, rms_norm
 from golden.ternary import ternarise_latent
-
-
-def scan(f: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
-    """Return h [B, T, d] with `h_t = f_t * h_(t-1) + u_t` and h_(-1) = 0, in log2(T) steps."""
-    span = 1
-    while span < u.shape[1]:
-        u = torch.cat((u[:, :span], u[:, span:] + f[:, span:] * u[:, :-span]), 1)
-        f = torch.cat((f[:, :span], f[:, span:] * f[:, :-span]), 1)
-        span *= 2
-    return u
+from golden.train_scan import scan
 
 
 class Recurrence(torch.autograd.Function):
@@ -73,23 +64,26 @@ class Gain(nn.Module):
 
 
 class BitLinear(nn.Module):
-    """Ternary product of normalised, quantised activations."""
+    """Ternary product of normalised, quantised activations; where `plain`, that of both as they are."""
 
-    def __init__(self, columns: int, rows: int):
+    def __init__(self, columns: int, rows: int, plain: bool):
         super().__init__()
         self.norm = Gain(columns)
         self.weight = nn.Parameter(torch.randn(rows, columns) * 0.02)
+        self.plain = plain
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.plain:
+            return linear(self.norm(x).bfloat16(), self.weight.bfloat16()).float()
         return TernaryProduct.apply(self.norm(x), self.weight)
 
 
 class Attention(nn.Module):
     """The MLGRU token mixer."""
 
-    def __init__(self, d: int):
+    def __init__(self, d: int, plain: bool):
         super().__init__()
-        self.i_proj, self.f_proj, self.g_proj, self.o_proj = (BitLinear(d, d) for _ in range(4))
+        self.i_proj, self.f_proj, self.g_proj, self.o_proj = (BitLinear(d, d, plain) for _ in range(4))
         self.g_norm = Gain(d)
 
     def forward(self, a: torch.Tensor, bound: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -103,9 +97,9 @@ class Attention(nn.Module):
 class Mlp(nn.Module):
     """The gated linear unit."""
 
-    def __init__(self, d: int, intermediate: int):
+    def __init__(self, d: int, intermediate: int, plain: bool):
         super().__init__()
-        self.gate_proj, self.down_proj = BitLinear(d, 2 * intermediate), BitLinear(intermediate, d)
+        self.gate_proj, self.down_proj = BitLinear(d, 2 * intermediate, plain), BitLinear(intermediate, d, plain)
 
     def forward(self, m: torch.Tensor) -> torch.Tensor:
         gate, up = self.gate_proj(m).chunk(2, -1)
@@ -115,10 +109,10 @@ class Mlp(nn.Module):
 class Block(nn.Module):
     """One layer; `drop` is the share of each branch's output that training drops."""
 
-    def __init__(self, d: int, intermediate: int, drop: float):
+    def __init__(self, d: int, intermediate: int, drop: float, plain: bool):
         super().__init__()
         self.attn_norm, self.mlp_norm = Gain(d), Gain(d)
-        self.attn, self.mlp = Attention(d), Mlp(d, intermediate)
+        self.attn, self.mlp = Attention(d, plain), Mlp(d, intermediate, plain)
         self.drop = drop
 
     def forward(self, x: torch.Tensor, bound: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -136,9 +130,12 @@ class TrainModel(nn.Module):
         The model's shape.
     drop
         Share of the embeddings' and of each branch's outputs that training drops.
+    plain
+        Whether the products take weights and activations in bfloat16 instead of quantising them: for
+        teachers, which no hardware will run.
     """
 
-    def __init__(self, config: ModelConfig, drop: float = 0.0):
+    def __init__(self, config: ModelConfig, drop: float = 0.0, plain: bool = False):
         super().__init__()
         self.config, self.drop = config, drop
         self.model = nn.Module()
@@ -147,10 +144,10 @@ class TrainModel(nn.Module):
         if config.use_lower_bound:
             self.model.lower_bounds = nn.Parameter(torch.zeros(config.layers, config.hidden))
         self.model.layers = nn.ModuleList(
-            Block(config.hidden, config.intermediate, drop) for _ in range(config.layers)
+            Block(config.hidden, config.intermediate, drop, plain) for _ in range(config.layers)
         )
         self.model.norm = Gain(config.hidden)
-        self.lm_head = BitLinear(config.hidden, config.vocab)
+        self.lm_head = BitLinear(config.hidden, config.vocab, plain)
 
     def forward(self, ids: torch.Tensor, state: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Run ids [B, T] from a state [L, B, d] or zeros; return logits [B, T, V] and the next state."""

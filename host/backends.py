@@ -2,7 +2,7 @@
 """Three ways to run a model behind one interface: float32, the golden integers, and the core itself."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol
 
@@ -14,11 +14,11 @@ from golden.checkpoint import ModelConfig
 from golden.integer import IntegerLogits, IntegerModel, IntegerSource
 from golden.quantise import IntegerHead, IntegerLayer
 from golden.reference import ReferenceModel
-from host.driver import Counters, Driver
+from host.driver import Counters, Driver, Prediction
 from host.image import Image
 from host.stream import check_token
 from host.transport import Transport
-from hw.packet import split_scale
+from hw.packet import Context, split_scale
 
 Advance = Callable[[int, int], None]
 """Called with the tokens done and their total."""
@@ -149,14 +149,16 @@ class CoreBackend:
         self.reset()
 
     def run(self, ids: Tensor, logits: bool = True, advance: Advance | None = None) -> Output:
-        """See `Backend`; one packet a token."""
+        """See `Backend`; each packet takes as many tokens as the core has contexts, all in slot 0."""
         check_ids(ids, self.config.vocab)
-        results = []
-        for done, token in enumerate(ids.tolist(), start=1):
-            results.append(self.driver.step(token, reset=self._fresh, logits=logits))
+        results: list[Prediction] = []
+        for part in ids.split(self.driver.core.batch):
+            contexts = [Context(token, logits=logits) for token in part.tolist()]
+            contexts[0] = replace(contexts[0], zero=self._fresh)
+            results += self.driver.step(contexts)
             self._fresh = False
             if advance is not None:
-                advance(done, len(ids))
+                advance(len(results), len(ids))
         tokens = torch.tensor([result.token for result in results])
         if not logits:
             return Output(tokens)
@@ -166,7 +168,7 @@ class CoreBackend:
         return Output(tokens, exact.logits(), exact)
 
     def reset(self) -> None:
-        """See `Backend`; the next packet carries the flag."""
+        """See `Backend`; the next context begins from a zero state."""
         self._fresh = True
 
     def state(self) -> Tensor:

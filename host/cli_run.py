@@ -39,6 +39,14 @@ BackendKind = Annotated[
     Kind, typer.Option("--backend", help="The float32 reference, the integer model or the simulated core.")
 ]
 Stall = Annotated[float, typer.Option(help="Probability of random stalls on the core's streams.")]
+Trace = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace",
+        help="Write the core's timeline of the last token, for Perfetto or chrome://tracing.",
+        metavar="FILE.json",
+    ),
+]
 Check = Annotated[bool, typer.Option("--check", help="Compare every logit of the core with the integer model.")]
 
 
@@ -54,6 +62,7 @@ def generate_text(
     name: PresetName = None,
     settings: Settings = None,
     stall: Stall = 0.0,
+    trace: Trace = None,
     as_json: Json = False,
 ) -> None:
     """Go on from a prompt, greedily unless a temperature is given.
@@ -64,7 +73,7 @@ def generate_text(
     model = Model(path, chosen_core(name, settings), say, progress)
     ids = encode_prompt(model, prompt)
     story = Story(model.codec(), prompt, ids, None if as_json else out)
-    with model.session(backend, check, stall) as session:
+    with model.session(backend, check, stall, trace) as session:
         with story:
             if session.transport:
                 session.transport.progress = story.cycles
@@ -101,6 +110,7 @@ def logits(
     name: PresetName = None,
     settings: Settings = None,
     stall: Stall = 0.0,
+    trace: Trace = None,
     as_json: Json = False,
 ) -> None:
     """Write the logits after each of a sequence of tokens, from a zero state.
@@ -112,7 +122,7 @@ def logits(
     model = Model(path, chosen_core(name, settings), say, progress)
     ids = read_ids(ids_path)
     check_ids(ids, model.config.vocab)
-    with model.session(backend, stall=stall) as session:
+    with model.session(backend, stall=stall, trace=trace) as session:
         with progress(f"Running {len(ids)} tokens") as advance:
             outputs = run_all(session.backend, ids, advance)
         arrays = arrays_of(outputs) | {"state": session.backend.state().numpy()}

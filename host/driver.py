@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The driver of a core: refuses a misfit, streams a packet per token, reads state and counters."""
+"""The driver of a core: refuses a misfit, streams packets of one or more tokens, reads states and counters."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,22 +11,22 @@ from golden.numerics import Formats
 from host.image import Image
 from host.stream import TokenStream
 from host.transport import Transport
-from hw.packet import Result, parse_result
+from hw.packet import Context, parse_result, split_logits
 from hw.params import CoreParams
 from hw.register_map import CORE_ID, CORE_VERSION, register
-from hw.schedule import CODE_NAMES, FLAG_LOGITS, FLAG_RESET, STREAM_VERSION, Status
+from hw.schedule import CODE_NAMES, STREAM_VERSION, Status
 
 _MEANING = {
     Status.MAGIC: "the packet does not begin with a header",
     Status.FORMAT: "it speaks another stream version or trit code",
     Status.GEOMETRY: "the packet is for other lanes or element bytes",
-    Status.LIMITS: "the model exceeds its limits",
+    Status.LIMITS: "the model, a slot or the number of contexts exceeds its limits",
     Status.HEADER_CRC: "the header was altered on its way",
-    Status.TOKEN: "the token is outside the vocabulary",
+    Status.TOKEN: "a token is outside the vocabulary",
     Status.SHORT: "the packet ended early",
     Status.LONG: "the packet went on after its end",
     Status.ABORTED: "the host aborted it",
-    Status.STATE: "the state is torn by an earlier error, so begin with a reset",
+    Status.STATE: "the state of a slot is torn by an earlier error, so begin from a zero state",
 }
 
 
@@ -34,7 +35,7 @@ class MisfitError(ValueError):
 
 
 class CoreError(RuntimeError):
-    """A token that ended with an error.
+    """A packet that ended with an error.
 
     Attributes
     ----------
@@ -42,9 +43,29 @@ class CoreError(RuntimeError):
         What the core reported.
     """
 
-    def __init__(self, token: int, status: Status) -> None:
-        super().__init__(f"The core ended token {token} with status {status.name}: {_MEANING[status]}.")
+    def __init__(self, tokens: Sequence[int], status: Status) -> None:
+        what = f"token{'s' * (len(tokens) > 1)} {', '.join(map(str, tokens))}"
+        super().__init__(f"The core ended {what} with status {status.name}: {_MEANING[status]}.")
         self.status = status
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the core says after one context.
+
+    Attributes
+    ----------
+    token
+        The argmax, the lowest index where several are equal.
+    scale
+        The logit scale word (`hw.packet.split_scale`): logit = accumulator * mantissa * 2**-exponent.
+    logits
+        The accumulators int32 [vocab]; None where they were not asked for.
+    """
+
+    token: int
+    scale: int
+    logits: NDArray[np.int32] | None
 
 
 @dataclass(frozen=True)
@@ -53,14 +74,17 @@ class Counters:
 
     cycles: int
     beats: int
+    repeats: int
     starved: int
-    stalled: int
+    drain: int
+    dependency: int
+    result: int
     tokens: int
     saturations: int
 
     @property
     def occupancy(self) -> float:
-        """Weight-stream occupancy: beats accepted per cycle in a token; 0 before the first."""
+        """Weight-stream occupancy: beats accepted per cycle in a packet; 0 before the first."""
         return self.beats / self.cycles if self.cycles else 0.0
 
 
@@ -95,62 +119,92 @@ class Driver:
         if reason:
             raise MisfitError(reason)
 
-    def step(self, token: int, reset: bool = False, logits: bool = False) -> Result:
-        """Run one token.
+    def step(self, contexts: Sequence[Context]) -> tuple[Prediction, ...]:
+        """Run one packet: tokens that share one pass over the weights.
 
         Parameters
         ----------
-        token
-            In the vocabulary, else ValueError and nothing is sent.
-        reset
-            Begin with a zero state.
-        logits
-            Ask for all accumulators, not only for the argmax.
+        contexts
+            Up to `core.batch`. Those of one slot are successive tokens of a sequence, in order; distinct slots keep
+            the states of distinct sequences.
+
+        Returns
+        -------
+        One prediction for each context.
 
         Raises
         ------
+        ValueError
+            For a token outside the vocabulary, a slot that the core does not have or too many contexts; nothing
+            is sent.
         CoreError
-            Where the core refuses or aborts the token, or answers with another's result.
+            Where the core refuses or aborts the packet.
+        RuntimeError
+            Where it answers with the result of another one.
         """
-        flags = FLAG_RESET * reset | FLAG_LOGITS * logits
+        if len(contexts) > self.core.batch:
+            raise ValueError(f"This core takes at most {self.core.batch} contexts a packet, not {len(contexts)}.")
+        for context in contexts:
+            self._check_slot(context.slot)
         self._sequence = self._sequence + 1 & 0xFFFFFFFF
-        packet = self._stream.packet(token, self._sequence, flags)
+        packet = self._stream.packet(contexts, self._sequence)
         result = parse_result(self._transport.exchange(packet))
         if result.status is not Status.OK:
-            raise CoreError(token, result.status)
+            raise CoreError([context.token for context in contexts], result.status)
         if result.sequence != self._sequence:
             raise RuntimeError(
                 f"The core answered packet {result.sequence} instead of {self._sequence}; reset the core."
             )
-        return result
+        if len(result.tokens) != len(contexts):
+            raise RuntimeError(
+                f"The core answered {len(result.tokens)} contexts instead of {len(contexts)}; reset the core."
+            )
+        asked = sum(context.logits for context in contexts)
+        logits = iter(split_logits(self.core, self._image.shape.vocab, asked, result.logits))
+        return tuple(
+            Prediction(token, scale, next(logits) if context.logits else None)
+            for context, token, scale in zip(contexts, result.tokens, result.scales, strict=True)
+        )
 
-    def read_state(self) -> NDArray[np.int32]:
-        """The recurrent state [L, d], wide with `frac` fraction bits; between tokens only."""
-        shape = self._image.shape
-        self._write("STATE_ADDRESS", 0)
-        words = [self._read("STATE_DATA") for _ in range(shape.layers * shape.hidden)]
-        return np.array(words, dtype=np.uint32).view(np.int32).reshape(shape.layers, shape.hidden)
+    def read_state(self, slot: int = 0) -> NDArray[np.int32]:
+        """The recurrent state [L, d] of a slot, wide with `frac` fraction bits; between packets only."""
+        hidden = self._image.shape.hidden
+        layers = [[self._read("STATE_DATA") for _ in range(hidden)] for _ in self._layers(slot)]
+        return np.array(layers, dtype=np.uint32).view(np.int32)
 
-    def write_state(self, state: NDArray[np.int32]) -> None:
-        """Set the recurrent state to what `read_state` returned; ValueError for another shape."""
+    def write_state(self, state: NDArray[np.int32], slot: int = 0) -> None:
+        """Set the recurrent state of a slot to what `read_state` returned; ValueError for another shape."""
         shape = (self._image.shape.layers, self._image.shape.hidden)
         if state.shape != shape:
             raise ValueError(f"The state of this model has shape {shape}, not {state.shape}.")
-        self._write("STATE_ADDRESS", 0)
-        for word in np.ascontiguousarray(state, dtype=np.int32).view(np.uint32).flat:
-            self._write("STATE_DATA", int(word))
+        for words, _ in zip(
+            np.ascontiguousarray(state, dtype=np.int32).view(np.uint32), self._layers(slot), strict=True
+        ):
+            for word in words:
+                self._write("STATE_DATA", int(word))
 
     def counters(self) -> Counters:
         """Read all counters."""
-        cycles, beats, starved, stalled = (
-            self._read(f"{name}_LO") | self._read(f"{name}_HI") << 32
-            for name in ("CYCLES", "BEATS", "STARVED", "STALLED")
-        )
-        return Counters(cycles, beats, starved, stalled, self._read("TOKENS"), self._read("SATURATIONS"))
+        names = ("CYCLES", "BEATS", "REPEATS", "STARVED", "DRAIN", "DEPENDENCY", "RESULT")
+        long = (self._read(f"{name}_LO") | self._read(f"{name}_HI") << 32 for name in names)
+        return Counters(*long, self._read("TOKENS"), self._read("SATURATIONS"))
 
     def clear_counters(self) -> None:
         """Set all counters to zero."""
         self._write("CONTROL", register("CONTROL").field("CLEAR").mask)
+
+    def _layers(self, slot: int) -> Iterator[int]:
+        """Move the state window to each layer of a slot in turn."""
+        self._check_slot(slot)
+        core, shape = self.core, self._image.shape
+        stride = -(-shape.hidden // core.vector_rows) * core.vector_rows
+        for layer in range(shape.layers):
+            self._write("STATE_ADDRESS", slot * core.max_layers * core.max_hidden + layer * stride)
+            yield layer
+
+    def _check_slot(self, slot: int) -> None:
+        if not 0 <= slot < self.core.batch:
+            raise ValueError(f"Slot {slot} does not exist; this core has 0 to {self.core.batch - 1}.")
 
     def _read(self, name: str) -> int:
         return self._transport.read_register(register(name).offset)
@@ -177,6 +231,8 @@ class Driver:
         return CoreParams(
             lanes=1 << self._field("GEOMETRY", "LOG2_LANES"),
             element_bytes=self._field("GEOMETRY", "ELEMENT_BYTES"),
+            vector_rows=self._field("FORMATS", "VECTOR_ROWS"),
+            batch=self._read("LIMIT_BATCH"),
             max_hidden=self._read("LIMIT_HIDDEN"),
             max_intermediate=self._read("LIMIT_INTERMEDIATE"),
             max_layers=self._read("LIMIT_LAYERS"),

@@ -18,7 +18,7 @@ from golden.numerics import Formats
 from golden.quantise import Embedding, IntegerHead, IntegerLayer, Matrix, Norm
 from golden.text import TextCodec
 from host.header import HEADER_BYTES, SECTIONS, Header, ImageError
-from host.layout import Bytes, GroupView, body_groups, decode_trits, group_view
+from host.layout import Bytes, GroupView, body_groups, decode_trits, group_view, in_rows
 from hw.packet import split_gain, split_scale
 from hw.params import CoreParams
 from hw.schedule import CONSTANT_WORDS, Group, Shape
@@ -138,12 +138,12 @@ class Image:
         mix, out = self._view(Group.MIX, index), self._view(Group.OUT, index)
         expand, contract = self._view(Group.EXPAND, index), self._view(Group.CONTRACT, index)
         hidden = self.shape.hidden
-        rows = self.core.rows
+        mix_words = in_rows(mix.gains, hidden)
         norms = {
             "mix": self._entry_norm(index),
-            "out": _norm(mix, mix.gains[:, rows:].reshape(-1, 1)[:hidden]),
-            "expand": _norm(out, out.gains.reshape(-1, 1)[:hidden]),
-            "contract": _norm(expand, expand.gains.reshape(-1, 1)[: self.shape.intermediate], stat=False),
+            "out": _norm(mix, mix_words[:, 1:]),
+            "expand": _norm(out, in_rows(out.gains, hidden)),
+            "contract": _norm(expand, in_rows(expand.gains, self.shape.intermediate), stat=False),
         }
         gate = torch.cat([self._trits(expand, Group.EXPAND, name) for name in ("gate", "up")])
         matrices = {
@@ -155,14 +155,14 @@ class Image:
             "gate": Matrix(gate, *split_scale(int(expand.constants[0]))),
             "down": Matrix(self._trits(contract, Group.CONTRACT, "down"), *split_scale(int(contract.constants[0]))),
         }
-        omega = torch.from_numpy(split_gain(mix.gains[:, :rows])[0].reshape(-1)[:hidden])
+        omega = torch.from_numpy(split_gain(mix_words[:, 0])[0])
         return IntegerLayer(omega, norms, matrices)
 
     def head(self) -> IntegerHead:
         """Decode the final norm and lm_head."""
         last = self.shape.layers - 1
         before, head = self._view(Group.CONTRACT, last), self._view(Group.HEAD, last + 1)
-        norm = _norm(before, before.gains.reshape(-1, 1)[: self.shape.hidden])
+        norm = _norm(before, in_rows(before.gains, self.shape.hidden))
         trits = self._trits(head, Group.HEAD, "lm_head")
         return IntegerHead(norm, Matrix(trits, *split_scale(int(head.constants[0]))))
 
@@ -172,7 +172,7 @@ class Image:
             constants, words = self.entry
             return _norm(GroupView(constants, words, {}), words)
         before = self._view(Group.CONTRACT, layer - 1)
-        return _norm(before, before.gains.reshape(-1, 3)[: self.shape.hidden])
+        return _norm(before, in_rows(before.gains, self.shape.hidden))
 
     def _section(self, name: str) -> Bytes:
         section = self.header.sections[name]

@@ -30,7 +30,7 @@ class GroupView:
     constants
         uint32 [CONSTANT_WORDS].
     gains
-        uint32 [blocks, rows * gain_words].
+        uint32 [blocks, kinds, rows]: the side words; in EMBED the x words of each context come first.
     trits
         For each matrix uint8 [blocks, beats, rows, element_bytes].
     """
@@ -40,9 +40,9 @@ class GroupView:
     trits: dict[str, Bytes]
 
 
-def group_bytes(core: CoreParams, shape: sc.Shape, group: sc.Group, layer: int) -> int:
-    """Bytes of one group."""
-    return core.lanes * sc.group_beats(core, shape, group, layer)
+def group_bytes(core: CoreParams, shape: sc.Shape, group: sc.Group, layer: int, contexts: int = 1) -> int:
+    """Bytes of one group; only EMBED depends on the contexts."""
+    return core.lanes * sc.group_beats(core, shape, group, layer, contexts)
 
 
 def body_groups(core: CoreParams, shape: sc.Shape) -> Iterator[tuple[sc.Group, int, slice]]:
@@ -55,10 +55,11 @@ def body_groups(core: CoreParams, shape: sc.Shape) -> Iterator[tuple[sc.Group, i
             start = stop
 
 
-def group_view(data: Bytes, core: CoreParams, shape: sc.Shape, group: sc.Group, layer: int) -> GroupView:
+def group_view(
+    data: Bytes, core: CoreParams, shape: sc.Shape, group: sc.Group, layer: int, contexts: int = 1
+) -> GroupView:
     """View the bytes of one group, those of `group_bytes`, as what they stand for."""
-    words = core.rows * sc.gain_words(group, layer == shape.layers - 1)
-    gain_bytes = core.lanes * sc.side_beats(core, words)
+    gain_bytes = core.lanes * sc.block_side_beats(core, group, layer == shape.layers - 1, contexts)
     beats = core.beats(shape.inputs(group))
     constant_bytes = core.lanes * sc.side_beats(core, sc.CONSTANT_WORDS)
     blocks = data[constant_bytes:].reshape(core.blocks(shape.outputs(group)), -1)
@@ -68,7 +69,21 @@ def group_view(data: Bytes, core: CoreParams, shape: sc.Shape, group: sc.Group, 
         run = blocks[:, start : start + beats * core.lanes]
         trits[name] = run.reshape(len(blocks), beats, core.rows, core.element_bytes)
     constants = data[: 4 * sc.CONSTANT_WORDS].view(np.uint32)
-    return GroupView(constants, blocks[:, : 4 * words].view(np.uint32), trits)
+    # the words of one kind for all rows of a block are whole beats, so nothing lies between the kinds
+    gains = blocks[:, :gain_bytes].view(np.uint32).reshape(len(blocks), -1, core.rows)
+    return GroupView(constants, gains, trits)
+
+
+def in_blocks(words: NDArray[np.uint32], core: CoreParams) -> NDArray[np.uint32]:
+    """Side words [n, kinds] of rows as [blocks, kinds, rows]; zero beyond the last row."""
+    padded = np.zeros((core.blocks(len(words)) * core.rows, words.shape[1]), dtype=np.uint32)
+    padded[: len(words)] = words
+    return padded.reshape(-1, core.rows, words.shape[1]).swapaxes(1, 2)
+
+
+def in_rows(gains: NDArray[np.uint32], n: int) -> NDArray[np.uint32]:
+    """Side words [n, kinds] of the first n rows, from [blocks, kinds, rows]."""
+    return gains.swapaxes(1, 2).reshape(-1, gains.shape[1])[:n]
 
 
 def encode_trits(trits: NDArray[np.int8], core: CoreParams) -> Bytes:

@@ -25,6 +25,7 @@ from host.driver import MisfitError, misfit
 from host.generate import Checked
 from host.image import Image, Progress
 from host.locate import locate_difference
+from host.trace import write_timeline
 from hw import packet, schedule, trits
 from hw.params import PRESETS, CoreParams, preset
 
@@ -135,7 +136,9 @@ class Model:
         return digest.hexdigest()[:16]
 
     @contextmanager
-    def session(self, kind: Kind, check: bool = False, stall: float = 0.0) -> Iterator[Session]:
+    def session(
+        self, kind: Kind, check: bool = False, stall: float = 0.0, trace: Path | None = None
+    ) -> Iterator[Session]:
         """Open a backend.
 
         Parameters
@@ -146,9 +149,15 @@ class Model:
             Compare every token with the golden integer model; only a core has something to check.
         stall
             Probability of a random stall on the core's streams.
+        trace
+            Where to write the timeline of the core's last token at the end.
         """
         if check and kind is not Kind.RTL:
             raise ValueError(f"--check compares a core with the integer model; it needs --backend {Kind.RTL}.")
+        if trace and kind is not Kind.RTL:
+            raise ValueError(f"--trace shows what a core does in every cycle; it needs --backend {Kind.RTL}.")
+        if trace and not trace.parent.is_dir():
+            raise ValueError(f"There is no folder {trace.parent} to write the timeline to; create it first.")
         if kind is Kind.FLOAT:
             if self._checkpoint is None:
                 raise ValueError(f"An image holds integers only; give the checkpoint for --backend {kind}.")
@@ -156,20 +165,25 @@ class Model:
         elif kind is Kind.INTEGER:
             yield Session(IntegerBackend(self.source()))
         else:
-            yield from self._rtl(check, stall)
+            yield from self._rtl(check, stall, trace)
 
-    def _rtl(self, check: bool, stall: float) -> Iterator[Session]:
+    def _rtl(self, check: bool, stall: float, trace: Path | None) -> Iterator[Session]:
         from sim.transport import SimTransport
 
         image = self.image()
         reason = misfit(self.core, image)
         if reason:
             raise MisfitError(reason)
-        with SimTransport(self.core, self._status, stall) as transport:
+        core = replace(self.core, taps=True) if trace else self.core
+        with SimTransport(core, self._status, stall) as transport:
+            if trace:
+                transport.record_trace()
             backend: Backend = CoreBackend(transport, image)
             if check:
                 backend = Checked(backend, IntegerBackend(self.source()), self.locate)
             yield Session(backend, transport)
+            if trace:
+                write_timeline(trace, transport.fetch_trace())
 
     def locate(self, ids: list[int]) -> str:
         """Run `ids` again on a core with debug taps and say where the last of them first differs."""

@@ -15,7 +15,7 @@ from golden.quantise import IntegerCheckpoint, Matrix, Norm
 from golden.text import TOKENIZER
 from host.header import Header
 from host.image import Progress, config_bytes, config_shape
-from host.layout import Bytes, encode_trits, group_bytes, group_view
+from host.layout import Bytes, encode_trits, group_bytes, group_view, in_blocks
 from hw import schedule as sc
 from hw.packet import constant_words, gain_word
 from hw.params import CoreParams
@@ -199,16 +199,15 @@ class _Packer:
         norm: Norm | None,
         decay: NDArray[np.uint32] | None = None,
     ) -> Bytes:
-        """The bytes of one group; ``decay`` are the words of MIX that go before the gains of each block."""
+        """The bytes of one group; ``decay`` [n] are the words of MIX that go before the gains."""
         data = np.zeros(group_bytes(self._core, self._shape, group, layer), dtype=np.uint8)
         view = group_view(data, self._core, self._shape, group, layer)
         view.constants[:] = _constants(self._core, matrices, norm)
-        blocks = len(view.gains)
         if norm is not None:
-            columns = [_in_blocks(_norm_words(norm), blocks, self._core.rows)]
+            words = _norm_words(norm)
             if decay is not None:
-                columns.insert(0, _in_blocks(decay, blocks, self._core.rows))
-            view.gains[:] = np.concatenate(columns, axis=1)
+                words = np.concatenate([decay[:, np.newaxis], words], axis=1)
+            view.gains[:] = in_blocks(words, self._core)
         for name, matrix in matrices.items():
             trits = matrix.trits.numpy()
             view.trits[name][:] = encode_trits(trits, self._core)
@@ -233,10 +232,3 @@ def _constants(core: CoreParams, matrices: dict[str, Matrix], norm: Norm | None)
     scales = [(m.mantissa, m.exponent) for name, m in matrices.items() if name != "up"]
     words = constant_words(core, scales, *((norm.kappa, norm.bias) if norm else (0, 0)))
     return words[: sc.CONSTANT_WORDS]
-
-
-def _in_blocks(words: NDArray[np.uint32], blocks: int, rows: int) -> NDArray[np.uint32]:
-    """Words of each row as [blocks, words of a block], zero beyond the last row."""
-    padded = np.zeros((blocks * rows, *words.shape[1:]), dtype=np.uint32)
-    padded[: len(words)] = words
-    return padded.reshape(blocks, -1)

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Token packets from an image: a few kilobytes built per token, the rest streamed from the file as it is."""
+"""Token packets from an image: a few kilobytes built per packet, the rest streamed from the file as it is."""
+
+from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from host.image import Image
-from host.layout import Bytes, group_bytes, group_view
-from hw.packet import header_words
-from hw.schedule import Group, gain_words
+from host.layout import Bytes, group_bytes, group_view, in_blocks
+from hw.packet import Context, header_words
+from hw.schedule import MAX_BATCH, Group
 
 
 class TokenStream:
@@ -21,27 +25,35 @@ class TokenStream:
 
     def __init__(self, image: Image) -> None:
         self._image = image
-        core, shape = image.core, image.shape
-        self._embed = np.zeros(group_bytes(core, shape, Group.EMBED, 0), dtype=np.uint8)
-        view = group_view(self._embed, core, shape, Group.EMBED, 0)
-        constants, words = image.entry
-        view.constants[:] = constants
-        self._rows = np.zeros((core.blocks(shape.hidden) * core.rows, gain_words(Group.EMBED, False)), np.uint32)
-        self._rows[: shape.hidden, 1:] = words
-        self._gains = view.gains
+        self._embed = cache(self._new_embed)
 
-    def packet(self, token: int, sequence: int = 0, flags: int = 0) -> list[Bytes]:
-        """The segments of one token, whole beats each: header, EMBED group, body.
+    def packet(self, contexts: Sequence[Context], sequence: int = 0) -> list[Bytes]:
+        """The segments of one packet, whole beats each: header, EMBED group, body.
 
-        The EMBED group is overwritten by the next call. `ValueError` for a token outside the vocabulary.
+        The EMBED group is overwritten by the next packet of as many contexts. `ValueError` for a token outside the
+        vocabulary, and for more contexts than a packet can carry or none.
         """
         core, shape = self._image.core, self._image.shape
-        check_token(token, shape.vocab)
-        row = self._image.embedding.rows(torch.tensor([token]))[0].numpy()
-        self._rows[: shape.hidden, 0] = row.astype(np.int32).view(np.uint32)
-        self._gains[:] = self._rows.reshape(self._gains.shape)
-        header = header_words(core, shape, token, sequence, flags)
-        return [header.view(np.uint8), self._embed, self._image.body]
+        count = len(contexts)
+        if not 1 <= count <= MAX_BATCH:
+            raise ValueError(f"A packet carries 1 to {MAX_BATCH} contexts, not {count}.")
+        for context in contexts:
+            check_token(context.token, shape.vocab)
+        data, words = self._embed(count)
+        rows = self._image.embedding.rows(torch.tensor([context.token for context in contexts]))
+        words[:] = in_blocks(rows.numpy().T.astype(np.int32).view(np.uint32), core)
+        header = header_words(core, shape, contexts, sequence)
+        return [header.view(np.uint8), data, self._image.body]
+
+    def _new_embed(self, contexts: int) -> tuple[Bytes, NDArray[np.uint32]]:
+        """An EMBED group for so many contexts, and the view of its x words [blocks, contexts, rows]."""
+        core, shape = self._image.core, self._image.shape
+        data = np.zeros(group_bytes(core, shape, Group.EMBED, 0, contexts), dtype=np.uint8)
+        view = group_view(data, core, shape, Group.EMBED, 0, contexts)
+        constants, gains = self._image.entry
+        view.constants[:] = constants
+        view.gains[:, contexts:] = in_blocks(gains, core)
+        return data, view.gains[:, :contexts]
 
 
 def check_token(token: int, vocab: int) -> None:

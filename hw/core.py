@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The core: one token of a MatMul-free language model per packet of the weight stream."""
 
-from amaranth.hdl import Array, Module, Signal, signed, unsigned
-from amaranth.lib import wiring
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.array import TernaryArray
@@ -17,17 +17,20 @@ from hw.scales import ScaleUnit
 from hw.sequencer import SETTLE, Sequencer
 from hw.side import SideWords
 from hw.store import VectorStore
+from hw.trace import TRACE, Cycle
 from hw.vector import VectorPath
 
-TAPS = {
-    "tap_acc_valid": Out(1),
-    "tap_acc_op": Out(4),
-    "tap_acc": Out(signed(32)),
-    "tap_wide_valid": Out(1),
-    "tap_wide_op": Out(4),
-    "tap_wide": Out(signed(32)),
-}
-"""Debug ports: each live row's accumulator as it is issued, and its result at the gain stage."""
+
+def taps(core: CoreParams) -> dict[str, wiring.Member]:
+    """Debug ports: each row group's accumulators as they are issued and its results at the gain stage, with a mask of
+    its live rows, lane 0 lowest; and what goes on in every cycle (hw/trace.py)."""
+    rows = data.ArrayLayout(signed(32), core.vector_rows)
+    kinds = {
+        f"tap_{kind}{name}": Out(shape)
+        for kind in ("acc", "wide")
+        for name, shape in (("_valid", core.vector_rows), ("_op", 4), ("", rows))
+    }
+    return kinds | {"tap_trace": Out(TRACE)}
 
 
 class Core(wiring.Component):
@@ -54,7 +57,7 @@ class Core(wiring.Component):
                 "m_axis_result_tready": In(1),
                 "m_axis_result_tlast": Out(1),
                 **{f"s_axil_csr_{name}": member for name, member in AXI_LITE.items()},
-                **(TAPS if core.taps else {}),
+                **(taps(core) if core.taps else {}),
             }
         )
 
@@ -68,15 +71,18 @@ class Core(wiring.Component):
         m.submodules.sequencer = sequencer = Sequencer(core)
         m.submodules.store = store = VectorStore(core)
         m.submodules.array = array = TernaryArray(core)
-        m.submodules.scales = scales = ScaleUnit(core.formats)
+        m.submodules.scales = scales = ScaleUnit(core)
         m.submodules.vector = vector = VectorPath(core)
         m.submodules.result = result = ResultUnit(core)
         assert array.latency + 2 < SETTLE
 
         self._stream(m, front, side, header, sequencer, vector)
         self._products(m, front, header, sequencer, store, array, scales, vector)
-        self._rows(m, header, sequencer, array, scales, vector, result, side)
-        self._control(m, registers, front, header, sequencer, vector, result)
+        self._rows(m, header, sequencer, array, scales, vector)
+        self._result(m, header, sequencer, array, scales, result)
+        self._control(m, registers, front, header, sequencer, vector)
+        if core.taps:
+            self._taps(m, front, sequencer, array, scales, vector, store, result)
         return m
 
     def _stream(self, m, front, side, header, sequencer, vector) -> None:
@@ -90,16 +96,18 @@ class Core(wiring.Component):
         ]
         wiring.connect(m, front.side, side.beats)
         m.d.comb += [
-            side.pop.eq(sequencer.pop | vector.pop),
-            side.last.eq(sequencer.pop_last),
+            # the sequencer reads while the vector path is empty
+            side.address.eq(Mux(sequencer.reading, sequencer.address, vector.side_address)),
+            side.release.eq(sequencer.side_release | vector.side_release),
+            side.amount.eq(Mux(sequencer.side_release, sequencer.side_amount, vector.side_amount)),
             side.clear.eq(sequencer.clear),
-            header.word.eq(side.word),
+            sequencer.level.eq(side.level),
+            sequencer.words.eq(side.words),
+            vector.side_words.eq(side.words),
+            header.word.eq(sequencer.word),
             header.pop.eq(sequencer.header_pop),
             header.clear.eq(sequencer.idle),
             header.torn.eq(sequencer.torn),
-            sequencer.word.eq(side.word),
-            sequencer.word_valid.eq(side.valid),
-            vector.word.eq(side.word),
             front.shape.eq(header.shape),
             sequencer.shape.eq(header.shape),
             sequencer.header_done.eq(header.done),
@@ -115,32 +123,33 @@ class Core(wiring.Component):
     def _products(self, m, front, header, sequencer, store, array, scales, vector) -> None:
         """Statistics to scales and codes, codes and trits to the array."""
         shape = header.shape
-        produced = Signal.like(store.write_stride)
-        stride, vectors = Signal.like(produced), Signal(2)
-        m.d.comb += produced.eq(shape.hidden_beats)
-        with m.If(sequencer.next_inner):
-            m.d.comb += produced.eq(shape.intermediate_beats)
-        produced_vectors = Signal(2, init=1)
-        with m.If(sequencer.next_three):
-            m.d.comb += produced_vectors.eq(3)
+        produced = Signal.like(store.span)
+        span, vectors = Signal.like(produced), Signal(2)
+        m.d.comb += produced.eq(Mux(sequencer.next_inner, shape.intermediate_span, shape.hidden_span))
+        produced_vectors = Mux(sequencer.next_three, 3, 1)
         with m.If(sequencer.dependency):
-            m.d.sync += [stride.eq(produced), vectors.eq(produced_vectors)]
+            m.d.sync += [span.eq(produced), vectors.eq(produced_vectors)]
         m.d.comb += [
             scales.start.eq(sequencer.dependency),
             scales.tensors.eq(produced_vectors),
-            scales.maxima.as_value().eq(vector.maxima.as_value()),
+            scales.contexts.eq(shape.contexts),
+            scales.maxima.eq(vector.maxima),
             scales.total.eq(vector.total),
             scales.words.as_value().eq(sequencer.scale_words.as_value()),
             scales.words_valid.eq(sequencer.constants_valid),
             store.begin.eq(sequencer.begin),
             store.three.eq(sequencer.next_three),
-            store.write_stride.eq(produced),
+            store.contexts.eq(shape.contexts),
+            store.span.eq(produced),
             store.value_valid.eq(vector.value_valid),
             store.which.eq(vector.which),
-            store.value.eq(vector.value),
+            store.context.eq(vector.value_context),
+            store.values.eq(vector.values),
             store.start.eq(delay(m, sequencer.dependency, 1, "store_start")),
             store.vectors.eq(vectors),
-            store.stride.eq(stride),
+            store.quantise_span.eq(span),
+            scales.factor_vector.eq(store.factor_vector),
+            scales.factor_context.eq(store.factor_context),
             store.reciprocal.eq(scales.reciprocal),
             store.e_max.eq(scales.e_max),
             store.reciprocal_ready.eq(scales.reciprocal_ready),
@@ -149,80 +158,115 @@ class Core(wiring.Component):
             store.clear.eq(sequencer.clear),
             front.available.eq(store.available),
             front.block_pending.eq(sequencer.block_pending),
-            sequencer.fed.eq(front.feed & front.feed_last),
+            sequencer.fed.eq(front.feed & front.feed_last & front.final_context),
             sequencer.loaded.eq(array.loaded),
             array.valid.eq(delay(m, front.feed, 1, "feed")),
             array.first.eq(delay(m, front.feed_first, 1, "feed_first")),
             array.last.eq(delay(m, front.feed_last, 1, "feed_last")),
+            array.context.eq(delay(m, front.feed_context, 1, "feed_context")),
+            array.final_context.eq(delay(m, front.final_context, 1, "feed_final")),
             array.beat.eq(delay(m, front.weights.payload.data, 1, "beat")),
             array.activations.eq(store.codes),
             array.drain.eq(sequencer.drain),
+            array.reload.eq(sequencer.reload),
+            array.next_context.eq(sequencer.next_context),
         ]
 
-    def _rows(self, m, header, sequencer, array, scales, vector, result, side) -> None:
-        """Drained accumulators to the vector path, or to the result unit for the head."""
-        shape = header.shape
+    def _rows(self, m, header, sequencer, array, scales, vector) -> None:
+        """Drained accumulators with their scales to the vector path."""
         m.d.comb += [
             sequencer.scale_ready.eq(scales.ready),
             sequencer.empty.eq(vector.empty),
             sequencer.buffered.eq(vector.buffered),
+            scales.scale_matrix.eq(sequencer.scale_matrix),
             vector.issue.eq(sequencer.issue),
             vector.acc.eq(array.acc),
-            vector.mantissa.eq(Array(scales.mantissa[k] for k in range(3))[sequencer.scale]),
-            vector.shift.eq(Array(scales.shift[k] for k in range(3))[sequencer.scale]),
-            vector.zero_state.eq(shape.reset),
-            vector.begin_token.eq(sequencer.begin_token),
+            vector.mantissa.eq(scales.mantissa),
+            vector.shift.eq(scales.shift),
+            vector.zero.eq(sequencer.zero),
+            vector.state_base.eq(sequencer.state_base),
+            vector.contexts.eq(header.shape.contexts),
             vector.begin.eq(sequencer.begin),
             vector.kappa.eq(sequencer.kappa),
             vector.bias.eq(sequencer.bias),
-            result.begin.eq(sequencer.begin_token),
+        ]
+
+    def _result(self, m, header, sequencer, array, scales, result) -> None:
+        """The head's accumulators and their scales to the result unit."""
+        shape = header.shape
+        finishing = Signal()
+        with m.If(sequencer.finish | sequencer.begin_packet):
+            m.d.sync += finishing.eq(sequencer.finish)
+        m.d.comb += [
+            scales.scale_context.eq(Mux(finishing, result.scale_context, sequencer.scale_context)),
+            result.begin.eq(sequencer.begin_packet),
             result.rows.valid.eq(sequencer.head_valid),
-            result.rows.payload.eq(array.acc),
+            result.rows.payload.acc.eq(array.acc),
+            result.rows.payload.live.eq(sequencer.head_live),
+            result.rows.payload.context.eq(sequencer.scale_context),
+            result.rows.payload.row.eq(sequencer.head_row),
             sequencer.head_ready.eq(result.rows.ready),
             result.logits.eq(shape.logits),
+            result.contexts.eq(shape.contexts),
             result.finish.eq(sequencer.finish),
             result.status.eq(sequencer.status),
             result.sequence.eq(shape.sequence),
-            result.mantissa.eq(scales.mantissa[0]),
-            result.shift.eq(scales.shift[0]),
+            result.mantissa.eq(scales.mantissa),
+            result.shift.eq(scales.shift),
             sequencer.finished.eq(result.done),
             self.m_axis_result_tdata.eq(result.result.payload.data),
             self.m_axis_result_tlast.eq(result.result.payload.last),
             self.m_axis_result_tvalid.eq(result.result.valid),
             result.result.ready.eq(self.m_axis_result_tready),
         ]
-        if self._core.taps:
-            issued = sequencer.issue.valid | (result.rows.valid & result.rows.ready)
-            m.d.comb += [
-                self.tap_acc_valid.eq(issued & sequencer.issue.live),
-                self.tap_acc_op.eq(sequencer.issue.op),
-                self.tap_acc.eq(array.acc),
-                self.tap_wide_valid.eq(vector.tap_valid),
-                self.tap_wide_op.eq(vector.tap_op),
-                self.tap_wide.eq(vector.tap),
-            ]
 
-    def _control(self, m, registers, front, header, sequencer, vector, result) -> None:
+    def _control(self, m, registers, front, header, sequencer, vector) -> None:
         """Registers: status, counters and the window into the state."""
         for name in AXI_LITE:
             inner, outer = getattr(registers, name), getattr(self, f"s_axil_csr_{name}")
             m.d.comb += inner.eq(outer) if AXI_LITE[name].flow is In else outer.eq(inner)
-        valid, ready = self.s_axis_weights_tvalid, self.s_axis_weights_tready
+        for kind in Cycle:
+            if kind is not Cycle.IDLE:
+                m.d.comb += getattr(registers, kind.name.lower()).eq(front.cycle == kind)
         m.d.comb += [
-            registers.busy.eq(~sequencer.idle | front.open),
+            registers.busy.eq(front.busy),
             registers.torn.eq(sequencer.torn),
-            registers.beat.eq(valid & ready),
-            registers.starved.eq(registers.busy & ready & ~valid),
-            registers.stalled.eq(registers.busy & valid & ~ready),
-            registers.token_done.eq(sequencer.finish & (sequencer.status == 0)),
             registers.saturated.eq(vector.saturated),
             front.abort.eq(registers.abort_token),
-            vector.host.eq(~registers.busy),
+            vector.host.eq(~delay(m, registers.busy, 1, "busy")),
             vector.address.eq(registers.state_address),
             vector.write.eq(registers.state_write),
             vector.write_data.eq(registers.state_write_data),
             registers.state_read_data.eq(vector.read_data),
             sequencer.restored.eq(registers.state_write),
         ]
-        with m.If(sequencer.finish & (sequencer.status != 0)):
-            m.d.comb += registers.error_set.eq(1 << sequencer.status)
+        with m.If(sequencer.finish):
+            with m.If(sequencer.status == 0):
+                m.d.comb += registers.tokens_done.eq(header.shape.contexts)
+            with m.Else():
+                m.d.comb += registers.error_set.eq(1 << sequencer.status)
+
+    def _taps(self, m, front, sequencer, array, scales, vector, store, result) -> None:
+        """What the debug ports show."""
+        issued = sequencer.issue.valid | (result.rows.valid & result.rows.ready)
+        trace = self.tap_trace
+        m.d.comb += [
+            self.tap_acc_valid.eq(Mux(issued, sequencer.head_live, 0)),
+            self.tap_acc_op.eq(sequencer.issue.op),
+            self.tap_wide_valid.eq(vector.tap_valid),
+            self.tap_wide_op.eq(vector.tap_op),
+            trace.cycle.eq(front.cycle),
+            trace.group.eq(front.group),
+            trace.matrix.eq(front.matrix),
+            trace.block.eq(front.block),
+            trace.rows.eq(sequencer.rows_active),
+            trace.rows_group.eq(sequencer.group),
+            trace.rows_matrix.eq(sequencer.matrix),
+            trace.rows_block.eq(sequencer.block),
+            trace.rows_context.eq(sequencer.scale_context),
+            trace.reciprocals.eq(scales.dividing),
+            trace.scales.eq(scales.scaling),
+            trace.quantiser.eq(store.busy),
+        ]
+        for lane in range(self._core.vector_rows):
+            m.d.comb += [self.tap_acc[lane].eq(array.acc[lane]), self.tap_wide[lane].eq(vector.tap[lane])]

@@ -14,9 +14,16 @@ from hw.axi_lite import AXI_LITE, AxiLiteSlave
 from hw.params import CoreParams
 from hw.register_map import REGISTERS, Access, Register, constants, register
 
-_LONG_COUNTERS = {"CYCLES": "busy", "BEATS": "beat", "STARVED": "starved", "STALLED": "stalled"}
-_SHORT_COUNTERS = {"TOKENS": "token_done", "SATURATIONS": "saturated"}
-_EVENTS = ("beat", "starved", "stalled", "token_done", "saturated")
+_LONG_COUNTERS = {
+    "CYCLES": "busy",
+    "BEATS": "beat",
+    "REPEATS": "repeat",
+    "STARVED": "starved",
+    "DRAIN": "drain",
+    "DEPENDENCY": "dependency",
+    "RESULT": "result",
+}
+_SHORT_COUNTERS = {"TOKENS": "tokens_done", "SATURATIONS": "saturated"}
 
 _Values = dict[str, Value | int]
 
@@ -43,15 +50,17 @@ class Registers(wiring.Component):
 
     Parameters
     ----------
-    core : gives the constants and the depth of the state, ``max_layers * max_hidden`` words.
+    core : gives the constants and the depth of the state, ``batch * max_layers * max_hidden`` words.
 
     Attributes
     ----------
     aw*, w*, b*, ar*, r* : AXI4-Lite, 32 bit data, 12 bit addresses.
-    busy : In, a token is in flight; also counted (CYCLES).
-    torn : In, the state is not that of a token boundary.
+    busy : In, a packet is in flight; also counted (CYCLES).
+    torn : In, mask of slots whose state is not that of a token boundary.
     error_set : In, mask of ERRORS bits to set.
-    beat, starved, stalled, token_done, saturated : In, each cycle high adds 1 to its counter.
+    beat, repeat, starved, drain, dependency, result, saturated : In, each cycle high adds 1 to its counter; of the
+        first six (`hw.trace.Cycle`) exactly one is high in each busy cycle.
+    tokens_done : In, added to TOKENS in every cycle.
     abort_token, clear : Out, pulses from CONTROL; ``clear`` also clears the counters here.
     state_address, state_write, state_write_data : Out, state memory; the write is a strobe, never while busy.
     state_read_data : In, valid two cycles after its address.
@@ -59,15 +68,17 @@ class Registers(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self.core = core
-        self.depth = core.max_layers * core.max_hidden
+        self.depth = core.batch * core.max_layers * core.max_hidden
         wide = signed(core.formats.wide_bits)
         super().__init__(
             {
                 **AXI_LITE,
                 "busy": In(1),
-                "torn": In(1),
+                "torn": In(core.batch),
                 "error_set": In(16),
-                **{name: In(1) for name in _EVENTS},
+                **{event: In(1) for event in _LONG_COUNTERS.values() if event != "busy"},
+                "tokens_done": In(4),
+                "saturated": In(1),
                 "abort_token": Out(1),
                 "clear": Out(1),
                 "state_address": Out(range(self.depth)),
@@ -91,7 +102,9 @@ class Registers(wiring.Component):
         access = _Access(bus, select, Signal(name="read"), Signal(name="write"))
 
         state, state_error = self._state(m, access)
-        values: _Values = constants(self.core) | {"CONTROL": 0, "STATUS": Cat(self.busy, self.torn)} | state
+        torn = register("STATUS").field("TORN")
+        status = self.busy | self.torn << torn.low
+        values: _Values = constants(self.core) | {"CONTROL": 0, "STATUS": status} | state
         values |= self._commands(m, access) | self._counters(m, access)
 
         writable = bus.whole & access.any(lambda entry: entry.access is not Access.READ_ONLY)
@@ -127,8 +140,9 @@ class Registers(wiring.Component):
                 m.d.sync += high.eq(count[32:])
             values |= {f"{name}_LO": count[:32], f"{name}_HI": high}
         for name, event in _SHORT_COUNTERS.items():
-            count = Signal(32, name=f"{name.lower()}_count")
-            m.d.sync += count.eq(Mux(self.clear, 0, count + (getattr(self, event) & ~count.all())))
+            count, total = Signal(32, name=f"{name.lower()}_count"), Signal(33, name=f"{name.lower()}_total")
+            m.d.comb += total.eq(count + getattr(self, event))
+            m.d.sync += count.eq(Mux(self.clear, 0, total[:32] | total[32].replicate(32)))
             values[name] = count
         return values
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processing element of the ternary array: decodes, selects and accumulates the trits of one output row."""
+"""Processing element of the ternary array: decodes the trits of one output row, selects and adds up a beat."""
 
 from collections.abc import Sequence
 
-from amaranth import Module, Mux, Signal, Value, signed
+from amaranth import Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, StructLayout, View
 from amaranth.lib.wiring import In, Out
@@ -35,15 +35,19 @@ def add_signed(a: Value, b: Value, negative: Value) -> Value:
     return total[: max(len(a), len(b)) + 1].as_signed()
 
 
+def sum_bits(core: CoreParams) -> int:
+    """Width of a beat's sum of a row: ten bits for two trits and the single, one more a level of the adder tree."""
+    return 10 + core.element_bytes.bit_length()
+
+
 class Element(wiring.Component):
-    """Sum of trit x activation over a row block, for one row and ``5 * element_bytes`` columns a beat.
+    """Sum of trit x activation for one row and the ``5 * element_bytes`` columns of a beat.
 
     Signs are carried relative to one another: y +- single, then x +- that, then the bytes pairwise, and the
     accumulator applies the remaining one. So every adder has one conditional negation, whose carry-in is
     free.
 
-    All registers but the last two run freely; the stages are decode, select, single, one for each level of
-    the adder tree, accumulator.
+    All registers run freely; the stages are decode, select, single, one for each level of the adder tree.
 
     Parameters
     ----------
@@ -51,50 +55,32 @@ class Element(wiring.Component):
 
     Attributes
     ----------
-    latency : cycles from ``data`` to its sum in the accumulator (and ``shadow``).
+    latency : cycles from ``data`` to ``value``.
     data : In, ``element_bytes`` bytes of the row; byte k covers ``operands[k]``.
     operands : In, one cycle after ``data``; the singles two cycles after it.
-    clear : In, ``latency - 2`` cycles after ``data`` of a row block's first beat, which so starts from zero.
-    add : In, ``latency - 1`` cycles after ``data``: add the beat.
-    load : In, with ``add`` of a row block's last beat: the sum goes to ``shadow``.
-    drain : In, ``shadow`` takes ``following`` (of the next row) unless ``load``.
-    shadow : Out, signed ``core.acc_bits``.
+    value : Out, signed ``sum_bits(core)``: the sum, or its opposite if ``negative``.
     """
 
     def __init__(self, core: CoreParams) -> None:
-        self.core = core
-        self.latency = element_latency(core)
-        acc = signed(core.acc_bits)
+        self._core = core
+        self.latency = 3 + core.element_bytes.bit_length()
         super().__init__(
             {
                 "data": In(8 * core.element_bytes),
                 "operands": In(ArrayLayout(BYTE_OPERANDS, core.element_bytes)),
-                "clear": In(1),
-                "add": In(1),
-                "load": In(1),
-                "drain": In(1),
-                "following": In(acc),
-                "shadow": Out(acc),
+                "value": Out(signed(sum_bits(core))),
+                "negative": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        terms = [term for k in range(self.core.element_bytes) for term in self._byte(m, k)]
+        terms = [term for k in range(self._core.element_bytes) for term in self._byte(m, k)]
         while len(terms) > 1:
             pairs = zip(terms[::2], terms[1::2], strict=True)
             terms = [_register(m, add_signed(v, w, s ^ t), s) for (v, s), (w, t) in pairs]
         ((value, negative),) = terms
-
-        accumulator = Signal(self.shadow.shape(), reset_less=True)
-        total = Signal(self.shadow.shape())
-        m.d.comb += total.eq(add_signed(accumulator, value, negative))
-        with m.If(self.clear):
-            m.d.sync += accumulator.eq(0)
-        with m.Elif(self.add):
-            m.d.sync += accumulator.eq(total)
-        with m.If(self.load | self.drain):
-            m.d.sync += self.shadow.eq(Mux(self.load, total, self.following))
+        m.d.comb += [self.value.eq(value), self.negative.eq(negative)]
         return m
 
     def _byte(self, m: Module, k: int) -> Sequence[tuple[Value, Value]]:
@@ -116,8 +102,3 @@ def _register(m: Module, value: Value, negative: Value) -> tuple[Signal, Signal]
     term = Signal(value.shape(), name="term", reset_less=True), Signal(name="negative", reset_less=True)
     m.d.sync += [term[0].eq(value), term[1].eq(negative)]
     return term
-
-
-def element_latency(core: CoreParams) -> int:
-    """Decode, select, single, the levels of the adder tree, accumulator."""
-    return 4 + core.element_bytes.bit_length()

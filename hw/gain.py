@@ -1,162 +1,200 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gain stage: each finished row times its gains, for the next product's codes and for the statistics."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.numerics import DECAY_FRAC, OMEGA_FRAC, SIGMA_FRAC, STAT_BITS, UNIT_EXPONENT
+from golden.numerics import DECAY_FRAC
 from hw.floats import code_float
-from hw.normaliser import Normaliser
-from hw.ops import SLOTS, Op, Tag, delay, is_op
+from hw.gain_lane import GainLane
+from hw.ops import Op, context_bits, delay, delayed_tags, is_op, tag_layout
 from hw.params import CoreParams
+from hw.side import SideWords, release_limit, units
 from hw.statistics import Statistics
 
-GAIN_OPERAND = signed(18)
+GAIN_OPS = (Op.EMBED, Op.F, Op.G, Op.OUT, Op.UP, Op.CONTRACT)
+"""The operations whose rows have side words; the others pass by."""
 
 
 class GainStage(wiring.Component):
-    """Multiplies a row by its gains in one to four slots (ops.SLOTS), one slot a cycle.
+    """Multiplies a row group by its gains in one to four slots (ops.SLOTS), one slot a cycle.
 
-    A row arrives with ``tag.valid``, its value ``wide`` and the second operand ``second`` of the statistics; rows
-    are at least SLOTS[op] cycles apart. Side words are popped from ``word`` as the row's slots need them
-    (schedule.gain_words gives their order)::
+    A tag arrives ``lead`` cycles before its row group's ``wide`` and ``second``, so that the side words are there
+    with them; row groups are at least SLOTS[op] cycles apart. Slots, and the side word of each::
 
         slot   statistics                    value
-        load   -                             EMBED: the residual arrives as a word
+        load   -                             EMBED: the row itself, word of its context
         0      wide * stat (UP: * 1)         wide * gain 0     (F: sigma * decay gain)
-        1      second * kappa                wide * gain 1
-        2      -                             wide * gain 2
+        1      second * kappa                wide * gain 1     (EMBED, CONTRACT)
+        2      -                             wide * gain 2     (EMBED, CONTRACT)
 
-    Outputs: ``value`` (code floats for the vector store, ``which`` matrix), ``decay`` (c, 17 fraction bits) for
-    the recurrence, ``residual`` writes, and through Statistics ``total`` and ``maxima``. A row has left no trace
-    in flight ``drain`` cycles after it arrived; its decay is out after ``decay_latency``.
+    With the last slot's address of a row group that has ``last``, ``side_release`` frees its row block's side words.
+
+    Parameters
+    ----------
+    core : geometry, contexts and widths.
+
+    Attributes
+    ----------
+    lead : cycles from a tag to its ``wide``.
+    settled : for each operation, cycles from ``wide`` until everything is in ``total``, ``maxima`` and, for F, one
+        cycle after ``decay``; ``values`` have left by then.
+    ahead : In, tag. wide, second : In, the row group and the second operand of its statistics. contexts : In.
+    kappa : In, constant during a group. begin, bias : In, as in Statistics.
+    side_address, side_words, side_release, side_amount : port of SideWords, words its ``latency`` after the address.
+    value_valid, which, value_context, values : Out, code floats of the lanes in the mask, for matrix ``which``.
+    decay_tag, decay : Out, c of each lane for the recurrence, when the tag is valid.
+    traced, held : Out, each row group (of EMBED the loaded one) once, one cycle after ``wide``.
+    total, maxima : Out, of Statistics.
     """
+
+    lead = 2 + SideWords.latency
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        fmt = core.formats
-        wide = signed(fmt.wide_bits)
-        self._normaliser = Normaliser(fmt)
+        fmt, lanes = core.formats, core.vector_rows
+        wide = data.ArrayLayout(signed(fmt.wide_bits), lanes)
+        self._lanes = [GainLane(fmt) for _ in range(lanes)]
         self._statistics = Statistics(core)
-        self.decay_latency = 6
-        self.drain = 4 + max(SLOTS.values()) + max(self._normaliser.latency + 1, self._statistics.latency)
-        statistics = self._statistics.signature.members
+        lane, statistics = self._lanes[0], self._statistics
+        value = lane.code_latency + statistics.maximum_latency
+        square = lane.product_latency + statistics.latency
+        self.settled = {
+            Op.EMBED: 1 + max(2 + value, 1 + square),
+            Op.F: lane.decay_latency + 1,
+            Op.G: max(value, 1 + square),
+            Op.OUT: max(value, 1 + square),
+            Op.UP: max(value, square),
+            Op.CONTRACT: max(2 + value, 1 + square),
+        }
         super().__init__(
             {
-                "tag": In(Tag),
+                "ahead": In(tag_layout(core)),
                 "wide": In(wide),
                 "second": In(wide),
+                "contexts": In(4),
                 "kappa": In(unsigned(17)),
                 "begin": In(1),
                 "bias": In(unsigned(64)),
-                "word": In(unsigned(32)),
-                "pop": Out(1),
-                "value_valid": Out(1),
+                "side_address": Out(range(units(core))),
+                "side_words": In(data.ArrayLayout(unsigned(32), lanes)),
+                "side_release": Out(1),
+                "side_amount": Out(range(release_limit(core) + 1)),
+                "value_valid": Out(lanes),
                 "which": Out(2),
-                "value": Out(code_float(fmt)),
-                "decay_valid": Out(1),
-                "decay": Out(unsigned(DECAY_FRAC)),
-                "residual_valid": Out(1),
-                "residual": Out(wide),
-                "total": Out(statistics["total"].shape),
-                "maxima": Out(statistics["maxima"].shape),
-                "tap_valid": Out(1),
-                "tap_op": Out(4),
-                "tap": Out(wide),
+                "value_context": Out(context_bits(core)),
+                "values": Out(data.ArrayLayout(code_float(fmt), lanes)),
+                "decay_tag": Out(tag_layout(core)),
+                "decay": Out(data.ArrayLayout(DECAY_FRAC, lanes)),
+                "traced": Out(tag_layout(core)),
+                "held": Out(wide),
+                **{name: statistics.signature.members[name] for name in ("total", "maxima")},
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        fmt = self._core.formats
-        m.submodules.normaliser = normaliser = self._normaliser
-        m.submodules.statistics = statistics = self._statistics
+        row, slot, fresh, load = self._slots(m)
+        self._side_port(m, row, slot, load)
 
-        row, held, second = Signal(Tag), Signal.like(self.wide), Signal.like(self.second)
-        slot, load = Signal(2), Signal()
-        last_slot = Signal(2)
-        arrives = Signal()
-        m.d.comb += arrives.eq(is_op(self.tag, *(op for op in Op if op not in (Op.I, Op.GATE, Op.HEAD))))
-        with m.If(arrives):
-            m.d.sync += [row.eq(self.tag), held.eq(self.wide), second.eq(self.second)]
-            m.d.sync += [slot.eq(0), load.eq(self.tag.op == Op.EMBED)]
+        # the words of a slot come one address register and the memory later, and with them its row
+        wait = 1 + SideWords.latency
+        row = delayed_tags(m, row, wait, "row")[-1]
+        slot, fresh, load = (delay(m, s, wait, n) for s, n in ((slot, "slot"), (fresh, "fresh"), (load, "load")))
+        middle = slot == 1
+        self._data(m, row, fresh, load, middle)
+
+        # which matrix a slot serves is its number
+        three = (row.op == Op.CONTRACT) | (row.op == Op.EMBED)
+        counts = row.valid & ~load & (row.op != Op.F)
+        square_valid, value_valid = Signal.like(row.live), Signal.like(row.live)
+        m.d.comb += [
+            square_valid.eq(Mux(counts & (slot != 2), row.live, 0)),
+            value_valid.eq(Mux(counts & ((slot == 0) | three), row.live, 0)),
+        ]
+        lane, statistics = self._lanes[0], self._statistics
+        products, codes = lane.product_latency, lane.code_latency
+        context = delay(m, row.context, products, "context")
+        m.d.comb += [
+            statistics.square_valid.eq(delay(m, square_valid, products, "square_valid")),
+            statistics.square_context.eq(context),
+            statistics.second.eq(delay(m, middle, products, "middle")),
+            self.value_valid.eq(delay(m, value_valid, codes, "value_valid")),
+            self.value_context.eq(delay(m, context, codes - products, "value_context")),
+            self.which.eq(delay(m, slot, codes, "which")),
+        ]
+
+        # what leaves once for each row group
+        decay_tag = Signal.like(row)
+        m.d.comb += [decay_tag.eq(row), decay_tag.valid.eq(fresh & is_op(row, Op.F))]
+        m.d.comb += self.decay_tag.eq(delayed_tags(m, decay_tag, lane.decay_latency, "decay_tag")[-1])
+        m.d.sync += [self.traced.eq(row), self.traced.valid.eq(row.valid & (fresh | load))]
+        return m
+
+    def _slots(self, m: Module):
+        """The row group whose slots are addressed, its slot, and whether its ``wide`` or its loaded word is next."""
+        row = Signal(tag_layout(self._core))
+        slot, last_slot, start = Signal(2), Signal(2), Signal()
+        load, fresh = Signal(), Signal()
+        with m.Switch(row.op):
+            with m.Case(Op.EMBED, Op.CONTRACT):
+                m.d.comb += last_slot.eq(2)
+            with m.Case(Op.G, Op.OUT):
+                m.d.comb += last_slot.eq(1)
+        m.d.comb += [load.eq(start & (row.op == Op.EMBED)), fresh.eq(start & (row.op != Op.EMBED))]
+        m.d.sync += start.eq(0)
+        with m.If(is_op(self.ahead, *GAIN_OPS)):
+            m.d.sync += [row.eq(self.ahead), slot.eq(0), start.eq(1)]
         with m.Elif(load):
-            m.d.sync += [load.eq(0), held.eq(self.word), second.eq(self.word)]
+            pass
         with m.Elif(slot == last_slot):
             m.d.sync += row.valid.eq(0)
         with m.Else():
             m.d.sync += slot.eq(slot + 1)
+        ends = (slot == last_slot) & ~load
+        m.d.sync += self.side_release.eq(row.valid & row.last & ends)
+        return row, slot, fresh, load
 
-        three = (row.op == Op.CONTRACT) | (row.op == Op.EMBED)
-        active = Signal()
+    def _side_port(self, m: Module, row: data.View, slot: Signal, load: Signal) -> None:
+        """Address of the slot's word: its kind, then the row group in the block; how much a row block has."""
+        core = self._core
+        group = Signal((core.row_groups - 1).bit_length())
+        kind, kinds = Signal(range(core.batch + 3)), Signal(range(core.batch + 4))
+        embed = row.op == Op.EMBED
         m.d.comb += [
-            last_slot.eq(Mux(three, 2, Mux((row.op == Op.F) | (row.op == Op.UP), 0, 1))),
-            active.eq(row.valid & ~load),
+            group.eq(row.index),
+            kind.eq(Mux(load, row.context, Mux(embed, self.contexts + slot, slot))),
+            kinds.eq(Mux(embed, self.contexts + 3, Mux(row.op == Op.CONTRACT, 3, 1))),
         ]
-        first, middle, final = slot == 0, slot == 1, slot == 2
-        m.d.comb += self.pop.eq(row.valid & (load | first | three))
+        m.d.sync += [self.side_address.eq(Cat(group, kind)), self.side_amount.eq(kinds * core.gain_beats)]
 
-        stat_gain, value_gain = Signal(GAIN_OPERAND), Signal(GAIN_OPERAND)
-        m.d.comb += [
-            value_gain.eq(self.word[STAT_BITS:].as_signed()),
-            stat_gain.eq(self.word[:STAT_BITS].as_signed()),
-        ]
-        with m.If(middle):
-            m.d.comb += stat_gain.eq(self.kappa)
-        with m.Elif(row.op == Op.UP):
-            m.d.comb += stat_gain.eq(1 << UNIT_EXPONENT)
-
-        # registered before and twice after each multiplier, for the DSP blocks' own registers
-        def multiply(a, b, name):
-            x, y = Signal.like(self.wide, name=f"{name}_a"), Signal(GAIN_OPERAND, name=f"{name}_b")
-            product = Signal(signed(fmt.wide_bits + 18), name=name)
-            m.d.sync += [x.eq(a), y.eq(b), product.eq(x * y)]
-            return delay(m, product, 1, name)
-
-        stat_product = multiply(Mux(middle, second, held), stat_gain, "stat_product")
-        value_product = multiply(held, value_gain, "value_product")
-
-        live = active & row.live
-        is_f = row.op == Op.F
-        has_value = first | three
-        square_tag, value_tag, decay_tag = Signal(), Signal(), Signal()
-        m.d.comb += [
-            square_tag.eq(live & ~is_f & ~final),
-            value_tag.eq(live & ~is_f & has_value),
-            decay_tag.eq(active & is_f),
-        ]
-        # which matrix a slot serves is its number
-        which = delay(m, slot, 3 + normaliser.latency, "which")
+    def _data(self, m: Module, row: data.View, fresh: Signal, load: Signal, middle) -> None:
+        """Rows and words through the lanes to the statistics and out."""
+        m.submodules.statistics = statistics = self._statistics
         m.d.comb += [
             statistics.begin.eq(self.begin),
             statistics.bias.eq(self.bias),
-            statistics.square_valid.eq(delay(m, square_tag, 3, "square_tag")),
-            statistics.second.eq(delay(m, middle, 3, "middle")),
-            statistics.square_product.eq(stat_product),
-            normaliser.product.eq(value_product),
-            self.value_valid.eq(delay(m, value_tag, 3 + normaliser.latency, "value_tag")),
-            self.which.eq(which),
-            self.value.eq(normaliser.code),
             statistics.value_valid.eq(self.value_valid),
-            statistics.which.eq(which),
-            statistics.value.eq(normaliser.code),
+            statistics.value_context.eq(self.value_context),
+            statistics.which.eq(self.which),
+            statistics.values.eq(self.values),
             self.total.eq(statistics.total),
             self.maxima.eq(statistics.maxima),
         ]
-
-        shift = SIGMA_FRAC + OMEGA_FRAC - DECAY_FRAC
-        decay = (value_product + (1 << (shift - 1))) >> shift
-        largest = (1 << DECAY_FRAC) - 1
-        m.d.sync += [
-            self.decay.eq(Mux(decay > largest, largest, decay)),
-            self.decay_valid.eq(delay(m, decay_tag, 3, "decay_tag")),
-        ]
-        m.d.comb += [
-            self.residual.eq(held),
-            self.residual_valid.eq(live & first & (three | (row.op == Op.OUT))),
-            self.tap.eq(held),
-            self.tap_op.eq(row.op),
-            self.tap_valid.eq(live & first),
-        ]
-        return m
+        for index, lane in enumerate(self._lanes):
+            m.submodules[f"lane_{index}"] = lane
+            m.d.comb += [
+                lane.fresh.eq(fresh),
+                lane.load.eq(load),
+                lane.middle.eq(middle),
+                lane.one.eq(row.op == Op.UP),
+                lane.wide.eq(self.wide[index]),
+                lane.second.eq(self.second[index]),
+                lane.word.eq(self.side_words[index]),
+                lane.kappa.eq(self.kappa),
+                statistics.products[index].eq(lane.stat_product),
+                self.values[index].eq(lane.code),
+                self.decay[index].eq(lane.decay),
+                self.held[index].eq(lane.held),
+            ]

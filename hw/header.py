@@ -1,35 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads and checks the header of a token packet."""
 
-from amaranth.hdl import Array, Module, Signal, unsigned
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Array, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.crc.catalog import CRC32_ETHERNET
 from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
+from hw.ops import context_bits
 from hw.params import CoreParams
 
 
-class TokenShape(data.Struct):
-    """What a header says about its token; layout in hw/packet.py."""
+def token_shape(core: CoreParams) -> data.StructLayout:
+    """What a header says about its packet (hw/packet.py), and what follows from it.
 
-    hidden: 16
-    layers: 8
-    intermediate: 16
-    vocab: 16
-    hidden_beats: 16
-    intermediate_beats: 16
-    logits: 1
-    reset: 1
-    sequence: 32
+    zero, logits : masks of contexts. slots : where each context's state is kept. used : mask of those slots. The
+    spans are the positions of a vector in the store, ``contexts * beats``.
+    """
+    return data.StructLayout(
+        {
+            "hidden": 16,
+            "layers": 8,
+            "intermediate": 16,
+            "vocab": 16,
+            "hidden_beats": 16,
+            "intermediate_beats": 16,
+            "contexts": 4,
+            "zero": core.batch,
+            "logits": core.batch,
+            "slots": data.ArrayLayout(context_bits(core), core.batch),
+            "used": core.batch,
+            "hidden_span": range(core.batch * core.beats(core.max_hidden) + 1),
+            "intermediate_span": range(core.batch * core.beats(core.max_intermediate) + 1),
+            "sequence": 32,
+        }
+    )
 
 
 class HeaderReader(wiring.Component):
-    """Collects the 16 header words and says whether the core can run the token.
+    """Collects the 16 header words and says whether the core can run the packet.
 
     ``pop`` with ``word`` takes the next word. Two cycles after the last one ``done`` pulses; ``status`` is a
-    schedule.Status and ``shape`` what the header said. ``torn`` forbids a token that does not reset the state.
-    ``clear`` starts over.
+    schedule.Status and ``shape`` what the header said. ``torn``, a mask of slots, forbids a packet that goes on from
+    the state in one of them. ``clear`` starts over.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -39,10 +55,10 @@ class HeaderReader(wiring.Component):
                 "word": In(unsigned(32)),
                 "pop": In(1),
                 "clear": In(1),
-                "torn": In(1),
+                "torn": In(core.batch),
                 "done": Out(1),
                 "status": Out(4),
-                "shape": Out(TokenShape),
+                "shape": Out(token_shape(core)),
             }
         )
 
@@ -65,43 +81,68 @@ class HeaderReader(wiring.Component):
             m.d.sync += complete.eq(index == sc.HEADER_WORDS - 1)
 
         geometry = core.element_bytes << 16 | (core.lanes.bit_length() - 1) << 24
+        contexts = words[2][:8]
+        used = [Signal(core.batch, name=f"used_{i}") for i in range(core.batch)]
         m.d.comb += [
-            shape.logits.eq(words[2][1]),
-            shape.reset.eq(words[2][0]),
+            shape.contexts.eq(contexts),
+            shape.zero.eq(words[2][8:]),
+            shape.logits.eq(words[2][16:]),
             shape.sequence.eq(words[3]),
-            shape.hidden.eq(words[5]),
-            shape.layers.eq(words[6]),
-            shape.intermediate.eq(words[7]),
-            shape.vocab.eq(words[8]),
-            shape.hidden_beats.eq(words[9][:16]),
-            shape.intermediate_beats.eq(words[9][16:]),
+            shape.hidden.eq(words[9]),
+            shape.layers.eq(words[10]),
+            shape.intermediate.eq(words[11]),
+            shape.vocab.eq(words[12]),
+            shape.hidden_beats.eq(words[13][:16]),
+            shape.intermediate_beats.eq(words[13][16:]),
+            shape.used.eq(reduce(or_, used)),
         ]
+        # a header's last word comes two cycles after these factors
+        m.d.sync += [
+            shape.hidden_span.eq(shape.contexts * shape.hidden_beats),
+            shape.intermediate_span.eq(shape.contexts * shape.intermediate_beats),
+        ]
+        tokens = [words[4 + i // 2].word_select(i % 2, 16) for i in range(sc.MAX_BATCH)]
+        slots = [words[8].word_select(i, 4) for i in range(sc.MAX_BATCH)]
+        beyond, foreign, no_slot, torn = [], [], [], []
+        for i, (token, slot) in enumerate(zip(tokens, slots, strict=True)):
+            active, zero, logits = contexts > i, words[2][8 + i], words[2][16 + i]
+            beyond.append(~active & (token.any() | slot.any() | zero | logits))
+            if i >= core.batch:
+                continue
+            m.d.comb += [shape.slots[i].eq(slot), used[i].eq(Mux(active, 1 << slot[: len(shape.slots[i])], 0))]
+            foreign.append(active & (token >= words[12]))
+            no_slot.append(active & (slot >= core.batch))
+            # an earlier context of this packet may have begun the slot's sequence anew
+            begun = [words[2][8 + j] & (slots[j] == slot) for j in range(i + 1)]
+            torn.append((used[i] & self.torn).any() & ~reduce(or_, begun))
 
-        def outside(word, limit: int):
-            return (word == 0) | (word > limit)
+        def outside(value: Value, limit: int) -> Value:
+            return (value == 0) | (value > limit)
 
-        def misfits(beats, n):
+        def misfits(beats: Value, n: Value) -> Value:
             # ceil(n / columns) without a division
             room = beats * core.columns
             return (room < n) | (room >= n + core.columns)
 
-        unused = words[2][2:].any() | words[10] | words[11] | words[12] | words[13] | words[14]
+        unused = words[2][24:].any() | words[14].any() | reduce(or_, beyond)
         limits = [
-            outside(words[5], core.max_hidden),
-            outside(words[6], core.max_layers),
-            outside(words[7], core.max_intermediate),
-            outside(words[8], core.max_vocab),
-            misfits(shape.hidden_beats, words[5][:16]),
-            misfits(shape.intermediate_beats, words[7][:16]),
+            outside(contexts, core.batch),
+            *no_slot,
+            outside(words[9], core.max_hidden),
+            outside(words[10], core.max_layers),
+            outside(words[11], core.max_intermediate),
+            outside(words[12], core.max_vocab),
+            misfits(shape.hidden_beats, words[9][:16]),
+            misfits(shape.intermediate_beats, words[11][:16]),
         ]
         checks = [
             (words[0] != sc.MAGIC, sc.Status.MAGIC),
             (words[15] != crc.crc, sc.Status.HEADER_CRC),
-            ((words[1][:16] != (sc.STREAM_VERSION | sc.CODE_NESTED << 8)) | unused.any(), sc.Status.FORMAT),
+            ((words[1][:16] != (sc.STREAM_VERSION | sc.CODE_NESTED << 8)) | unused, sc.Status.FORMAT),
             (words[1][16:] != geometry >> 16, sc.Status.GEOMETRY),
-            (sum(limits) != 0, sc.Status.LIMITS),
-            (words[4] >= words[8], sc.Status.TOKEN),
-            (self.torn & ~shape.reset, sc.Status.STATE),
+            (reduce(or_, limits), sc.Status.LIMITS),
+            (reduce(or_, foreign), sc.Status.TOKEN),
+            (reduce(or_, torn), sc.Status.STATE),
         ]
         status = Signal(4)
         for failed, code in reversed(checks):

@@ -3,9 +3,10 @@
 
 from enum import IntEnum
 
-from amaranth.hdl import Module, Signal, ValueCastable
+from amaranth.hdl import Module, Signal, Value, ValueCastable
 from amaranth.lib import data
 
+from hw.params import CoreParams
 from hw.schedule import Group
 
 
@@ -49,16 +50,44 @@ SLOTS = {
     Op.CONTRACT: 3,
     Op.HEAD: 1,
 }
-"""Cycles that a row occupies the gain stage."""
+"""Cycles that a row group occupies the gain stage."""
+
+RECURRENCE_CYCLES = 5
+"""From the read of a row's state to the write of its successor."""
 
 
-class Tag(data.Struct):
-    """Travels beside a row: valid, live (not padding), operation, and whether a narrowing saturated."""
+def context_bits(core: CoreParams) -> int:
+    """Width of a context's number; at least one bit, since a port needs one."""
+    return max(1, (core.batch - 1).bit_length())
 
-    valid: 1
-    live: 1
-    op: 4
-    saturated: 1
+
+def tag_layout(core: CoreParams) -> data.StructLayout:
+    """What travels beside a row group.
+
+    valid : a row group is here. live : which of its rows exist (the others are padding). op : an Op.
+    context : whose. index : number of the row group in its matrix. last : no context has rows left in this row
+    block of this matrix, so its side words are spent.
+    """
+    return data.StructLayout(
+        {
+            "valid": 1,
+            "live": core.vector_rows,
+            "op": 4,
+            "context": context_bits(core),
+            "index": (-(-core.max_inputs // core.vector_rows) - 1).bit_length(),
+            "last": 1,
+        }
+    )
+
+
+def slots(core: CoreParams) -> dict[Op, int]:
+    """Cycles from one row group to the next of each operation.
+
+    A row group occupies the gain stage for SLOTS cycles. With several contexts, the G rows of one come after
+    those of another that may be its predecessor in the same sequence: the state must have been written by then.
+    """
+    least = -(-(RECURRENCE_CYCLES + 1) // core.row_groups) if core.batch > 1 else 1
+    return SLOTS | {Op.G: max(SLOTS[Op.G], least)}
 
 
 def delay(m: Module, value: ValueCastable, cycles: int, name: str) -> ValueCastable:
@@ -70,18 +99,18 @@ def delay(m: Module, value: ValueCastable, cycles: int, name: str) -> ValueCasta
     return value
 
 
-def delayed_tags(m: Module, tag: Tag, cycles: int, name: str) -> list[Tag]:
-    """The tag at every stage 0..cycles; valid is cleared by reset, the rest follows it."""
+def delayed_tags(m: Module, tag: data.View, cycles: int, name: str) -> list[data.View]:
+    """The tag at every stage 0..cycles."""
     stages = [tag]
     for stage in range(cycles):
-        register = Signal(Tag, name=f"{name}_{stage + 1}")
+        register = Signal.like(tag, name=f"{name}_{stage + 1}")
         m.d.sync += register.eq(stages[-1])
         stages.append(register)
     return stages
 
 
-def is_op(tag: Tag, *ops: Op):
-    """A live or padding row of one of ``ops`` is at the tag's stage."""
+def is_op(tag: data.View, *ops: Op) -> Value:
+    """A row group of one of ``ops`` is at the tag's stage."""
     match = tag.op == ops[0]
     for op in ops[1:]:
         match |= tag.op == op

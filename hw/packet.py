@@ -1,24 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """The words of a token packet and of its result, as NumPy arrays (layout in docs/architecture.md).
 
+A packet carries 1 to 8 contexts: tokens that share one pass over the weights. Each context names the slot that keeps
+its recurrent state; contexts of one slot are successive tokens of a sequence, in order.
+
 Header, 16 words::
 
      0  MAGIC
      1  stream version | code << 8 | element_bytes << 16 | log2(lanes) << 24
-     2  flags: 1 start from a zero state, 2 send all logits
+     2  contexts | mask of contexts that begin from a zero state << 8 | mask of those that send all logits << 16
      3  sequence (echoed)
-     4  token (checked against vocab, otherwise for the record: the embedding row travels in the packet)
-     5  hidden      6  layers      7  intermediate      8  vocab
-     9  beats of a row of hidden columns | of intermediate columns << 16
-    10..14  zero
+     4..7  tokens of the contexts, two a word (checked against vocab, otherwise for the record: the embedding
+           rows travel in the packet); zero beyond the last context, as the slots
+     8  slots of the contexts, four bits each
+     9  hidden     10  layers     11  intermediate     12  vocab
+    13  beats of a row of hidden columns | of intermediate columns << 16
+    14  zero
     15  CRC-32 (IEEE) of words 0..14
 
 Constants, 8 words: three scale words, kappa, bias (low, high), two zeros. The scales belong to the group's own
 matrices; kappa and bias to the vector that the group produces. A scale word is ``mantissa | exponent << 20``,
 the exponent a signed 12 bit number.
 
-Result: vocab accumulators if asked for, then four words: ``status | RESULT_MAGIC << 16``, sequence, token (the
-argmax), logit scale word (logit = accumulator * mantissa * 2**-exponent).
+Result: the accumulators of the logits, for each row block of vocab the contexts that asked for them in order; then
+token (the argmax) and logit scale word of each context (logit = accumulator * mantissa * 2**-exponent); then
+``status | contexts << 8 | RESULT_MAGIC << 16`` and the sequence. An error has no contexts.
 """
 
 import zlib
@@ -52,18 +58,38 @@ def split_scale(word: int) -> tuple[int, int]:
     return word & 0xFFFFF, exponent - 0x1000 if exponent & 0x800 else exponent
 
 
+@dataclass(frozen=True)
+class Context:
+    """One token of a packet.
+
+    token : its embedding row travels in the packet. slot : where its state is kept. zero : begin from a zero
+    state. logits : send all its logits.
+    """
+
+    token: int
+    slot: int = 0
+    zero: bool = False
+    logits: bool = False
+
+
 def header_words(
-    core: CoreParams, shape: sc.Shape, token: int, sequence: int, flags: int, code: int = sc.CODE_NESTED
+    core: CoreParams, shape: sc.Shape, contexts: Sequence[Context], sequence: int, code: int = sc.CODE_NESTED
 ) -> Words:
-    """The padded header of one token."""
+    """The padded header of a packet with 1 to 8 contexts."""
     words = np.zeros(sc.HEADER_WORDS, dtype="<u4")
     geometry = core.element_bytes << 16 | (core.lanes.bit_length() - 1) << 24
-    words[:10] = [
+    masks = sum(c.zero << 8 + i | c.logits << 16 + i for i, c in enumerate(contexts))
+    tokens = np.zeros(sc.MAX_BATCH, dtype="<u2")
+    tokens[: len(contexts)] = [c.token for c in contexts]
+    words[:4] = [
         sc.MAGIC,
         sc.STREAM_VERSION | code << 8 | geometry,
-        flags,
+        len(contexts) | masks,
         sequence & 0xFFFFFFFF,
-        token,
+    ]
+    words[4:8] = tokens.view("<u4")
+    words[8:14] = [
+        sum(c.slot << 4 * i for i, c in enumerate(contexts)),
         shape.hidden,
         shape.layers,
         shape.intermediate,
@@ -98,19 +124,41 @@ def split_gain(words: Words) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 @dataclass(frozen=True)
 class Result:
-    """A result packet: status, sequence, argmax token, logit scale word and the accumulators if they were sent."""
+    """A result packet.
+
+    status, sequence : of the packet. tokens : argmax of each context. scales : its logit scale word.
+    logits : int32, what was sent of the accumulators, in stream order (`split_logits`).
+    """
 
     status: sc.Status
     sequence: int
-    token: int
-    scale: int
+    tokens: tuple[int, ...]
+    scales: tuple[int, ...]
     logits: NDArray[np.int32]
 
 
 def parse_result(words: Words) -> Result:
     """Split a result packet; ValueError if it is not one."""
-    if len(words) < sc.RESULT_WORDS or int(words[-4]) >> 16 != sc.RESULT_MAGIC:
+    head = int(words[-2]) if len(words) >= 2 else 0
+    contexts = head >> 8 & 0xFF
+    end = len(words) - 2 - 2 * contexts
+    if head >> 16 != sc.RESULT_MAGIC or end < 0:
         raise ValueError(f"The core returned {len(words)} words that are not a result packet.")
-    head, sequence, token, scale = (int(w) for w in words[-sc.RESULT_WORDS :])
-    status = sc.Status(head & 0xFFFF)
-    return Result(status, sequence, token, scale, words[: -sc.RESULT_WORDS].view(np.int32))
+    trailer = [int(w) for w in words[end:-2]]
+    status = sc.Status(head & 0xFF)
+    return Result(status, int(words[-1]), tuple(trailer[::2]), tuple(trailer[1::2]), words[:end].view(np.int32))
+
+
+def split_logits(core: CoreParams, vocab: int, contexts: int, logits: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The accumulators [contexts, vocab] of the contexts that sent them; ValueError for another number of words."""
+    if logits.size != contexts * vocab:
+        raise ValueError(f"The core returned {logits.size} logits instead of {contexts} times {vocab}.")
+    # all row blocks but the last are full
+    full = vocab // core.rows * core.rows
+    blocks = (
+        logits[: contexts * full]
+        .reshape(vocab // core.rows, contexts, core.rows)
+        .swapaxes(0, 1)
+        .reshape(contexts, full)
+    )
+    return np.concatenate([blocks, logits[contexts * full :].reshape(contexts, vocab - full)], axis=1)

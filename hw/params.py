@@ -17,6 +17,9 @@ class CoreParams:
     lanes : bytes of a weight beat, a power of two, 4 to 256.
     element_bytes : bytes of a beat that belong to one output row, 1, 2 or 4; a processing element takes
         ``5 * element_bytes`` trits a beat.
+    vector_rows : output rows that the vector path takes a cycle, a power of two up to ``lanes / 4`` and
+        ``5 * element_bytes``.
+    batch : contexts, 1 to 8: tokens that one pass over the weights can serve.
     max_hidden, max_intermediate, max_layers, max_vocab : largest model that runs without regeneration.
     formats : widths of the vector path.
     taps : bring the accumulators and vector results out on debug ports.
@@ -24,6 +27,8 @@ class CoreParams:
 
     lanes: int = 16
     element_bytes: int = 2
+    vector_rows: int = 1
+    batch: int = 1
     max_hidden: int = 1024
     max_intermediate: int = 2816
     max_layers: int = 24
@@ -38,7 +43,18 @@ class CoreParams:
             raise ValueError(f"element_bytes must be 1, 2 or 4, not {self.element_bytes}.")
         if self.rows < 2:
             raise ValueError("lanes / element_bytes must be at least 2 rows; lower element_bytes.")
+        if self.vector_rows not in (1, 2, 4, 8, 16, 32, 64) or self.vector_rows > self.lanes // 4:
+            raise ValueError(
+                f"vector_rows must be a power of two up to lanes / 4 = {self.lanes // 4}, not {self.vector_rows}."
+            )
+        if self.vector_rows > self.columns:
+            raise ValueError(
+                f"vector_rows must be at most 5 * element_bytes = {self.columns}, not {self.vector_rows}."
+            )
+        if self.max_hidden % self.vector_rows:
+            raise ValueError(f"max_hidden must be a multiple of vector_rows ({self.vector_rows}).")
         for name, low, high in (
+            ("batch", 1, 8),
             ("max_hidden", 8, 8192),
             ("max_intermediate", 8, 8192),
             ("max_layers", 1, 255),
@@ -52,6 +68,16 @@ class CoreParams:
     def rows(self) -> int:
         """Output rows of a row block."""
         return self.lanes // self.element_bytes
+
+    @property
+    def row_groups(self) -> int:
+        """Groups of ``vector_rows`` rows in a row block."""
+        return self.rows // self.vector_rows
+
+    @property
+    def gain_beats(self) -> int:
+        """Beats of one side word for each row of a row block; always whole."""
+        return 4 // self.element_bytes
 
     @property
     def columns(self) -> int:
@@ -108,7 +134,7 @@ class CoreParams:
 PRESETS: dict[str, CoreParams] = {
     "tiny": CoreParams(lanes=4, max_hidden=128, max_intermediate=512, max_layers=4, max_vocab=1024),
     "edge": CoreParams(lanes=16),
-    "wide": CoreParams(lanes=64, max_hidden=2048, max_intermediate=5632),
+    "wide": CoreParams(lanes=64, vector_rows=2, max_hidden=2048, max_intermediate=5632),
 }
 """tiny for tests; edge sized for the 370M model; wide sized for 1.3B."""
 

@@ -9,7 +9,7 @@ from hw.schedule import CODE_NESTED, STREAM_VERSION, Status
 
 CORE_ID = 0x54495254
 """'TRIT', little-endian."""
-CORE_VERSION = 1 << 16
+CORE_VERSION = 2 << 16
 
 
 class Access(StrEnum):
@@ -52,11 +52,18 @@ class Register:
 
 
 def _error(status: Status) -> Field:
-    return Field(status.name, status.value, 1, f"A token ended with status {status.name} ({status.value}).")
+    return Field(status.name, status.value, 1, f"A packet ended with status {status.name} ({status.value}).")
 
 
 _RO, _RW = Access.READ_ONLY, Access.READ_WRITE
-_HIGH = "Upper half, as it was when the lower half was last read."
+
+
+def _counter(name: str, offset: int, description: str) -> tuple[Register, Register]:
+    """The two halves of a counter of 64 bits."""
+    low = f"{description}. Lower half; reading it latches the upper one."
+    high = "Upper half, as it was when the lower half was last read."
+    return Register(f"{name}_LO", offset, _RO, low), Register(f"{name}_HI", offset + 4, _RO, high)
+
 
 REGISTERS: tuple[Register, ...] = (
     Register("ID", 0x000, _RO, "'TRIT' in little-endian ASCII."),
@@ -86,67 +93,75 @@ REGISTERS: tuple[Register, ...] = (
     Register("LIMIT_INTERMEDIATE", 0x010, _RO, "Largest intermediate size."),
     Register("LIMIT_LAYERS", 0x014, _RO, "Most layers."),
     Register("LIMIT_VOCAB", 0x018, _RO, "Largest vocabulary."),
+    Register("LIMIT_BATCH", 0x01C, _RO, "Most contexts of a packet, and number of slots that keep a state."),
     Register(
         "FORMATS",
-        0x01C,
+        0x020,
         _RO,
-        "Number formats of the vector path.",
+        "Number formats and rows of the vector path.",
         (
             Field("WIDE_BITS", 0, 8, "Width of residual, activations and state."),
             Field("FRAC", 8, 8, "Fraction bits of activations and state."),
             Field("MANTISSA", 16, 8, "Bits of every significand."),
+            Field("VECTOR_ROWS", 24, 8, "Rows that it takes a cycle; decides the layout of the state window."),
         ),
     ),
     Register(
         "CONTROL",
-        0x020,
+        0x030,
         Access.PULSE,
         "Commands; reads as zero.",
         (
-            Field("ABORT", 0, 1, "End the token in flight with status ABORTED."),
+            Field("ABORT", 0, 1, "End the packet in flight with status ABORTED."),
             Field("CLEAR", 1, 1, "Set all counters to zero."),
         ),
     ),
     Register(
         "STATUS",
-        0x024,
+        0x034,
         _RO,
         "What the core is doing.",
         (
-            Field("BUSY", 0, 1, "A token is in flight."),
-            Field("STATE_TORN", 1, 1, "A token ended early: the state is not that of a token boundary."),
+            Field("BUSY", 0, 1, "A packet is in flight."),
+            Field(
+                "TORN", 8, 8, "Mask of slots whose state is not that of a token boundary, since a packet ended early."
+            ),
         ),
     ),
     Register(
         "ERRORS",
-        0x028,
+        0x038,
         Access.CLEAR,
-        "Sticky, one bit per status of a token.",
+        "Sticky, one bit per status of a packet.",
         tuple(_error(status) for status in Status if status is not Status.OK),
     ),
     Register(
         "STATE_ADDRESS",
-        0x030,
+        0x040,
         _RW,
-        "Word of the state window: layer * hidden + element. Larger ones: SLVERR.",
+        "Word of the state window: slot * LIMIT_LAYERS * LIMIT_HIDDEN + layer * stride + element, where the stride "
+        "is the hidden size rounded up to a multiple of VECTOR_ROWS. Past the end of the state: SLVERR.",
     ),
     Register(
         "STATE_DATA",
-        0x034,
+        0x044,
         _RW,
         "The addressed state word, a sign-extended wide number; each access moves STATE_ADDRESS on. SLVERR, "
         "without effect, while the core is busy, past the end of the state and for numbers out of range.",
     ),
-    Register("CYCLES_LO", 0x040, _RO, "Cycles with a token in flight; reading this half latches the upper one."),
-    Register("CYCLES_HI", 0x044, _RO, _HIGH),
-    Register("BEATS_LO", 0x048, _RO, "Beats accepted."),
-    Register("BEATS_HI", 0x04C, _RO, _HIGH),
-    Register("STARVED_LO", 0x050, _RO, "Cycles in a token in which the core was ready and no beat was offered."),
-    Register("STARVED_HI", 0x054, _RO, _HIGH),
-    Register("STALLED_LO", 0x058, _RO, "Cycles in a token in which a beat was offered and the core was not ready."),
-    Register("STALLED_HI", 0x05C, _RO, _HIGH),
-    Register("TOKENS", 0x060, _RO, "Tokens that ended well; stays at its largest value."),
-    Register("SATURATIONS", 0x064, _RO, "Cycles with a saturated result; stays at its largest value."),
+    *_counter("CYCLES", 0x080, "Cycles with a packet in flight: the sum of the next six"),
+    *_counter("BEATS", 0x088, "Beats accepted"),
+    *_counter(
+        "REPEATS", 0x090, "Cycles in which the array took the offered beat for a context that was not its last"
+    ),
+    *_counter("STARVED", 0x098, "Cycles in which the core was ready and no beat was offered"),
+    *_counter("DRAIN", 0x0A0, "Cycles in which the stream waited for rows to drain or for room among the side words"),
+    *_counter(
+        "DEPENDENCY", 0x0A8, "Cycles in which the stream waited for activations or for the check of the header"
+    ),
+    *_counter("RESULT", 0x0B0, "Cycles between the last beat and the end of the result"),
+    Register("TOKENS", 0x0B8, _RO, "Contexts of packets that ended well; stays at its largest value."),
+    Register("SATURATIONS", 0x0BC, _RO, "Cycles with a saturated result; stays at its largest value."),
 )
 
 
@@ -169,7 +184,8 @@ def constants(core: CoreParams) -> dict[str, int]:
         "LIMIT_INTERMEDIATE": core.max_intermediate,
         "LIMIT_LAYERS": core.max_layers,
         "LIMIT_VOCAB": core.max_vocab,
-        "FORMATS": fmt.wide_bits | fmt.frac << 8 | fmt.mantissa << 16,
+        "LIMIT_BATCH": core.batch,
+        "FORMATS": fmt.wide_bits | fmt.frac << 8 | fmt.mantissa << 16 | core.vector_rows << 24,
     }
 
 

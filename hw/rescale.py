@@ -7,6 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from golden.numerics import SCALE_LEFT
 from hw.params import CoreParams
 
 SHIFT_BITS = 12
@@ -18,7 +19,7 @@ class Rescale(wiring.Component):
     """y = acc * mantissa >> shift, rounded half up and saturated: ``numerics.apply_scale``.
 
     Free running, one result a cycle, ``latency`` 6 cycles; mantissa and shift belong to the accumulator they
-    come with. A shift above 63 acts as 63; a negative one saturates anything but 0.
+    come with. A shift below -8 (``numerics.SCALE_LEFT``) saturates anything but 0.
 
     Parameters
     ----------
@@ -53,19 +54,20 @@ class Rescale(wiring.Component):
         acc, mantissa, shift = (Signal.like(port) for port in (self.acc, self.mantissa, self.shift))
         product = Signal(signed(len(acc) + len(mantissa)))
         amount, fine_amount = Signal(6), Signal(3)
-        coarse, fine = (Signal(signed(len(product) + 1), name=name) for name in ("coarse", "fine"))
-        rounded = Signal.like(product)
+        # The bits below the product hold what shifts to the left, and one for the rounding.
+        extended = Cat(Const(0, SCALE_LEFT + 1), product).as_signed()
+        coarse, fine = (Signal(signed(len(extended)), name=name) for name in ("coarse", "fine"))
+        rounded = Signal(signed(len(extended)))
+        right = shift + SCALE_LEFT
         forced = [Signal(_DIRECTION, name=f"forced_{stage}") for stage in range(2, 6)]
-        # One fraction bit below the product holds what the rounding needs.
-        extended = Cat(Const(0, 1), product).as_signed()
         m.d.sync += [
             acc.eq(self.acc),
             mantissa.eq(self.mantissa),
             shift.eq(self.shift),
             product.eq(acc * mantissa),
-            amount.eq(shift[:6] | (shift[6:-1] != 0).replicate(6)),
-            forced[0].over.eq((shift < 0) & (acc > 0)),
-            forced[0].under.eq((shift < 0) & (acc < 0)),
+            amount.eq(right[:6] | (right[6:-1] != 0).replicate(6)),
+            forced[0].over.eq((right < 0) & (acc > 0)),
+            forced[0].under.eq((right < 0) & (acc < 0)),
             coarse.eq(extended >> Cat(Const(0, 3), amount[3:])),
             fine_amount.eq(amount[:3]),
             fine.eq(coarse >> fine_amount),

@@ -3,10 +3,11 @@
 
 A token is one packet of beats of ``lanes`` bytes. *Side* segments carry 32 bit little-endian words (header,
 norm constants, gains, the embedding row) and *trit* segments one row block of a matrix each. Every segment is a
-whole number of beats, padded with zero bytes::
+whole number of beats, padded with zero bytes. The side words of a row block are ordered by kind: the first word
+of each of its rows, then the second of each, and so on::
 
     header
-    EMBED     constants, { row words } for each row block of hidden
+    EMBED     constants, { x of each context, gain words } for each row block of hidden
     for each layer:
       MIX       constants, { decay words, gain words, trits f, trits i, trits g } per row block of hidden
       OUT       constants, { gain words, trits o }                                per row block of hidden
@@ -23,23 +24,21 @@ from hw.params import CoreParams
 
 MAGIC = 0x31474654
 """'TFG1', little-endian."""
-STREAM_VERSION = 1
+STREAM_VERSION = 2
 CODE_NESTED = 1
 """The nested trit code (hw/trits.py)."""
 CODE_NAMES = {CODE_NESTED: "nested"}
 
 HEADER_WORDS = 16
 CONSTANT_WORDS = 8
-FLAG_RESET = 1
-FLAG_LOGITS = 2
+MAX_BATCH = 8
 
-RESULT_WORDS = 4
 RESULT_MAGIC = 0x5446
-"""Upper half of the first trailer word of a result packet; the lower half is a Status."""
+"""Upper half of the last word but one of a result packet; below it the contexts and a Status."""
 
 
 class Status(IntEnum):
-    """How a token ended; anything but OK is also a sticky bit of the ERRORS register (bit = value)."""
+    """How a packet ended; anything but OK is also a sticky bit of the ERRORS register (bit = value)."""
 
     OK = 0
     MAGIC = 1
@@ -77,14 +76,14 @@ MATRICES: dict[Group, tuple[str, ...]] = {
 
 
 def gain_words(group: Group, last_layer: bool) -> int:
-    """Side words of one output row of a group.
+    """Side words of one output row of a group, without the x words of EMBED.
 
-    A word is a gain of 18 bits above a statistics gain of 14 (packet.gain_word). EMBED: x, then f's gain with the
-    outer gain, i's, g's. MIX: the decay gains of the block's rows, then o's gain with g_norm's. OUT: gate's with the
-    outer gain. EXPAND: down's. CONTRACT: as EMBED without x; on the last layer the head's with the outer gain.
+    A word is a gain of 18 bits above a statistics gain of 14 (packet.gain_word). EMBED: f's gain with the outer
+    gain, i's, g's (behind one x word for each context). MIX: the decay gain, then o's gain with g_norm's. OUT:
+    gate's with the outer gain. EXPAND: down's. CONTRACT: as EMBED; on the last layer the head's with the outer gain.
     """
     return {
-        Group.EMBED: 4,
+        Group.EMBED: 3,
         Group.MIX: 2,
         Group.OUT: 1,
         Group.EXPAND: 1,
@@ -140,32 +139,40 @@ def groups(shape: Shape) -> Iterator[tuple[Group, int]]:
     yield Group.HEAD, shape.layers
 
 
-def segments(core: CoreParams, shape: Shape) -> Iterator[Segment]:
-    """Every segment of a token's packet, in stream order."""
+def segments(core: CoreParams, shape: Shape, contexts: int = 1) -> Iterator[Segment]:
+    """Every segment of a packet for so many contexts, in stream order."""
     yield Segment("header", Group.EMBED, 0, 0, side_beats(core, HEADER_WORDS))
     for group, layer in groups(shape):
-        yield from group_segments(core, shape, group, layer)
+        yield from group_segments(core, shape, group, layer, contexts)
 
 
-def group_segments(core: CoreParams, shape: Shape, group: Group, layer: int) -> Iterator[Segment]:
+def block_side_beats(core: CoreParams, group: Group, last_layer: bool, contexts: int = 1) -> int:
+    """Beats of the side words of a row block."""
+    words = gain_words(group, last_layer) + (contexts if group is Group.EMBED else 0)
+    return core.gain_beats * words
+
+
+def group_segments(core: CoreParams, shape: Shape, group: Group, layer: int, contexts: int = 1) -> Iterator[Segment]:
     """The segments of one group."""
     yield Segment("constants", group, layer, 0, side_beats(core, CONSTANT_WORDS))
-    words = core.rows * gain_words(group, layer == shape.layers - 1)
+    side = block_side_beats(core, group, layer == shape.layers - 1, contexts)
     beats = core.beats(shape.inputs(group))
     for block in range(core.blocks(shape.outputs(group))):
-        if words:
-            yield Segment("gains", group, layer, block, side_beats(core, words))
+        if side:
+            yield Segment("gains", group, layer, block, side)
         for matrix in MATRICES[group]:
             yield Segment(matrix, group, layer, block, beats)
 
 
-def group_beats(core: CoreParams, shape: Shape, group: Group, layer: int) -> int:
+def group_beats(core: CoreParams, shape: Shape, group: Group, layer: int, contexts: int = 1) -> int:
     """Beats of one group, in closed form."""
-    words = core.rows * gain_words(group, layer == shape.layers - 1)
-    block = side_beats(core, words) + len(MATRICES[group]) * core.beats(shape.inputs(group))
+    side = block_side_beats(core, group, layer == shape.layers - 1, contexts)
+    block = side + len(MATRICES[group]) * core.beats(shape.inputs(group))
     return side_beats(core, CONSTANT_WORDS) + core.blocks(shape.outputs(group)) * block
 
 
-def token_beats(core: CoreParams, shape: Shape) -> int:
-    """Beats of a whole token."""
-    return side_beats(core, HEADER_WORDS) + sum(group_beats(core, shape, g, layer) for g, layer in groups(shape))
+def token_beats(core: CoreParams, shape: Shape, contexts: int = 1) -> int:
+    """Beats of a whole packet."""
+    return side_beats(core, HEADER_WORDS) + sum(
+        group_beats(core, shape, g, layer, contexts) for g, layer in groups(shape)
+    )

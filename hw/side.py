@@ -1,59 +1,100 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Side words: the part of the weight stream that is not trits, as 32 bit words in order."""
+"""Side words: the part of the weight stream that is not trits, readable at random until it is released."""
 
-from amaranth.hdl import Module, ResetInserter, Signal, unsigned
-from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw import schedule as sc
+from hw.ops import delay
 from hw.params import CoreParams
 
-DEPTH = 16
-"""Beats of the buffer: more than two row blocks' gains (12 * rows bytes each at most), so that the next block's
-gains never wait for this block's rows."""
+
+def units(core: CoreParams) -> int:
+    """Groups of V words that can be addressed: a row block's side words with the most kinds, or the header."""
+    return max((core.batch + 3) * core.row_groups, -(-sc.HEADER_WORDS // core.vector_rows))
+
+
+def release_limit(core: CoreParams) -> int:
+    """Most beats released at once: the side words of a row block, or the header."""
+    return max((core.batch + 3) * core.gain_beats, sc.side_beats(core, sc.HEADER_WORDS))
+
+
+def depth(core: CoreParams) -> int:
+    """Beats of the ring: room for two row blocks of the kind with the most side words."""
+    return 1 << (max(16, 2 * core.gain_beats * (core.batch + 3)) - 1).bit_length()
 
 
 class SideWords(wiring.Component):
-    """Buffers side beats and unpacks them, low word first, one word a cycle without gaps.
+    """A ring of beats, read V = ``core.vector_rows`` words at a time, anywhere from its base on.
 
-    ``word`` is valid with ``valid``; ``pop`` takes it, and with ``last`` also drops the rest of its beat (padding).
-    ``clear`` empties everything.
+    Words count from the base, the oldest beat that is not released; a group of V of them never crosses a beat. The
+    ring has room for two row blocks of the kind with the most side words, so that the next block's gains never wait
+    for this block's rows. A beat is readable from the cycle in which ``level`` counts it.
+
+    Throughput: one beat in, V words out a cycle. ``beats.ready`` does not depend on any input: a full ring takes no
+    beat in the cycle of a release.
+
+    Parameters
+    ----------
+    core : geometry.
+
+    Attributes
+    ----------
+    latency : cycles from ``address`` to ``words``.
+    depth : beats of the ring, a power of two.
+    beats : In, stream of beats, taken while there is room.
+    address : In, number of a group of V words below ``units(core)``, taken with this cycle's base; it must lie in
+        the first ``level`` beats.
+    words : Out, the group's 32 bit words.
+    release, amount : In, the base moves on by ``amount`` beats, at most ``level``, from the next cycle on.
+    level : Out, beats stored from the base on, 0 to ``depth``.
+    clear : In, empties the ring; a beat that is taken in the same cycle is lost too.
     """
 
+    latency = 2
+
     def __init__(self, core: CoreParams) -> None:
-        self._width = 8 * core.lanes
+        self._core = core
+        self.depth = depth(core)
         super().__init__(
             {
-                "beats": In(stream.Signature(unsigned(self._width))),
-                "word": Out(unsigned(32)),
-                "valid": Out(1),
-                "pop": In(1),
-                "last": In(1),
+                "beats": In(stream.Signature(unsigned(8 * core.lanes))),
+                "address": In(range(units(core))),
+                "words": Out(data.ArrayLayout(unsigned(32), core.vector_rows)),
+                "release": In(1),
+                "amount": In(range(release_limit(core) + 1)),
+                "level": Out(range(self.depth + 1)),
                 "clear": In(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        buffer = SyncFIFOBuffered(width=self._width, depth=DEPTH)
-        m.submodules.buffer = ResetInserter(self.clear)(buffer)
-        words = self._width // 32
-        beat, left = Signal(self._width), Signal(range(words + 1))
+        m.submodules.ring = ring = Memory(shape=self.beats.payload.shape(), depth=self.depth, init=[])
+        write, read = ring.write_port(), ring.read_port()
+        base, end = Signal(range(self.depth)), Signal(range(self.depth))
+        taken = Signal()
         m.d.comb += [
-            buffer.w_data.eq(self.beats.payload),
-            buffer.w_en.eq(self.beats.valid),
-            self.beats.ready.eq(buffer.w_rdy),
-            self.word.eq(beat[:32]),
-            self.valid.eq(left != 0),
+            self.beats.ready.eq(self.level != self.depth),
+            taken.eq(self.beats.valid & self.beats.ready),
+            write.addr.eq(end),
+            write.data.eq(self.beats.payload),
+            write.en.eq(taken),
         ]
-        spent = (left == 0) | (self.pop & (self.last | (left == 1)))
-        m.d.comb += buffer.r_en.eq(spent)
-        with m.If(spent):
-            m.d.sync += [beat.eq(buffer.r_data), left.eq(0)]
-            with m.If(buffer.r_rdy):
-                m.d.sync += left.eq(words)
-        with m.Elif(self.pop):
-            m.d.sync += [beat.eq(beat >> 32), left.eq(left - 1)]
+        released = Mux(self.release, self.amount, 0)
+        m.d.sync += [
+            end.eq(end + taken),
+            base.eq(base + released),
+            self.level.eq(self.level + taken - released),
+        ]
         with m.If(self.clear):
-            m.d.sync += left.eq(0)
+            m.d.sync += [end.eq(0), base.eq(0), self.level.eq(0)]
+
+        # both lengths are powers of two: the address' low bits choose within a beat
+        bits = (self._core.lanes // (4 * self._core.vector_rows) - 1).bit_length()
+        select = delay(m, self.address[:bits], 1, "select")
+        m.d.comb += [read.addr.eq(base + self.address[bits:]), read.en.eq(1)]
+        m.d.sync += self.words.as_value().eq(read.data.word_select(select, 32 * self._core.vector_rows))
         return m

@@ -1,51 +1,107 @@
 # SPDX-License-Identifier: Apache-2.0
 """The vector store: quantiser inputs as they are produced, codes as the array consumes them."""
 
-from amaranth.hdl import Array, Module, Signal, signed, unsigned
+from dataclasses import dataclass
+from math import gcd
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
+from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.lib.wiring import In, Out
 
-from hw.floats import code_float
-from hw.ops import delay
+from hw.floats import EXPONENT_BITS, code_float
+from hw.ops import context_bits
 from hw.params import CoreParams
 from hw.quantiser import Quantiser
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What a bank takes in one phase: a lane's value, into the word at the cursor or the one after it."""
+
+    phase: int
+    lane: int
+    wraps: bool
+
+
 class VectorStore(wiring.Component):
-    """Keeps up to three vectors as code floats and, once their largest magnitudes are known, as int8 codes.
+    """Keeps up to three vectors of each context as code floats and, when their factors are known, as int8 codes.
 
-    Both memories have ``core.columns`` values a word, so a word is what a beat of trits needs. Vector k of a group
-    starts at word k * ``stride``. ``begin`` returns writing to element 0; ``value`` of vector ``which`` is the
-    next element's (vectors of one element in order; ``three`` tells how many there are). ``start`` quantises
-    ``vectors`` x ``stride`` words, one a cycle, vector k as soon as ``reciprocal_ready[k]``; ``available`` counts
-    the words that can be read. ``codes`` follow ``address`` by one cycle. ``release`` ends the use of the codes.
+    Both memories have ``core.columns`` values a word, so a word is what a beat of trits needs, and hold word w of
+    vector k of context c at position ``k * span + w * contexts + c``: the array goes through the positions of a
+    vector in order. A vector is written while its predecessor is read as codes only, so one buffer of each kind is
+    enough.
 
-    A vector is written while its predecessor is read as codes only, so one buffer of each kind is enough.
+    Writing: ``begin`` returns every context to element 0. Each valid cycle brings the next V = ``core.vector_rows``
+    elements of vector ``which`` of ``context``; with ``three``, all of 0, 1, 2 in this order before the next V of
+    any context. Lanes are valid from lane 0 on; invalid ones, past a vector's end, are not written. V elements may
+    begin at any multiple of V, hence in any of columns / gcd(V, columns) *phases* of a word, and run on into the
+    next word; there is one bank a column, so that they are still written in one cycle.
+
+    Quantising: ``start``, when all values are written, sends ``vectors * quantise_span`` positions through the
+    quantiser in order, one a cycle, those of vector k while ``reciprocal_ready[k]``. ``available`` counts the
+    positions that can be read: it becomes 1 ``latency`` cycles after ``start``, or ``latency - 1`` after
+    ``reciprocal_ready[0]`` if that is later; the others follow one a cycle, none sooner than ``latency - 1`` after
+    its vector's bit.
+
+    Reading: ``codes`` follow ``address`` by one cycle. ``release`` ends the use of the codes, after the last became
+    available and before the next ``start``. ``clear`` abandons all that; it is held for ``latency - 1`` cycles or
+    more, until the quantiser is empty.
+
+    Parameters
+    ----------
+    core : geometry and formats.
+
+    Attributes
+    ----------
+    latency : cycles from ``start`` to ``available``.
+    depth : positions: three vectors of ``max_hidden`` or one of ``max_intermediate`` elements, a context.
+    begin : In, pulse, before the first value of a group.
+    three : In, three vectors are written, not one.
+    contexts : In, 1 to ``core.batch``, for both sides; constant from ``begin`` until the codes are available.
+    span : In, positions of a vector that is being written, contexts * ceil(elements / columns).
+    value_valid : In, mask of lanes. which (0 unless ``three``), context, values : In, same cycle; values are code
+        floats, one a lane.
+    start : In, pulse. vectors, quantise_span : In, 1 to 3 and the span of what is quantised; constant from
+        ``start`` until the last position is in the quantiser.
+    factor_vector, factor_context : Out, registered: whose factors are needed.
+    reciprocal, e_max : In, the factors, in the same cycle; used while ``reciprocal_ready[factor_vector]``.
+    reciprocal_ready : In, bit k: the factors of vector k of all contexts are there. Bits may rise at any time from
+        two cycles after the last value on, and then stay; they are low or stale until ``start``.
+    address : In, a position below ``available``. available, codes : Out, see above; signed 8 bit a column.
+    busy : Out, a position enters the quantiser.
+    release, clear : In, see above.
     """
+
+    latency = Quantiser.latency + 2
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
         fmt = core.formats
-        self.depth = max(3 * core.beats(core.max_hidden), core.beats(core.max_intermediate))
+        self.depth = core.batch * max(3 * core.beats(core.max_hidden), core.beats(core.max_intermediate))
         self._quantiser = Quantiser(core)
         super().__init__(
             {
                 "begin": In(1),
                 "three": In(1),
-                "write_stride": In(range(self.depth + 1)),
-                "value_valid": In(1),
+                "contexts": In(4),
+                "span": In(range(self.depth + 1)),
+                "value_valid": In(core.vector_rows),
                 "which": In(2),
-                "value": In(code_float(fmt)),
+                "context": In(context_bits(core)),
+                "values": In(data.ArrayLayout(code_float(fmt), core.vector_rows)),
                 "start": In(1),
                 "vectors": In(2),
-                "stride": In(range(self.depth + 1)),
-                "reciprocal": In(data.ArrayLayout(unsigned(fmt.mantissa), 3)),
-                "e_max": In(data.ArrayLayout(unsigned(6), 3)),
+                "quantise_span": In(range(self.depth + 1)),
+                "factor_vector": Out(2),
+                "factor_context": Out(context_bits(core)),
+                "reciprocal": In(fmt.mantissa),
+                "e_max": In(EXPONENT_BITS),
                 "reciprocal_ready": In(3),
                 "address": In(range(self.depth)),
                 "available": Out(range(self.depth + 1)),
                 "codes": Out(data.ArrayLayout(signed(8), core.columns)),
+                "busy": Out(1),
                 "release": In(1),
                 "clear": In(1),
             }
@@ -54,65 +110,102 @@ class VectorStore(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.quantiser = self._quantiser
-        vector = self._write_side(m)
-        self._quantise_side(m, vector)
+        banks = [
+            Memory(shape=code_float(self._core.formats), depth=self.depth, init=[]) for _ in range(self._core.columns)
+        ]
+        for index, bank in enumerate(banks):
+            m.submodules[f"vector_{index}"] = bank
+        self._write_side(m, [bank.write_port() for bank in banks])
+        self._quantise_side(m, [bank.read_port() for bank in banks])
+        self._read_side(m)
         return m
 
-    def _write_side(self, m: Module):
-        """Banks of code floats, one a column; returns their read ports."""
+    def _write_side(self, m: Module, banks: list[WritePort]) -> None:
+        """A cursor a context, and what each bank takes at the cursor."""
         core = self._core
-        column, word = Signal(range(core.columns)), Signal(range(self.depth))
-        address = Signal(range(self.depth))
-        stride = self.write_stride
-        offsets = Array([0, stride, (stride << 1)[: len(address)]])
-        m.d.comb += address.eq(word + offsets[self.which])
-        element_ends = self.value_valid & ((self.which == 2) | ~self.three)
-        with m.If(self.begin):
-            m.d.sync += [column.eq(0), word.eq(0)]
-        with m.Elif(element_ends):
-            m.d.sync += column.eq(column + 1)
-            with m.If(column == core.columns - 1):
-                m.d.sync += [column.eq(0), word.eq(word + 1)]
-        reads = []
-        for index in range(core.columns):
-            bank = Memory(shape=code_float(core.formats), depth=self.depth, init=[])
-            m.submodules[f"vector_{index}"] = bank
-            write = bank.write_port()
-            m.d.comb += [
-                write.addr.eq(address),
-                write.data.eq(self.value),
-                write.en.eq(self.value_valid & (column == index)),
-            ]
-            reads.append(bank.read_port())
-        return reads
+        columns, lanes = core.columns, core.vector_rows
+        first_columns = [phase * lanes % columns for phase in range(columns // gcd(lanes, columns))]
+        layout = data.StructLayout({"position": range(self.depth), "phase": range(len(first_columns))})
+        cursors = Array(Signal(layout, name=f"cursor_{context}") for context in range(core.batch))
+        cursor = Signal(layout)
+        step = self.contexts if core.batch > 1 else 1
+        m.d.comb += cursor.eq(cursors[self.context] if core.batch > 1 else cursors[0])
 
-    def _quantise_side(self, m: Module, reads) -> None:
-        """Walks the words of a group's vectors through the quantiser into the code memory."""
+        # lane 0 is the last to lack an element
+        group_ends = self.value_valid[0] & ((self.which == 2) | ~self.three)
+        reaches_end = [phase for phase, first in enumerate(first_columns) if first + lanes >= columns]
+        for context, own in enumerate(cursors):
+            with m.If(self.begin):
+                m.d.sync += [own.position.eq(context), own.phase.eq(0)]
+            with m.Elif(group_ends & (self.context == context if core.batch > 1 else 1)):
+                m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, cursor.phase + 1))
+                with m.If(cursor.phase.matches(*reaches_end)):
+                    m.d.sync += own.position.eq(cursor.position + step)
+
+        # the word after the cursor's has its own sum, in parallel
+        offset = Array([0, self.span, self.span << 1])[self.which]
+        here, after = Signal(range(self.depth)), Signal(range(self.depth))
+        m.d.comb += [here.eq(cursor.position + offset), after.eq(cursor.position + (offset + step))]
+        for column, bank in enumerate(banks):
+            lane_of = [(column - first) % columns for first in first_columns]
+            sources = [
+                _Source(phase, lane, wraps=column < first)
+                for phase, (lane, first) in enumerate(zip(lane_of, first_columns, strict=True))
+                if lane < lanes
+            ]
+            with m.Switch(cursor.phase):
+                for source in sources:
+                    with m.Case(source.phase):
+                        m.d.comb += bank.en.eq(self.value_valid[source.lane])
+            # nothing is selected where there is one source, as in every bank if V divides the columns
+            with m.Switch(cursor.phase):
+                for source in sources:
+                    with m.Default() if source is sources[-1] else m.Case(source.phase):
+                        m.d.comb += [
+                            bank.data.eq(self.values[source.lane]),
+                            bank.addr.eq(after if source.wraps else here),
+                        ]
+
+    def _quantise_side(self, m: Module, banks: list[ReadPort]) -> None:
+        """Walks the positions of a group's vectors through the quantiser."""
         core, quantiser = self._core, self._quantiser
-        running, vector = Signal(), Signal(2)
-        word, address = Signal(range(self.depth + 1)), Signal(range(self.depth))
-        go = Signal()
-        m.d.comb += go.eq(running & self.reciprocal_ready.bit_select(vector, 1))
+        running, left = Signal(), Signal(range(self.depth + 1))
+        position, following = Signal(range(self.depth)), Signal(range(self.depth))
+        m.d.comb += self.busy.eq(running & self.reciprocal_ready.bit_select(self.factor_vector, 1))
+        # the banks read ahead, so that the position's values are there as soon as its factors are
+        m.d.comb += following.eq(position + self.busy)
+        m.d.sync += position.eq(following)
+        with m.If(self.release | self.clear):
+            m.d.sync += position.eq(0)
+        for read, element in zip(banks, quantiser.vector, strict=True):
+            m.d.comb += [read.addr.eq(following), read.en.eq(1), element.eq(read.data)]
         with m.If(self.start):
-            m.d.sync += [running.eq(1), vector.eq(0), word.eq(0), address.eq(0)]
-        with m.Elif(go):
-            m.d.sync += [word.eq(word + 1), address.eq(address + 1)]
-            with m.If(word == self.stride - 1):
-                m.d.sync += [word.eq(0), vector.eq(vector + 1)]
-                with m.If(vector == self.vectors - 1):
+            m.d.sync += [running.eq(1), self.factor_vector.eq(0), left.eq(self.quantise_span)]
+        with m.Elif(self.busy):
+            m.d.sync += left.eq(left - 1)
+            with m.If(left == 1):
+                m.d.sync += [left.eq(self.quantise_span), self.factor_vector.eq(self.factor_vector + 1)]
+                with m.If(self.factor_vector == self.vectors - 1):
                     m.d.sync += running.eq(0)
         with m.If(self.clear):
             m.d.sync += running.eq(0)
-
-        for index, read in enumerate(reads):
-            m.d.comb += [read.addr.eq(address), read.en.eq(1), quantiser.vector[index].eq(read.data)]
-        selected = delay(m, vector, 1, "selected")
+        if core.batch > 1:
+            with m.If(self.start | (self.busy & (self.factor_context == self.contexts - 1))):
+                m.d.sync += self.factor_context.eq(0)
+            with m.Elif(self.busy):
+                m.d.sync += self.factor_context.eq(self.factor_context + 1)
+        else:
+            m.d.comb += self.factor_context.eq(0)
         m.d.comb += [
-            quantiser.i_valid.eq(delay(m, go, 1, "go")),
-            quantiser.reciprocal.eq(Array(self.reciprocal[k] for k in range(3))[selected]),
-            quantiser.e_max.eq(Array(self.e_max[k] for k in range(3))[selected]),
+            quantiser.i_valid.eq(self.busy),
+            quantiser.reciprocal.eq(self.reciprocal),
+            quantiser.e_max.eq(self.e_max),
         ]
-        codes = Memory(shape=unsigned(8 * core.columns), depth=self.depth, init=[])
+
+    def _read_side(self, m: Module) -> None:
+        """The code memory and how much of it counts."""
+        quantiser = self._quantiser
+        codes = Memory(shape=unsigned(8 * self._core.columns), depth=self.depth, init=[])
         m.submodules.codes = codes
         write, read = codes.write_port(), codes.read_port()
         m.d.comb += [

@@ -1,218 +1,263 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vector path: one straight pipeline from a drained accumulator to the next product's quantiser input."""
+"""The vector path: straight pipelines from drained accumulators to the next product's quantiser input."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from golden.numerics import DECAY_FRAC
-from hw.activation import Activation
 from hw.gain import GainStage
-from hw.ops import Op, Tag, delay, delayed_tags, is_op
+from hw.lane import VectorLane
+from hw.ops import Op, delay, delayed_tags, is_op, tag_layout
 from hw.params import CoreParams
 from hw.recurrence import Recurrence
-from hw.rescale import Rescale
 
-PRODUCT_CYCLES = 4
+_SHORT = (Op.OUT, Op.CONTRACT)
+_LONG = (Op.F, Op.I, Op.G, Op.GATE)
+_GAIN = (
+    *("begin", "bias", "kappa", "contexts", "value_valid", "which", "value_context", "values", "total", "maxima"),
+    *("side_address", "side_words", "side_release", "side_amount"),
+)
+_HOST = ("host", "address", "write", "write_data", "read_data")
 
 
 class VectorPath(wiring.Component):
-    """Takes one output row a cycle at most and never stalls: whoever issues a row has made sure of everything.
+    """Takes V = ``core.vector_rows`` output rows a cycle at most and never stalls: the issuer has seen to everything.
 
-    Stages::
+    Each operation goes only through the stages that it needs::
 
-        issue     accumulator, scale, tag; row buffers and state are read
-        rescale   y = acc * scale                 | h' = h + c (silu(i) - h)   (G)
-        function  sigmoid(-y) (F), silu(y) (I, GATE), silu(h') (G)
-        combine   y * silu (G, UP), x + y (OUT, CONTRACT)
-        gain      see GainStage
+        issue      accumulators, scale, tag
+        rescale    y = acc * scale                | h' = h + c (silu(i) - h)   (G)
+        function   sigmoid(-y) (F), silu(y) (I, GATE), silu(h') (G)
+        combine    y * silu (G, UP), x + y (OUT, CONTRACT)
+        gain       see GainStage; EMBED comes here at once
 
-    F and I (GATE) leave their results in row buffers, one entry a row of the block, for G (UP). The issuer waits
-    until they are ``buffered`` before the first G or UP row, and until the pipe is ``empty`` before it uses the
-    statistics; it keeps rows SLOTS[op] cycles apart and pulses ``begin`` with ``bias`` before a group's first row,
-    ``begin_token`` before a token.
+    F and I (GATE) leave their results in row buffers, one word for each row group of the block and context, for G
+    (UP). Row groups are issued slots(core)[op] cycles apart. The rows of a shorter way must not overtake others:
+    EMBED, OUT and CONTRACT begin when the path is ``empty``, UP and G when their operands are ``buffered``; F, I and
+    GATE may follow anything of their own group.
+
+    Parameters
+    ----------
+    core : geometry, contexts, limits and widths.
+
+    Attributes
+    ----------
+    arrival : for each operation, cycles from its issue to the gain stage (I, GATE: to the end of their way).
+    until_empty : for each operation, cycles from its issue until everything is out and final.
+    until_buffered : for F, I and GATE, cycles from the issue until ``buffered``.
+    issue : In, tag. acc, mantissa, shift : In, with it; one scale for the row group.
+    zero, state_base : In, with it; the state reads as zero, and its word 0 of this context and layer, to which the
+        tag's index is added.
+    contexts : In, of the packet.
+    begin, bias : In, before a group's first row: see Statistics. kappa : In, constant during a group.
+    side_address, side_words, side_release, side_amount : port of SideWords.
+    value_valid, which, value_context, values : Out, for the vector store.
+    total, maxima : Out, for the scale unit.
+    host, address, write, write_data, read_data : the state's port in Recurrence, between packets.
+    empty : Out, no row is issued in this cycle and every earlier one is old enough: ``total`` and ``maxima`` are
+        final, the last value has been on the port.
+    buffered : Out, the same for what is in row buffers: G and UP may be issued from the next cycle on.
+    saturated : Out, a row of a row group was clamped; once for each row group.
+    tap_valid, tap_op, tap : Out, mask of live rows, operation and result at the gain stage.
     """
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        fmt = core.formats
-        wide = signed(fmt.wide_bits)
-        self._rescale = Rescale(core)
-        self._activation = Activation(fmt)
+        lanes = core.vector_rows
+        self._wide = wide = data.ArrayLayout(signed(core.formats.wide_bits), lanes)
+        self._lanes = [VectorLane(core) for _ in range(lanes)]
         self._recurrence = Recurrence(core)
         self._gain = GainStage(core)
-        self._before_function = max(self._rescale.latency, self._recurrence.latency)
+        lane = VectorLane
+        self.arrival = {
+            Op.EMBED: self._gain.lead,
+            Op.UP: lane.rescaled + lane.product,
+            **dict.fromkeys(_SHORT, lane.rescaled + lane.sum),
+            **dict.fromkeys(_LONG, lane.functioned + lane.product),
+        }
+        # I and GATE end with their flag of saturation
+        self.until_empty = {op: cycles + self._gain.settled.get(op, 1) for op, cycles in self.arrival.items()}
+        # a result can be read one cycle after its write; G reads one cycle after its issue, UP one before its
+        # operands meet, and the issue follows ``buffered``
+        self.until_buffered = {
+            Op.F: self.until_empty[Op.F] - 2,
+            Op.I: lane.functioned + 1 - 2,
+            Op.GATE: lane.functioned + 1 - lane.rescaled,
+        }
         gain, state = self._gain.signature.members, self._recurrence.signature.members
         super().__init__(
             {
-                "issue": In(Tag),
-                "acc": In(signed(core.acc_bits)),
-                "mantissa": In(unsigned(fmt.mantissa)),
+                "issue": In(tag_layout(core)),
+                "acc": In(data.ArrayLayout(signed(core.acc_bits), lanes)),
+                "mantissa": In(unsigned(core.formats.mantissa)),
                 "shift": In(signed(12)),
-                "zero_state": In(1),
-                "begin_token": In(1),
-                **{name: gain[name] for name in ("kappa", "begin", "bias", "word", "pop", "value_valid", "which")},
-                **{name: gain[name] for name in ("value", "total", "maxima", "tap_valid", "tap_op", "tap")},
-                **{name: state[name] for name in ("host", "address", "write", "write_data", "read_data")},
+                "zero": In(1),
+                "state_base": In(range(self._recurrence.words)),
+                **{name: gain[name] for name in _GAIN},
+                **{name: state[name] for name in _HOST},
                 "empty": Out(1),
                 "buffered": Out(1),
                 "saturated": Out(1),
+                "tap_valid": Out(lanes),
+                "tap_op": Out(4),
+                "tap": Out(wide),
             }
         )
-        self._wide = wide
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        fmt = self._core.formats
-        m.submodules.rescale = rescale = self._rescale
-        m.submodules.activation = activation = self._activation
         m.submodules.recurrence = recurrence = self._recurrence
         m.submodules.gain = gain = self._gain
-
-        to_combine = self._before_function + activation.latency
-        to_gain = to_combine + PRODUCT_CYCLES
-        tags = delayed_tags(m, self.issue, to_gain, "tag")
-
-        # rescale, with the recurrence beside it
+        for inner, names in ((gain, _GAIN), (recurrence, _HOST)):
+            for name in names:
+                port, outer = getattr(inner, name), getattr(self, name)
+                m.d.comb += port.eq(outer) if inner.signature.members[name].flow is In else outer.eq(port)
+        tags = delayed_tags(m, self.issue, VectorLane.functioned, "tag")
+        decay, candidate = self._row_buffers(m, tags)
+        self._recur(m, tags, decay, candidate)
+        self._rows(m, tags, candidate, self._residuals(m, tags))
+        self._to_gain(m, tags)
         m.d.comb += [
-            rescale.acc.eq(self.acc),
-            rescale.mantissa.eq(self.mantissa),
-            rescale.shift.eq(self.shift),
-        ]
-        decay, candidate, up_candidate = self._row_buffers(m, tags, to_combine)
-        update = is_op(self.issue, Op.G) & self.issue.live
-        m.d.comb += [
-            recurrence.begin.eq(self.begin_token),
-            recurrence.zero.eq(self.zero_state),
-            recurrence.update.eq(update),
-            recurrence.decay.eq(decay),
-            recurrence.candidate.eq(candidate),
-        ]
-        for name in ("host", "address", "write", "write_data"):
-            m.d.comb += getattr(recurrence, name).eq(getattr(self, name))
-        m.d.comb += self.read_data.eq(recurrence.read_data)
-        h = delay(m, recurrence.h, self._before_function - recurrence.latency, "h")
-        y = delay(m, rescale.y, self._before_function - rescale.latency, "y")
-        y_saturated = delay(m, rescale.saturated, to_gain - rescale.latency, "y_saturated")
-
-        # function
-        before = tags[self._before_function]
-        m.d.comb += [
-            activation.x.eq(Mux(before.op == Op.G, h, y)),
-            activation.silu.eq(before.op != Op.F),
-        ]
-        y = delay(m, y, activation.latency, "y_function")
-
-        # combine
-        combine = tags[to_combine]
-        a, b = Signal(self._wide), Signal(self._wide)
-        product = Signal(signed(2 * fmt.wide_bits))
-        m.d.sync += [a.eq(y), b.eq(Mux(combine.op == Op.UP, up_candidate, activation.y)), product.eq(a * b)]
-        product_2 = delay(m, product, 1, "product")
-        scaled = (product_2 + (1 << (fmt.frac - 1))) >> fmt.frac
-        x = self._residual(m, tags, to_combine, gain)
-        total = Signal(signed(fmt.wide_bits + 1))
-        m.d.sync += total.eq(x + y)
-        total = delay(m, total, 2, "total")
-        is_product = is_op(tags[to_gain - 1], Op.G, Op.UP)
-        is_sum = is_op(tags[to_gain - 1], Op.OUT, Op.CONTRACT)
-        exact = Mux(is_product, scaled, total)
-        limit = fmt.wide_max
-        # F carries sigmoid, G its own y as the statistics' second operand
-        carried = delay(m, Mux(combine.op == Op.F, activation.y, y), PRODUCT_CYCLES - 1, "carried")
-        wide, second, overflow = Signal(self._wide), Signal(self._wide), Signal()
-        combines = is_product | is_sum
-        high, low = combines & (exact > limit), combines & (exact < -limit)
-        with m.If(high):
-            m.d.sync += wide.eq(limit)
-        with m.Elif(low):
-            m.d.sync += wide.eq(-limit)
-        with m.Else():
-            m.d.sync += wide.eq(Mux(combines, exact, carried))
-        m.d.sync += [second.eq(carried), overflow.eq(high | low)]
-
-        # gain
-        at_gain = tags[to_gain]
-        m.d.comb += [
-            gain.tag.eq(at_gain),
-            gain.wide.eq(wide),
-            gain.second.eq(Mux(at_gain.op == Op.G, second, wide)),
-            self.saturated.eq(at_gain.valid & at_gain.live & (at_gain.op != Op.EMBED) & (overflow | y_saturated)),
-        ]
-        for name in ("kappa", "begin", "bias", "word"):
-            m.d.comb += getattr(gain, name).eq(getattr(self, name))
-        for name in ("pop", "value_valid", "which", "value", "total", "maxima", "tap_valid", "tap_op", "tap"):
-            m.d.comb += getattr(self, name).eq(getattr(gain, name))
-
-        everything = {op: to_gain + gain.drain for op in Op}
-        buffers = {Op.F: to_gain + gain.decay_latency, Op.I: to_combine, Op.GATE: to_combine}
-        m.d.comb += [
-            self.empty.eq(self._settled(m, everything, "age")),
-            self.buffered.eq(self._settled(m, buffers, "buffer_age")),
+            self.tap_valid.eq(Mux(gain.traced.valid, gain.traced.live, 0)),
+            self.tap_op.eq(gain.traced.op),
+            self.tap.eq(gain.held),
+            self.empty.eq(self._settled(m, self.until_empty, "age")),
+            self.buffered.eq(self._settled(m, self.until_buffered, "buffer_age")),
         ]
         return m
 
-    def _row_buffers(self, m: Module, tags: list[Tag], to_combine: int):
-        """Decay and candidate of a block's rows; read by G at issue (data a cycle later) and UP at combine."""
-        rows = self._core.rows
-        m.submodules.decays = decays = Memory(shape=unsigned(DECAY_FRAC), depth=rows, init=[])
-        m.submodules.candidates = candidates = Memory(shape=self._wide, depth=rows, init=[])
-        decay_write, candidate_write = decays.write_port(), candidates.write_port()
-        decay_read, g_read, up_read = decays.read_port(), candidates.read_port(), candidates.read_port()
-
-        def counted(port, event):
-            # row blocks have a power of two of rows, so each counter is at row 0 when a block begins
-            counter = Signal(range(rows))
-            with m.If(event):
-                m.d.sync += counter.eq(counter + 1)
-            with m.If(self.begin_token):
-                m.d.sync += counter.eq(0)
-            m.d.comb += port.addr.eq(counter)
-
-        store = is_op(tags[to_combine], Op.I, Op.GATE)
-        counted(decay_write, self._gain.decay_valid)
-        counted(candidate_write, store)
-        counted(decay_read, is_op(self.issue, Op.G))
-        counted(g_read, is_op(self.issue, Op.G))
-        counted(up_read, is_op(tags[to_combine - 1], Op.UP))
+    def _recur(self, m: Module, tags: list[data.View], decay: data.View, candidate: data.View) -> None:
+        """The state's word is read one cycle after the issue, with its address registered."""
+        recurrence = self._recurrence
+        word = Signal.like(recurrence.word)
+        m.d.sync += word.eq(self.state_base + self.issue.index)
         m.d.comb += [
-            decay_write.en.eq(self._gain.decay_valid),
-            decay_write.data.eq(self._gain.decay),
-            candidate_write.en.eq(store),
-            candidate_write.data.eq(self._activation.y),
-            decay_read.en.eq(1),
-            g_read.en.eq(1),
-            up_read.en.eq(1),
+            recurrence.update.eq(Mux(is_op(tags[1], Op.G), tags[1].live, 0)),
+            recurrence.word.eq(word),
+            recurrence.zero.eq(delay(m, self.zero, 1, "zero")),
+            recurrence.decay.eq(decay),
+            recurrence.candidate.eq(candidate),
         ]
-        return decay_read.data, g_read.data, up_read.data
 
-    def _residual(self, m: Module, tags: list[Tag], to_combine: int, gain: GainStage):
-        """The residual of the row at combine; rows are read and written back in order, each once a group."""
-        depth = self._core.max_hidden
-        m.submodules.residuals = residuals = Memory(shape=self._wide, depth=depth, init=[])
+    def _rows(self, m: Module, tags: list[data.View], candidate: data.View, residual: data.View) -> None:
+        """Rows through the lanes; the tag at each stage says what its row needs there."""
+        lane = VectorLane
+        h = delay(m, self._recurrence.h, lane.rescaled - Recurrence.latency - 1, "h")
+        rescaled, functioned = tags[lane.rescaled], tags[lane.functioned]
+        control = {
+            "use_h": rescaled.op == Op.G,
+            "silu": rescaled.op != Op.F,
+            "up": is_op(rescaled, Op.UP),
+            "add": is_op(tags[self.arrival[Op.OUT] - 1], *_SHORT),
+            "keep": delay(m, is_op(functioned, Op.F), lane.product - 1, "keep"),
+            "carry_function": functioned.op == Op.F,
+        }
+        for index, unit in enumerate(self._lanes):
+            m.submodules[f"lane_{index}"] = unit
+            m.d.comb += [getattr(unit, name).eq(value) for name, value in control.items()]
+            m.d.comb += [
+                unit.acc.eq(self.acc[index]),
+                unit.mantissa.eq(self.mantissa),
+                unit.shift.eq(self.shift),
+                unit.h.eq(h[index]),
+                unit.candidate.eq(candidate[index]),
+                unit.residual.eq(residual[index]),
+            ]
+
+    def _to_gain(self, m: Module, tags: list[data.View]) -> None:
+        """Row groups meet at the gain stage, at most one a cycle: none overtakes another."""
+        gain, lane = self._gain, VectorLane
+        stages: dict[int, list[Op]] = {}
+        for op, cycles in self.arrival.items():
+            stages.setdefault(cycles - gain.lead, []).append(op)
+        for stage, ops in stages.items():
+            with m.If(is_op(tags[stage], *ops)):
+                m.d.comb += gain.ahead.eq(tags[stage])
+        ahead = Signal(data.StructLayout({"valid": 1, "live": self._core.vector_rows, "op": 4}))
+        m.d.comb += [ahead[name].eq(gain.ahead[name]) for name, _ in ahead.shape()]
+        arrived = delayed_tags(m, ahead, gain.lead, "arrived")[-1]
+        for index, unit in enumerate(self._lanes):
+            m.d.comb += [
+                gain.wide[index].eq(unit.wide),
+                # the statistics of the product behind the recurrence need g itself
+                gain.second[index].eq(Mux(arrived.op == Op.G, unit.carried, unit.wide)),
+            ]
+
+        flags = [(Cat(unit.saturated for unit in self._lanes) & tags[lane.rescaled].live).any()]
+        for stage in range(lane.rescaled, max(self.arrival.values())):
+            flags.append(delay(m, flags[-1], 1, f"saturated_{stage}"))
+        overflow = (Cat(unit.overflow for unit in self._lanes) & arrived.live).any()
+        with m.Switch(arrived.op):
+            for op, cycles in self.arrival.items():
+                if op is not Op.EMBED:
+                    clamped = flags[cycles - lane.rescaled]
+                    combines = op in (Op.G, Op.UP, *_SHORT)
+                    with m.Case(op):
+                        m.d.comb += self.saturated.eq(arrived.valid & (clamped | overflow if combines else clamped))
+
+    def _row_buffers(self, m: Module, tags: list[data.View]) -> tuple[data.View, data.View]:
+        """Decay and candidate of a block's rows; G reads both one cycle after its issue, UP before its combine."""
+        core, gain, lane = self._core, self._gain, VectorLane
+        depth = core.batch * core.row_groups
+        layout = data.ArrayLayout(DECAY_FRAC, core.vector_rows)
+        m.submodules.decays = decays = Memory(shape=layout, depth=depth, init=[])
+        m.submodules.candidates = candidates = Memory(shape=self._wide, depth=depth, init=[])
+        decay_write, candidate_write = decays.write_port(), candidates.write_port()
+        decay_read, candidate_read = decays.read_port(), candidates.read_port()
+
+        def place(tag: data.View) -> Value:
+            group = Signal((core.row_groups - 1).bit_length(), name="group")
+            m.d.comb += group.eq(tag.index)
+            return self._word(tag.context, group, core.row_groups)
+
+        by_g, by_up, stored = tags[1], tags[lane.rescaled - 1], tags[lane.functioned]
+        m.d.comb += [
+            decay_write.addr.eq(place(gain.decay_tag)),
+            decay_write.en.eq(gain.decay_tag.valid & gain.decay_tag.live.any()),
+            decay_write.data.eq(gain.decay),
+            candidate_write.addr.eq(place(stored)),
+            candidate_write.en.eq(is_op(stored, Op.I, Op.GATE) & stored.live.any()),
+            decay_read.en.eq(1),
+            decay_read.addr.eq(place(by_g)),
+            candidate_read.en.eq(1),
+            candidate_read.addr.eq(Mux(is_op(by_up, Op.UP), place(by_up), place(by_g))),
+        ]
+        m.d.comb += [candidate_write.data[index].eq(unit.function) for index, unit in enumerate(self._lanes)]
+        return decay_read.data, candidate_read.data
+
+    def _residuals(self, m: Module, tags: list[data.View]) -> data.View:
+        """The residual of the rows that are rescaled; each row is read and written back once a group."""
+        core, gain = self._core, self._gain
+        words = core.max_hidden // core.vector_rows
+        m.submodules.residuals = residuals = Memory(shape=self._wide, depth=core.batch * words, init=[])
         read, write = residuals.read_port(), residuals.write_port()
-        ahead = tags[to_combine - 1]
-        reads = is_op(ahead, Op.OUT, Op.CONTRACT) & ahead.live
-        for port, event in ((read, reads), (write, gain.residual_valid)):
-            counter = Signal(range(depth))
-            with m.If(self.begin):
-                m.d.sync += counter.eq(0)
-            with m.Elif(event):
-                m.d.sync += counter.eq(counter + 1)
-            m.d.comb += port.addr.eq(counter)
-        m.d.comb += [read.en.eq(1), write.en.eq(gain.residual_valid), write.data.eq(gain.residual)]
+        reads, traced = tags[VectorLane.rescaled - 2], gain.traced
+        # words beyond a vector's end belong to the next context
+        keeps = is_op(traced, Op.EMBED, *_SHORT) & traced.live.any()
+        m.d.sync += read.addr.eq(self._word(reads.context, reads.index, words))
+        m.d.comb += [
+            read.en.eq(1),
+            write.addr.eq(self._word(traced.context, traced.index, words)),
+            write.en.eq(keeps),
+            write.data.eq(gain.held),
+        ]
         return read.data
 
-    def _settled(self, m: Module, cycles: dict[Op, int], name: str):
+    def _word(self, context: Value, index: Value, words: int) -> Value:
+        """Address in a memory with ``words`` for each context."""
+        return context * words + index if self._core.batch > 1 else index
+
+    def _settled(self, m: Module, cycles: dict[Op, int], name: str) -> Value:
         """Whether every row issued so far, of the operations in ``cycles``, is that many cycles old or more."""
-        left = Signal(range(max(cycles.values()) + 1), name=name)
+        left = Signal(range(max(cycles.values())), name=name)
         waits = Signal.like(left, name=f"{name}_of_row")
         with m.Switch(self.issue.op):
-            for op, depth in cycles.items():
+            for op, age in cycles.items():
                 with m.Case(op):
-                    m.d.comb += waits.eq(depth)
-        with m.If(self.issue.valid & (waits > left)):
+                    m.d.comb += waits.eq(age - 1)
+        with m.If(self.issue.valid & (waits >= left)):
             m.d.sync += left.eq(waits)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)

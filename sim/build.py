@@ -39,7 +39,7 @@ def build_harness(
     lanes
         Bytes of a beat of the weight stream.
     taps
-        Whether the core has the debug ports ``tap_acc*`` and ``tap_wide*``.
+        Whether the core has the debug ports ``tap_*``, of any number of rows a cycle.
     status
         Called with a line about what is going on, if something has to be built.
 

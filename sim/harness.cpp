@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Drives the Verilated core (prefix Vcore, LANES bytes a beat, taps if TAPS is defined) behind a C interface.
+// Drives the Verilated core (prefix Vcore, LANES bytes a beat, debug ports if TAPS is defined) behind a C interface.
 // Every call returns 0 or one of the error codes below; sim/harness.py is the other side.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "Vcore.h"
@@ -18,10 +19,17 @@ enum TapKind : uint32_t { TAP_ACC = 0, TAP_WIDE = 1 };
 
 constexpr uint64_t REPORT_EVERY = 1 << 15;
 constexpr int CSR_CYCLES = 1000;
+constexpr uint32_t MEMORY_BEATS = 16;
 
 struct Segment {
     const uint8_t* data;
     uint64_t bytes;
+};
+
+// From a cycle on, the core's trace port has a value.
+struct TraceEntry {
+    uint64_t cycle;
+    uint64_t trace;
 };
 
 using Report = int (*)(uint64_t cycles, uint64_t beats);
@@ -58,8 +66,12 @@ class Core {
     // The second half: the clock edge.
     void edge() {
 #ifdef TAPS
-        if (recording_) [[unlikely]]
-            record();
+        if (recording_taps_) [[unlikely]] {
+            record(TAP_ACC, top_->tap_acc_valid, top_->tap_acc_op, top_->tap_acc);
+            record(TAP_WIDE, top_->tap_wide_valid, top_->tap_wide_op, top_->tap_wide);
+        }
+        if (recording_trace_) [[unlikely]]
+            record(top_->tap_trace);
 #endif
         top_->clk = 1;
         top_->eval();
@@ -86,25 +98,67 @@ class Core {
         top_->rst = 0;
     }
 
-    void record_taps(bool on) { recording_ = on; }
+    void record_taps(bool on) { recording_taps_ = on; }
     std::vector<uint32_t>& taps() { return taps_; }
+
+    // Begins anew at cycle 0, or stops.
+    void record_trace(bool on) {
+        recording_trace_ = on;
+        if (!on) return;
+        trace_.clear();
+        traced_cycles_ = 0;
+    }
+    const std::vector<TraceEntry>& trace() const { return trace_; }
+    uint64_t traced_cycles() const { return traced_cycles_; }
 
   private:
 #ifdef TAPS
-    void record() {
-        if (top_->tap_acc_valid) push(TAP_ACC, top_->tap_acc_op, top_->tap_acc);
-        if (top_->tap_wide_valid) push(TAP_WIDE, top_->tap_wide_op, top_->tap_wide);
+    template <class Mask, class Values>
+    void record(TapKind kind, Mask live, uint32_t op, const Values& values) {
+        for (; live; live &= live - 1) {
+            int lane = __builtin_ctzll(live);
+            taps_.push_back(kind << 4 | op);
+            taps_.push_back(word(values, lane));
+        }
     }
-    void push(TapKind kind, uint32_t op, uint32_t value) {
-        taps_.push_back(kind << 4 | op);
-        taps_.push_back(value);
+
+    // One or two lanes are a port of an integer type, more of them words.
+    template <class Values>
+    static uint32_t word(const Values& values, int lane) {
+        if constexpr (std::is_integral_v<Values>)
+            return static_cast<uint64_t>(values) >> 32 * lane;
+        else
+            return values[lane];
+    }
+
+    void record(uint64_t trace) {
+        if (trace_.empty() || trace_.back().trace != trace) trace_.push_back({traced_cycles_, trace});
+        traced_cycles_++;
     }
 #endif
 
     std::unique_ptr<VerilatedContext> context_;
     std::unique_ptr<Vcore> top_;
     std::vector<uint32_t> taps_;
-    bool recording_ = false;
+    std::vector<TraceEntry> trace_;
+    uint64_t traced_cycles_ = 0;
+    bool recording_taps_ = false, recording_trace_ = false;
+};
+
+// Delivers a beat every so many cycles into a buffer that goes on filling while the core waits.
+class Memory {
+  public:
+    explicit Memory(uint32_t interval) : interval_(interval) {}
+    void tick() {
+        if (++cycle_ < interval_) return;
+        cycle_ = 0;
+        if (beats_ < MEMORY_BEATS) beats_++;
+    }
+    bool has_beat() const { return beats_; }
+    void take() { beats_--; }
+
+  private:
+    uint32_t interval_, cycle_ = 0, beats_ = 0;
 };
 
 // Walks over the beats of a list of segments.
@@ -145,17 +199,19 @@ void harness_destroy(Core* core) { delete core; }
 void harness_reset(Core* core) { core->reset(); }
 
 int harness_exchange(Core* core, const Segment* segments, size_t n_segments, uint32_t flags, uint32_t* results,
-                     uint64_t capacity, uint64_t* n_results, uint32_t in_stall, uint32_t out_stall, uint64_t seed,
-                     uint64_t max_cycles, uint64_t* cycles_used, uint64_t* beats, Report report) {
+                     uint64_t capacity, uint64_t* n_results, uint32_t interval, uint32_t in_stall, uint32_t out_stall,
+                     uint64_t seed, uint64_t max_cycles, uint64_t* cycles_used, uint64_t* beats, Report report) {
     Vcore& p = core->ports();
     Source source(segments, n_segments);
+    Memory memory(interval);
     Dice idle(seed), pause(~seed);
     bool collecting = flags & EXPECT_RESULT;
     bool offered = false;
     uint64_t cycles = 0, accepted = 0, collected = 0, since_progress = 0;
     Status status = OK;
     while (source.left() || collecting) {
-        if (!offered && source.left() && !idle.roll(in_stall)) {
+        memory.tick();
+        if (!offered && source.left() && memory.has_beat() && !idle.roll(in_stall)) {
             std::memcpy(&p.s_axis_weights_tdata, source.beat(), LANES);
             p.s_axis_weights_tlast = (flags & SEND_LAST) && source.left() == 1;
             offered = true;
@@ -177,6 +233,7 @@ int harness_exchange(Core* core, const Segment* segments, size_t n_segments, uin
         cycles++;
         if (sent) {
             source.advance();
+            memory.take();
             accepted++;
             offered = false;
         }
@@ -197,6 +254,35 @@ int harness_exchange(Core* core, const Segment* segments, size_t n_segments, uin
     *cycles_used = cycles;
     *beats = accepted;
     return status;
+}
+
+// The plainest loop that feeds one packet and takes what comes, to measure harness_exchange against. Returns the beats
+// accepted.
+uint64_t harness_bare(Core* core, const uint8_t* packet, uint64_t bytes, uint64_t cycles) {
+    Vcore& p = core->ports();
+    const uint8_t* beat = packet;
+    const uint8_t* end = packet + bytes;
+    p.m_axis_result_tready = 1;
+    for (; cycles; cycles--) {
+        p.s_axis_weights_tvalid = beat != end;
+        p.s_axis_weights_tlast = beat + LANES == end;
+        if (beat != end) std::memcpy(&p.s_axis_weights_tdata, beat, LANES);
+        p.clk = 0;
+        p.eval();
+        bool sent = p.s_axis_weights_tvalid && p.s_axis_weights_tready;
+        p.clk = 1;
+        p.eval();
+        if (sent) beat += LANES;
+    }
+    p.s_axis_weights_tvalid = 0;
+    p.s_axis_weights_tlast = 0;
+    p.m_axis_result_tready = 0;
+    return (beat - packet) / LANES;
+}
+
+// Clock cycles in which nothing is offered and nothing taken.
+void harness_idle(Core* core, uint64_t cycles) {
+    while (cycles--) core->tick();
 }
 
 int harness_csr_write(Core* core, uint32_t address, uint32_t value) {
@@ -254,6 +340,16 @@ uint64_t harness_taps_fetch(Core* core, uint32_t* buffer) {
         taps.clear();
     }
     return words;
+}
+
+void harness_trace_record(Core* core, int on) { core->record_trace(on); }
+
+// Entries recorded since the beginning, and the cycles that they tell about; with a buffer, copies them.
+uint64_t harness_trace_fetch(Core* core, TraceEntry* buffer, uint64_t* cycles) {
+    const std::vector<TraceEntry>& trace = core->trace();
+    *cycles = core->traced_cycles();
+    if (buffer) std::memcpy(buffer, trace.data(), trace.size() * sizeof(TraceEntry));
+    return trace.size();
 }
 }
 #pragma GCC visibility pop

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drives a core compiled by `sim.build`: exchanges packets, registers and debug taps as numpy arrays."""
+"""Drives a core compiled by `sim.build`: exchanges packets, registers and debug ports as numpy arrays."""
 
 import ctypes
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +51,33 @@ class Exchange:
     beats: int
 
 
+class Bare(NamedTuple):
+    """What a bare loop did: clock cycles, beats that the core accepted, wall time."""
+
+    cycles: int
+    beats: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The trace port over a number of cycles.
+
+    Attributes
+    ----------
+    starts
+        uint64 [n], ascending from 0: cycles in which the port has a new value.
+    words
+        uint64 [n], the values; hw.trace.TRACE has their layout.
+    cycles
+        Length of the whole: the last value lasts until there.
+    """
+
+    starts: NDArray[np.uint64]
+    words: NDArray[np.uint64]
+    cycles: int
+
+
 class Harness:
     """One simulated core.
 
@@ -90,6 +119,7 @@ class Harness:
         last: bool = True,
         expect_result: bool = True,
         capacity: int = 1 << 20,
+        interval: int = 1,
         in_stall: float = 0.0,
         out_stall: float = 0.0,
         seed: int = 1,
@@ -109,6 +139,8 @@ class Harness:
             result words stay in the core.
         capacity
             Most result words to take.
+        interval
+            Cycles in which the memory behind the stream delivers a beat, into a buffer of 16 beats.
         in_stall, out_stall
             Probabilities, below 1, that a cycle has no new beat or is not ready for a result.
         seed
@@ -127,6 +159,8 @@ class Harness:
         HarnessError
             If there are more than `capacity` result words. Reset the core after either error.
         """
+        if interval < 1:
+            raise ValueError(f"The interval between beats is 1 or more cycles, not {interval}.")
         parts = (_Segment * len(segments))(*(self._segment(segment) for segment in segments))
         words = np.empty(capacity, np.uint32)
         count, cycles, beats = ctypes.c_uint64(), ctypes.c_uint64(), ctypes.c_uint64()
@@ -139,6 +173,7 @@ class Harness:
             words.ctypes.data,
             capacity,
             ctypes.byref(count),
+            interval,
             _chance("in_stall", in_stall),
             _chance("out_stall", out_stall),
             seed,
@@ -158,6 +193,23 @@ class Harness:
             )
         return Exchange(words[: count.value].copy(), cycles.value, beats.value)
 
+    def bare(self, segments: Sequence[NDArray[np.uint8]], cycles: int) -> Bare:
+        """Run so many cycles of the plainest possible loop: the beats, the last with TLAST, are offered at once.
+
+        It counts nothing and drops the result words, so its rate is what `exchange` can at best have. ValueError as
+        for `exchange`.
+        """
+        for segment in segments:
+            self._segment(segment)
+        packet = np.concatenate([np.empty(0, np.uint8), *segments])
+        started = time.perf_counter()
+        beats = self._library.harness_bare(self._core, packet.ctypes.data, packet.size, cycles)
+        return Bare(cycles, beats, time.perf_counter() - started)
+
+    def idle(self, cycles: int) -> None:
+        """Let so many clock cycles pass in which nothing is offered and nothing taken."""
+        self._library.harness_idle(self._core, cycles)
+
     def csr_read(self, address: int) -> int:
         """Read a 32-bit register at a byte address; `HarnessError` if the core refuses or does not answer."""
         value = ctypes.c_uint32()
@@ -174,11 +226,23 @@ class Harness:
         self._library.harness_taps_record(self._core, int(on))
 
     def fetch_taps(self) -> NDArray[np.uint32]:
-        """Take what was recorded: an array [n, 2] of (kind << 4 | op, value); kind 0 is acc, 1 is wide."""
+        """Take what was recorded, live row by live row: [n, 2] of (kind << 4 | op, value); kind 0 is acc, 1 wide."""
         words = self._library.harness_taps_fetch(self._core, None)
         taps = np.empty((words // 2, 2), np.uint32)
         self._library.harness_taps_fetch(self._core, taps.ctypes.data)
         return taps
+
+    def record_trace(self, on: bool = True) -> None:
+        """Begin to record the trace port (of a library built with taps) anew, or stop."""
+        self._library.harness_trace_record(self._core, int(on))
+
+    def fetch_trace(self) -> Trace:
+        """What was recorded since `record_trace`; recording goes on."""
+        cycles = ctypes.c_uint64()
+        entries = self._library.harness_trace_fetch(self._core, None, ctypes.byref(cycles))
+        trace = np.empty((entries, 2), np.uint64)
+        self._library.harness_trace_fetch(self._core, trace.ctypes.data, ctypes.byref(cycles))
+        return Trace(trace[:, 0].copy(), trace[:, 1].copy(), cycles.value)
 
     def _segment(self, segment: NDArray[np.uint8]) -> _Segment:
         if segment.dtype != np.uint8 or not segment.flags.c_contiguous or segment.size % self._lanes:
@@ -228,11 +292,17 @@ def _load(path: Path) -> ctypes.CDLL:
     library.harness_reset.argtypes = (core,)
     library.harness_exchange.argtypes = (
         *(core, ctypes.POINTER(_Segment), ctypes.c_size_t, u32, pointer, u64, pointer),
-        *(u32, u32, u64, u64, pointer, pointer, _REPORT),
+        *(u32, u32, u32, u64, u64, pointer, pointer, _REPORT),
     )
+    library.harness_bare.argtypes = (core, pointer, u64, u64)
+    library.harness_bare.restype = u64
+    library.harness_idle.argtypes = (core, u64)
     library.harness_csr_write.argtypes = (core, u32, u32)
     library.harness_csr_read.argtypes = (core, u32, pointer)
     library.harness_taps_record.argtypes = (core, ctypes.c_int)
     library.harness_taps_fetch.argtypes = (core, pointer)
     library.harness_taps_fetch.restype = u64
+    library.harness_trace_record.argtypes = (core, ctypes.c_int)
+    library.harness_trace_fetch.argtypes = (core, pointer, pointer)
+    library.harness_trace_fetch.restype = u64
     return library

@@ -1,104 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """cocotb side of the register file: every register through AXI4-Lite with pauses on all channels."""
 
-import logging
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import cocotb
-from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge, RisingEdge
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+from cocotb.triggers import FallingEdge
+from cocotbext.axi import AxiResp
 
-from golden.numerics import Formats
-from hw.params import CoreParams
 from hw.register_map import REGISTERS, Access, constants, register
-from sim.cocotb_run import test_parameters
-
-COUNTERS = {"CYCLES": "busy", "BEATS": "beat", "STARVED": "starved", "STALLED": "stalled"}
-EVENTS = ("beat", "starved", "stalled", "token_done", "saturated")
-MASK = 0xFFFFFFFF
-
-
-def core_params() -> CoreParams:
-    """The core under test."""
-    given = test_parameters()["core"]
-    return CoreParams(**given | {"formats": Formats(**given["formats"])})
-
-
-def pauses(chance: float) -> Iterator[bool]:
-    """Pause with this chance in each cycle."""
-    while True:
-        yield random.random() < chance
-
-
-class Bench:
-    """The register file with a bus master, a model of the state memory and random pauses."""
-
-    def __init__(self, dut: Any) -> None:
-        self.dut = dut
-        self.core = core_params()
-        self.depth = self.core.max_layers * self.core.max_hidden
-        wide_max = self.core.formats.wide_max
-        self.memory = [random.randint(-wide_max, wide_max) for _ in range(self.depth)]
-        self.pulses = {"abort_token": 0, "clear": 0}
-        self.master = AxiLiteMaster(AxiLiteBus.from_entity(dut), dut.clk, dut.rst)
-
-    async def begin(self) -> None:
-        """Reset, then run the memory and pause every channel at random, each as often as it likes."""
-        dut = self.dut
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-        logging.getLogger("cocotb").setLevel(logging.WARNING)
-        for name in ("busy", "torn", "error_set", *EVENTS):
-            getattr(dut, name).value = 0
-        dut.rst.value = 1
-        await self.cycles(3)
-        dut.rst.value = 0
-        cocotb.start_soon(self._run_memory())
-        read, write = self.master.read_if, self.master.write_if
-        for channel in (write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel):
-            channel.set_pause_generator(pauses(random.choice([0, 0.2, 0.5, 0.8])))
-
-    async def cycles(self, count: int) -> None:
-        """Wait; like the bus master, inputs change right after a rising edge."""
-        for _ in range(count):
-            await RisingEdge(self.dut.clk)
-
-    async def _run_memory(self) -> None:
-        """Two cycles from address to data; nothing of use while the core is busy. Counts pulses, too."""
-        dut, bits = self.dut, self.core.formats.wide_bits
-        first = second = None
-        while True:
-            await FallingEdge(dut.clk)
-            answer = random.getrandbits(bits) if second is None else self.memory[second] % (1 << bits)
-            dut.state_read_data.value = answer
-            busy, address = int(dut.busy.value), int(dut.state_address.value)
-            first, second = (None if busy or address >= self.depth else address), first
-            if int(dut.state_write.value):
-                assert not busy
-                self.memory[address] = dut.state_write_data.value.to_signed()
-            for name in self.pulses:
-                self.pulses[name] += int(getattr(dut, name).value)
-
-    async def read(self, name: str) -> int:
-        """Value of a register; the access must succeed."""
-        value, response = await self.read_at(register(name).offset)
-        assert response is AxiResp.OKAY, name
-        return value
-
-    async def read_at(self, address: int) -> tuple[int, AxiResp]:
-        """Value and response of an address."""
-        answer = await self.master.read(address, 4)
-        return int.from_bytes(answer.data, "little"), answer.resp
-
-    async def write(self, name: str, value: int) -> AxiResp:
-        """Response to writing a register."""
-        return await self.write_at(register(name).offset, (value & MASK).to_bytes(4, "little"))
-
-    async def write_at(self, address: int, data: bytes) -> AxiResp:
-        """Response to writing bytes."""
-        return (await self.master.write(address, data)).resp
+from sim.csr_bench import COUNTERS, MASK, SHORT, Bench, pauses
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -109,10 +20,11 @@ async def identity(dut: Any) -> None:
     known = {entry.offset: entry for entry in REGISTERS}
     for name, value in constants(bench.core).items():
         assert await bench.read(name) == value, name
-    for busy, torn in ((0, 1), (1, 0), (1, 1), (0, 0)):
+    slots = (1 << bench.core.batch) - 1
+    for busy, torn in ((0, slots), (1, 0), (1, 1), (0, slots & 0b10), (0, 0)):
         dut.busy.value, dut.torn.value = busy, torn
         await bench.cycles(1)
-        assert await bench.read("STATUS") == busy | torn << 1
+        assert await bench.read("STATUS") == busy | torn << 8
     for address in range(0, 4096, 4):
         entry = known.get(address)
         if entry is None:
@@ -178,7 +90,7 @@ async def counters(dut: Any) -> None:
     """Every counter counts its own event, carries into its upper half, is read whole and can be cleared."""
     bench = Bench(dut)
     await bench.begin()
-    names = {**COUNTERS, "TOKENS": "token_done", "SATURATIONS": "saturated"}
+    names = COUNTERS | SHORT
     for start in (0, 0xFFFFFF80, 0x3FFFFFF80):
         assert await bench.write("CONTROL", 2) is AxiResp.OKAY
         await bench.cycles(3)
@@ -187,9 +99,10 @@ async def counters(dut: Any) -> None:
         counts = {name: start if name in COUNTERS else 0 for name in names}
         for _ in range(400):
             for name, event in names.items():
-                high = random.random() < 0.1 * len(event)
-                getattr(dut, event).value = high
-                counts[name] += high
+                more = int(random.random() < 0.1 * len(event))
+                more = random.randint(0, 8) if name == "TOKENS" else more
+                getattr(dut, event).value = more
+                counts[name] += more
             await bench.cycles(1)
         for event in names.values():
             getattr(dut, event).value = 0
@@ -197,7 +110,7 @@ async def counters(dut: Any) -> None:
         lows = {name: await bench.read(f"{name}_LO") for name in COUNTERS}
         for name in COUNTERS:
             assert await bench.read(f"{name}_HI") << 32 | lows[name] == counts[name], name
-        for name in ("TOKENS", "SATURATIONS"):
+        for name in SHORT:
             assert await bench.read(name) == counts[name], name
 
 
@@ -207,15 +120,16 @@ async def running_counter(dut: Any) -> None:
     bench = Bench(dut)
     await bench.begin()
     dut.cycles_count.value = 0xFFFFFFFF - 40
-    dut.tokens_count.value = MASK - 5
-    dut.busy.value = dut.token_done.value = 1
+    dut.tokens_count.value, dut.saturations_count.value = MASK - 12, MASK - 5
+    dut.busy.value, dut.tokens_done.value, dut.saturated.value = 1, 8, 1
     last = 0
     for _ in range(30):
         low, high = await bench.read("CYCLES_LO"), await bench.read("CYCLES_HI")
         assert last < (high << 32 | low) < 0x100000000 + 4000
         last = high << 32 | low
     assert last >> 32 == 1
-    assert await bench.read("TOKENS") == MASK
+    for name in SHORT:
+        assert await bench.read(name) == MASK, name
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -304,3 +218,56 @@ async def together(dut: Any) -> None:
         await event.wait()
         assert int.from_bytes(event.data.data, "little") == expected[name]
     assert await bench.read("STATE_ADDRESS") == addresses[-1]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def turns(dut: Any) -> None:
+    """After an access the other kind is next if it waits; so neither is served twice while the other waits."""
+    bench = Bench(dut)
+    await bench.begin()
+    served, expected, contended = [], [], 0
+
+    async def watch() -> None:
+        nonlocal contended
+        address, after, due = 0, None, None
+        while True:
+            await FallingEdge(dut.clk)
+            can_write = int(dut.awvalid.value) and int(dut.wvalid.value) and not int(dut.bvalid.value)
+            can_read = int(dut.arvalid.value) and not int(dut.rvalid.value)
+            # the choice falls in the cycle after an access
+            if after:
+                due = {"write": "read" if can_read else None, "read": "write" if can_write else None}[after]
+                contended += due is not None
+            wrote, was_read = int(dut.awready.value), int(dut.arready.value)
+            assert wrote == int(dut.wready.value) and not (wrote and was_read)
+            after = "write" if wrote else "read" if was_read else None
+            if after:
+                assert due in (None, after), f"{due} waits and {after} is served"
+                due = None
+                served.append(after)
+            if wrote:
+                address = int(dut.wdata.value)
+            if was_read:
+                expected.append(address)
+
+    watching = cocotb.start_soon(watch())
+    offset, count = register("STATE_ADDRESS").offset, 60
+    for chance in (0, 0.3, 0.7):
+        bench.pause([chance])
+        served.clear()
+        expected.clear()
+        contended = 0
+        assert await bench.write("STATE_ADDRESS", 0) is AxiResp.OKAY
+        words = [random.randrange(bench.depth).to_bytes(4, "little") for _ in range(count)]
+        pending = [(bench.master.init_write(offset, word), bench.master.init_read(offset, 4)) for word in words]
+        got = []
+        for write, read in pending:
+            await write.wait()
+            await read.wait()
+            assert write.data.resp is AxiResp.OKAY and read.data.resp is AxiResp.OKAY
+            got.append(int.from_bytes(read.data.data, "little"))
+        assert served.count("read") == count and served.count("write") == count + 1
+        assert got == expected
+        # without pauses both wait all the time
+        assert contended >= (2 * count - 2 if chance == 0 else 5), contended
+    watching.cancel()

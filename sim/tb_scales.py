@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cocotb side of the scale unit: all results, masks and latencies of random dependencies."""
+"""cocotb side of the scale unit: all results, masks and latencies of random dependencies of several contexts."""
 
 import random
 from dataclasses import dataclass
@@ -7,21 +7,18 @@ from typing import Any
 
 import cocotb
 import torch
-from cocotb.triggers import FallingEdge
+from cocotb.triggers import FallingEdge, Timer
 
 from golden import integer
 from golden import numerics as nx
 from golden.numerics import Formats
 from golden.quantise import Matrix
 from hw.packet import scale_word
+from hw.root import TOTAL_BITS
 from sim.tb_units import begin, formats, golden_root, pulse_start, totals
 
-
-def element(port: Any, index: int, signed: bool = False) -> int:
-    """One of the three elements packed in a port."""
-    width = len(port) // 3
-    value = int(port.value) >> index * width & ((1 << width) - 1)
-    return value - (1 << width) if signed and value >> (width - 1) else value
+Place = tuple[int, int]
+"""A vector or matrix, and a context."""
 
 
 def random_maximum(fmt: Formats) -> tuple[int, int]:
@@ -35,80 +32,123 @@ def random_maximum(fmt: Formats) -> tuple[int, int]:
 
 @dataclass
 class Dependency:
-    """Operands of a ScaleUnit."""
+    """Operands of a ScaleUnit; maxima and totals for each context that the unit has, used or not."""
 
     tensors: int
-    maxima: list[tuple[int, int]]
-    total: int
+    contexts: int
+    maxima: list[list[tuple[int, int]]]
+    totals: list[int]
     words: list[tuple[int, int]]
 
     @staticmethod
-    def random(fmt: Formats, all_totals: list[int]) -> "Dependency":
+    def random(fmt: Formats, batch: int, all_totals: list[int]) -> "Dependency":
         half = 1 << (fmt.mantissa - 1)
         exponents = (-2048, 2047, random.randint(-2048, 2047), random.randint(0, 100))
-        words = [(random.randint(half, 2 * half - 1), random.choice(exponents)) for _ in range(3)]
-        maxima = [random_maximum(fmt) for _ in range(3)]
-        return Dependency(random.randint(1, 3), maxima, random.choice(all_totals), words)
+        return Dependency(
+            tensors=random.randint(1, 3),
+            contexts=random.choice([batch, random.randint(1, batch)]),
+            maxima=[[random_maximum(fmt) for _ in range(3)] for _ in range(batch)],
+            totals=random.choices(all_totals, k=batch),
+            words=[(random.randint(half, 2 * half - 1), random.choice(exponents)) for _ in range(3)],
+        )
 
     def operands(self, fmt: Formats) -> dict[str, int]:
         """Ports taken at start."""
         bits = fmt.mantissa
-        packed = sum((m | e << bits) << index * (bits + 6) for index, (m, e) in enumerate(self.maxima))
-        return {"maxima": packed, "total": self.total, "tensors": self.tensors}
+        maxima = [m | e << bits for row in self.maxima for m, e in row]
+        return {
+            "maxima": sum(value << index * (bits + 6) for index, value in enumerate(maxima)),
+            "total": sum(total << index * TOTAL_BITS for index, total in enumerate(self.totals)),
+            "tensors": self.tensors,
+            "contexts": self.contexts,
+        }
 
     def packed_words(self) -> int:
         """The port of the scale words."""
         return sum(scale_word(*word) << 32 * index for index, word in enumerate(self.words))
 
-    def check(self, dut: Any, fmt: Formats) -> None:
-        """All results of the unit equal the golden model's."""
-        root, exponent = golden_root(self.total, fmt)
+    def places(self) -> list[Place]:
+        """All results, in the order in which they are computed."""
+        return [(tensor, context) for tensor in range(self.tensors) for context in range(self.contexts)]
+
+    def factor_cycles(self, bits: int) -> list[int]:
+        """Cycle after start in which each bit of reciprocal_ready is first seen set."""
+        return [-(-bits // 2) * self.contexts * (vector + 1) + 1 for vector in range(self.tensors)]
+
+    def scale_cycles(self, bits: int, late: int) -> dict[Place, int]:
+        """The same of each ``ready``; words are valid from cycle ``late`` on."""
+        cycles, last = {}, 0
+        for matrix, context in self.places():
+            last = max(last, (bits + 2) * (context + 1) + 1, late) + 5
+            cycles[matrix, context] = last
+        return cycles
+
+    def results(self, fmt: Formats) -> dict[Place, tuple[Place, Place]]:
+        """(reciprocal, e_max) and (mantissa, shift) of the golden model."""
         half = 1 << (fmt.mantissa - 1)
-        m_max = [torch.tensor([m if e else half]) for m, e in self.maxima]
-        e_max = [torch.tensor([e]) for _, e in self.maxima]
-        scales = integer.Scales((), tuple(m_max), tuple(e_max), root, exponent)
-        for index in range(self.tensors):
-            matrix = Matrix(torch.empty(0), *self.words[index])
-            mantissa, shift = (int(part) for part in integer.output_scale(scales, index, matrix, fmt))
-            assert element(dut.reciprocal, index) == int(nx.code_reciprocal(m_max[index], fmt)), self
-            assert element(dut.e_max, index) == int(e_max[index]), self
-            assert element(dut.mantissa, index) == mantissa, self
-            assert element(dut.shift, index, signed=True) == max(-2048, min(2047, shift)), self
+        results = {}
+        for tensor, context in self.places():
+            m_max = [torch.tensor([m if e else half]) for m, e in self.maxima[context]]
+            e_max = [torch.tensor([e]) for _, e in self.maxima[context]]
+            root, exponent = golden_root(self.totals[context], fmt)
+            scales = integer.Scales((), tuple(m_max), tuple(e_max), root, exponent)
+            matrix = Matrix(torch.empty(0), *self.words[tensor])
+            mantissa, shift = (int(part) for part in integer.output_scale(scales, tensor, matrix, fmt))
+            reciprocal = int(nx.code_reciprocal(m_max[tensor], fmt))
+            factor = (reciprocal, self.maxima[context][tensor][1])
+            results[tensor, context] = factor, (mantissa, max(-2048, min(2047, shift)))
+        return results
 
 
-async def follow(dut: Any, given: Dependency, late: int) -> tuple[list[int], list[int]]:
-    """Cycles from start to each bit of the two masks; the words come ``late`` cycles after start."""
-    reciprocals, ready = [], []
-    for cycle in range(1, late + 120):
+async def follow(dut: Any, given: Dependency, fmt: Formats, late: int) -> None:
+    """From start on, every mask bit in every cycle, and every result in every cycle in which it is to be there."""
+    factor_cycles, scale_cycles = given.factor_cycles(fmt.mantissa), given.scale_cycles(fmt.mantissa, late)
+    results, last_factor, last_scale = given.results(fmt), factor_cycles[-1], max(scale_cycles.values())
+    for cycle in range(1, last_scale + 10):
         if cycle >= late:
             dut.words.value, dut.words_valid.value = given.packed_words(), 1
-        for times, mask in ((reciprocals, dut.reciprocal_ready), (ready, dut.ready)):
-            if int(mask.value) != (1 << len(times)) - 1:
-                times.append(cycle)
-            assert int(mask.value) == (1 << len(times)) - 1, f"mask {mask.value} in cycle {cycle}"
+        mask = sum((cycle >= seen) << vector for vector, seen in enumerate(factor_cycles))
+        assert int(dut.reciprocal_ready.value) == mask, (cycle, given)
+        assert (int(dut.dividing.value), int(dut.scaling.value)) == (cycle < last_factor, cycle < last_scale), cycle
+        for tensor in range(4):
+            for context in range(given.contexts):
+                place = tensor, context
+                dut.factor_vector.value, dut.factor_context.value = place
+                dut.scale_matrix.value, dut.scale_context.value = place
+                await Timer(10, "ps")
+                ready = cycle >= scale_cycles.get(place, cycle + 1)
+                assert int(dut.ready.value) == ready, (cycle, place, given)
+                if mask >> tensor & 1:
+                    assert (int(dut.reciprocal.value), int(dut.e_max.value)) == results[place][0], (place, given)
+                if ready:
+                    scale = int(dut.mantissa.value), dut.shift.value.to_signed()
+                    assert scale == results[place][1], (place, given)
         await FallingEdge(dut.clk)
-    return reciprocals, ready
 
 
 @cocotb.test()
 async def scales(dut: Any) -> None:
-    """Reciprocals and output scales, their latencies, words early or late, also after abandoned starts."""
+    """Reciprocals and output scales, words early or late, also when a start abandons a computation at any point."""
     fmt, bits = formats(), formats().mantissa
+    batch = len(dut.total) // TOTAL_BITS
     await begin(dut)
+    assert not int(dut.reciprocal_ready.value)
     all_totals = totals()
     dut.words_valid.value = 0
-    for _ in range(250):
-        given = Dependency.random(fmt, all_totals)
-        if random.random() < 0.2:
-            await pulse_start(dut, **Dependency.random(fmt, all_totals).operands(fmt))
-            for _ in range(random.randint(0, 2 * bits + 40)):
+    for index in range(240 // batch):
+        given, abandoned = (Dependency.random(fmt, batch, all_totals) for _ in range(2))
+        if index % 2:
+            dut.words.value, dut.words_valid.value = random.getrandbits(96), random.getrandbits(1)
+            await pulse_start(dut, **abandoned.operands(fmt))
+            last = max(abandoned.scale_cycles(bits, 0).values())
+            # The next start comes in any cycle until after the last result; with one context, in each in turn.
+            wait = index // 2 % (last + 2) if batch == 1 else random.randint(0, last + 1)
+            for _ in range(wait):
                 await FallingEdge(dut.clk)
-        late = random.choice([0, 0, 2 * bits + 30, random.randint(1, 2 * bits + 20)])
+        roots = (bits + 2) * given.contexts
+        late = random.choice([0, 0, roots + 15 * given.contexts, random.randint(1, roots + 10)])
         dut.words.value, dut.words_valid.value = random.getrandbits(96), 0
         if not late:
             dut.words.value, dut.words_valid.value = given.packed_words(), 1
         await pulse_start(dut, **given.operands(fmt))
-        reciprocals, ready = await follow(dut, given, late)
-        assert reciprocals == [(bits + 1) * (k + 1) + 1 for k in range(given.tensors)]
-        assert ready == [max(2 * bits + 8, late) + 6 * (k + 1) for k in range(given.tensors)]
-        given.check(dut, fmt)
+        await follow(dut, given, fmt, late)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cocotb side of the vector path's units: recurrence, statistics and side words against their models."""
+"""cocotb side of the recurrence and of the statistics."""
 
 import random
-from collections import deque
+from itertools import chain
 from typing import Any
 
 import cocotb
@@ -11,128 +11,141 @@ from cocotb.triggers import FallingEdge
 
 from golden import numerics as nx
 from golden.integer import IntegerModel
+from hw.params import CoreParams
 from sim.cocotb_run import test_parameters
-from sim.tb_units import begin, compare, formats, magnitudes, pick, signed_values, stream, wrap
+from sim.tb_units import begin, compare, magnitudes, pick, signed_values, stream, wrap
+from sim.vector_model import EXPONENT_BITS, core_under_test, lanes_of, pack, unpack
 
-IDLE = 8
-"""Cycles between tokens, so that the last row is written."""
+ROUNDS = 6
+
+
+class Updates:
+    """Inputs of rounds that visit every word of the state once, the same word as soon as its state is there."""
+
+    def __init__(self, core: CoreParams, words: int, latency: int, state: torch.Tensor) -> None:
+        self.core, self.words, self.latency, self.state = core, words, latency, state
+        self.inputs: dict[str, list[int]] = {
+            name: [] for name in ("update", "word", "zero", "decay", "candidate", "host")
+        }
+        self.expected: list[tuple[int, int, tuple[int, ...]]] = []
+        self._last = dict.fromkeys(range(words), -latency)
+        self._operands = (0, 0)
+
+    def _cycle(self, update: int, word: int, zero: int) -> None:
+        row = (update, word, zero, *self._operands, 0)
+        for values, value in zip(self.inputs.values(), row, strict=True):
+            values.append(value)
+        lanes, wide = self.core.vector_rows, self.core.formats.wide_bits
+        self._operands = (random.getrandbits(lanes * nx.DECAY_FRAC), random.getrandbits(lanes * wide))
+
+    def round(self) -> None:
+        """Every word once, from a zero state or not, some lanes left alone."""
+        fmt, lanes, words = self.core.formats, self.core.vector_rows, self.words
+        shape = (words, lanes)
+        decays = torch.tensor(pick(magnitudes(nx.DECAY_FRAC, 50), words * lanes)).view(shape)
+        candidates = torch.tensor(pick(signed_values(fmt.wide_bits - 1, 50), words * lanes)).view(shape)
+        zero = torch.tensor(pick([0, 0, 1], words)).bool()
+        masks = torch.tensor(pick([0, 1, 1, 1], words * lanes)).view(shape).bool()
+        old = torch.where(zero[:, None], 0, self.state)
+        h = IntegerModel._recur(decays[None], candidates[None], old)[0]
+        self.state = torch.where(masks, h, self.state)
+        for word in random.sample(range(words), words):
+            earliest = self._last[word] + self.latency + 1
+            while len(self.inputs["word"]) < earliest or random.random() < 0.1:
+                self._cycle(0, random.randrange(words), random.getrandbits(1))
+            at = self._last[word] = len(self.inputs["word"])
+            mask = pack(masks[word].tolist(), 1)
+            self._cycle(mask, word, int(zero[word]))
+            self._operands = (pack(decays[word], nx.DECAY_FRAC), pack(candidates[word], fmt.wide_bits))
+            if mask:
+                self.expected.append((at, mask, lanes_of(self.core, mask, wrap(h[word], fmt.wide_bits))))
+
+    def settle(self) -> None:
+        """Until the last word is written."""
+        for _ in range(self.latency + 1):
+            self._cycle(0, 0, 0)
 
 
 @cocotb.test()
 async def recurrence(dut: Any) -> None:
-    """Three tokens over all layers, the last from a zero state, rows at random distances; then the memory itself."""
-    fmt, rows = formats(), test_parameters()["rows"]
-    wide = signed_values(fmt.wide_bits - 1, 50)
-    names = ("begin", "zero", "update", "decay", "candidate")
-    inputs: dict[str, list[int]] = {name: [] for name in names}
-    decays, candidates, at = [], [], []
-
-    def cycle(*values: int) -> None:
-        for name, value in zip(names, values, strict=True):
-            inputs[name].append(value)
-
-    for zero in (0, 0, 1):
-        cycle(1, zero, 0, 0, 0)
-        decays.append(pick(magnitudes(nx.DECAY_FRAC, 50), rows))
-        candidates.append(pick(wide, rows))
-        follows = (random.getrandbits(nx.DECAY_FRAC), 0)
-        for decay, candidate in zip(decays[-1], candidates[-1], strict=True):
-            for _ in range(random.choice((0, 0, 0, 1, 3))):
-                cycle(0, zero, 0, *follows)
-                follows = (random.getrandbits(nx.DECAY_FRAC), random.choice(wide))
-            at.append(len(inputs["update"]))
-            cycle(0, zero, 1, *follows)
-            follows = (decay, candidate)
-        for _ in range(IDLE):
-            cycle(0, zero, 0, *follows)
-            follows = (0, 0)
-    state, parts = torch.zeros(rows, dtype=torch.int64), []
-    for tokens in (slice(0, 2), slice(2, 3)):
-        state = torch.zeros_like(state)
-        parts.append(IntegerModel._recur(torch.tensor(decays[tokens]), torch.tensor(candidates[tokens]), state))
-    expected = torch.cat(parts)
-    dut.host.value = 0
-    dut.write.value = 0
+    """The host writes the state, updates follow one another as soon as they may, the host reads it back."""
+    core, words, latency = core_under_test(), test_parameters()["words"], test_parameters()["latency"]
+    fmt, lanes = core.formats, core.vector_rows
+    state = torch.tensor(pick(signed_values(fmt.wide_bits - 1, 50), words * lanes)).view(words, lanes)
+    updates = Updates(core, words, latency, state)
+    for _ in range(ROUNDS):
+        updates.round()
+    updates.settle()
+    dut.update.value = 0
     await begin(dut)
-    found = await stream(dut, test_parameters()["latency"], inputs, ["h"])
-    compare([found[c] for c in at], [(h,) for h in wrap(expected.flatten(), fmt.wide_bits)], {"row": at})
+    values = state.flatten().tolist()
+    order = random.sample(range(words * lanes), words * lanes)
+    writes = {"host": [1] * len(order), "write": [1] * len(order), "address": order}
+    await stream(dut, 1, writes | {"write_data": [values[at] for at in order]}, [])
+    dut.write.value = 0
+    found = await stream(dut, latency, updates.inputs, ["h"])
+    results = [lanes_of(core, mask, unpack(found[at][0], fmt.wide_bits, lanes)) for at, mask, _ in updates.expected]
+    compare(results, [h for _, _, h in updates.expected], {"update": [at for at, _, _ in updates.expected]})
 
-    dut.host.value = 1
-    addresses = {"address": list(range(rows))}
-    memory = await stream(dut, 1, addresses, ["read_data"])
-    compare(memory, [(h,) for h in wrap(state, fmt.wide_bits)], addresses)
+    reads = {"host": [1] * len(order), "address": order}
+    memory = await stream(dut, 1, reads, ["read_data"])
+    final = wrap(updates.state.flatten(), fmt.wide_bits)
+    compare(memory, [(final[at],) for at in order], reads)
 
 
 @cocotb.test()
 async def statistics(dut: Any) -> None:
-    """Sums of squares with either shift and three maxima, with gaps, over two vectors."""
-    fmt = formats()
+    """Totals and maxima of every context follow their inputs, with gaps, over two vectors."""
+    core = core_under_test()
+    fmt, lanes, count = core.formats, core.vector_rows, 1500
+    product_bits, code_bits = fmt.wide_bits + 18, fmt.mantissa + EXPONENT_BITS
+    largest = signed_values(fmt.wide_bits + 16, 300)
     await begin(dut)
-    for bias in (0, (1 << 61) + 12345):
-        count = 3000
+    for bias, output in ((0, "total"), ((1 << 61) + 12345, "maxima")):
         second = pick([0, 1], count)
+        products = [
+            [value >> (0 if s else nx.GAIN_BITS - nx.STAT_BITS) for value in pick(largest, lanes)] for s in second
+        ]
+        codes = [pick(magnitudes(code_bits, 30), lanes) for _ in range(count)]
+        # the largest come late, or nothing would be seen of what follows them
+        codes = sorted(codes, key=lambda values: max(values).bit_length() + random.random() * 3)
+        masks = [random.getrandbits(lanes) * random.choice((0, 1, 1)) for _ in range(2 * count)]
+        contexts = pick(list(range(core.batch)), 2 * count)
         inputs = {
-            "square_product": [
-                value >> (0 if s else nx.GAIN_BITS - nx.STAT_BITS)
-                for value, s in zip(pick(signed_values(fmt.wide_bits + 16, 300), count), second, strict=True)
-            ],
+            "products": [pack(values, product_bits) for values in products],
             "second": second,
-            "square_valid": pick([0, 1, 1], count),
+            "square_valid": masks[:count],
+            "square_context": contexts[:count],
             "which": pick([0, 1, 2], count),
-            "value_valid": pick([0, 1, 1], count),
-            "value": pick(magnitudes(fmt.mantissa + 6, 300), count),
+            "value_valid": masks[count:],
+            "value_context": contexts[count:],
+            # with signs, which do not count
+            "values": [
+                pack((value | random.getrandbits(1) << code_bits for value in values), code_bits + 1)
+                for values in codes
+            ],
         }
         dut.begin.value, dut.bias.value = 1, bias
         dut.square_valid.value, dut.value_valid.value = 0, 0
         await FallingEdge(dut.clk)
-        dut.begin.value = 0
-        await stream(dut, 1, inputs, ["total"])
-        dut.square_valid.value, dut.value_valid.value = 0, 0
+        dut.begin.value, dut.bias.value = 0, random.getrandbits(64)
+        latency = test_parameters()["latency" if output == "total" else "maximum_latency"]
+        # an idle cycle, whose inputs stay while the last results come
+        for name, values in inputs.items():
+            values.append(0 if name.endswith("valid") else random.choice(values))
+        found = await stream(dut, latency, inputs, [output])
+        # everything has left before the next ``begin``
         for _ in range(test_parameters()["latency"]):
             await FallingEdge(dut.clk)
 
-        product, chosen = torch.tensor(inputs["square_product"]), torch.tensor(second, dtype=torch.bool)
-        shift = torch.where(chosen, fmt.epsilon_shift, fmt.square_shift)
-        squares = nx.rshift_round(product, shift).square() * torch.tensor(inputs["square_valid"])
-        # stream() holds the last input for one cycle more
-        total = bias + int(squares.sum()) + int(squares[-1])
-        assert int(dut.total.value) == total % (1 << 64)
-        found = int(dut.maxima.value)
-        for index in range(3):
-            values = zip(inputs["value"], inputs["which"], inputs["value_valid"], strict=True)
-            largest = max(v for v, which, valid in values if valid and which == index)
-            assert found >> (index * (fmt.mantissa + 6)) & ((1 << fmt.mantissa + 6) - 1) == largest
-
-
-@cocotb.test()
-async def side(dut: Any) -> None:
-    """Words come out in order, whatever the pauses; ``last`` drops the rest of a beat, ``clear`` everything."""
-    per_beat = len(dut.beats__payload) // 32
-    dut.beats__valid.value = dut.pop.value = dut.last.value = dut.clear.value = 0
-    await begin(dut)
-    for _ in range(2):
-        waiting: deque[list[int]] = deque()
-        taken = 0
-        while taken < 2000:
-            beat = [random.getrandbits(32) for _ in range(per_beat)]
-            offered = random.random() < 0.6
-            dut.beats__valid.value = int(offered)
-            dut.beats__payload.value = sum(word << 32 * k for k, word in enumerate(beat))
-            pops, drops = random.random() < 0.7, random.random() < 0.1
-            dut.pop.value = int(pops and int(dut.valid.value))
-            dut.last.value = int(drops)
-            if int(dut.valid.value):
-                assert int(dut.word.value) == waiting[0][0]
-                if pops:
-                    taken += 1
-                    del waiting[0][: len(waiting[0]) if drops else 1]
-                    if not waiting[0]:
-                        waiting.popleft()
-            if offered and int(dut.beats__ready.value):
-                waiting.append(beat)
-            await FallingEdge(dut.clk)
-        dut.beats__valid.value, dut.pop.value, dut.clear.value = 0, 0, 1
-        await FallingEdge(dut.clk)
-        dut.clear.value = 0
-        await FallingEdge(dut.clk)
-        assert not int(dut.valid.value)
+        shift = torch.where(torch.tensor(second[:count]).bool(), fmt.epsilon_shift, fmt.square_shift)
+        squares = nx.rshift_round(torch.tensor(products), shift[:, None].expand(-1, lanes)).square()
+        totals, maxima = [bias] * core.batch, [[0] * 3 for _ in range(core.batch)]
+        expected = []
+        for cycle in range(count):
+            totals[contexts[cycle]] += sum(lanes_of(core, masks[cycle], squares[cycle]))
+            compared = lanes_of(core, masks[count + cycle], codes[cycle])
+            row, which = maxima[contexts[count + cycle]], inputs["which"][cycle]
+            row[which] = max(row[which], *compared, 0)
+            expected.append(pack(totals, 64) if output == "total" else pack(chain(*maxima), code_bits))
+        compare(found[:-1], [(value,) for value in expected], {"cycle": list(range(count))})

@@ -17,10 +17,12 @@ from hw.core import Core
 from hw.params import CoreParams
 from rtl_gen.emit import emit_verilog
 from sim.build import Status, build_harness, say
-from sim.harness import Harness, Progress
+from sim.harness import Harness, Progress, Trace
 from sim.toolchain import BUILD_DIR, tool_versions
 
 TOP = "tritforge"
+IDLE_CYCLES = 64
+"""More than a core is busy after the last word of a result."""
 
 
 class SimTransport:
@@ -36,6 +38,8 @@ class SimTransport:
         Probability that a cycle has no new beat, and that one cannot give away a result word.
     seed
         Of the random stalls.
+    interval
+        Cycles in which the memory delivers a beat.
 
     Attributes
     ----------
@@ -47,10 +51,18 @@ class SimTransport:
         Wall time that they took.
     """
 
-    def __init__(self, core: CoreParams, status: Status | None = None, stall: float = 0.0, seed: int = 1) -> None:
+    def __init__(
+        self,
+        core: CoreParams,
+        status: Status | None = None,
+        stall: float = 0.0,
+        seed: int = 1,
+        interval: int = 1,
+    ) -> None:
         self.progress: Progress | None = None
         self.cycles, self.seconds = 0, 0.0
-        self._core, self._stall, self._seed = core, stall, seed
+        self._core, self._stall, self._seed, self._interval = core, stall, seed, interval
+        self._tracing = False
         files = cached_verilog(core, status)
         self._harness = Harness(build_harness(files, TOP, core.lanes, core.taps, status), core.lanes)
         self._harness.reset()
@@ -68,12 +80,16 @@ class SimTransport:
     ) -> NDArray[np.uint32]:
         """See `host.transport.Transport`; each exchange has its own random stalls."""
         self._seed += 1
+        if self._tracing:
+            self._harness.idle(IDLE_CYCLES)
+            self._harness.record_trace()
         started = time.perf_counter()
         done = self._harness.exchange(
             segments,
             last=last,
             expect_result=expect_result,
-            capacity=self._core.max_vocab + 16,
+            capacity=self._core.batch * (self._core.max_vocab + 2) + 2,
+            interval=self._interval,
             in_stall=self._stall,
             out_stall=self._stall,
             seed=self._seed,
@@ -82,6 +98,11 @@ class SimTransport:
         self.cycles += done.cycles
         self.seconds += time.perf_counter() - started
         return done.words
+
+    def bare_rate(self, packet: Sequence[NDArray[np.uint8]], cycles: int) -> float:
+        """Cycles per second of the plainest loop around the same core, for a packet (see `Harness.bare`)."""
+        done = self._harness.bare(packet, cycles)
+        return done.cycles / done.seconds
 
     def read_register(self, offset: int) -> int:
         """See `host.transport.Transport`."""
@@ -98,6 +119,15 @@ class SimTransport:
     def fetch_taps(self) -> NDArray[np.uint32]:
         """What was recorded since; see `sim.harness.Harness.fetch_taps`."""
         return self._harness.fetch_taps()
+
+    def record_trace(self) -> None:
+        """Record the trace port (of a core with debug ports) from now on; of several exchanges the last is kept."""
+        self._tracing = True
+
+    def fetch_trace(self) -> Trace:
+        """What the core did in the last exchange and the few cycles until it was idle again."""
+        self._harness.idle(IDLE_CYCLES)
+        return self._harness.fetch_trace()
 
 
 def cached_verilog(core: CoreParams, status: Status | None = None) -> list[Path]:

@@ -12,14 +12,16 @@ from host.image import Image
 from host.pack import pack
 from hw.params import CoreParams
 
-SMALL_LIMITS = {"max_hidden": 256, "max_intermediate": 768, "max_layers": 6, "max_vocab": 1024}
+SMALL_LIMITS = {"max_hidden": 256, "max_intermediate": 768, "max_layers": 8, "max_vocab": 1024}
 CORES = {
     "4x1": CoreParams(lanes=4, element_bytes=1, **SMALL_LIMITS),
-    "4x2": CoreParams(lanes=4, **SMALL_LIMITS),
+    "4x2": CoreParams(lanes=4, batch=3, **SMALL_LIMITS),
     "16x2": CoreParams(lanes=16, **SMALL_LIMITS),
-    "64x4": CoreParams(lanes=64, element_bytes=4, **SMALL_LIMITS),
-    "256x4": CoreParams(lanes=256, element_bytes=4, **SMALL_LIMITS),
-    "narrow": CoreParams(lanes=8, formats=Formats(wide_bits=24, frac=13, mantissa=14), **SMALL_LIMITS),
+    "64x4": CoreParams(lanes=64, element_bytes=4, vector_rows=4, batch=2, **SMALL_LIMITS),
+    "256x4": CoreParams(lanes=256, element_bytes=4, vector_rows=8, **SMALL_LIMITS),
+    "narrow": CoreParams(
+        lanes=8, vector_rows=2, batch=8, formats=Formats(wide_bits=24, frac=13, mantissa=14), **SMALL_LIMITS
+    ),
 }
 """Geometries and widths that the whole core is compared in, by name."""
 MODEL = ModelConfig(hidden=43, layers=3, intermediate=71, vocab=101)

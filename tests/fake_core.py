@@ -17,22 +17,23 @@ from numpy.typing import NDArray
 from golden.checkpoint import ModelConfig
 from golden.integer import IntegerModel
 from golden.quantise import IntegerHead, IntegerLayer, Matrix, Norm
+from host.backends import Cached
 from hw import register_map as rm
 from hw import schedule as sc
-from hw.packet import header_words, split_gain, split_scale
+from hw.packet import Context, header_words, split_gain, split_scale
 from hw.params import CoreParams
 from hw.trits import decode_table
 
 _DECODE = decode_table()
-_COUNTERS = ("CYCLES", "BEATS", "STARVED", "STALLED")
+_COUNTERS = ("CYCLES", "BEATS", "REPEATS", "STARVED", "DRAIN", "DEPENDENCY", "RESULT")
 
 
 @dataclass
 class Product:
-    """One group as it came: constants, side words of each block, trits [rows, columns] of each matrix."""
+    """One group as it came: constants, side words [kinds, rows], trits [rows, columns] of each matrix."""
 
     constants: list[int]
-    words: list[NDArray[np.uint32]]
+    words: NDArray[np.uint32]
     trits: dict[str, torch.Tensor]
 
 
@@ -52,14 +53,17 @@ class FakeCore:
         By name; may be changed to make it another core.
     flip
         Subtracted from the first logit of every token, to make it wrong.
+    contexts
+        Those of the last packet, as its header says.
     """
 
     def __init__(self, core: CoreParams) -> None:
         self.core = core
         self.packets = 0
         self.flip = 0
+        self.contexts: list[Context] = []
         self.registers = {entry.name: 0 for entry in rm.REGISTERS} | rm.constants(core)
-        self._state = np.zeros(core.max_layers * core.max_hidden, dtype=np.int32)
+        self._state = np.zeros((core.batch, core.max_layers * core.max_hidden), dtype=np.int32)
 
     def exchange(
         self, segments: Sequence[NDArray[np.uint8]], last: bool = True, expect_result: bool = True
@@ -72,26 +76,26 @@ class FakeCore:
         header = data[: 4 * sc.HEADER_WORDS].view(np.uint32)
         status = self._judge(header, len(data))
         if status is not sc.Status.OK:
-            return np.array([status | sc.RESULT_MAGIC << 16, header[3], 0, 0], dtype=np.uint32)
-        shape = sc.Shape(*header[5:9].tolist())
-        products = self._parse(data, shape)
-        self.registers["BEATS_LO"] += len(data) // self.core.lanes
-        self.registers["CYCLES_LO"] += 2 * len(data) // self.core.lanes
-        self.registers["TOKENS"] += 1
-        return self._run(header, shape, products)
+            return np.array([status | sc.RESULT_MAGIC << 16, header[3]], dtype=np.uint32)
+        shape = sc.Shape(*header[9:13].tolist())
+        source = Cached(_Source(self.core, shape, self._parse(data, shape)))
+        for name, cycles in (("BEATS", 1), ("STARVED", 1), ("CYCLES", 2)):
+            self.registers[f"{name}_LO"] += cycles * (len(data) // self.core.lanes)
+        self.registers["TOKENS"] += len(self.contexts)
+        return self._run(source, shape, int(header[3]))
 
     def read_register(self, offset: int) -> int:
         """Read by byte offset."""
         name = {entry.offset: entry.name for entry in rm.REGISTERS}[offset]
         if name == "STATE_DATA":
-            return int(self._state[self._advance()]) & 0xFFFFFFFF
+            return int(self._state.flat[self._advance()]) & 0xFFFFFFFF
         return self.registers[name]
 
     def write_register(self, offset: int, value: int) -> None:
         """Write by byte offset."""
         name = {entry.offset: entry.name for entry in rm.REGISTERS}[offset]
         if name == "STATE_DATA":
-            self._state[self._advance()] = np.array(value, dtype=np.uint32).view(np.int32)
+            self._state.flat[self._advance()] = np.array(value, dtype=np.uint32).view(np.int32)
         elif name == "CONTROL":
             self.registers |= dict.fromkeys((*(f"{n}_LO" for n in _COUNTERS), "TOKENS", "SATURATIONS"), 0)
         else:
@@ -103,7 +107,7 @@ class FakeCore:
         return self.registers["STATE_ADDRESS"] - 1
 
     def _judge(self, header: NDArray[np.uint32], size: int) -> sc.Status:
-        shape = sc.Shape(*header[5:9].tolist())
+        shape = sc.Shape(*header[9:13].tolist())
         if header[0] != sc.MAGIC:
             return sc.Status.MAGIC
         if header[15] != zlib.crc32(header[:15].tobytes()):
@@ -112,26 +116,41 @@ class FakeCore:
             return sc.Status.GEOMETRY
         if self.core.misfit(shape.hidden, shape.layers, shape.intermediate, shape.vocab):
             return sc.Status.LIMITS
-        expected = header_words(self.core, shape, int(header[4]), int(header[3]), int(header[2]))
+        count, zero, logits = (int(header[2]) >> shift & 0xFF for shift in (0, 8, 16))
+        assert 1 <= count <= self.core.batch
+        self.contexts = [
+            Context(
+                token=int(header[4 + n // 2]) >> n % 2 * 16 & 0xFFFF,
+                slot=int(header[8]) >> 4 * n & 0xF,
+                zero=bool(zero >> n & 1),
+                logits=bool(logits >> n & 1),
+            )
+            for n in range(count)
+        ]
+        assert all(context.slot < self.core.batch for context in self.contexts)
+        # nothing else is set
+        expected = header_words(self.core, shape, self.contexts, int(header[3]))
         assert np.array_equal(header, expected[: sc.HEADER_WORDS])
-        wanted = self.core.lanes * sc.token_beats(self.core, shape)
+        wanted = self.core.lanes * sc.token_beats(self.core, shape, count)
         return sc.Status.SHORT if size < wanted else sc.Status.LONG if size > wanted else sc.Status.OK
 
     def _parse(self, data: NDArray[np.uint8], shape: sc.Shape) -> dict[tuple[sc.Group, int], Product]:
         products: dict[tuple[sc.Group, int], Product] = {}
-        start = 0
-        for segment in sc.segments(self.core, shape):
+        start, contexts = 0, len(self.contexts)
+        for segment in sc.segments(self.core, shape, contexts):
             part = data[start : start + segment.beats * self.core.lanes]
             start += len(part)
             key = segment.group, segment.layer
             if segment.kind == "constants":
                 words = part.view(np.uint32).tolist()
                 assert not any(words[6:])
-                products[key] = Product(words, [], {})
+                products[key] = Product(words, np.zeros((0, 0), np.uint32), {})
             elif segment.kind == "gains":
-                count = self.core.rows * sc.gain_words(segment.group, segment.layer == shape.layers - 1)
-                assert not part[4 * count :].any()
-                products[key].words.append(part.view(np.uint32)[:count])
+                kinds = sc.gain_words(segment.group, segment.layer == shape.layers - 1)
+                kinds += contexts if segment.group is sc.Group.EMBED else 0
+                words = part.view(np.uint32).reshape(kinds, self.core.rows)
+                earlier = products[key].words
+                products[key].words = np.concatenate([earlier, words], axis=1) if segment.block else words
             elif segment.kind != "header":
                 trits = products[key].trits
                 rows = self._rows(part)
@@ -149,43 +168,52 @@ class FakeCore:
             rows[row, column : column + 5] = _DECODE[byte]
         return torch.from_numpy(rows)
 
-    def _run(self, header: NDArray[np.uint32], shape: sc.Shape, products: dict) -> NDArray[np.uint32]:
-        residual = np.concatenate([w.reshape(-1, 4)[:, 0] for w in products[sc.Group.EMBED, 0].words])
-        source = _Source(self.core, shape, products, residual.view(np.int32))
-        window = self._state[: shape.layers * shape.hidden].reshape(shape.layers, -1)
-        reset = int(header[2]) & sc.FLAG_RESET
-        state = torch.zeros(window.shape) if reset else torch.from_numpy(window)
-        exact, after = IntegerModel(source).forward(torch.tensor([int(header[4])]), state.long())
-        window[:] = after.numpy()
-        raw = exact.raw[0].clone()
-        raw[0] -= self.flip
-        scale = int(exact.mantissa) | (int(exact.shift) & 0xFFF) << 20
-        trailer = np.array([sc.RESULT_MAGIC << 16, header[3], int(raw.argmax()), scale], dtype=np.uint32)
-        logits = raw.numpy().astype(np.int32).view(np.uint32) if int(header[2]) & sc.FLAG_LOGITS else trailer[:0]
-        return np.concatenate([logits, trailer])
+    def _run(self, source: Cached, shape: sc.Shape, sequence: int) -> NDArray[np.uint32]:
+        """The contexts one after the other, each from the state that its slot has by then."""
+        model = IntegerModel(source)
+        stride = -(-shape.hidden // self.core.vector_rows) * self.core.vector_rows
+        sent, trailer = [], []
+        for index, context in enumerate(self.contexts):
+            layers = self._state[context.slot, : shape.layers * stride].reshape(shape.layers, stride)
+            window = layers[:, : shape.hidden]
+            state = torch.zeros(window.shape) if context.zero else torch.from_numpy(window.copy())
+            exact, after = model.forward(torch.tensor([index]), state.long())
+            window[:] = after.numpy()
+            raw = exact.raw[0].clone()
+            raw[0] -= self.flip
+            trailer += [int(raw.argmax()), int(exact.mantissa) | (int(exact.shift) & 0xFFF) << 20]
+            if context.logits:
+                sent.append(raw.numpy().astype(np.int32).view(np.uint32))
+        trailer += [len(self.contexts) << 8 | sc.RESULT_MAGIC << 16, sequence]
+        blocks = range(0, shape.vocab, self.core.rows)
+        logits = [raw[start : start + self.core.rows] for start in blocks for raw in sent]
+        return np.concatenate([*logits, np.array(trailer, dtype=np.uint32)])
 
 
 class _Source:
-    """An `IntegerSource` of what one packet holds."""
+    """An `IntegerSource` of what one packet holds; its embedding has a row for each context instead of each token."""
 
-    def __init__(self, core: CoreParams, shape: sc.Shape, products: dict, residual: NDArray[np.int32]) -> None:
+    def __init__(self, core: CoreParams, shape: sc.Shape, products: dict) -> None:
         self.config = ModelConfig(shape.hidden, shape.layers, shape.intermediate, shape.vocab, bos=0, eos=0)
         self.fmt = core.formats
-        row = torch.from_numpy(residual[: shape.hidden].astype(np.int64))
-        self.embedding = SimpleNamespace(rows=lambda ids: row.unsqueeze(0))
-        self._core, self._shape, self._products = core, shape, products
+        embed = products[sc.Group.EMBED, 0]
+        contexts = len(embed.words) - sc.gain_words(sc.Group.EMBED, False)
+        rows, embed.words = embed.words[:contexts], embed.words[contexts:]
+        assert not rows[:, shape.hidden :].any()
+        residual = torch.from_numpy(rows[:, : shape.hidden].view(np.int32).astype(np.int64))
+        self.embedding = SimpleNamespace(rows=lambda indices: residual[indices])
+        self._shape, self._products = shape, products
 
     def layer(self, index: int) -> IntegerLayer:
         """What the groups of one layer, and the one before it, say."""
         groups = [self._products[g, index] for g in (sc.Group.MIX, sc.Group.OUT, sc.Group.EXPAND, sc.Group.CONTRACT)]
         mix, out, expand, contract = groups
-        hidden, rows = self._shape.hidden, self._core.rows
-        omega = np.concatenate([words[:rows] for words in mix.words])[:hidden]
-        omega, unused = split_gain(omega)
-        assert not unused.any()
+        hidden = self._shape.hidden
+        omega, unused = split_gain(mix.words[0])
+        assert not unused.any() and not omega[hidden:].any()
         norms = {
             "mix": self._entry(index),
-            "out": self._norm(mix, [words[rows:] for words in mix.words], hidden),
+            "out": self._norm(mix, mix.words[1:], hidden),
             "expand": self._norm(out, out.words, hidden),
             "contract": self._norm(expand, expand.words, self._shape.intermediate, stat=False),
         }
@@ -195,7 +223,7 @@ class _Source:
             "gate": Matrix(torch.cat([gate.trits, up.trits]), gate.mantissa, gate.exponent),
             "down": self._matrix(contract, "down", 0, hidden, self._shape.intermediate),
         }
-        return IntegerLayer(torch.from_numpy(omega), norms, matrices)
+        return IntegerLayer(torch.from_numpy(omega[:hidden]), norms, matrices)
 
     def head(self) -> IntegerHead:
         """What the last two groups say."""
@@ -205,22 +233,17 @@ class _Source:
         return IntegerHead(self._norm(last, last.words, self._shape.hidden), matrix)
 
     def _entry(self, index: int) -> Norm:
-        if index == 0:
-            embed = self._products[sc.Group.EMBED, 0]
-            words = [w.reshape(-1, 4)[:, 1:].reshape(-1) for w in embed.words]
-            return self._norm(embed, words, self._shape.hidden)
-        before = self._products[sc.Group.CONTRACT, index - 1]
+        key = (sc.Group.CONTRACT, index - 1) if index else (sc.Group.EMBED, 0)
+        before = self._products[key]
         return self._norm(before, before.words, self._shape.hidden)
 
-    def _norm(self, product: Product, blocks: list[NDArray[np.uint32]], n: int, stat: bool = True) -> Norm:
-        per_row = len(blocks[0]) // self._core.rows
-        words = np.concatenate(blocks).reshape(-1, per_row)
-        assert not words[n:].any()
-        gains, stats = split_gain(words[:n])
-        assert not stats[:, 1:].any() and (stat or not stats.any())
+    def _norm(self, product: Product, words: NDArray[np.uint32], n: int, stat: bool = True) -> Norm:
+        assert not words[:, n:].any()
+        gains, stats = split_gain(words[:, :n])
+        assert not stats[1:].any() and (stat or not stats.any())
         kappa, low, high = product.constants[3:6]
-        vectors = tuple(torch.from_numpy(v.copy()) for v in gains.T)
-        outer = torch.from_numpy(stats[:, 0].copy()) if stat else None
+        vectors = tuple(torch.from_numpy(v.copy()) for v in gains)
+        outer = torch.from_numpy(stats[0].copy()) if stat else None
         return Norm(outer, vectors, kappa, low | high << 32)
 
     def _matrix(self, product: Product, name: str, scale: int, n_out: int, n_in: int) -> Matrix:

@@ -4,7 +4,7 @@
 from itertools import pairwise
 
 import numpy as np
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
@@ -17,6 +17,16 @@ ID, SCRATCH, HOLD = 0x0, 0x4, 0x8
 def fold(packet: NDArray[np.uint8], lanes: int) -> NDArray[np.uint32]:
     """Result words of a packet: the exclusive or of a beat's 32-bit words."""
     return np.bitwise_xor.reduce(packet.view("<u4").reshape(-1, lanes // 4), axis=1)
+
+
+def tapped(word: int, rows: int) -> list[int]:
+    """What the taps show of a result word: bit r of it says whether row r lives, whose value is the word plus r."""
+    return [(word + row) & 0xFFFFFFFF for row in range(rows) if word >> row % 32 & 1]
+
+
+def trace_word(cycle: int) -> int:
+    """What the trace port shows in a cycle since the reset; each half changes every 16 cycles, in turn."""
+    return cycle + 8 >> 4 & 0x3FFFFFF | (~cycle >> 4 & 0x3FFFFFF) << 26
 
 
 def random_packet(beats: int, lanes: int) -> NDArray[np.uint8]:
@@ -114,18 +124,21 @@ class Loopback(wiring.Component):
         Bytes a beat, a multiple of four.
     stages
         Number of identical `Stage` units.
+    rows
+        Rows of the debug ports; see `tapped` and `trace_word`.
     """
 
-    def __init__(self, lanes: int, stages: int = 3) -> None:
-        self._lanes, self._stages = lanes, stages
+    def __init__(self, lanes: int, stages: int = 3, rows: int = 1) -> None:
+        self._lanes, self._stages, self._rows = lanes, stages, rows
         csr = {f"s_axil_csr_{name}": member.flip() for name, member in axil_signature().members.items()}
         super().__init__(
             {
                 **_stream("s_axis_weights", In, 8 * lanes),
                 **_stream("m_axis_result", Out, 32),
                 **csr,
-                **{"tap_acc_valid": Out(1), "tap_acc_op": Out(4), "tap_acc": Out(32)},
-                **{"tap_wide_valid": Out(1), "tap_wide_op": Out(4), "tap_wide": Out(32)},
+                **{"tap_acc_valid": Out(rows), "tap_acc_op": Out(4), "tap_acc": Out(_values(rows))},
+                **{"tap_wide_valid": Out(rows), "tap_wide_op": Out(4), "tap_wide": Out(_values(rows))},
+                "tap_trace": Out(52),
             }
         )
 
@@ -143,6 +156,8 @@ class Loopback(wiring.Component):
         for extra in words[1:]:
             word, previous = Signal(32), word
             m.d.comb += word.eq(previous ^ extra)
+        cycle = Signal(30)
+        m.d.sync += cycle.eq(cycle + 1)
         stages = [Stage() for _ in range(self._stages)]
         for index, stage in enumerate(stages):
             m.submodules[f"stage_{index}"] = stage
@@ -157,14 +172,19 @@ class Loopback(wiring.Component):
             self.m_axis_result_tlast.eq(last.payload.last),
             self.m_axis_result_tvalid.eq(last.valid),
             last.ready.eq(self.m_axis_result_tready),
-            self.tap_acc_valid.eq(first.valid & first.ready),
+            self.tap_acc_valid.eq(Mux(first.valid & first.ready, Cat(word, word), 0)),
             self.tap_acc_op.eq(TAP_OP_ACC),
-            self.tap_acc.eq(word),
-            self.tap_wide_valid.eq(last.valid & last.ready),
+            self.tap_wide_valid.eq(Mux(last.valid & last.ready, Cat(last.payload.word, last.payload.word), 0)),
             self.tap_wide_op.eq(TAP_OP_WIDE),
-            self.tap_wide.eq(last.payload.word),
+            self.tap_trace.eq(Cat((cycle + 8)[4:30], ~cycle[4:])),
         ]
+        for row in range(self._rows):
+            m.d.comb += [self.tap_acc[row].eq(word + row), self.tap_wide[row].eq(last.payload.word + row)]
         return m
+
+
+def _values(rows: int) -> data.ArrayLayout:
+    return data.ArrayLayout(signed(32), rows)
 
 
 def _stream(name: str, flow: object, width: int) -> dict[str, wiring.Member]:

@@ -2,6 +2,7 @@
 """The ternary array and its decoder."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 from amaranth import Module, Signal
@@ -16,7 +17,11 @@ from rtl_gen.emit import emit_verilog
 from rtl_gen.lint import lint
 from sim.cocotb_run import run_cocotb
 
-GEOMETRIES = ((4, 1), (4, 2), (16, 4), (64, 2))
+CORES = [
+    {"lanes": lanes, "element_bytes": element_bytes, "vector_rows": vector_rows, "batch": batch}
+    for lanes, element_bytes, vector_rows, batch in ((4, 1, 1, 1), (4, 2, 1, 3), (16, 4, 4, 2), (64, 2, 8, 1))
+]
+IDS = ["-".join(map(str, core.values())) for core in CORES]
 
 
 def test_decoder_drives_the_multiplexers() -> None:
@@ -42,15 +47,12 @@ def test_decoder_drives_the_multiplexers() -> None:
     simulator.run()
 
 
-@pytest.mark.parametrize(("lanes", "element_bytes"), GEOMETRIES)
-def test_array(lanes: int, element_bytes: int) -> None:
-    """Sums and their order equal the integer model for all codes, extremes, rhythms and lengths."""
-    parameters = {"lanes": lanes, "element_bytes": element_bytes}
-    run_cocotb(TernaryArray(CoreParams(**parameters)), "ternary_array", "sim.tb_array", parameters)
+@pytest.mark.parametrize("parameters", CORES, ids=IDS)
+def test_array(parameters: dict[str, int], tmp_path: Path) -> None:
+    """Sums and their order equal the integer model for all codes, extremes, rhythms, lengths and contexts.
 
-
-@pytest.mark.parametrize("element_bytes", (1, 2, 4))
-def test_array_passes_the_lint(element_bytes: int, tmp_path) -> None:
-    """The Verilog is exact in its widths."""
-    array = TernaryArray(CoreParams(lanes=16, element_bytes=element_bytes))
-    lint(emit_verilog(array, "ternary_array", tmp_path), "ternary_array")
+    The Verilog is exact in its widths.
+    """
+    files = emit_verilog(TernaryArray(CoreParams(**parameters)), "ternary_array", tmp_path)
+    lint(files, "ternary_array")
+    run_cocotb(files, "ternary_array", "sim.tb_array", parameters)

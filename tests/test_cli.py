@@ -140,8 +140,13 @@ def test_verilog_comes_with_its_parameters_and_registers(tmp_path: Path, monkeyp
         return [folder / "unit.v", folder / f"{name}.v"]
 
     monkeypatch.setattr("rtl_gen.emit.emit_verilog", emit)
-    manifest = ask("verilog", *TINY, "--set", "max_vocab=500", "-o", "rtl")
+    options = [
+        part for setting in ("max_vocab=500", "lanes=8", "vector_rows=2", "batch=3") for part in ("--set", setting)
+    ]
+    manifest = ask("verilog", *TINY, *options, "-o", "rtl")
     assert manifest["parameters"]["max_vocab"] == 500 and manifest["parameters"]["wide_bits"] == 32
+    assert (manifest["parameters"]["vector_rows"], manifest["parameters"]["batch"]) == (2, 3)
+    assert (manifest["registers"]["FORMATS"] >> 24, manifest["registers"]["LIMIT_BATCH"]) == (2, 3)
     assert json.loads(Path("rtl/manifest.json").read_text()).items() <= manifest.items()
     assert manifest["top"] == seen["name"] == "tritforge" and manifest["files"] == ["unit.v", "tritforge.v"]
     assert "LIMIT_HIDDEN" in Path("rtl/registers.md").read_text()
@@ -155,6 +160,7 @@ def test_generate_goes_on_alike_from_checkpoint_image_and_core(model: Path, imag
         ask("generate", image, *options),
         ask("generate", image, *options, "--backend", "rtl", "--check"),
         ask("generate", model, *options, "--backend", "rtl", *TINY),
+        ask("generate", model, *options, "--backend", "rtl", "--check", *TINY, "--set", "batch=4"),
     ]
     ids = TextCodec.from_folder(model).encode(PROMPT)
     for run in runs:
@@ -164,6 +170,10 @@ def test_generate_goes_on_alike_from_checkpoint_image_and_core(model: Path, imag
     tokens = runs[2]["counters"]["tokens"]
     assert runs[2]["checked"] == tokens >= len(ids) + len(runs[0]["tokens"])
     assert runs[2]["counters"]["occupancy"] == 0.5 and runs[3]["checked"] is None
+    assert runs[4]["checked"] == runs[4]["counters"]["tokens"] == tokens
+    assert runs[4]["counters"]["beats"] < runs[3]["counters"]["beats"]
+    waits = {"beats", "repeats", "starved", "drain", "dependency", "result"}
+    assert runs[2]["counters"].keys() == waits | {"cycles", "tokens", "saturations", "occupancy"}
 
 
 def test_generate_prints_prompt_and_text_once(image: Path) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole core, simulated, against the golden integer model: every logit, scale, argmax and state."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +12,20 @@ import torch
 from golden.checkpoint import ModelConfig
 from golden.integer import IntegerModel
 from host.backends import Cached, CoreBackend
+from host.driver import Driver
 from host.image import Image
+from hw.packet import Context
+from hw.schedule import segments, token_beats
 from sim.cosim import compare
 from sim.transport import SimTransport
 from tests.cores import CORES, MODEL, packed, packed_checkpoint
 
 SHARED = Path(__file__).parents[2] / "shared" / "reference"
 TALES = Path(__file__).parents[1] / "models" / "tales"
+
+SIDE = ("header", "constants", "gains")
+OCCUPANCY = 0.95
+"""Of the shipped model's shape with two layers."""
 
 
 def tokens(count: int, vocab: int, seed: int = 0) -> torch.Tensor:
@@ -107,14 +115,65 @@ def test_the_lowest_index_wins_a_tie(tmp_path: Path) -> None:
     assert not result.tokens.any()
 
 
-def test_the_counters_add_up(backend: CoreBackend, image: Image) -> None:
-    from hw.schedule import token_beats
+@pytest.mark.parametrize("name", ["4x2", "64x4", "narrow"])
+def test_sequences_and_prompts_share_a_pass(name: str, stall: float, tmp_path: Path) -> None:
+    """Packets of any mixture: tokens of several sequences, several tokens of one, fresh and going on."""
+    core = CORES[name]
+    image = packed(core, tmp_path)
+    chance = random.Random(3)
+    sequences: list[list[int]] = [[] for _ in range(core.batch)]
+    seen: list[list[np.ndarray]] = [[] for _ in range(core.batch)]
+    with SimTransport(core, stall=stall) as transport:
+        driver = Driver(transport, image)
+        for _ in range(6):
+            contexts = []
+            for _ in range(chance.randint(1, core.batch)):
+                slot, token = chance.randrange(core.batch), chance.randrange(MODEL.vocab)
+                fresh = not sequences[slot] or chance.random() < 0.2
+                if fresh:
+                    sequences[slot], seen[slot] = [], []
+                sequences[slot].append(token)
+                contexts.append(Context(token, slot, fresh, logits=True))
+            for context, prediction in zip(contexts, driver.step(contexts), strict=True):
+                seen[context.slot].append(prediction.logits)
+            # a slot that began anew within the packet keeps the logits since then
+            seen = [s[-len(q) :] if q else [] for s, q in zip(seen, sequences, strict=True)]
+        states = [driver.read_state(slot) for slot in range(core.batch)]
+    for slot, ids in enumerate(sequences):
+        if ids:
+            expected, state = IntegerModel(image).forward(torch.tensor(ids))
+            compare(f"logits of slot {slot}", np.stack(seen[slot]), expected.raw.numpy())
+            compare(f"state of slot {slot}", states[slot], state.numpy())
 
-    backend.run(tokens(2, MODEL.vocab))
-    counters = backend.counters()
-    assert counters.tokens == 2
-    assert counters.beats == 2 * token_beats(image.core, image.shape)
-    assert counters.beats + counters.stalled + counters.starved <= counters.cycles
+
+def test_every_cycle_of_a_token_is_accounted_for(stall: float, tmp_path: Path) -> None:
+    core = CORES["4x2"]
+    image = packed(core, tmp_path)
+    with SimTransport(core, stall=stall) as transport:
+        backend = CoreBackend(transport, image)
+        backend.run(tokens(5, MODEL.vocab))
+        c = backend.counters()
+    assert c.cycles == c.beats + c.repeats + c.starved + c.drain + c.dependency + c.result
+    assert c.tokens == 5
+    # five tokens in two packets: each beat is taken once for each of three and of two contexts
+    packets = [token_beats(core, image.shape, contexts) for contexts in (3, 2)]
+    side = [sum(s.beats for s in segments(core, image.shape, n) if s.kind in SIDE) for n in (3, 2)]
+    assert c.beats == sum(packets)
+    assert c.repeats == 2 * (packets[0] - side[0]) + (packets[1] - side[1])
+    assert (c.starved > 0) == (stall > 0)
+
+
+def test_the_stream_hardly_waits(tmp_path: Path) -> None:
+    """What is lost is the dependencies, a bounded number of cycles each, and nothing else grows with the model."""
+    core = CORES["16x2"]
+    config = ModelConfig(hidden=256, layers=2, intermediate=768, vocab=1024)
+    image = packed(core, tmp_path, config)
+    with SimTransport(core) as transport:
+        backend = CoreBackend(transport, image)
+        backend.run(tokens(2, config.vocab), logits=False)
+        c = backend.counters()
+    assert c.starved == 0
+    assert c.occupancy > OCCUPANCY
 
 
 LONG = {

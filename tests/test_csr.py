@@ -18,7 +18,15 @@ from sim.cocotb_run import run_cocotb
 
 CORES = {
     "wide": CoreParams(lanes=4, max_hidden=16, max_intermediate=40, max_layers=3, max_vocab=100),
-    "narrow": CoreParams(max_hidden=32, max_layers=2, formats=Formats(wide_bits=24, frac=13, mantissa=14)),
+    "narrow": CoreParams(
+        lanes=16,
+        vector_rows=4,
+        batch=3,
+        max_hidden=32,
+        max_layers=2,
+        formats=Formats(wide_bits=24, frac=13, mantissa=14),
+    ),
+    "batch": CoreParams(lanes=8, vector_rows=2, batch=8, max_hidden=8, max_layers=1),
 }
 
 
@@ -28,7 +36,7 @@ def test_registers_behave(name: str, seed: int, tmp_path: Path) -> None:
     files = emit_verilog(Registers(CORES[name]), "registers", tmp_path)
     lint(files, "registers")
     passed = run_cocotb(files, "registers", "sim.tb_csr", {"core": asdict(CORES[name])}, seed=seed)
-    assert len(passed) == 8
+    assert len(passed) == 9
 
 
 def test_registers_and_fields_do_not_overlap() -> None:
@@ -51,11 +59,11 @@ def test_c_header_compiles_and_gives_the_offsets(tmp_path: Path) -> None:
     names = [f"TRITFORGE_{entry.name}" for entry in REGISTERS]
     program = '#include "registers.h"\n#include <stdio.h>\nint main(void) {\n'
     program += "".join(f'  printf("%u\\n", {name});\n' for name in names)
-    (tmp_path / "main.c").write_text(program + '  printf("%u\\n", TRITFORGE_STATUS_STATE_TORN_MASK);\n}\n')
+    (tmp_path / "main.c").write_text(program + '  printf("%u\\n", TRITFORGE_STATUS_TORN_MASK);\n}\n')
     subprocess.run(["gcc", "-Wall", "-Werror", "-o", tmp_path / "main", tmp_path / "main.c"], check=True)
     printed = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=True).stdout.split()
     assert [int(value) for value in printed] == [
         *(entry.offset for entry in REGISTERS),
-        register("STATUS").field("STATE_TORN").mask,
+        register("STATUS").field("TORN").mask,
     ]
     assert not re.search(r"#define (\w+) .*\n(?s:.*)#define \1 ", c_header())

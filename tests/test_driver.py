@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The driver against a core in software that knows the model only from the packets."""
 
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,15 @@ import torch
 
 from golden.checkpoint import Checkpoint
 from golden.integer import IntegerModel
-from golden.numerics import Formats, sigmoid_negative
+from golden.numerics import Formats
 from golden.quantise import IntegerCheckpoint
 from golden.reference import ReferenceModel
 from host.backends import CoreBackend, FloatBackend, IntegerBackend
 from host.driver import CoreError, Counters, Driver, MisfitError
 from host.generate import Checked, CheckError, Sampler, generate
 from host.image import Image
-from host.locate import locate_difference
 from host.pack import pack
+from hw.packet import Context, split_scale
 from hw.params import CoreParams
 from hw.register_map import register
 from hw.schedule import Status, token_beats
@@ -27,9 +27,9 @@ from tests.fake_core import FakeCore
 
 CORES = [
     CoreParams(lanes=4, element_bytes=1),
-    CoreParams(lanes=8, element_bytes=2),
-    CoreParams(lanes=16, element_bytes=4, formats=Formats(24, 14, 14)),
-    CoreParams(lanes=64, element_bytes=2),
+    CoreParams(lanes=8, element_bytes=2, vector_rows=2, batch=3),
+    CoreParams(lanes=16, element_bytes=4, vector_rows=4, batch=2, formats=Formats(24, 14, 14)),
+    CoreParams(lanes=64, element_bytes=2, vector_rows=16, batch=8),
 ]
 CORE = CORES[1]
 IDS = [1, 17, 300, 0]
@@ -61,11 +61,45 @@ def test_packets_hold_the_whole_model_in_the_order_of_the_schedule(
     driver = Driver(FakeCore(core), Image.open(tmp_path / "image"))
     expected, state = IntegerModel(source).forward(torch.tensor(IDS))
     for position, token in enumerate(IDS):
-        result = driver.step(token, reset=position == 0, logits=True)
+        (result,) = driver.step([Context(token, zero=position == 0, logits=True)])
         assert np.array_equal(result.logits, expected.raw[position].numpy())
         assert result.token == int(expected.raw[position].argmax())
     assert np.array_equal(driver.read_state(), state.numpy())
     assert driver.counters().beats == len(IDS) * token_beats(core, Image.open(tmp_path / "image").shape)
+    assert driver.core == core
+
+
+@pytest.mark.parametrize("core", CORES[1:], ids=lambda core: f"batch {core.batch}")
+def test_contexts_of_several_sequences_share_a_packet(folder: Path, tmp_path: Path, core: CoreParams) -> None:
+    """Every slot keeps its own sequence; contexts of one slot in a packet are its successive tokens."""
+    source = IntegerCheckpoint(Checkpoint(folder), core.formats)
+    pack(source, core, tmp_path / "image")
+    fake = FakeCore(core)
+    driver = Driver(fake, Image.open(tmp_path / "image"))
+    generator = np.random.default_rng(5)
+    sequences: list[list[int]] = [[] for _ in range(core.batch)]
+    seen: list[list[tuple]] = [[] for _ in range(core.batch)]
+    for count in (core.batch, 1, core.batch, core.batch - 1, core.batch):
+        contexts = []
+        for slot in generator.integers(core.batch, size=count).tolist():
+            token, logits = int(generator.integers(SMALL.vocab)), bool(generator.integers(2))
+            contexts.append(Context(token, slot, not sequences[slot], logits))
+            sequences[slot].append(token)
+        for context, result in zip(contexts, driver.step(contexts), strict=True):
+            assert (result.logits is not None) == context.logits
+            seen[context.slot].append((result.token, split_scale(result.scale), result.logits))
+        assert fake.contexts == contexts
+    assert sum(len(sequence) > 1 for sequence in sequences) > 1
+    assert driver.counters().tokens == 4 * core.batch
+    for slot, (sequence, results) in enumerate(zip(sequences, seen, strict=True)):
+        if not sequence:
+            continue
+        expected, state = IntegerModel(source).forward(torch.tensor(sequence))
+        for position, (token, scale, logits) in enumerate(results):
+            assert token == int(expected.raw[position].argmax())
+            assert scale == (int(expected.mantissa[position]), int(expected.shift[position]))
+            assert logits is None or np.array_equal(logits, expected.raw[position].numpy())
+        assert np.array_equal(driver.read_state(slot), state.numpy())
 
 
 def test_a_packet_sends_the_body_in_place(image: Image) -> None:
@@ -73,24 +107,40 @@ def test_a_packet_sends_the_body_in_place(image: Image) -> None:
     core = FakeCore(CORE)
     exchange = core.exchange
     core.exchange = lambda segments: sent.extend(segments) or exchange(segments)
-    Driver(core, image).step(5, reset=True)
+    Driver(core, image).step([Context(5, zero=True)])
     assert sent[-1].base is not None and np.shares_memory(sent[-1], image.body)
 
 
 def test_without_logits_only_the_argmax_comes_back(image: Image) -> None:
     driver = Driver(FakeCore(CORE), image)
-    with_logits, without = driver.step(5, True, True), driver.step(5, True, False)
-    assert len(without.logits) == 0 and without.token == with_logits.token
+    (with_logits,), (without,) = (driver.step([Context(5, zero=True, logits=asked)]) for asked in (True, False))
+    assert without.logits is None and without.token == with_logits.token
 
 
 def test_a_saved_state_goes_on_where_it_was(image: Image) -> None:
     first, second = Driver(FakeCore(CORE), image), Driver(FakeCore(CORE), image)
-    first.step(5, reset=True)
-    state = first.read_state()
-    assert state.shape == (2, 24) and (state < 0).any()
+    first.step([Context(5, slot=1, zero=True), Context(6, slot=2, zero=True)])
+    state, other = first.read_state(1), first.read_state(2)
+    assert state.shape == (2, 24) and (state < 0).any() and not first.read_state().any()
     second.write_state(state)
-    assert np.array_equal(first.step(9, logits=True).logits, second.step(9, logits=True).logits)
-    assert np.array_equal(first.read_state(), second.read_state())
+    second.write_state(other, slot=1)
+    (has,), (wants,) = (driver.step([Context(9, slot, logits=True)]) for driver, slot in ((first, 1), (second, 0)))
+    assert np.array_equal(has.logits, wants.logits)
+    assert np.array_equal(first.read_state(1), second.read_state())
+    assert np.array_equal(second.read_state(1), other) and not second.read_state(2).any()
+
+
+def test_the_state_of_a_layer_begins_at_whole_vector_rows(folder: Path, tmp_path: Path) -> None:
+    core = CORES[3]
+    pack(IntegerCheckpoint(Checkpoint(folder), core.formats), core, tmp_path / "image")
+    fake = FakeCore(core)
+    driver = Driver(fake, Image.open(tmp_path / "image"))
+    driver.write_state(np.arange(48, dtype=np.int32).reshape(2, 24) - 20, slot=3)
+    # 24 elements in 32, the slots one behind the other
+    for layer, element in ((0, 0), (0, 23), (1, 0), (1, 23)):
+        at = 3 * core.max_layers * core.max_hidden + 32 * layer + element
+        fake.write_register(register("STATE_ADDRESS").offset, at)
+        assert fake.read_register(register("STATE_DATA").offset) == (24 * layer + element - 20) & 0xFFFFFFFF
 
 
 def test_a_state_of_another_shape_is_refused(image: Image) -> None:
@@ -102,21 +152,48 @@ def test_a_state_of_another_shape_is_refused(image: Image) -> None:
 def test_a_token_outside_the_vocabulary_is_refused_before_anything_is_sent(image: Image, token: int) -> None:
     core = FakeCore(CORE)
     with pytest.raises(ValueError, match=rf"Token {token} is outside the vocabulary, which has 0 to 300"):
-        Driver(core, image).step(token)
+        Driver(core, image).step([Context(5), Context(token)])
     with pytest.raises(ValueError, match=f"Token {token} is outside"):
         CoreBackend(core, image).run(torch.tensor([5, token]))
     assert core.packets == 0
 
 
+@pytest.mark.parametrize(
+    ("contexts", "message"),
+    [
+        ([], "A packet carries 1 to 8 contexts, not 0"),
+        ([Context(1)] * 4, "This core takes at most 3 contexts a packet, not 4"),
+        ([Context(1), Context(1, slot=3)], "Slot 3 does not exist; this core has 0 to 2"),
+        ([Context(1, slot=-1)], "Slot -1 does not exist"),
+    ],
+)
+def test_contexts_that_the_core_does_not_have_are_refused_before_anything_is_sent(
+    image: Image, contexts: list[Context], message: str
+) -> None:
+    core = FakeCore(CORE)
+    driver = Driver(core, image)
+    with pytest.raises(ValueError, match=message):
+        driver.step(contexts)
+    assert core.packets == 0
+
+
+def test_the_state_of_a_slot_that_the_core_does_not_have_is_refused(image: Image) -> None:
+    driver = Driver(FakeCore(CORE), image)
+    with pytest.raises(ValueError, match="Slot 3 does not exist; this core has 0 to 2"):
+        driver.read_state(3)
+    with pytest.raises(ValueError, match="Slot 3 does not exist; this core has 0 to 2"):
+        driver.write_state(np.zeros((2, 24), np.int32), 3)
+
+
 MISFITS = {
     "no core": ({"ID": 0}, "No tritforge core answers: its ID reads 0x00000000"),
-    "register map": ({"VERSION": 2 << 16}, "register map 2; this driver knows 1"),
-    "stream": ({"GEOMETRY": 0x0302_0102}, "takes stream version 2; this driver sends 1"),
-    "code": ({"GEOMETRY": 0x0302_0901}, "takes trit code 9; images hold 'nested'"),
-    "lanes": ({"GEOMETRY": 0x0402_0101}, "The core has lanes 16, but the image is for 8; pack"),
-    "element": ({"GEOMETRY": 0x0301_0101}, "The core has element bytes 1, but the image is for 2; pack"),
-    "formats": ({"FORMATS": 24 | 14 << 8 | 14 << 16}, r"The core has formats Formats\(wide_bits=24"),
-    "hidden": ({"LIMIT_HIDDEN": 23}, "The model has hidden 24; this core takes at most 23"),
+    "register map": ({"VERSION": 1 << 16}, "register map 1; this driver knows 2"),
+    "stream": ({"GEOMETRY": 0x0302_0101}, "takes stream version 1; this driver sends 2"),
+    "code": ({"GEOMETRY": 0x0302_0902}, "takes trit code 9; images hold 'nested'"),
+    "lanes": ({"GEOMETRY": 0x0402_0102}, "The core has lanes 16, but the image is for 8; pack"),
+    "element": ({"GEOMETRY": 0x0301_0102}, "The core has element bytes 1, but the image is for 2; pack"),
+    "formats": ({"FORMATS": 24 | 14 << 8 | 14 << 16 | 1 << 24}, r"The core has formats Formats\(wide_bits=24"),
+    "hidden": ({"LIMIT_HIDDEN": 22}, "The model has hidden 24; this core takes at most 22"),
     "intermediate": ({"LIMIT_INTERMEDIATE": 43}, "intermediate 44; this core takes at most 43"),
     "layers": ({"LIMIT_LAYERS": 1}, "The model has layers 2; this core takes at most 1"),
     "vocab": ({"LIMIT_VOCAB": 300}, "The model has vocab 301; this core takes at most 300"),
@@ -147,36 +224,56 @@ def test_a_token_that_fails_raises_with_its_status(image: Image, change: object,
     driver, exchange = Driver(core, image), core.exchange
     core.exchange = lambda segments: exchange([part.astype(np.uint8) for part in change(segments)])
     with pytest.raises(CoreError, match=f"^The core ended token 5 with status {status.name}: .*[.]$") as caught:
-        driver.step(5, reset=True)
+        driver.step([Context(5, zero=True)])
     assert caught.value.status is status
 
 
 def test_every_status_has_a_meaning() -> None:
     for status in Status:
         if status is not Status.OK:
-            assert str(CoreError(0, status)).endswith(".")
+            assert str(CoreError([0], status)).endswith(".")
+    assert str(CoreError([3, 7], Status.LONG)).startswith("The core ended tokens 3, 7 with status LONG: ")
 
 
 def test_an_answer_to_another_packet_is_an_error(image: Image) -> None:
     core = FakeCore(CORE)
     driver, exchange = Driver(core, image), core.exchange
-    core.exchange = lambda segments: exchange(segments) + np.array([0, 1, 0, 0], np.uint32)
+    core.exchange = lambda segments: exchange(segments) + np.array([0, 0, 0, 1], np.uint32)
     with pytest.raises(RuntimeError, match="answered packet 2 instead of 1"):
-        driver.step(5, reset=True)
+        driver.step([Context(5, zero=True)])
+
+
+def test_an_answer_with_other_contexts_is_an_error(image: Image) -> None:
+    core = FakeCore(CORE)
+    driver, exchange = Driver(core, image), core.exchange
+    core.exchange = lambda segments: exchange(segments)[2:] - np.array([0, 0, 1 << 8, 0], np.uint32)
+    with pytest.raises(RuntimeError, match="answered 1 contexts instead of 2"):
+        driver.step([Context(5, zero=True), Context(6)])
 
 
 def test_counters_join_their_halves_and_can_be_cleared(image: Image) -> None:
     core = FakeCore(CORE)
     driver = Driver(core, image)
     assert driver.counters().occupancy == 0.0
-    core.registers |= {"CYCLES_LO": 10, "CYCLES_HI": 2, "BEATS_LO": 5, "BEATS_HI": 1, "STALLED_LO": 3}
-    core.registers |= {"STARVED_LO": 7, "TOKENS": 9, "SATURATIONS": 11}
+    core.registers |= {"CYCLES_LO": 10, "CYCLES_HI": 2, "BEATS_LO": 5, "BEATS_HI": 1, "REPEATS_LO": 3}
+    core.registers |= {"STARVED_LO": 7, "DRAIN_LO": 13, "DEPENDENCY_LO": 17, "RESULT_LO": 19, "RESULT_HI": 4}
+    core.registers |= {"TOKENS": 9, "SATURATIONS": 11}
     counters = driver.counters()
-    assert counters == Counters(10 + (2 << 32), 5 + (1 << 32), 7, 3, 9, 11)
+    assert counters == Counters(
+        cycles=10 + (2 << 32),
+        beats=5 + (1 << 32),
+        repeats=3,
+        starved=7,
+        drain=13,
+        dependency=17,
+        result=19 + (4 << 32),
+        tokens=9,
+        saturations=11,
+    )
     assert counters.occupancy == pytest.approx(0.5)
-    core.registers |= {"CYCLES_HI": 0, "BEATS_HI": 0}
+    core.registers |= {"CYCLES_HI": 0, "BEATS_HI": 0, "RESULT_HI": 0}
     driver.clear_counters()
-    assert driver.counters() == Counters(0, 0, 0, 0, 0, 0)
+    assert not any(asdict(driver.counters()).values())
 
 
 def test_each_counter_is_read_low_half_first(image: Image) -> None:
@@ -184,7 +281,8 @@ def test_each_counter_is_read_low_half_first(image: Image) -> None:
     driver, read = Driver(core, image), core.read_register
     core.read_register = lambda offset: seen.append(offset) or read(offset)
     driver.counters()
-    order = [seen.index(register(f"{name}_{half}").offset) for name in ("CYCLES", "BEATS") for half in ("LO", "HI")]
+    counters = ("CYCLES", "BEATS", "REPEATS", "STARVED", "DRAIN", "DEPENDENCY", "RESULT")
+    order = [seen.index(register(f"{name}_{half}").offset) for name in counters for half in ("LO", "HI")]
     assert order == sorted(order)
 
 
@@ -219,6 +317,37 @@ def test_a_reset_begins_afresh_and_otherwise_the_state_is_kept(source: IntegerCh
     assert not torch.equal(core.run(ids[:1]).exact.raw, whole[:1])
 
 
+@pytest.mark.parametrize("logits", [True, False])
+def test_a_run_fills_packets_with_the_contexts_of_the_core(
+    source: IntegerCheckpoint, image: Image, logits: bool
+) -> None:
+    fake, sent, told = FakeCore(CORE), [], []
+    core, exchange = CoreBackend(fake, image), fake.exchange
+
+    def recorded(segments: list) -> np.ndarray:
+        words = exchange(segments)
+        sent.append(list(fake.contexts))
+        return words
+
+    fake.exchange = recorded
+    ids = torch.tensor([*IDS, 7, 7, 2, 9])
+    outputs = [core.run(part, logits, lambda *step: told.append(step)) for part in (ids[:7], ids[7:])]
+    expected = IntegerBackend(source).run(ids)
+    assert torch.equal(torch.cat([output.tokens for output in outputs]), expected.tokens)
+    assert [[context.token for context in packet] for packet in sent] == [
+        IDS[:3],
+        [IDS[3], 7, 7],
+        [2],
+        [9],
+    ]
+    contexts = [context for packet in sent for context in packet]
+    assert [context.zero for context in contexts] == [True] + 7 * [False]
+    assert {(context.slot, context.logits) for context in contexts} == {(0, logits)}
+    assert told == [(3, 7), (6, 7), (7, 7), (1, 1)]
+    if logits:
+        assert torch.equal(torch.cat([output.exact.raw for output in outputs]), expected.exact.raw)
+
+
 def test_checking_counts_equal_tokens_and_names_the_first_logit_that_differs(
     source: IntegerCheckpoint, image: Image
 ) -> None:
@@ -237,104 +366,3 @@ def test_checking_counts_equal_tokens_and_names_the_first_logit_that_differs(
     with pytest.raises(CheckError, match=r"differs: logit 0 is -?\d+ instead of -?\d+ \(1 differ\); over there"):
         checked.run(torch.tensor([7]))
     assert asked == [[*IDS, 7]]
-
-
-def golden_taps(source: IntegerCheckpoint, ids: list[int]) -> np.ndarray:
-    """What a core with debug taps records for the last token: (kind << 4 | op, value), by the op numbers."""
-    keys = {
-        **{"f.acc": 0x01, "i.acc": 0x02, "g.acc": 0x03, "o.acc": 0x04, "head.acc": 0x08},
-        **{"embedding": 0x10, "mix": 0x13, "out": 0x14, "expand": 0x16},
-    }
-    points, state = [], None
-    model = IntegerModel(source)
-    for token in ids:
-        points.clear()
-        _, state = model.forward(torch.tensor([token]), state, lambda *point: points.append(point))
-    taps = []
-    for layer, unit, values in points:
-        rows = values[0].tolist()
-        last = layer == SMALL.layers - 1
-        if unit == "gate.acc":
-            taps += [(0x05, v) for v in rows[:44]] + [(0x06, v) for v in rows[44:]]
-        elif unit == "f":
-            taps += [(0x11, v) for v in sigmoid_negative(values[0], source.fmt).tolist()]
-        elif unit in ("down.acc", "contract"):
-            kind = 0x00 if unit == "down.acc" else 0x10
-            taps += [(kind | (4 if last else 7), v) for v in rows]
-        elif unit in keys:
-            taps += [(keys[unit], v) for v in rows]
-    return np.array([(key, value & 0xFFFFFFFF) for key, value in taps], dtype=np.uint32)
-
-
-def test_equal_taps_show_no_difference(source: IntegerCheckpoint) -> None:
-    taps = golden_taps(source, IDS)
-    assert locate_difference(taps, source, IDS) is None
-    # rows of several matrices come mixed, those of one in order
-    by_key = taps[np.argsort(taps[:, 0], kind="stable")]
-    assert locate_difference(by_key, source, IDS) is None
-    assert locate_difference(taps, source, IDS[:2]) is not None
-
-
-@pytest.mark.parametrize(
-    ("key", "at", "where"),
-    [
-        (0x10, 5, (0, "embedding", 5)),
-        (0x02, 24 + 3, (1, "i.acc", 3)),
-        (0x11, 23, (0, "sigmoid(-f)", 23)),
-        (0x06, 44 + 9, (1, "up.acc", 9)),
-        (0x07, 1, (0, "down.acc", 1)),
-        (0x04, 2 * 24 + 2, (1, "down.acc", 2)),
-        (0x14, 2 * 24, (1, "contract", 0)),
-        (0x08, 300, (2, "head.acc", 300)),
-    ],
-)
-def test_the_first_different_tap_is_named(
-    source: IntegerCheckpoint, key: int, at: int, where: tuple[int, str, int]
-) -> None:
-    taps = golden_taps(source, IDS)
-    rows = np.flatnonzero(taps[:, 0] == key)
-    taps[rows[at], 1] += 1
-    taps[-1, 1] += 1  # a later difference, not the first
-    found = locate_difference(taps, source, IDS)
-    assert found[:3] == where and (found.has - found.wants) % 2**32 in (1, 2)
-    assert f"layer {where[0]}, {where[1]}[{where[2]}] is " in str(found)
-
-
-def test_a_tap_that_is_missing_is_named(source: IntegerCheckpoint) -> None:
-    taps = golden_taps(source, IDS)
-    found = locate_difference(taps[taps[:, 0] != 0x13], source, IDS)
-    assert found[:3] == (0, "mix", 0) and found.has is None and "is missing instead of" in str(found)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"temperature": -1.0}, "temperature must be 0 or more"),
-        ({"temperature": float("nan")}, "temperature must be 0 or more"),
-        ({"top_k": -1}, "top-k must be 0"),
-    ],
-)
-def test_senseless_sampling_is_refused(settings: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Sampler(**settings)
-
-
-def test_sampling_follows_its_seed_and_its_top_k(source: IntegerCheckpoint) -> None:
-    backend = IntegerBackend(source)
-    stories = {seed: list(generate(backend, IDS, 12, Sampler(5.0, 0, seed))) for seed in (1, 2)}
-    assert stories[1] == list(generate(backend, IDS, 12, Sampler(5.0, 0, 1))) and stories[1] != stories[2]
-    greedy = list(generate(backend, IDS, 12, Sampler()))
-    assert greedy == list(generate(backend, IDS, 12, Sampler(3.0, 1, 7)))
-    backend.reset()
-    output = backend.run(torch.tensor(IDS))
-    largest = output.logits[-1].topk(3).indices.tolist()
-    generator = Sampler(9.0, 3, 0).generator()
-    assert {Sampler(9.0, 3).pick(output, generator) for _ in range(200)} == set(largest)
-
-
-def test_generation_ends_before_end_of_text(source: IntegerCheckpoint) -> None:
-    backend = IntegerBackend(source)
-    story = list(generate(backend, IDS, 6, Sampler()))
-    position = story.index(story[-1])
-    backend.config = replace(backend.config, eos=story[-1])
-    assert list(generate(backend, IDS, 6, Sampler())) == story[:position]

@@ -14,10 +14,10 @@ from golden.integer import IntegerModel
 from host.driver import Driver
 from host.image import Image
 from host.stream import TokenStream
-from hw.packet import Result, parse_result
+from hw.packet import Context, Result, parse_result
 from hw.params import CoreParams
 from hw.register_map import register
-from hw.schedule import FLAG_LOGITS, FLAG_RESET, HEADER_WORDS, Status
+from hw.schedule import HEADER_WORDS, Status
 from sim.cosim import compare
 from sim.transport import SimTransport
 from tests.cores import CORES, packed
@@ -42,8 +42,9 @@ def transport(core: CoreParams) -> Iterator[SimTransport]:
         yield transport
 
 
-def packet(image: Image, token: int = 3, flags: int = FLAG_RESET | FLAG_LOGITS, sequence: int = 7) -> np.ndarray:
-    return np.concatenate([np.asarray(s).reshape(-1) for s in TokenStream(image).packet(token, sequence, flags)])
+def packet(image: Image, token: int = 3, zero: bool = True, slot: int = 0) -> np.ndarray:
+    contexts = [Context(token, slot, zero, logits=True)]
+    return np.concatenate([np.asarray(s).reshape(-1) for s in TokenStream(image).packet(contexts, 7)])
 
 
 def send(transport: SimTransport, data: np.ndarray) -> Result:
@@ -77,18 +78,25 @@ HEADERS = {
     "code": (1, lambda w: w ^ 0x300, Status.FORMAT),
     "element bytes": (1, lambda w: w ^ 0x70000, Status.GEOMETRY),
     "lanes": (1, lambda w: w ^ 0x1000000, Status.GEOMETRY),
-    "unknown flag": (2, 4 | FLAG_RESET, Status.FORMAT),
+    "unknown flag": (2, lambda w: w | 1 << 24, Status.FORMAT),
+    "no contexts": (2, 0, Status.FORMAT),
+    "too many contexts": (2, 9, Status.LIMITS),
+    "zero state of a missing context": (2, lambda w: w | 1 << 15, Status.FORMAT),
+    "logits of a missing context": (2, lambda w: w | 1 << 17, Status.FORMAT),
     "token": (4, TINY.vocab, Status.TOKEN),
-    "no hidden": (5, 0, Status.LIMITS),
-    "hidden": (5, 257, Status.LIMITS),
-    "hidden beyond 16 bits": (5, 12 | 1 << 20, Status.LIMITS),
-    "no layers": (6, 0, Status.LIMITS),
-    "layers": (6, 7, Status.LIMITS),
-    "intermediate": (7, 769, Status.LIMITS),
-    "vocabulary": (8, 1025, Status.LIMITS),
-    "too few beats": (9, lambda w: w - 1, Status.LIMITS),
-    "too many beats": (9, lambda w: w + (1 << 16), Status.LIMITS),
-    "unused word": (12, 1, Status.FORMAT),
+    "token of a missing context": (4, 3 | 1 << 16, Status.FORMAT),
+    "slot": (8, 8, Status.LIMITS),
+    "slot of a missing context": (8, 1 << 4, Status.FORMAT),
+    "no hidden": (9, 0, Status.LIMITS),
+    "hidden": (9, 257, Status.LIMITS),
+    "hidden beyond 16 bits": (9, 12 | 1 << 20, Status.LIMITS),
+    "no layers": (10, 0, Status.LIMITS),
+    "layers": (10, 9, Status.LIMITS),
+    "intermediate": (11, 769, Status.LIMITS),
+    "vocabulary": (12, 1025, Status.LIMITS),
+    "too few beats": (13, lambda w: w - 1, Status.LIMITS),
+    "too many beats": (13, lambda w: w + (1 << 16), Status.LIMITS),
+    "unused word": (14, 1, Status.FORMAT),
 }
 
 
@@ -103,7 +111,7 @@ def test_a_bad_header_is_refused_and_leaves_the_state(name: str, transport: SimT
     result = send(transport, with_header(good, word, value))
     assert (result.status, len(result.logits)) == (status, 0)
     assert errors(transport) == 1 << status
-    again = send(transport, packet(image, 5, FLAG_LOGITS))
+    again = send(transport, packet(image, 5, zero=False))
     assert again.status is Status.OK
     compare("logits", again.logits, expected.raw[1].numpy())
 
@@ -134,13 +142,13 @@ def test_a_torn_state_needs_a_reset_or_the_host(transport: SimTransport, image: 
     """After a token that ended early nothing runs on the state it left, until it is reset or written."""
     driver = Driver(transport, image)
     expected, _ = IntegerModel(image).forward(torch.tensor([3, 5]))
-    driver.step(3, reset=True)
+    driver.step([Context(3, zero=True)])
     kept = driver.read_state()
     data = packet(image, 5)
     assert send(transport, data[: len(data) // image.core.lanes // 2 * image.core.lanes]).status is Status.SHORT
-    assert send(transport, packet(image, 5, FLAG_LOGITS)).status is Status.STATE
+    assert send(transport, packet(image, 5, zero=False)).status is Status.STATE
     driver.write_state(kept)
-    result = send(transport, packet(image, 5, FLAG_LOGITS))
+    result = send(transport, packet(image, 5, zero=False))
     compare("logits", result.logits, expected.raw[1].numpy())
 
 

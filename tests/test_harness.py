@@ -12,19 +12,37 @@ from sim.build import BuildError, build_harness, cached_build
 from sim.cocotb_run import CocotbFailure, run_cocotb
 from sim.harness import Harness, HarnessError, HarnessTimeout
 from sim.toolchain import ToolMissing, toolchain_env
-from tests.loopback import HOLD, ID, IDENTITY, SCRATCH, TAP_OP_ACC, TAP_OP_WIDE, Loopback, fold, random_packet
+from tests.loopback import (
+    HOLD,
+    ID,
+    IDENTITY,
+    SCRATCH,
+    TAP_OP_ACC,
+    TAP_OP_WIDE,
+    Loopback,
+    fold,
+    random_packet,
+    tapped,
+    trace_word,
+)
 
 LENGTHS = (1, 2, 37, 300)
 
 
-@pytest.fixture(scope="module", params=[4, 8, 16, 64])
+@pytest.fixture(scope="module", params=[4, 8, 16, 256])
 def lanes(request: pytest.FixtureRequest) -> int:
     return request.param
 
 
 @pytest.fixture(scope="module")
-def library(lanes: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    files = emit_verilog(Loopback(lanes), "loopback", tmp_path_factory.mktemp("verilog"))
+def rows(lanes: int) -> int:
+    """Rows of the debug ports, so that each of their widths in C++ occurs: 1, 2, 4 and 64."""
+    return lanes // 4
+
+
+@pytest.fixture(scope="module")
+def library(lanes: int, rows: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    files = emit_verilog(Loopback(lanes, rows=rows), "loopback", tmp_path_factory.mktemp("verilog"))
     return build_harness(files, "loopback", lanes, taps=True)
 
 
@@ -82,7 +100,7 @@ def test_registers(harness: Harness) -> None:
         harness.csr_write(ID, 1)
 
 
-def test_taps_are_recorded_in_order(harness: Harness, lanes: int) -> None:
+def test_taps_are_recorded_in_order(harness: Harness, lanes: int, rows: int) -> None:
     packet = random_packet(20, lanes)
     harness.exchange([packet])
     harness.record_taps()
@@ -90,10 +108,41 @@ def test_taps_are_recorded_in_order(harness: Harness, lanes: int) -> None:
     harness.record_taps(False)
     harness.exchange([packet])
     taps = harness.fetch_taps()
+    wanted = [value for word in fold(packet, lanes).tolist() for value in tapped(word, rows)]
+    assert len(wanted) > 4 and len(taps) == 2 * len(wanted)
     for kind_and_op in (0 << 4 | TAP_OP_ACC, 1 << 4 | TAP_OP_WIDE):
-        assert np.array_equal(taps[taps[:, 0] == kind_and_op, 1], fold(packet, lanes))
-    assert len(taps) == 40
+        assert taps[taps[:, 0] == kind_and_op, 1].tolist() == wanted
     assert harness.fetch_taps().shape == (0, 2)
+
+
+def test_the_trace_holds_every_cycle_by_its_changes(harness: Harness, lanes: int) -> None:
+    harness.reset()
+    before = harness.exchange([random_packet(5, lanes)]).cycles
+    harness.record_trace()
+    during = harness.exchange([random_packet(100, lanes)], in_stall=0.3).cycles
+    harness.idle(30)
+    trace = harness.fetch_trace()
+    assert trace.cycles == during + 30
+    has = np.repeat(trace.words, np.diff(trace.starts, append=np.uint64(trace.cycles)).astype(int))
+    assert has.tolist() == [trace_word(cycle) for cycle in range(before, before + trace.cycles)]
+    assert trace.starts[0] == 0 and np.all(np.diff(trace.words) != 0)
+    harness.record_trace(False)
+    harness.idle(100)
+    assert harness.fetch_trace().cycles == trace.cycles
+    harness.record_trace()
+    assert harness.fetch_trace().cycles == harness.fetch_trace().starts.size == 0
+
+
+def test_the_bare_loop_does_what_an_exchange_does(harness: Harness, lanes: int) -> None:
+    packet = random_packet(50, lanes)
+    parts = [packet[:lanes], packet[lanes:]]
+    cycles = harness.exchange(parts).cycles
+    done = harness.bare(parts, cycles - 1)
+    assert (done.cycles, done.beats) == (cycles - 1, 50) and done.seconds > 0
+    assert np.array_equal(harness.exchange([]).words, fold(packet, lanes)[-1:])
+    assert harness.bare(parts, 2).beats == 1
+    with pytest.raises(ValueError, match="contiguous uint8 array of whole"):
+        harness.bare([packet[1:]], 1)
 
 
 def test_progress_is_reported_and_may_stop_an_exchange(harness: Harness, lanes: int) -> None:
@@ -121,9 +170,9 @@ def test_a_bad_probability_is_refused(harness: Harness) -> None:
         harness.exchange([], out_stall=1.0)
 
 
-def test_a_second_build_is_the_first(library: Path, lanes: int, tmp_path: Path) -> None:
+def test_a_second_build_is_the_first(library: Path, lanes: int, rows: int, tmp_path: Path) -> None:
     lines: list[str] = []
-    files = emit_verilog(Loopback(lanes), "loopback", tmp_path)
+    files = emit_verilog(Loopback(lanes, rows=rows), "loopback", tmp_path)
     assert build_harness(files, "loopback", lanes, taps=True, status=lines.append) == library
     assert lines == []
 

@@ -17,9 +17,11 @@ from golden.checkpoint import Checkpoint, ModelConfig
 from golden.reference import ReferenceModel, quantise
 from golden.ternary import keep_clear, ternarise
 from golden.text import TextCodec, bits_per_character
-from golden.train_data import Streams, encode_variants, read_text, stream, train_tokenizer
+from golden.train_data import Labelled, Streams, encode_variants, read_text, stream, train_tokenizer
 from golden.train_loop import Recipe, Trainer
-from golden.train_model import Recurrence, TernaryProduct, TrainModel
+from golden.train_model import BitLinear, Recurrence, TernaryProduct, TrainModel
+from golden.train_muon import Muon, orthogonalise
+from golden.train_scan import scan
 
 TALE = "".join(f"There was a king of {n} lands, and he had {n} sons.\n" for n in range(150))
 CODEC = TextCodec(train_tokenizer(TALE, 330))
@@ -27,8 +29,10 @@ CONFIG = ModelConfig(hidden=32, layers=2, intermediate=48, vocab=330)
 RECIPE = Recipe(steps=30, batch=4, window=24, drop=0.1, every=10)
 
 
-def trainer(folder: Path, recipe: Recipe = RECIPE, config: ModelConfig = CONFIG) -> Trainer:
-    return Trainer(config, recipe, (TALE, ""), TALE[:400], CODEC, folder / "best", folder / "state.pt")
+def trainer(
+    folder: Path, recipe: Recipe = RECIPE, config: ModelConfig = CONFIG, train: str | Labelled = TALE
+) -> Trainer:
+    return Trainer(config, recipe, train, TALE[:400], CODEC, folder / "best", folder / "state.pt")
 
 
 def quiet() -> Progress:
@@ -37,6 +41,13 @@ def quiet() -> Progress:
 
 def random(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("shape", [(3, 1, 5), (2, 37, 20), (4, 256, 256), (2, 512, 9)])
+def test_the_kernel_scans_like_the_steps(shape: tuple[int, int, int]) -> None:
+    f, u = random(*shape).sigmoid(), random(*shape)
+    torch.testing.assert_close(scan(f.cuda(), u.cuda()).cpu(), scan(f, u), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 64])
@@ -71,6 +82,32 @@ def test_the_quantisers_count_as_identities_in_the_gradient() -> None:
     torch.testing.assert_close(weight.grad, torch.einsum("bti,btj->ij", upstream, quantised))
 
 
+def test_a_plain_product_quantises_nothing() -> None:
+    layer, x = BitLinear(8, 5, plain=True), random(2, 3, 8)
+    layer(x).square().sum().backward()
+    torch.testing.assert_close(layer(x), layer.norm(x) @ layer.weight.T, rtol=0.02, atol=2e-3)
+    assert layer.weight.grad.abs().min() > 0
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (96, 32), (32, 96)])
+def test_muon_steps_as_the_published_one(shape: tuple[int, int]) -> None:
+    weights = [random(*shape).clone().requires_grad_() for _ in range(3)]
+    single = weights[2]
+    ours = Muon(weights[:2], torch.tensor(0.01), 0.3)
+    theirs = torch.optim.Muon([single], 0.01, 0.3, momentum=0.95, adjust_lr_fn="match_rms_adamw")
+    for step in range(4):
+        gradient = random(*shape) if step % 2 else random(shape[1], shape[0]).T.contiguous()
+        for weight in weights:
+            weight.grad = gradient.clone()
+        ours.step()
+        theirs.step()
+    moved = (single - random(*shape)).norm()
+    assert (weights[0] - single).norm() < 0.03 * moved
+    torch.testing.assert_close(weights[1], weights[0])
+    values = torch.linalg.svdvals(orthogonalise(random(1, *shape))[0])
+    assert values.min() > 0.5 and values.max() < 1.3
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_weights_at_the_thresholds_survive_storing(dtype: torch.dtype) -> None:
     weight, near, jitter = random(64, 96), random(96, 64).T < 0.5, 1 + 1e-4 * random(32, 192).view(64, 96)
@@ -91,7 +128,8 @@ def test_streams_go_on_where_they_were_and_begin_with_bos() -> None:
     streams = Streams(tokens, newline=9, bos=1, batch=5, window=8, seed=3)
     previous = None
     for step in range(60):
-        inputs, targets, fresh = streams(step)
+        inputs, places, fresh = streams(step)
+        targets = tokens[places]
         assert torch.equal(inputs[:, 1:], targets[:, :-1])
         assert fresh.all() or step > 0
         assert (inputs[fresh, 0] == 1).all()
@@ -115,13 +153,12 @@ def test_windows_of_a_stream_join_to_the_text() -> None:
 
 
 def test_noisy_copies_are_other_pieces_of_the_same_text() -> None:
-    plain = encode_variants(CODEC, TALE, "A king.\n", 0)
-    assert plain == CODEC.encode(TALE + "A king.\n")
-    noisy = encode_variants(CODEC, TALE, "A king.\n", 0.3, noisy=2)
+    plain = encode_variants(CODEC, TALE, 0)
+    assert plain == CODEC.encode(TALE)
+    noisy = encode_variants(CODEC, TALE, 0.3, noisy=2)
     assert noisy[: len(plain)] == plain
-    assert CODEC.decode(noisy) == TALE + "A king.\n" + 2 * TALE
-    assert len(noisy) > 3 * len(plain)
-    assert encode_variants(CODEC, TALE, "", 0) == CODEC.encode(TALE)
+    assert CODEC.decode(noisy) == 3 * TALE
+    assert len(noisy) > 3.5 * len(plain)
 
 
 def test_the_loss_falls(tmp_path: Path) -> None:
@@ -130,11 +167,13 @@ def test_the_loss_falls(tmp_path: Path) -> None:
     assert run.run(quiet()) < 0.75 * untrained
 
 
-def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
-    whole = trainer(tmp_path / "a")
+@pytest.mark.parametrize("muon", [False, True])
+def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path, muon: bool) -> None:
+    recipe = replace(RECIPE, muon=muon)
+    whole = trainer(tmp_path / "a", recipe)
     best = whole.run(quiet())
-    trainer(tmp_path / "b").run(quiet(), until=13)
-    second = trainer(tmp_path / "b")
+    trainer(tmp_path / "b", recipe).run(quiet(), until=13)
+    second = trainer(tmp_path / "b", recipe)
     second.resume()
     assert second.step == 13
     assert second.run(quiet()) == best
@@ -162,6 +201,29 @@ def test_what_is_saved_is_what_was_evaluated(tmp_path: Path, bounded: bool) -> N
     torch.testing.assert_close(logits[0], expected_logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(state[:, 0], expected_state, rtol=1e-4, atol=1e-4)
     assert bits_per_character(reference, CODEC, TALE[:400]).bits_per_character == pytest.approx(run.best, rel=1e-4)
+
+
+def test_certain_teachers_are_as_good_as_the_text(tmp_path: Path) -> None:
+    tokens = torch.tensor(CODEC.encode(TALE))
+    pieces = torch.stack((tokens, (tokens + 1) % CONFIG.vocab), 1).to(torch.int16)
+    for name, chances in ("certain", (1.0, 0.0)), ("wrong", (0.0, 1.0)):
+        labelled = Labelled(tokens, pieces, torch.tensor(chances, dtype=torch.float16).expand(len(tokens), 2))
+        trainer(tmp_path / name, train=labelled).run(quiet())
+    expected = trainer(tmp_path / "text")
+    expected.run(quiet())
+    certain, wrong = (Checkpoint(tmp_path / name / "best") for name in ("certain", "wrong"))
+    name = "model.embeddings.weight"
+    torch.testing.assert_close(certain.tensor(name).half(), expected.stored()[name], rtol=0, atol=1e-3)
+    assert (certain.tensor(name) - wrong.tensor(name)).abs().max() > 0.02
+
+
+def test_a_plain_model_is_saved_as_it_is(tmp_path: Path) -> None:
+    run = trainer(tmp_path, replace(RECIPE, plain=True, steps=60, muon=True))
+    untrained = run.evaluate()
+    assert run.run(quiet()) < 0.75 * untrained
+    weights = run.model.state_dict()
+    for name, value in run.stored().items():
+        assert torch.equal(value, weights[name].half()), name
 
 
 @pytest.mark.parametrize("saved", [False, True])
@@ -195,33 +257,78 @@ def command(module: object, *arguments: object) -> tuple[int, str]:
 
 
 def test_the_commands_train_and_sample(tmp_path: Path) -> None:
-    text, best, dream = tmp_path / "tale.txt", tmp_path / "best", tmp_path / "dream.txt"
+    text, best, dream, read = (tmp_path / name for name in ("tale.txt", "best", "dream.lab", "read.lab"))
     text.write_text(TALE)
     size = "--hidden", 16, "--layers", 1, "--intermediate", 16, "--vocab", 330, "--batch", 2, "--window", 16
-    common = "--corpus", text, "--val", text, "--out", best, *size, "--steps", 3, "--state", tmp_path / "s.pt"
-    status, output = command(train, *common, "--device", "cpu")
+    common = "--corpus", text, "--val", text, *size, "--steps", 3, "--state", tmp_path / "s.pt", "--device", "cpu"
+    status, output = command(train, *common, "--out", best, "--plain", "--muon")
     assert status == 0 and "step 3" in output and "bits per character" in output
-    sampling = "--out", dream, "--streams", 3, "--length", 60, "--device", "cpu"
-    assert command(train_dream, "--teacher", best, "--teacher", best, *sampling)[0] == 0
-    sampled = dream.read_text()
-    assert sampled == "" or sampled.endswith("\n")
-    assert command(train_dream, "--teacher", best, "--teacher", best, *sampling)[0] == 0
-    assert dream.read_text() == sampled
+    teachers = "--teacher", best, "--teacher", best, "--plain", "--device", "cpu"
+    sampling = *teachers, "--out", dream, "--streams", 3, "--length", 60
+    assert command(train_dream, *sampling)[0] == 0
+    sampled = Labelled.load([dream])
+    assert command(train_dream, *sampling)[0] == 0
+    assert all(map(torch.equal, Labelled.load([dream]), sampled))
+    assert command(train_dream, *teachers, "--text", text, "--out", read, "--streams", 4, "--keep", 7)[0] == 0
+    assert Labelled.load([read]).pieces.shape == (len(CODEC.encode(TALE)) // 4 * 4, 7)
+    status, output = command(train, *common, "--out", tmp_path / "o", "--labelled", read, "--labelled", read)
+    assert status == 0 and "step 3" in output
 
 
-def test_an_ensemble_samples_from_its_mean() -> None:
+def ensemble(count: int, keep: int = 5) -> tuple[list[TrainModel], train_dream.Ensemble]:
     torch.manual_seed(0)
-    models = [TrainModel(CONFIG).eval() for _ in range(2)]
+    models = [TrainModel(CONFIG).eval() for _ in range(count)]
+    for model in models:
+        torch.nn.init.constant_(model.lm_head.norm.weight, 20.0)
+    return models, train_dream.Ensemble(models, keep, seed=1)
+
+
+def test_an_ensemble_samples_and_labels_by_its_mean() -> None:
+    models, teachers = ensemble(2)
     with torch.inference_mode():
         chance = sum(model(torch.ones(1, 1, dtype=torch.int64))[0][0, -1].softmax(-1) for model in models) / 2
-    first = train_dream.dream(models, 40_000, 1, seed=1)[:, 0]
-    share = first.bincount(minlength=CONFIG.vocab) / len(first)
-    assert (share - chance).abs().max() < 0.004
+    dreams = teachers.dream(20_000, 1)
+    share = dreams.tokens[:, 0].bincount(minlength=CONFIG.vocab) / 20_000
+    assert (share - chance).abs().max() < 0.006
+    chances, pieces = dreams.chances[:, 0].float(), dreams.pieces[:, 0].long()
+    assert (pieces.sort().values.diff() > 0).all()
+    torch.testing.assert_close(chances.sum(-1), torch.ones(20_000), rtol=0, atol=2e-3)
+    mean = torch.zeros(CONFIG.vocab).index_add(0, pieces.flatten(), chances.flatten()) / 20_000
+    assert (mean - chance).abs().max() < 0.006
+    assert torch.equal(pieces[:, :4].sort().values[0], chance.topk(4).indices.sort().values)
 
 
-def test_text_ends_with_a_whole_paragraph() -> None:
-    assert train_dream.whole_paragraphs("one\ntwo\nthr") == "one\ntwo\n"
-    assert train_dream.whole_paragraphs("thr") == ""
+def test_a_text_is_labelled_with_the_state_carried() -> None:
+    (model,), teachers = ensemble(1)
+    tokens = torch.tensor(CODEC.encode(TALE)[:601])
+    labelled = teachers.label(tokens, 2)
+    assert torch.equal(labelled.tokens, tokens[:600])
+    with torch.inference_mode():
+        first = model(torch.cat((torch.tensor([1]), tokens[:299]))[None])[0][0].softmax(-1)
+        second = model(tokens[None, 299:599])[0][0].softmax(-1)
+    top = torch.cat((first, second)).topk(4)
+    torch.testing.assert_close(labelled.chances[:, :4].float(), top.values, rtol=1e-2, atol=1e-4)
+
+
+def test_dreams_end_with_a_whole_paragraph() -> None:
+    tokens = torch.tensor([[5, 9, 6, 9, 7], [5, 6, 7, 5, 6], [9, 5, 5, 5, 9]])
+    dreams = Labelled(tokens, tokens[..., None], 2 * tokens[..., None])
+    joined = train_dream.whole_paragraphs(dreams, newline=9)
+    assert joined.tokens.tolist() == [5, 9, 6, 9, 9, 5, 5, 5, 9]
+    assert torch.equal(joined.chances, 2 * joined.tokens[:, None])
+
+
+def test_labelled_texts_are_joined(tmp_path: Path) -> None:
+    parts = [Labelled(random(n, 1)[:, 0], random(n, 3), random(n, 3)) for n in (4, 6)]
+    for n, part in enumerate(parts):
+        part.save(tmp_path / f"{n}")
+    both = Labelled.load([tmp_path / "0", tmp_path / "1"])
+    for got, first, second in zip(both, *parts, strict=True):
+        assert torch.equal(got, torch.cat((first, second)))
+    (tmp_path / "0").write_bytes(b"text")
+    for name in "0", "none":
+        with pytest.raises(ValueError, match="no labelled text"):
+            Labelled.load([tmp_path / name])
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])

@@ -30,9 +30,12 @@ CASES: list[tuple[str, Formats, Callable[[Formats], wiring.Component]]] = [
     *(("activation", fmt, Activation) for fmt in (DEFAULT, NARROW, MIXED)),
     *(("normaliser", fmt, Normaliser) for fmt in (DEFAULT, NARROW)),
     ("divider", DEFAULT, lambda fmt: Divider(30, 15, 16)),
+    ("divider", DEFAULT, lambda fmt: Divider(2 * fmt.mantissa, fmt.mantissa + 1, fmt.mantissa)),
     ("divider", NARROW, lambda fmt: Divider(2 * fmt.mantissa, fmt.mantissa + 1, fmt.mantissa)),
     *(("root", fmt, ReciprocalRoot) for fmt in (DEFAULT, NARROW)),
-    *(("scales", fmt, ScaleUnit) for fmt in (DEFAULT, NARROW, MIXED)),
+    *(("scales", fmt, lambda fmt: ScaleUnit(CoreParams(formats=fmt))) for fmt in (DEFAULT, MIXED)),
+    ("scales", DEFAULT, lambda fmt: ScaleUnit(CoreParams(formats=fmt, batch=3))),
+    ("scales", NARROW, lambda fmt: ScaleUnit(CoreParams(formats=fmt, batch=8))),
 ]
 
 

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measurements of the whole: occupancy, simulation speed, prefill, packing, each figure with its kind."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import torch
+
+from golden.checkpoint import Checkpoint
+from golden.config import CONFIG, PUBLISHED
+from golden.quantise import IntegerCheckpoint
+from golden.synthetic import write_random_checkpoint
+from host.backends import CoreBackend, IntegerBackend
+from host.driver import Counters
+from host.generate import difference
+from host.image import Image, Progress
+from host.pack import pack
+from host.stream import TokenStream
+from hw.packet import Context
+from hw.params import PRESETS, CoreParams
+from sim.toolchain import BUILD_DIR
+from sim.transport import SimTransport
+
+Say = Callable[[str], None]
+Bar = Callable[[str], AbstractContextManager[Progress | None]]
+FOLDER = BUILD_DIR / "bench"
+CLOCK_MHZ = 160
+"""For projections: what the 64-lane core shall reach on a small FPGA."""
+PROMPT = 16
+"""Tokens of the prefill measurements."""
+
+
+class Tag(StrEnum):
+    """How a figure was obtained: by running it, by arithmetic from measured figures, or with assumptions."""
+
+    MEASURED = "measured"
+    DERIVED = "derived"
+    PROJECTED = "projected"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table.
+
+    Attributes
+    ----------
+    what, value, unit, tag
+        Such as "cycles", 1100507, "per token", measured.
+    target
+        What it was to be, in words; empty where nothing was set.
+    met
+        Whether it is; None without a target.
+    """
+
+    what: str
+    value: float
+    unit: str
+    tag: Tag
+    target: str = ""
+    met: bool | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model on a core, and the least weight-stream occupancy asked of it (0: none)."""
+
+    model: str
+    core: CoreParams
+    occupancy: float = 0.0
+
+    @property
+    def title(self) -> str:
+        """For a heading."""
+        return f"{Path(self.model).name}, {self.core.lanes} lanes"
+
+
+WIDE = PRESETS["wide"]
+FULL_SIZE = (
+    Case("370M", WIDE, 0.98),
+    Case("370M", replace(WIDE, lanes=256, element_bytes=4, vector_rows=8), 0.97),
+    Case("1.3B", WIDE, 0.99),
+)
+SHIPPED = Case(str(Path("models") / "tales"), PRESETS["edge"])
+BATCHES, INTERVALS = (1, 2, 4, 8), (1, 4, 8)
+
+
+def prefill_core(batch: int) -> CoreParams:
+    """A core of 16 lanes for the shipped model."""
+    return CoreParams(lanes=16, batch=batch, max_hidden=256, max_intermediate=768, max_layers=8, max_vocab=1024)
+
+
+class Bench:
+    """Runs the measurements, and keeps checkpoints and images under build/bench for the next time.
+
+    Parameters
+    ----------
+    say
+        Told what begins.
+    bar
+        Opens a progress bar for what is counted.
+    """
+
+    def __init__(self, say: Say, bar: Bar) -> None:
+        self._say, self._bar = say, bar
+
+    def sections(self, full_size: bool = True) -> Iterator[tuple[str, list[Figure]]]:
+        """(heading, figures) one after the other; without ``full_size`` only those of the shipped model."""
+        for case in (SHIPPED, *(FULL_SIZE if full_size else ())):
+            yield case.title, self.core(case)
+        yield f"prefill of {PROMPT} tokens, {Path(SHIPPED.model).name}, 16 lanes", self.prefill()
+        if full_size:
+            yield "packing, 2.7B", self.packing("2.7B")
+
+    def core(self, case: Case) -> list[Figure]:
+        """A token of a model on a core: cycles by cause, occupancy, exactness, and how fast that is simulated."""
+        image, ids = self._image(case), torch.tensor([1, 2])
+        golden = IntegerBackend(image)
+        self._say(f"{case.title}: integer model")
+        golden.run(ids[:1])  # reads and keeps the weights
+        golden.reset()
+        started = time.perf_counter()
+        expected = [golden.run(token) for token in ids.split(1)]
+        golden_seconds = (time.perf_counter() - started) / len(ids)
+        with SimTransport(case.core, self._say) as transport, self._bar(f"{case.title}: simulating") as bar:
+            beats = image.body.size // case.core.lanes
+            transport.progress = bar and (lambda _, done: bar(done, beats))
+            backend = CoreBackend(transport, image)
+            first = backend.run(ids[:1], logits=False)
+            counters, seconds, rate = backend.counters(), transport.seconds, transport.cycles / transport.seconds
+            second = backend.run(ids[1:])
+            wrong = difference(second, expected[1], 0)
+            if wrong or first.tokens[0] != expected[0].tokens[0]:
+                raise RuntimeError(f"{case.title} differs from the integer model: {wrong or 'first argmax'}.")
+            bare = transport.bare_rate(TokenStream(image).packet([Context(2)], 0), counters.cycles)
+        share, projected = rate / bare, CLOCK_MHZ * 1e6 / counters.cycles
+        targets = case.occupancy > 0
+        return [
+            *_cycles(counters, case),
+            Figure("simulated", seconds, "s a token", Tag.MEASURED, *_most(seconds, 10, targets)),
+            Figure("simulated cycles", rate, "a second", Tag.MEASURED),
+            Figure("of a bare C++ loop's cycles", share, "", Tag.MEASURED, *_least(share, 0.8, targets)),
+            Figure("integer model", golden_seconds, "s a token", Tag.MEASURED, *_most(golden_seconds, 2, targets)),
+            Figure(f"at {CLOCK_MHZ} MHz, memory never late", projected, "tokens/s", Tag.PROJECTED),
+        ]
+
+    def prefill(self) -> list[Figure]:
+        """Cycles a prompt token with one to eight contexts, where the memory delivers a beat every N cycles."""
+        figures = []
+        ids = torch.arange(1, PROMPT + 1)
+        for batch in BATCHES:
+            core = prefill_core(batch)
+            image = self._image(Case(SHIPPED.model, core))
+            expected = IntegerBackend(image).run(ids)
+            for interval in INTERVALS:
+                self._say(f"Prefill with {batch} contexts, a beat every {interval} cycles")
+                with SimTransport(core, self._say, interval=interval) as transport:
+                    backend = CoreBackend(transport, image)
+                    output = backend.run(ids, logits=False)
+                    if not torch.equal(output.tokens, expected.tokens):
+                        raise RuntimeError(f"Prefill with {batch} contexts differs from the integer model.")
+                    cycles = backend.counters().cycles / PROMPT
+                what = f"{batch} contexts, a beat every {interval} cycles" if interval > 1 else f"{batch} contexts"
+                figures.append(Figure(what, cycles, "cycles a token", Tag.MEASURED))
+        return figures
+
+    def packing(self, shape: str) -> list[Figure]:
+        """Speed and memory of the packer."""
+        folder = self._checkpoint(shape)
+        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        path = FOLDER / f"{shape}-packed.tfi"
+        limits = ("max_hidden=2560", "max_intermediate=6912", "max_layers=32")
+        sets = (argument for limit in limits for argument in ("--set", limit))
+        self._say(f"Packing {shape}")
+        started = time.perf_counter()
+        # a process of its own has the memory of packing alone
+        arguments = (str(folder), "-o", str(path), "--preset", "wide", *sets)
+        packer = subprocess.Popen([sys.executable, "-m", "host.cli", "pack", *arguments], stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(packer.pid, 0)
+        seconds = time.perf_counter() - started
+        if status:
+            raise RuntimeError(f"Packing {shape} failed; run tritforge pack {folder} to see why.")
+        memory, rate = usage.ru_maxrss * 1024 / 1e9, size / seconds / 1e6
+        image = path.stat().st_size
+        path.unlink()
+        return [
+            Figure("checkpoint", size / 1e9, "GB", Tag.MEASURED),
+            Figure("image", image / 1e9, "GB", Tag.MEASURED),
+            Figure("speed", rate, "MB/s of checkpoint, one core", Tag.MEASURED, *_least(rate, 150)),
+            Figure("peak memory", memory, "GB", Tag.MEASURED, *_most(memory, 2)),
+        ]
+
+    def _checkpoint(self, name: str) -> Path:
+        """The shipped model's folder, or that of a random checkpoint of a published shape."""
+        if name not in PUBLISHED:
+            return Path(name)
+        folder = FOLDER / name
+        if not (folder / CONFIG).exists():
+            with self._bar(f"Writing a random checkpoint, {name}") as bar:
+                write_random_checkpoint(folder, PUBLISHED[name], 0, torch.bfloat16, bar)
+        return folder
+
+    def _image(self, case: Case) -> Image:
+        folder, core = self._checkpoint(case.model), case.core
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        path = FOLDER / f"{folder.name}-{core.lanes}x{core.element_bytes}.tfi"
+        if not path.exists() or path.stat().st_mtime < (folder / CONFIG).stat().st_mtime:
+            with self._bar(f"Packing {folder.name}") as bar:
+                pack(IntegerCheckpoint(Checkpoint(folder), core.formats), core, path, bar)
+        return Image.open(path)
+
+
+def _cycles(counters: Counters, case: Case) -> list[Figure]:
+    """The cycles of one token by cause, and the occupancy."""
+    causes = ("beats", "starved", "drain", "dependency", "result")
+    parts = [Figure(cause, getattr(counters, cause), "cycles", Tag.MEASURED) for cause in causes]
+    targets = _least(counters.occupancy, case.occupancy, case.occupancy > 0)
+    return [
+        Figure("cycles", counters.cycles, "a token", Tag.MEASURED),
+        *parts,
+        Figure("weight-stream occupancy", counters.occupancy, "beats a cycle", Tag.DERIVED, *targets),
+    ]
+
+
+def _least(value: float, least: float, asked: bool = True) -> tuple[str, bool] | tuple[()]:
+    return (f"at least {least:g}", value >= least) if asked else ()
+
+
+def _most(value: float, most: float, asked: bool = True) -> tuple[str, bool] | tuple[()]:
+    return (f"at most {most:g}", value <= most) if asked else ()

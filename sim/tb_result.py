@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cocotb side of the result unit: whole result packets against NumPy's argmax, and the cycles they take."""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.triggers import FallingEdge, ReadOnly
+from numpy.typing import NDArray
+
+from golden.numerics import Formats
+from hw.packet import Result, parse_result, scale_word, split_logits
+from hw.params import CoreParams
+from hw.result import head_rows
+from hw.schedule import Status
+from sim.cocotb_run import test_parameters
+from sim.tb_units import begin
+
+
+def core() -> CoreParams:
+    """The core under test."""
+    return CoreParams(**test_parameters() | {"formats": Formats()})
+
+
+@dataclass
+class Packet:
+    """What one packet brings: accumulators [contexts, vocab], contexts that send, logit scales, how it ends."""
+
+    logits: NDArray[np.int64]
+    sends: int
+    scales: list[tuple[int, int]]
+    status: Status
+    sequence: int
+
+    @property
+    def contexts(self) -> int:
+        return len(self.logits)
+
+    @property
+    def senders(self) -> list[int]:
+        return [c for c in range(self.contexts) if self.sends >> c & 1]
+
+
+@dataclass
+class Rows:
+    """A row group as it is offered."""
+
+    context: int
+    row: int
+    live: int
+    acc: list[int]
+
+    def packed(self) -> int:
+        """The payload's bits."""
+        fields = {"acc": self.acc, "live": self.live, "context": self.context, "row": self.row}
+        return head_rows(core()).const(fields).as_value().value
+
+
+def some_logits(shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Accumulators of a kind that a wrong comparison gets wrong: ties, negative numbers, both ends of the range."""
+    rng = np.random.default_rng(random.getrandbits(32))
+    end = 1 << core().acc_bits - 1
+    kinds = [
+        lambda: rng.integers(-end, end, shape),
+        lambda: rng.integers(-3, 0, shape),
+        lambda: rng.integers(0, 2, shape),
+        lambda: rng.choice([-end, end - 1], shape),
+        lambda: np.full(shape, -end),
+        lambda: np.broadcast_to(np.arange(shape[1]) - end, shape),
+        lambda: np.broadcast_to(-1 - np.arange(shape[1]), shape),
+    ]
+    return random.choice(kinds)()
+
+
+def some_packet(status: Status = Status.OK) -> Packet:
+    """A packet of random size; contexts beyond the last are in its mask, too."""
+    geometry = core()
+    contexts = random.randint(1, geometry.batch)
+    vocab = random.choice([2, geometry.rows, geometry.rows + 1, geometry.max_vocab, geometry.max_vocab])
+    vocab = random.choice([min(vocab, geometry.max_vocab), random.randint(2, geometry.max_vocab)])
+    scales = [
+        (random.getrandbits(geometry.formats.mantissa), random.randint(-2048, 2047)) for _ in range(geometry.batch)
+    ]
+    sends = random.choice([0, 0xFF, random.getrandbits(8)])
+    return Packet(some_logits((contexts, vocab)), sends, scales, status, random.getrandbits(32))
+
+
+def row_groups(packet: Packet, padding: bool) -> list[Rows]:
+    """Row block by row block, context by context; dead lanes, and with ``padding`` whole dead groups, hold noise."""
+    geometry, vocab = core(), packet.logits.shape[1]
+    found = []
+    for block in range(geometry.blocks(vocab)):
+        for context in range(packet.contexts):
+            for group in range(geometry.row_groups):
+                row = block * geometry.rows + group * geometry.vector_rows
+                acc = [random.getrandbits(geometry.acc_bits - 1) for _ in range(geometry.vector_rows)]
+                own = packet.logits[context, row : row + geometry.vector_rows].tolist()
+                acc[: len(own)] = own
+                if own or padding:
+                    found.append(Rows(context, row, (1 << len(own)) - 1, acc))
+    return found
+
+
+class Bench:
+    """Drives one unit cycle by cycle and collects its words."""
+
+    def __init__(self, dut: Any, ready: float, offer: float) -> None:
+        self.dut, self.ready, self.offer = dut, ready, offer
+        self.cycle, self.words = 0, []
+        self.held: int | None = None
+        self.ended = 0
+
+    async def step(self, packet: Packet, rows: Rows | None = None, **pulses: int) -> bool:
+        """One cycle; whether the offered rows were accepted."""
+        dut, geometry = self.dut, core()
+        for name in ("begin", "finish"):
+            getattr(dut, name).value = pulses.get(name, 0)
+        # a function of registers only, so it is this cycle's already
+        mantissa, shift = packet.scales[int(dut.scale_context.value) % geometry.batch]
+        dut.mantissa.value, dut.shift.value = mantissa, shift
+        dut.logits.value = packet.sends
+        dut.contexts.value = packet.contexts if packet.status == Status.OK else random.getrandbits(4)
+        dut.status.value, dut.sequence.value = packet.status, packet.sequence
+        if not pulses.get("trailer", 0) | pulses.get("finish", 0):
+            dut.status.value, dut.sequence.value = random.getrandbits(4), random.getrandbits(32)
+        dut.rows__valid.value = int(rows is not None)
+        dut.rows__payload.value = (rows or Rows(0, 0, random.getrandbits(geometry.vector_rows), [])).packed()
+        dut.result__ready.value = int(random.random() < self.ready)
+        await ReadOnly()
+        valid, word = int(dut.result__valid.value), int(dut.result__payload.value)
+        taken, last = valid and int(dut.result__ready.value), word >> 32
+        if self.held is not None:
+            assert (valid, word) == (1, self.held)
+        self.held = word if valid and not taken else None
+        if taken:
+            self.words.append(word & 0xFFFFFFFF)
+        assert int(dut.done.value) == int(taken and last)
+        if taken and last:
+            self.ended += 1
+        accepted = bool(rows is not None and int(dut.rows__ready.value))
+        if rows is not None and not (rows.live and packet.sends >> rows.context & 1):
+            assert accepted, "Rows without words do not wait for the output."
+        await FallingEdge(dut.clk)
+        self.cycle += 1
+        return accepted
+
+    async def packet(self, packet: Packet, padding: bool) -> tuple[Result, int, int]:
+        """A whole packet: its result, the words that were accepted before it ended, and the cycles of its rows."""
+        groups = row_groups(packet, padding)
+        stop = len(groups) if packet.status == Status.OK else random.randint(0, len(groups))
+        self.words, accepted = [], 0
+        await self.step(packet, begin=1)
+        start = self.cycle
+        for rows in groups[:stop]:
+            while random.random() >= self.offer:
+                await self.step(packet)
+            while not await self.step(packet, rows):
+                pass
+            accepted += rows.live.bit_count() * (packet.sends >> rows.context & 1)
+        cycles = self.cycle - start
+        if stop < len(groups):
+            # the packet breaks off while a group is offered
+            for _ in range(random.randint(0, 3)):
+                if await self.step(packet, groups[stop]):
+                    accepted += groups[stop].live.bit_count() * (packet.sends >> groups[stop].context & 1)
+                    break
+        while random.random() >= self.offer:
+            await self.step(packet)
+        self.ended, self.cycle = 0, 0
+        await self.step(packet, finish=1)
+        while not self.ended:
+            assert self.cycle < 1000, "The trailer does not end."
+            await self.step(packet, trailer=1)
+        return parse_result(np.array(self.words, dtype=np.uint32)), accepted, cycles
+
+
+def check(packet: Packet, result: Result, accepted: int) -> None:
+    """The result is what the packet asked for, to the last word."""
+    assert (result.status, result.sequence) == (packet.status, packet.sequence)
+    vocab = packet.logits.shape[1]
+    if packet.status == Status.OK:
+        assert result.tokens == tuple(packet.logits.argmax(axis=1).tolist())
+        assert result.scales == tuple(scale_word(*packet.scales[c]) for c in range(packet.contexts))
+        if packet.senders:
+            found = split_logits(core(), vocab, len(packet.senders), result.logits)
+            assert np.array_equal(found, packet.logits[packet.senders])
+        else:
+            assert result.logits.size == 0
+        return
+    assert result.tokens == result.scales == ()
+    sent = [
+        acc
+        for rows in row_groups(packet, padding=False)
+        if packet.sends >> rows.context & 1
+        for acc in rows.acc[: rows.live.bit_count()]
+    ]
+    assert accepted <= len(result.logits) <= accepted + core().vector_rows - 1
+    assert result.logits.tolist() == sent[: len(result.logits)]
+
+
+@cocotb.test()
+async def packets(dut: Any) -> None:
+    """Packets in a row, good and bad ones, under several kinds of back-pressure and of gaps between rows."""
+    dut.begin.value = dut.finish.value = dut.rows__valid.value = dut.result__ready.value = 0
+    await begin(dut)
+    for ready, offer in ((1.0, 1.0), (0.5, 1.0), (0.1, 1.0), (1.0, 0.3), (0.5, 0.5)):
+        bench = Bench(dut, ready, offer)
+        for index in range(30):
+            status = random.choice(list(Status)) if index % 3 == 2 else Status.OK
+            packet = some_packet(status)
+            result, accepted, _ = await bench.packet(packet, padding=random.random() < 0.5)
+            check(packet, result, accepted)
+
+
+@cocotb.test()
+async def speed(dut: Any) -> None:
+    """A cycle for each row group or, of contexts that send, for each live row; the trailer without gaps."""
+    dut.begin.value = dut.finish.value = dut.rows__valid.value = dut.result__ready.value = 0
+    await begin(dut)
+    bench = Bench(dut, 1.0, 1.0)
+    for _ in range(20):
+        packet = some_packet()
+        result, accepted, cycles = await bench.packet(packet, padding=True)
+        check(packet, result, accepted)
+        groups = row_groups(packet, padding=True)
+        assert cycles == sum(
+            max(rows.live.bit_count(), 1) if packet.sends >> rows.context & 1 else 1 for rows in groups
+        )
+        # finish, one cycle until the first word is in the register, then the words
+        assert bench.cycle == 2 + 2 * packet.contexts + 2
