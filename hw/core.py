@@ -232,7 +232,7 @@ class Core(wiring.Component):
             registers.busy.eq(front.busy),
             registers.torn.eq(sequencer.torn),
             registers.saturated.eq(vector.saturated),
-            front.abort.eq(registers.abort_token),
+            front.abort_token.eq(registers.abort_token),
             vector.host.eq(~delay(m, registers.busy, 1, "busy")),
             vector.address.eq(registers.state_address),
             vector.write.eq(registers.state_write),

@@ -29,7 +29,7 @@ class StreamFront(wiring.Component):
     before it to be drained (``block_pending`` low). Throughput: one feed a cycle.
 
     ``idle`` lets a new packet in. After the header the front waits for ``accept`` or ``reject``. A packet that
-    ends early or late, or ``abort``, raises ``fault`` with its ``fault_status`` for a cycle; then, as after
+    ends early or late, or ``abort_token``, raises ``fault`` with its ``fault_status`` for a cycle; then, as after
     ``reject``, the front drops beats up to the packet's last. ``embed_block`` pulses when a row block of the
     embedding is complete, ``release`` with the last trit beat of a group. ``cycle`` says what the stream does;
     ``group``, ``matrix`` and ``block`` where it is.
@@ -45,7 +45,7 @@ class StreamFront(wiring.Component):
                 "idle": In(1),
                 "accept": In(1),
                 "reject": In(1),
-                "abort": In(1),
+                "abort_token": In(1),
                 "shape": In(token_shape(core)),
                 "available": In(range(self.positions + 1)),
                 "block_pending": In(1),
@@ -117,7 +117,7 @@ class StreamFront(wiring.Component):
 
         def guard(final: ValueLike = NEVER) -> None:
             """Leave for DRAIN on an abort, an early end or a missing one; comes after a state's own moves."""
-            with m.If(self.abort):
+            with m.If(self.abort_token):
                 faulty(Status.ABORTED)
             with m.Elif(taken & weights.payload.last & ~final):
                 faulty(Status.SHORT)
@@ -214,7 +214,7 @@ class StreamFront(wiring.Component):
                 m.d.comb += self.busy.eq(~self.idle)
                 with m.If(self.idle):
                     m.next = "HEADER"
-                with m.Elif(self.abort):
+                with m.Elif(self.abort_token):
                     m.d.comb += [self.fault.eq(1), self.fault_status.eq(Status.ABORTED)]
                     m.next = "HEADER"
             with m.State("DRAIN"):

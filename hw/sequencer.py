@@ -218,7 +218,7 @@ class Sequencer(wiring.Component):
                         m.next = "ROWS"
                 with m.Else():
                     settled = self.buffered | ~((op == Op.G) | (op == Op.UP))
-                    with m.If(loaded & self.scale_ready & settled):
+                    with m.If((loaded | self.loaded) & self.scale_ready & settled):
                         m.next = "ROWS"
                 guard()
             with m.State("ROWS"):

@@ -286,7 +286,7 @@ class Model:
         self.surroundings(env, found)
         self.faulted |= env["fault"]
         self.gap -= self.gap > 0
-        loaded, self.loaded = self.loaded, self.loaded or env["loaded"]
+        self.loaded = self.loaded or env["loaded"]
         self.pending |= env["fed"]
         embed_taken = state == "WAIT" and self.row.group is Group.EMBED and self.embed_blocks > 0
         self.embed_blocks += env["embed_block"] - embed_taken
@@ -305,7 +305,7 @@ class Model:
             self.state = "WAIT"
         elif state == "WAIT":
             settled = env["buffered"] or self.row.op not in (Op.G, Op.UP)
-            if embed_taken or (self.row.group is not Group.EMBED and loaded and env["scale_ready"] and settled):
+            if embed_taken or (self.row.group is not Group.EMBED and self.loaded and env["scale_ready"] and settled):
                 self.state = "ROWS"
         elif state == "ROWS" and found["leaves"]:
             self.row_leaves(self.row)

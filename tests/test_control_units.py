@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from amaranth import Signal
 from amaranth.lib import wiring
 
 from hw.front import StreamFront
@@ -29,22 +28,9 @@ CORES = {
 """Rows a cycle x contexts."""
 
 
-class Front(StreamFront):
-    """The front with another name for ``abort``: as a top's port it is a word of C++, which the lint warns of."""
-
-    @property
-    def signature(self) -> wiring.Signature:
-        members = dict(super().signature.members)
-        return wiring.Signature({"abort_token" if name == "abort" else name: m for name, m in members.items()})
-
-    @property
-    def abort_token(self) -> Signal:
-        return self.abort
-
-
 UNITS: dict[str, tuple[Callable[[CoreParams], wiring.Component], list[str]]] = {
     "header": (HeaderReader, ["valid_headers", "broken_headers", "flipped_bits"]),
-    "front": (Front, ["packets"]),
+    "front": (StreamFront, ["packets"]),
     "sequencer": (Sequencer, ["packets"]),
 }
 CASES = [
