@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measurements of the whole: occupancy, simulation speed, prefill, packing, each figure with its kind."""
 
-import os
 import subprocess
 import sys
 import time
@@ -33,6 +32,13 @@ Bar = Callable[[str], AbstractContextManager[Progress | None]]
 FOLDER = BUILD_DIR / "bench"
 CLOCK_MHZ = 160
 """For projections: what the 64-lane core shall reach on a small FPGA."""
+PEAK = """
+import os, subprocess, sys
+_, status, usage = os.wait4(subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL).pid, 0)
+print(usage.ru_maxrss)
+sys.exit(status != 0)
+"""
+"""Prints the peak memory of a command in kB; from a small process, since a child begins with its parent's peak."""
 PROMPT = 16
 """Tokens of the prefill measurements."""
 
@@ -68,12 +74,22 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Section:
+    """Figures under one heading, with a remark on them."""
+
+    title: str
+    figures: list[Figure]
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Case:
-    """A model on a core, and the least weight-stream occupancy asked of it (0: none)."""
+    """A model on a core, the least weight-stream occupancy asked of it (0: none), and a remark."""
 
     model: str
     core: CoreParams
     occupancy: float = 0.0
+    note: str = ""
 
     @property
     def title(self) -> str:
@@ -87,7 +103,12 @@ FULL_SIZE = (
     Case("370M", replace(WIDE, lanes=256, element_bytes=4, vector_rows=8), 0.97),
     Case("1.3B", WIDE, 0.99),
 )
-SHIPPED = Case(str(Path("models") / "tales"), PRESETS["edge"])
+SHIPPED = Case(
+    str(Path("models") / "tales"),
+    PRESETS["edge"],
+    note="Lost: 29 dependencies of about 52 cycles, dear beside row blocks of 26 beats, and most of the time the "
+    "embedding takes (drain), whose 256 rows need four cycles each and arrive in one.",
+)
 BATCHES, INTERVALS = (1, 2, 4, 8), (1, 4, 8)
 
 
@@ -110,13 +131,14 @@ class Bench:
     def __init__(self, say: Say, bar: Bar) -> None:
         self._say, self._bar = say, bar
 
-    def sections(self, full_size: bool = True) -> Iterator[tuple[str, list[Figure]]]:
-        """(heading, figures) one after the other; without ``full_size`` only those of the shipped model."""
+    def sections(self, full_size: bool = True) -> Iterator[Section]:
+        """One section after the other; without ``full_size`` only those of the shipped model."""
         for case in (SHIPPED, *(FULL_SIZE if full_size else ())):
-            yield case.title, self.core(case)
-        yield f"prefill of {PROMPT} tokens, {Path(SHIPPED.model).name}, 16 lanes", self.prefill()
+            yield Section(case.title, self.core(case), case.note)
+        title = f"prefill of {PROMPT} tokens, {Path(SHIPPED.model).name}, 16 lanes"
+        yield Section(title, self.prefill(), "Contexts are tokens of the prompt that share a pass over the weights.")
         if full_size:
-            yield "packing, 2.7B", self.packing("2.7B")
+            yield Section("packing, 2.7B", self.packing("2.7B"))
 
     def core(self, case: Case) -> list[Figure]:
         """A token of a model on a core: cycles by cause, occupancy, exactness, and how fast that is simulated."""
@@ -136,17 +158,22 @@ class Bench:
             counters, seconds, rate = backend.counters(), transport.seconds, transport.cycles / transport.seconds
             second = backend.run(ids[1:])
             wrong = difference(second, expected[1], 0)
-            if wrong or first.tokens[0] != expected[0].tokens[0]:
-                raise RuntimeError(f"{case.title} differs from the integer model: {wrong or 'first argmax'}.")
+            if not wrong and first.tokens[0] != expected[0].tokens[0]:
+                wrong = "the first argmax"
+            if not wrong and not torch.equal(backend.state(), golden.state()):
+                wrong = "the state"
+            if wrong:
+                raise RuntimeError(f"{case.title} differs from the integer model: {wrong}.")
             bare = transport.bare_rate(TokenStream(image).packet([Context(2)], 0), counters.cycles)
         share, projected = rate / bare, CLOCK_MHZ * 1e6 / counters.cycles
-        targets = case.occupancy > 0
+        targets, timed = case.occupancy > 0, case.model == "370M"
         return [
             *_cycles(counters, case),
-            Figure("simulated", seconds, "s a token", Tag.MEASURED, *_most(seconds, 10, targets)),
+            Figure("simulated", seconds, "s a token", Tag.MEASURED, *_most(seconds, 10, timed)),
             Figure("simulated cycles", rate, "a second", Tag.MEASURED),
             Figure("of a bare C++ loop's cycles", share, "", Tag.MEASURED, *_least(share, 0.8, targets)),
-            Figure("integer model", golden_seconds, "s a token", Tag.MEASURED, *_most(golden_seconds, 2, targets)),
+            Figure("integer model", golden_seconds, "s a token", Tag.MEASURED, *_most(golden_seconds, 2, timed)),
+            Figure("tokens with logits and states bit-exact", len(ids), f"of {len(ids)}", Tag.MEASURED),
             Figure(f"at {CLOCK_MHZ} MHz, memory never late", projected, "tokens/s", Tag.PROJECTED),
         ]
 
@@ -179,14 +206,12 @@ class Bench:
         sets = (argument for limit in limits for argument in ("--set", limit))
         self._say(f"Packing {shape}")
         started = time.perf_counter()
-        # a process of its own has the memory of packing alone
-        arguments = (str(folder), "-o", str(path), "--preset", "wide", *sets)
-        packer = subprocess.Popen([sys.executable, "-m", "host.cli", "pack", *arguments], stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(packer.pid, 0)
+        command = [sys.executable, "-m", "host.cli", "pack", str(folder), "-o", str(path), "--preset", "wide", *sets]
+        done = subprocess.run([sys.executable, "-c", PEAK, *command], stdout=subprocess.PIPE, text=True, check=False)
         seconds = time.perf_counter() - started
-        if status:
+        if done.returncode:
             raise RuntimeError(f"Packing {shape} failed; run tritforge pack {folder} to see why.")
-        memory, rate = usage.ru_maxrss * 1024 / 1e9, size / seconds / 1e6
+        memory, rate = int(done.stdout) * 1024 / 1e9, size / seconds / 1e6
         image = path.stat().st_size
         path.unlink()
         return [

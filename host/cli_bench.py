@@ -14,7 +14,7 @@ from rich.table import Table
 from host.console import Json, out, print_json, progress, say
 
 if TYPE_CHECKING:
-    from host.bench import Figure
+    from host.bench import Figure, Section
 
 INTRODUCTION = """# Benchmarks
 
@@ -44,37 +44,36 @@ def bench(
     from host.bench import Bench
     from sim.toolchain import tool_versions
 
-    found: dict[str, list[Figure]] = {}
-    for heading, figures in Bench(say, progress).sections(full_size):
-        found[heading] = figures
+    sections: list[Section] = []
+    for section in Bench(say, progress).sections(full_size):
+        sections.append(section)
         if not as_json:
-            out.print(_table(heading, figures))
+            out.print(_table(section))
     machine = f"{_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     machine += "".join(f", {name} {version}" for name, version in tool_versions().items())
     facts = {
         "machine": machine,
-        "figures": {heading: [asdict(f) for f in figures] for heading, figures in found.items()},
+        "figures": {section.title: [asdict(figure) for figure in section.figures] for section in sections},
     }
     if output:
         _write(output, json.dumps(facts, indent=2) + "\n")
     if page:
-        _write(page, INTRODUCTION.format(machine=machine) + "".join(map(_markdown, found.items())))
+        _write(page, INTRODUCTION.format(machine=machine) + "".join(map(_markdown, sections)))
     if as_json:
         print_json(facts)
 
 
-def _table(heading: str, figures: "list[Figure]") -> Table:
-    table = Table("", "value", "", "kind", "target", title=heading, title_justify="left")
-    for figure in figures:
+def _table(section: "Section") -> Table:
+    table = Table("", "value", "", "kind", "target", title=section.title, title_justify="left")
+    for figure in section.figures:
         table.add_row(figure.what, _number(figure.value), figure.unit, figure.tag, _target(figure))
     return table
 
 
-def _markdown(section: "tuple[str, list[Figure]]") -> str:
-    heading, figures = section
-    lines = [f"\n## {heading}\n", "| | value | | kind | target |", "|---|---:|---|---|---|"]
-    lines += [f"| {f.what} | {_number(f.value)} | {f.unit} | {f.tag} | {_target(f)} |" for f in figures]
-    return "\n".join(lines) + "\n"
+def _markdown(section: "Section") -> str:
+    lines = [f"\n## {section.title}\n", "| | value | | kind | target |", "|---|---:|---|---|---|"]
+    lines += [f"| {f.what} | {_number(f.value)} | {f.unit} | {f.tag} | {_target(f)} |" for f in section.figures]
+    return "\n".join([*lines, *(["", section.note] if section.note else [])]) + "\n"
 
 
 def _target(figure: "Figure") -> str:

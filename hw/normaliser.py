@@ -20,7 +20,7 @@ class Normaliser(wiring.Component):
 
     Attributes
     ----------
-    product : In, signed wide + 16, magnitude below 2**(wide_bits + 14): any wide value times any gain.
+    product : In, signed ``wide_bits + GAIN_BITS``: any wide value times any gain.
     code : Out, code float; mantissa and exponent 0 for 0.
     """
 

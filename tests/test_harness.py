@@ -69,6 +69,22 @@ def test_stalls_follow_the_seed(harness: Harness, lanes: int) -> None:
     assert cycles[0] == cycles[1] != cycles[2]
 
 
+@pytest.mark.parametrize("interval", [2, 5])
+def test_a_memory_delivers_a_beat_every_so_many_cycles(harness: Harness, lanes: int, interval: int) -> None:
+    packet = random_packet(100, lanes)
+    slow = harness.exchange([packet], interval=interval)
+    assert np.array_equal(slow.words, fold(packet, lanes))
+    # the loop-back takes a beat every second cycle, so nothing gathers; its last word comes three cycles later
+    assert slow.cycles == 100 * interval + 3
+
+
+def test_a_memory_buffers_sixteen_beats(harness: Harness, lanes: int) -> None:
+    """What a core does not take at once waits for it, up to 16 beats."""
+    packet = random_packet(100, lanes)
+    stalled = {n: harness.exchange([packet], interval=n, out_stall=0.9, seed=3).cycles for n in (1, 2)}
+    assert stalled[1] <= stalled[2] < stalled[1] + 100
+
+
 def test_a_packet_may_take_several_exchanges(harness: Harness, lanes: int) -> None:
     packet = random_packet(3, lanes)
     first = harness.exchange([packet[:lanes]], last=False, expect_result=False)
@@ -163,6 +179,11 @@ def test_progress_is_reported_and_may_stop_an_exchange(harness: Harness, lanes: 
 def test_bad_segments_are_refused(harness: Harness, segment: np.ndarray) -> None:
     with pytest.raises(ValueError, match="contiguous uint8 array of whole"):
         harness.exchange([segment])
+
+
+def test_a_bad_interval_is_refused(harness: Harness, lanes: int) -> None:
+    with pytest.raises(ValueError, match="interval between beats is 1 or more cycles, not 0"):
+        harness.exchange([random_packet(1, lanes)], interval=0)
 
 
 def test_a_bad_probability_is_refused(harness: Harness) -> None:

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark: what it counts adds up, a core that differs stops it, and its page shows everything."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from golden.synthetic import write_random_checkpoint
+from host import bench
+from host.bench import Bench, Case, Figure, Section, Tag
+from host.cli import app
+from tests.cores import CORES, MODEL
+
+
+@contextmanager
+def silent(label: str) -> Iterator[None]:
+    yield None
+
+
+@pytest.fixture
+def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
+    write_random_checkpoint(tmp_path / "model", MODEL)
+    monkeypatch.setattr(bench, "FOLDER", tmp_path / "bench")
+    return Case(str(tmp_path / "model"), CORES["16x2"], 0.99)
+
+
+def test_a_core_is_measured(case: Case) -> None:
+    figures = {figure.what: figure for figure in Bench(lambda line: None, lambda label: nullcontext()).core(case)}
+    causes = ("beats", "starved", "drain", "dependency", "result")
+    assert figures["cycles"].value == sum(figures[cause].value for cause in causes)
+    occupancy = figures["weight-stream occupancy"]
+    assert occupancy.value == figures["beats"].value / figures["cycles"].value
+    assert (occupancy.tag, occupancy.target, occupancy.met) == (Tag.DERIVED, "at least 0.99", False)
+
+
+def test_a_core_that_differs_stops_it(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "difference", lambda *_: "logit 3 is 4")
+    with pytest.raises(RuntimeError, match="differs from the integer model: logit 3 is 4"):
+        Bench(lambda line: None, silent).core(case)
+
+
+def test_the_page_and_the_json_show_every_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = [
+        Figure("cycles", 1234567, "a token", Tag.MEASURED),
+        Figure("share", 0.5, "", Tag.DERIVED, "at least 1", False),
+    ]
+    monkeypatch.setattr(Bench, "sections", lambda self, full_size: iter([Section("a core", figures, "Why.")]))
+    page, data = tmp_path / "page.md", tmp_path / "new" / "figures.json"
+    result = CliRunner().invoke(app, ["bench", "--quick", "-o", str(data), "--page", str(page)])
+    assert result.exit_code == 0, result.output
+    assert "| cycles | 1,234,567 | a token | measured |  |" in page.read_text()
+    assert "| share | 0.5 |  | derived | at least 1: missed |" in page.read_text()
+    assert page.read_text().endswith("missed |\n\nWhy.\n")
+    assert json.loads(data.read_text())["figures"]["a core"][1]["met"] is False
+    assert "1,234,567" in result.output
