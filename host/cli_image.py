@@ -6,6 +6,7 @@ import os
 import time
 from collections import defaultdict
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -105,21 +106,34 @@ def verilog(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.", metavar="DIR")],
     name: PresetName = DEFAULT_PRESET,
     settings: Settings = None,
+    bundle: Annotated[
+        bool, typer.Option("--bundle", help="Add a top with AXI's clock and reset names, and a FuseSoC core file.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write the Verilog of a core, with its parameters, register map and C header.
 
+    With --bundle the folder is ready to be packaged: Vivado and other vendor tools infer the AXI interfaces of
+    tritforge_ip, and FuseSoC reads tritforge.core.
+
     Example: tritforge verilog --preset edge --set lanes=32 -o build/verilog
     """
-    from hw.core import Core
+    from hw.core import BUSES, Core
+    from rtl_gen.bundle import fusesoc_core, ip_top
     from rtl_gen.emit import emit_verilog
 
-    core = chosen_core(name, settings)
+    core, top = chosen_core(name, settings), TOP
+    gateware = Core(core)
     with err.status("Writing Verilog"):
-        files = emit_verilog(Core(core), TOP, output)
+        files = [file.name for file in emit_verilog(gateware, TOP, output)]
+    if bundle:
+        top = f"{TOP}_ip"
+        files.append(f"{top}.v")
+        _write(output / files[-1], ip_top(gateware, TOP, BUSES))
+        _write(output / f"{TOP}.core", fusesoc_core(TOP, metadata.version("tritforge"), files))
     manifest = {
-        "top": TOP,
-        "files": [file.name for file in files],
+        "top": top,
+        "files": files,
         "parameters": {key: value for key, value in asdict(core).items() if key != "formats"} | asdict(core.formats),
         "derived": {key: getattr(core, key) for key in ("rows", "columns", "max_inputs", "acc_bits")},
         "registers": register_map.constants(core),
@@ -130,7 +144,7 @@ def verilog(
     if as_json:
         print_json(manifest | {"folder": str(output)})
     else:
-        out.print(f"{output}: {len(files)} modules, top {TOP}; manifest.json, registers.md, tritforge_registers.h")
+        out.print(f"{output}: {len(files)} modules, top {top}; manifest.json, registers.md, tritforge_registers.h")
 
 
 def _write(path: Path, text: str) -> None:

@@ -20,6 +20,9 @@ from hw.store import VectorStore
 from hw.trace import TRACE, Cycle
 from hw.vector import VectorPath
 
+BUSES = ("s_axis_weights", "m_axis_result", "s_axil_csr")
+"""Prefixes of the core's AXI interfaces."""
+
 
 def taps(core: CoreParams) -> dict[str, wiring.Member]:
     """Debug ports: each row group's accumulators as they are issued and its results at the gain stage, with a mask of

@@ -151,6 +151,10 @@ def test_verilog_comes_with_its_parameters_and_registers(tmp_path: Path, monkeyp
     assert manifest["top"] == seen["name"] == "tritforge" and manifest["files"] == ["unit.v", "tritforge.v"]
     assert "LIMIT_HIDDEN" in Path("rtl/registers.md").read_text()
     assert "#define TRITFORGE_ID 0x000u" in Path("rtl/tritforge_registers.h").read_text()
+    bundle = ask("verilog", *TINY, "--bundle", "-o", "bundle")
+    assert bundle["top"] == "tritforge_ip" and bundle["files"] == ["unit.v", "tritforge.v", "tritforge_ip.v"]
+    assert all(f"      - {name}\n" in Path("bundle/tritforge.core").read_text() for name in bundle["files"])
+    assert "s_axis_weights_tdata" in Path("bundle/tritforge_ip.v").read_text()
 
 
 def test_generate_goes_on_alike_from_checkpoint_image_and_core(model: Path, image: Path) -> None:
