@@ -12,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from sim.runtime import Runtime
 from sim.toolchain import BUILD_DIR, tool_versions, toolchain_env
 
 Status = Callable[[str], None]
@@ -55,28 +56,21 @@ def build_harness(
         With the tools' messages.
     """
     flags = [f"-DLANES={lanes}", *(["-DTAPS"] if taps else [])]
+    fixed = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--threads", "1")
+    options = ("-fPIC", "-fvisibility=hidden")
+    runtime = Runtime("harness", (*fixed, *options), ("verilated.o", "verilated_threads.o"))
     command = [
-        *("verilator", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "--prefix", "Vcore"),
-        *(
-            "--top-module",
-            top,
-            "-O3",
-            "--x-assign",
-            "fast",
-            "--x-initial",
-            "fast",
-            "--noassert",
-            "--threads",
-            "1",
-        ),
-        *("-CFLAGS", " ".join(("-fPIC", "-fvisibility=hidden", *flags)), "-LDFLAGS", "-shared"),
-        *("-o", LIBRARY),
+        *("verilator", "--cc", "--exe", "--prefix", "Vcore", "--top-module", top, *fixed),
+        *("-CFLAGS", " ".join((*options, *flags)), "-LDFLAGS", "-shared", "-o", LIBRARY),
     ]
     sources = [*verilog_files, HARNESS]
     with cached_build("harness", top, command, sources) as folder:
         if folder.fresh:
             say(status, f"Compiling the simulation of {top}, once (about a minute for a large core)")
             run_tool([*command, "-Mdir", str(folder.path), *map(str, sources)])
+            runtime.copy(folder.path)
+            run_tool(["make", "-C", str(folder.path), "-f", "Vcore.mk", "-j", str(os.cpu_count() or 1)])
+            runtime.keep(folder.path)
             _keep_only(folder.path, LIBRARY)
     return folder.final / LIBRARY
 

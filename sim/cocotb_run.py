@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs cocotb test modules on a component or on Verilog, compiled once for each distinct Verilog."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,13 +16,13 @@ from cocotb_tools.runner import Verilator
 
 from rtl_gen.emit import emit_verilog
 from sim.build import BuildError, Status, cached_build, say
-from sim.toolchain import BUILD_DIR, tool_versions, toolchain_env
+from sim.runtime import Runtime
+from sim.toolchain import BUILD_DIR, toolchain_env
 
 # Names a file, because a trace of inputs is too long for the environment itself.
 _PARAMETERS = "TRITFORGE_TEST_PARAMETERS"
 _BUILD_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--timescale", "1ns/1ps")
-_RUNTIME = ("verilated.o", "verilated_threads.o", "verilated_vpi.o")
-"""Objects of Verilator's own sources, the same for every design and most of a small unit's compilation."""
+_RUNTIME = Runtime("cocotb", _BUILD_ARGS, ("verilated.o", "verilated_threads.o", "verilated_vpi.o"))
 
 
 class CocotbFailure(AssertionError):
@@ -118,10 +117,8 @@ class _Runner(Verilator):
         verilate, make = super()._build_command()
         index = verilate.index("--public-flat-rw")
         verilate = [*verilate[:index], "--public-depth", "1", *verilate[index + 1 :]]
-        # make takes objects as they are that are newer than their sources
-        kept = _runtime()
-        copy = [["cp", *(str(kept / name) for name in _RUNTIME), str(self.build_dir)]] if kept.is_dir() else []
-        return [verilate, *copy, list(make)]
+        _RUNTIME.copy(Path(self.build_dir))
+        return [verilate, list(make)]
 
 
 @contextmanager
@@ -149,25 +146,8 @@ def _build(files: list[Path], top: str, status: Status | None) -> Path:
             except Exception as error:
                 tail = "\n".join(log.read_text().splitlines()[-40:]) if log.exists() else ""
                 raise BuildError(f"The test bench of '{top}' does not compile: {error}\n{tail}") from error
-            _keep_runtime(folder.path)
+            _RUNTIME.keep(folder.path)
     return folder.final
-
-
-def _runtime() -> Path:
-    """Where the objects of Verilator's own sources are kept."""
-    digest = hashlib.sha256(repr((_BUILD_ARGS, tool_versions())).encode()).hexdigest()[:16]
-    return BUILD_DIR / f"cocotb-runtime-{digest}"
-
-
-def _keep_runtime(folder: Path) -> None:
-    if _runtime().is_dir():
-        return
-    temporary = Path(tempfile.mkdtemp(prefix="cocotb-runtime-", suffix=".tmp", dir=BUILD_DIR))
-    for name in _RUNTIME:
-        shutil.copy(folder / name, temporary)
-    with suppress(OSError):  # another process was faster
-        temporary.rename(_runtime())
-    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _passed(results: Path, test_module: str) -> list[str]:

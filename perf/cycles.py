@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cycles of a packet in closed form, from the core's parameters and the model's shape.
+
+The host always has a beat and asks for no logits. docs/architecture.md has the schedule that this adds up;
+latencies are those of the units themselves, so that a change of the gateware changes the estimate.
+"""
+
+from dataclasses import dataclass
+
+from hw.array import TernaryArray
+from hw.ops import OPS, Op, slots
+from hw.params import CoreParams
+from hw.schedule import (
+    CONSTANT_WORDS,
+    HEADER_WORDS,
+    MATRICES,
+    Group,
+    Shape,
+    block_side_beats,
+    groups,
+    side_beats,
+    token_beats,
+)
+from hw.side import SideWords
+from hw.store import VectorStore
+from hw.vector import VectorPath
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Cycles of a packet by cause (hw.trace.Cycle); waits are drain and dependency together.
+
+    Attributes
+    ----------
+    beats, repeats
+        Beats accepted, and the cycles in which one is taken for a context that is not its last.
+    waits
+        The stream waits for rows to be drained or for activations.
+    result
+        From the last beat until the result is out.
+    """
+
+    beats: int
+    repeats: int
+    waits: int
+    result: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.beats + self.repeats + self.waits + self.result
+
+
+class CycleModel:
+    """The cycles of packets on one core.
+
+    Parameters
+    ----------
+    core
+        Its parameters.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        self._core, self._slots = core, slots(core)
+        path = VectorPath(core)
+        self._empty, self._buffered = path.until_empty, path.until_buffered
+        self._issue = TernaryArray(core).latency + 2
+        """From a row block's last feed to the issue of its first row group."""
+        self._reciprocal = -(-core.formats.mantissa // 2)
+
+    def packet(self, shape: Shape, contexts: int = 1) -> Cycles:
+        """The cycles of a packet with so many contexts."""
+        core = self._core
+        beats = token_beats(core, shape, contexts)
+        trits = sum(
+            core.blocks(shape.outputs(group)) * len(MATRICES[group]) * core.beats(shape.inputs(group))
+            for group, _ in groups(shape)
+        )
+        repeats = (contexts - 1) * trits
+        result = self._issue + self._rows(Op.HEAD, contexts) + 2 * contexts + 4
+        end = self._header(contexts) + self._embed(shape, contexts)
+        for group, layer in groups(shape):
+            if group is not Group.EMBED:
+                end += self._group(shape, group, layer, contexts)
+        return Cycles(beats, repeats, end - beats - repeats, result)
+
+    def _rows(self, op: Op, contexts: int) -> int:
+        """From the issue of a row block's first row group to that of its last."""
+        return (contexts * self._core.row_groups - 1) * self._slots[op]
+
+    def _header(self, contexts: int) -> int:
+        """From the packet's first beat to the acceptance of its header."""
+        beats = side_beats(self._core, HEADER_WORDS)
+        return max(HEADER_WORDS + 2, beats + 1) + SideWords.latency + 1
+
+    def _embed(self, shape: Shape, contexts: int) -> int:
+        """From there to the dependency behind the embedding: its rows are slower than its beats."""
+        core = self._core
+        blocks = core.blocks(shape.hidden)
+        first = max(
+            CONSTANT_WORDS + SideWords.latency + 5,
+            side_beats(core, CONSTANT_WORDS) + block_side_beats(core, Group.EMBED, False, contexts) + 3,
+        )
+        block = max(
+            contexts * core.row_groups * self._slots[Op.EMBED], block_side_beats(core, Group.EMBED, False, contexts)
+        )
+        return first + (blocks - 1) * block + self._rows(Op.EMBED, contexts) + self._empty[Op.EMBED]
+
+    def _group(self, shape: Shape, group: Group, layer: int, contexts: int) -> int:
+        """From the dependency before a group's products to the one behind them (HEAD: to its last feed)."""
+        core, last = self._core, layer == shape.layers - 1
+        ops = [Op.OUT if op is Op.CONTRACT and last else op for op in OPS[group]]
+        feeds = contexts * core.beats(shape.inputs(group))
+        side = block_side_beats(core, group, last)
+        blocks = core.blocks(shape.outputs(group))
+        steps, late = self._steps(ops, feeds, side, contexts)
+        # the first activation is there when its reciprocal and the quantiser are; other vectors' may be late once
+        reciprocal = self._reciprocal * contexts
+        waits = (reciprocal * n - sum(steps[1 : n + 1]) for n in range(len(ops) if group is Group.MIX else 1))
+        first = reciprocal + VectorStore.latency + max(waits)
+        # nothing is before the first row block
+        fed = first + blocks * sum(steps) - steps[0] + feeds - 1
+        if group is Group.HEAD:
+            return fed
+        return fed + self._issue + late + self._rows(ops[-1], contexts) + self._empty[ops[-1]]
+
+    def _steps(self, ops: list[Op], feeds: int, side: int, contexts: int) -> tuple[list[int], int]:
+        """What a row block takes for each of its matrices, and how late the rows of the last are issued.
+
+        A matrix takes its beats, or what is left of the time that the rows before it take. G and UP rows wait
+        besides until the rows that they need are in the row buffers.
+        """
+        steps = [max(feeds, self._drained(op, contexts)) for op in ops[:-1]]
+        late = 0
+        for back, op in enumerate(reversed(ops[:-1])):
+            ready = self._rows(op, contexts) + self._buffered[op] + 1
+            late = max(late, ready - sum(steps[len(steps) - 1 - back :]))
+        return [max(feeds + side, self._drained(ops[-1], contexts) + late), *steps], late
+
+    def _drained(self, op: Op, contexts: int) -> int:
+        """From a row block's last feed to that of the next, whose last beat waits for the issue of these rows."""
+        return self._issue + self._rows(op, contexts) + contexts

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects of Verilator's own sources, kept from build to build: the same always, and most of a small unit's."""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from sim.toolchain import BUILD_DIR, tool_versions
+
+
+class Runtime:
+    """The objects of one kind of build.
+
+    Parameters
+    ----------
+    kind
+        Names it.
+    recipe
+        The options that they are compiled with.
+    names
+        The objects.
+    """
+
+    def __init__(self, kind: str, recipe: Sequence[str], names: Sequence[str]) -> None:
+        digest = hashlib.sha256(repr((list(recipe), tool_versions())).encode()).hexdigest()[:16]
+        self._folder = BUILD_DIR / f"{kind}-runtime-{digest}"
+        self._names = names
+
+    def copy(self, folder: Path) -> None:
+        """Put the objects, if there are any yet, where make takes them as they are: newer than their sources."""
+        if self._folder.is_dir():
+            for name in self._names:
+                shutil.copy(self._folder / name, folder)
+
+    def keep(self, folder: Path) -> None:
+        """Keep those of a build that has succeeded."""
+        if self._folder.is_dir():
+            return
+        temporary = Path(tempfile.mkdtemp(prefix=f"{self._folder.name}-", suffix=".tmp", dir=BUILD_DIR))
+        for name in self._names:
+            shutil.copy(folder / name, temporary)
+        with suppress(OSError):  # another process was faster
+            temporary.rename(self._folder)
+        shutil.rmtree(temporary, ignore_errors=True)
