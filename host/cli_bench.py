@@ -47,8 +47,8 @@ def bench(
     sections: list[Section] = []
     for section in Bench(say, progress).sections(full_size):
         sections.append(section)
-        if not as_json:
-            out.print(_table(section))
+    if not as_json:
+        out.print(_table(sections))
     machine = f"{_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     machine += "".join(f", {name} {version}" for name, version in tool_versions().items())
     facts = {
@@ -63,10 +63,13 @@ def bench(
         print_json(facts)
 
 
-def _table(section: "Section") -> Table:
-    table = Table("", "value", "", "kind", "target", title=section.title, title_justify="left")
-    for figure in section.figures:
-        table.add_row(figure.what, _number(figure.value), figure.unit, figure.tag, _target(figure))
+def _table(sections: "list[Section]") -> Table:
+    table = Table("", "value", "", "kind", "target")
+    for section in sections:
+        table.add_section()
+        table.add_row(f"[bold]{section.title}[/bold]")
+        for figure in section.figures:
+            table.add_row(figure.what, _number(figure.value), figure.unit, figure.tag, _target(figure))
     return table
 
 
