@@ -96,10 +96,12 @@ class HeaderReader(wiring.Component):
             shape.intermediate_beats.eq(words[13][16:]),
             shape.used.eq(reduce(or_, used)),
         ]
-        # a header's last word comes two cycles after these factors
+        # the checked words are there two cycles before the last one; products in a register and without a multiplier
         m.d.sync += [
-            shape.hidden_span.eq(shape.contexts * shape.hidden_beats),
-            shape.intermediate_span.eq(shape.contexts * shape.intermediate_beats),
+            shape.hidden_span.eq(_times(shape.hidden_beats, shape.contexts, len(shape.hidden_span))),
+            shape.intermediate_span.eq(
+                _times(shape.intermediate_beats, shape.contexts, len(shape.intermediate_span))
+            ),
         ]
         tokens = [words[4 + i // 2].word_select(i % 2, 16) for i in range(sc.MAX_BATCH)]
         slots = [words[8].word_select(i, 4) for i in range(sc.MAX_BATCH)]
@@ -121,8 +123,11 @@ class HeaderReader(wiring.Component):
 
         def misfits(beats: Value, n: Value) -> Value:
             # ceil(n / columns) without a division
-            room = beats * core.columns
-            return (room < n) | (room >= n + core.columns)
+            room = Signal(len(beats) + core.columns.bit_length())
+            wrong = Signal()
+            m.d.sync += room.eq(_times(beats, core.columns, len(room)))
+            m.d.comb += wrong.eq((room < n) | (room >= n + core.columns))
+            return wrong
 
         unused = words[2][24:].any() | words[14].any() | reduce(or_, beyond)
         limits = [
@@ -150,3 +155,12 @@ class HeaderReader(wiring.Component):
                 m.d.comb += status.eq(code)
         m.d.sync += self.status.eq(status)
         return m
+
+
+def _times(value: Value, factor: Value | int, width: int) -> Value:
+    """The product's low bits as a sum of shifts: a small or constant factor is not worth a multiplier."""
+    if isinstance(factor, int):
+        terms = [value << shift for shift in range(factor.bit_length()) if factor >> shift & 1]
+    else:
+        terms = [Mux(bit, value << shift, 0) for shift, bit in enumerate(factor)]
+    return reduce(lambda total, term: (total + term)[:width], (term[:width] for term in terms))

@@ -29,7 +29,7 @@ CORES = [
     CoreParams(lanes=4, element_bytes=1),
     CoreParams(lanes=8, element_bytes=2, vector_rows=2, batch=3),
     CoreParams(lanes=16, element_bytes=4, vector_rows=4, batch=2, formats=Formats(24, 14, 14)),
-    CoreParams(lanes=64, element_bytes=2, vector_rows=16, batch=8),
+    CoreParams(lanes=64, element_bytes=4, vector_rows=16, batch=8),
 ]
 CORE = CORES[1]
 IDS = [1, 17, 300, 0]
