@@ -3,20 +3,24 @@
 
 from itertools import pairwise
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.numerics import SIGMA_FRAC, SIGMA_RANGE, SIGMA_SEGMENTS, SLOPE_EXTRA, Formats, sigma_table
+from hw.multiplier import Multiplier
+from hw.ops import delay
 
+_CHORD_READ = 4
+"""Cycles until an element's chord is there: one's complement, magnitude, table, the table's register."""
 _CHORD = data.StructLayout({"base": SIGMA_FRAC, "slope": SIGMA_FRAC})
 
 
 class Activation(wiring.Component):
     """sigmoid(-x) or silu(x), chosen per element: ``numerics.sigmoid_negative`` and ``numerics.silu``.
 
-    Free running, one result a cycle, ``latency`` 7 cycles. A block RAM of 512 x 36 and two multipliers:
-    18 x (frac - 5) and 18 x (frac + 4) bits, unsigned, registered on both sides.
+    Free running, one result a cycle. A block RAM of 512 x 36 and two multipliers: 18 x (frac - 5) and
+    18 x (frac + 4) bits, unsigned.
 
     Parameters
     ----------
@@ -24,15 +28,19 @@ class Activation(wiring.Component):
 
     Attributes
     ----------
+    latency : cycles from x to y; 10 with the default formats.
     x : In, signed wide, ``frac`` fraction bits.
     silu : In, 0: y = sigmoid(-x) with 18 fraction bits, 0 to 2**18; 1: y = silu(x), ``frac`` fraction bits.
     y : Out, signed wide.
     """
 
-    latency = 7
-
     def __init__(self, fmt: Formats) -> None:
         self.fmt = fmt
+        step = fmt.frac - (SIGMA_SEGMENTS // SIGMA_RANGE).bit_length() + 1
+        self._step, self._top = step, step + (SIGMA_SEGMENTS - 1).bit_length()
+        self._slope = Multiplier(unsigned(SIGMA_FRAC), unsigned(step))
+        self._scale = Multiplier(unsigned(SIGMA_FRAC), unsigned(self._top))
+        self.latency = _CHORD_READ + self._slope.latency + self._scale.latency + 1
         super().__init__({"x": In(signed(fmt.wide_bits)), "silu": In(1), "y": Out(signed(fmt.wide_bits))})
 
     def elaborate(self, platform: object) -> Module:
@@ -40,41 +48,55 @@ class Activation(wiring.Component):
         m.submodules.table = table = memory.Memory(
             shape=_CHORD, depth=SIGMA_SEGMENTS, init=[{"base": b, "slope": s} for b, s in sigma_table()]
         )
+        m.submodules.slope, m.submodules.scale = slope, scale = self._slope, self._scale
         read = table.read_port()
-        step = self.fmt.frac - (SIGMA_SEGMENTS // SIGMA_RANGE).bit_length() + 1
-        top = step + len(read.addr)
+        step, top, wide = self._step, self._top, self.fmt.wide_bits
+        dropped = _CHORD_READ + slope.latency
+        last = dropped + scale.latency
 
-        # Stage k holds the element k cycles after its input.
-        element = data.StructLayout({"magnitude": len(self.x), "negative": 1, "silu": 1})
-        stages = {k: Signal(element, name=f"stage_{k}") for k in range(1, self.latency)}
-        m.d.sync += [
-            stages[1].magnitude.eq(abs(self.x)),
-            stages[1].negative.eq(self.x < 0),
-            stages[1].silu.eq(self.silu),
-        ]
+        # Stage k holds the element k cycles after its input; stage 1 its one's complement if it is negative.
+        element = data.StructLayout({"magnitude": wide, "negative": 1, "silu": 1})
+        stages = {k: Signal(element, name=f"stage_{k}", reset_less=True) for k in range(1, last + 1)}
         m.d.sync += [stages[later].eq(stages[earlier]) for earlier, later in pairwise(stages)]
-        m.d.comb += read.addr.eq(stages[1].magnitude[step:top])
-
-        chord, chord_base = Signal(_CHORD), Signal(SIGMA_FRAC)
-        drop = Signal(SIGMA_FRAC + step)
-        sigma, sigma_out = Signal(SIGMA_FRAC), Signal(SIGMA_FRAC)
-        product = Signal(SIGMA_FRAC + top)
         m.d.sync += [
-            chord.eq(read.data),
-            drop.eq(chord.slope * stages[3].magnitude[:step]),
-            chord_base.eq(chord.base),
-            sigma.eq(Mux(stages[4].magnitude[top:].any(), 0, _minus_rounded(chord_base, drop, step + SLOPE_EXTRA))),
-            product.eq(sigma * stages[5].magnitude[:top]),
-            sigma_out.eq(sigma),
+            stages[1].magnitude.eq(self.x ^ self.x[-1].replicate(wide)),
+            stages[1].negative.eq(self.x[-1]),
+            stages[1].silu.eq(self.silu),
+            stages[2].magnitude.eq(stages[1].magnitude + stages[1].negative),
         ]
-        last = stages[6]
-        positive = Mux(last.negative, 0, last.magnitude)
-        silu = _minus_rounded(positive, product, SIGMA_FRAC)
-        sigmoid = Mux(last.negative, (1 << SIGMA_FRAC) - sigma_out, sigma_out)
-        m.d.sync += self.y.eq(Mux(last.silu, silu[: len(self.y)].as_signed(), sigmoid))
+        chord = Signal(_CHORD, reset_less=True)
+        m.d.sync += chord.eq(read.data)
+        m.d.comb += [
+            read.en.eq(1),
+            read.addr.eq(stages[2].magnitude[step:top]),
+            slope.a.eq(chord.slope),
+            slope.b.eq(stages[_CHORD_READ].magnitude[:step]),
+        ]
+
+        base = delay(m, chord.base, slope.latency, "base", reset_less=True)
+        outside, sigma = Signal(reset_less=True), Signal(SIGMA_FRAC)
+        m.d.sync += outside.eq(stages[dropped - 1].magnitude[top:].any())
+        m.d.comb += [
+            sigma.eq(Mux(outside, 0, _minus_rounded(base, slope.product, step + SLOPE_EXTRA))),
+            scale.a.eq(sigma),
+            scale.b.eq(stages[dropped].magnitude[:top]),
+        ]
+
+        sigma = delay(m, sigma, 1, "sigma", reset_less=True)
+        sigmoid, positive = Signal(SIGMA_FRAC + 1, reset_less=True), Signal(wide, reset_less=True)
+        before = stages[last - 1]
+        m.d.sync += [
+            sigmoid.eq(Mux(stages[dropped + 1].negative, (1 << SIGMA_FRAC) - sigma, sigma)),
+            positive.eq(Mux(before.negative, 0, before.magnitude)),
+        ]
+        sigmoid = delay(m, sigmoid, scale.latency - 2, "sigmoid", reset_less=True)
+        silu = _minus_rounded(positive, scale.product, SIGMA_FRAC)
+        y = Signal.like(self.y, reset_less=True)
+        m.d.sync += y.eq(Mux(stages[last].silu, silu.as_signed(), sigmoid))
+        m.d.comb += self.y.eq(y)
         return m
 
 
-def _minus_rounded(base: Signal, value: Signal, shift: int) -> Signal:
-    """base - (value >> shift, rounded half up) in one subtraction: constants below base do the rounding."""
-    return (Cat(Const((1 << (shift - 1)) - 1, shift), base) - value)[shift : shift + len(base)]
+def _minus_rounded(base: Value, value: Value, shift: int) -> Value:
+    """base - (value >> shift, rounded half up) in one subtraction: the last dropped bit is a borrow."""
+    return (Cat(Const(0, 1), base) - value[shift - 1 :])[1 : 1 + len(base)]

@@ -63,7 +63,7 @@ class Registers(wiring.Component):
     tokens_done : In, added to TOKENS in every cycle.
     abort_token, clear : Out, pulses from CONTROL; ``clear`` also clears the counters here.
     state_address, state_write, state_write_data : Out, state memory; the write is a strobe, never while busy.
-    state_read_data : In, valid two cycles after its address.
+    state_read_data : In, valid two cycles after its address, three after the end of ``busy``.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -150,11 +150,11 @@ class Registers(wiring.Component):
         """The window into the state; the second result says that the access to it is impossible."""
         bits = self.core.formats.wide_bits
         address = Signal(range(self.depth + 1))
-        idle = Signal(2)
+        idle = Signal(3)
         bus, new = access.bus, access.bus.write_data
         data, move = access.select["STATE_DATA"], access.select["STATE_ADDRESS"]
-        # The memory's answer takes two cycles in which the core leaves the address alone.
-        m.d.sync += idle.eq(Cat(~self.busy, idle[0]))
+        # The memory's answer takes three cycles in which the core leaves the address alone, the first to the host.
+        m.d.sync += idle.eq(Cat(~self.busy, idle[:-1]))
         unreachable = self.busy | (address == self.depth) | ~(bus.writing | idle.all())
         in_range = (new[bits - 1 :].all() | ~new[bits - 1 :].any()) & (new[:bits] != 1 << (bits - 1))
         m.d.comb += [

@@ -100,10 +100,10 @@ class GainStage(wiring.Component):
 
         # the words of a slot come one address register and the memory later, and with them its row
         wait = 1 + SideWords.latency
+        middle, one = (delay(m, s, wait, n) for s, n in ((slot == 1, "middle"), (row.op == Op.UP, "one")))
         row = delayed_tags(m, row, wait, "row")[-1]
         slot, fresh, load = (delay(m, s, wait, n) for s, n in ((slot, "slot"), (fresh, "fresh"), (load, "load")))
-        middle = slot == 1
-        self._data(m, row, fresh, load, middle)
+        self._data(m, fresh, load, middle, one)
 
         # which matrix a slot serves is its number
         three = (row.op == Op.CONTRACT) | (row.op == Op.EMBED)
@@ -119,7 +119,7 @@ class GainStage(wiring.Component):
         m.d.comb += [
             statistics.square_valid.eq(delay(m, square_valid, products, "square_valid")),
             statistics.square_context.eq(context),
-            statistics.second.eq(delay(m, middle, products, "middle")),
+            statistics.second.eq(delay(m, middle, products, "second")),
             self.value_valid.eq(delay(m, value_valid, codes, "value_valid")),
             self.value_context.eq(delay(m, context, codes - products, "value_context")),
             self.which.eq(delay(m, slot, codes, "which")),
@@ -169,7 +169,7 @@ class GainStage(wiring.Component):
         ]
         m.d.sync += [self.side_address.eq(Cat(group, kind)), self.side_amount.eq(kinds * core.gain_beats)]
 
-    def _data(self, m: Module, row: data.View, fresh: Signal, load: Signal, middle) -> None:
+    def _data(self, m: Module, fresh: Signal, load: Signal, middle: Signal, one: Signal) -> None:
         """Rows and words through the lanes to the statistics and out."""
         m.submodules.statistics = statistics = self._statistics
         m.d.comb += [
@@ -188,7 +188,7 @@ class GainStage(wiring.Component):
                 lane.fresh.eq(fresh),
                 lane.load.eq(load),
                 lane.middle.eq(middle),
-                lane.one.eq(row.op == Op.UP),
+                lane.one.eq(one),
                 lane.wide.eq(self.wide[index]),
                 lane.second.eq(self.second[index]),
                 lane.word.eq(self.side_words[index]),

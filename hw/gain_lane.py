@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from golden.numerics import DECAY_FRAC, OMEGA_FRAC, SIGMA_FRAC, STAT_BITS, UNIT_EXPONENT, Formats
 from hw.floats import code_float
+from hw.multiplier import Multiplier
 from hw.normaliser import Normaliser
-from hw.ops import delay
 
 GAIN_OPERAND = signed(18)
 
@@ -35,12 +35,13 @@ class GainLane(wiring.Component):
 
     product_latency = 3
     decay_latency = product_latency + 1
+    code_latency = product_latency + Normaliser.latency
 
     def __init__(self, fmt: Formats) -> None:
-        self._fmt = fmt
-        self._normaliser = Normaliser(fmt)
-        self.code_latency = self.product_latency + self._normaliser.latency
         wide = signed(fmt.wide_bits)
+        self._normaliser = Normaliser(fmt)
+        self._gain, self._stat = Multiplier(wide, GAIN_OPERAND), Multiplier(wide, GAIN_OPERAND)
+        assert self._gain.latency == self.product_latency
         super().__init__(
             {
                 "fresh": In(1),
@@ -61,40 +62,35 @@ class GainLane(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.normaliser = normaliser = self._normaliser
-        value, second, held_second = (Signal.like(self.wide) for _ in range(3))
-        m.d.comb += [
-            value.eq(Mux(self.fresh, self.wide, self.held)),
-            second.eq(Mux(self.fresh, self.second, held_second)),
-        ]
-        m.d.sync += [self.held.eq(value), held_second.eq(second)]
+        value = Signal.like(self.wide)
+        held, held_second = (Signal(value.shape(), name=name, reset_less=True) for name in ("kept", "kept_second"))
+        m.d.comb += [value.eq(Mux(self.fresh, self.wide, held)), self.held.eq(held)]
         with m.If(self.load):
-            m.d.sync += [self.held.eq(self.word), held_second.eq(self.word)]
+            m.d.sync += [held.eq(self.word), held_second.eq(self.word)]
+        with m.Elif(self.fresh):
+            m.d.sync += [held.eq(self.wide), held_second.eq(self.second)]
 
-        stat_gain, value_gain = Signal(GAIN_OPERAND), Signal(GAIN_OPERAND)
-        m.d.comb += [
-            value_gain.eq(self.word[STAT_BITS:].as_signed()),
-            stat_gain.eq(self.word[:STAT_BITS].as_signed()),
-        ]
+        stat_gain = Signal(GAIN_OPERAND)
+        m.d.comb += stat_gain.eq(self.word[:STAT_BITS].as_signed())
         with m.If(self.middle):
             m.d.comb += stat_gain.eq(self.kappa)
         with m.Elif(self.one):
             m.d.comb += stat_gain.eq(1 << UNIT_EXPONENT)
-        product = self._multiply(m, value, value_gain, "value_product")
+        m.submodules.gain, m.submodules.stat = gain, stat = self._gain, self._stat
         m.d.comb += [
-            self.stat_product.eq(self._multiply(m, Mux(self.middle, held_second, value), stat_gain, "stat_product")),
-            normaliser.product.eq(product),
+            gain.a.eq(value),
+            gain.b.eq(self.word[STAT_BITS:].as_signed()),
+            stat.a.eq(Mux(self.middle, held_second, value)),
+            stat.b.eq(stat_gain),
+            self.stat_product.eq(stat.product),
+            normaliser.product.eq(gain.product),
             self.code.eq(normaliser.code),
         ]
 
+        # sigma and its gain are not negative, and at most 1: only the highest bit shows that c would be
         shift = SIGMA_FRAC + OMEGA_FRAC - DECAY_FRAC
-        decay = (product + (1 << (shift - 1))) >> shift
-        largest = (1 << DECAY_FRAC) - 1
-        m.d.sync += self.decay.eq(Mux(decay > largest, largest, decay))
+        decay = (gain.product[shift - 1 : shift + DECAY_FRAC + 1] + 1)[1:]
+        limited = Signal.like(self.decay, reset_less=True)
+        m.d.sync += limited.eq(decay[:DECAY_FRAC] | decay[DECAY_FRAC].replicate(DECAY_FRAC))
+        m.d.comb += self.decay.eq(limited)
         return m
-
-    def _multiply(self, m: Module, a, b: Signal, name: str) -> Signal:
-        """Registered before and twice after the multiplier, for the DSP blocks' own registers."""
-        x, y = Signal.like(self.wide, name=f"{name}_a"), Signal(GAIN_OPERAND, name=f"{name}_b")
-        product = Signal(self.stat_product.shape(), name=name)
-        m.d.sync += [x.eq(a), y.eq(b), product.eq(x * y)]
-        return delay(m, product, 1, name)

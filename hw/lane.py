@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """One lane of the vector path: a row from its accumulator to the gain stage."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.activation import Activation
+from hw.multiplier import Multiplier
 from hw.ops import delay
 from hw.params import CoreParams
 from hw.recurrence import Recurrence
@@ -31,7 +32,7 @@ class VectorLane(wiring.Component):
     up, candidate : In, stage ``rescaled``: the product's operands are y and ``candidate``, at this stage; otherwise
         y and the function's value, at stage ``functioned``.
     residual : In, stage ``rescaled``, added to y.
-    add : In, one cycle before ``wide``: it is the sum. keep : In, one cycle before ``wide``: it is what was carried
+    add : In, two cycles before ``wide``: it is the sum. keep : In, two cycles before ``wide``: it is what was carried
         with ``carry_function``, stage ``functioned``: the function's value, otherwise y. Without either: the product.
     saturated : Out, stage ``rescaled``, y was clamped.
     function : Out, stage ``functioned``.
@@ -39,15 +40,17 @@ class VectorLane(wiring.Component):
     """
 
     rescaled = max(Rescale.latency, Recurrence.latency + 1)
-    functioned = rescaled + Activation.latency
-    product = 4
-    sum = 2
+    product = 6
+    sum = 3
 
     def __init__(self, core: CoreParams) -> None:
         self._fmt = fmt = core.formats
+        wide = signed(fmt.wide_bits)
         self._rescale = Rescale(core)
         self._activation = Activation(fmt)
-        wide = signed(fmt.wide_bits)
+        self._multiplier = Multiplier(wide, wide, plus=1 << (fmt.frac - 1))
+        assert self._multiplier.latency == self.product - 2
+        self.functioned = self.rescaled + self._activation.latency
         controls = ("use_h", "silu", "up", "add", "keep", "carry_function")
         super().__init__(
             {
@@ -64,12 +67,13 @@ class VectorLane(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        fmt = self._fmt
+        bits, limit = self._fmt.wide_bits, self._fmt.wide_max
         m.submodules.rescale = rescale = self._rescale
         m.submodules.activation = activation = self._activation
+        m.submodules.multiplier = multiplier = self._multiplier
         wait = self.rescaled - rescale.latency
-        y = delay(m, rescale.y, wait, "y")
-        later_y = delay(m, y, activation.latency, "later_y")
+        y = delay(m, rescale.y, wait, "y", reset_less=True)
+        later_y = delay(m, y, activation.latency, "later_y", reset_less=True)
         m.d.comb += [
             rescale.acc.eq(self.acc),
             rescale.mantissa.eq(self.mantissa),
@@ -78,34 +82,44 @@ class VectorLane(wiring.Component):
             activation.x.eq(Mux(self.use_h, self.h, y)),
             activation.silu.eq(self.silu),
             self.function.eq(activation.y),
+            multiplier.a.eq(Mux(self.up, y, later_y)),
+            multiplier.b.eq(Mux(self.up, self.candidate, activation.y)),
         ]
 
-        wide = signed(fmt.wide_bits)
-        a, b, product = Signal(wide), Signal(wide), Signal(signed(2 * fmt.wide_bits))
-        total = Signal(signed(fmt.wide_bits + 1))
-        m.d.sync += [
-            a.eq(Mux(self.up, y, later_y)),
-            b.eq(Mux(self.up, self.candidate, activation.y)),
-            product.eq(a * b),
-            total.eq(self.residual + y),
-        ]
-        product = delay(m, product, 1, "product")
-        scaled = (product + (1 << (fmt.frac - 1))) >> fmt.frac
+        # Sum, product or what is carried; beyond the limit are numbers with high bits unlike their sign, and the
+        # least number.
+        scaled = multiplier.product >> self._fmt.frac
+        total = Signal(signed(bits + 1), reset_less=True)
         carried = Mux(self.carry_function, activation.y, later_y)
-        carried = delay(m, carried, self.product - 1, "carried")
-
-        exact, high, low = Signal(scaled.shape()), Signal(), Signal()
-        limit = fmt.wide_max
-        m.d.comb += [
-            exact.eq(Mux(self.add, total, scaled)),
-            high.eq(~self.keep & (exact > limit)),
-            low.eq(~self.keep & (exact < -limit)),
+        carried = delay(m, carried, self.product - 2, "carried", reset_less=True)
+        exact = Signal(signed(bits), reset_less=True)
+        over, under, kept = (Signal(name=name, reset_less=True) for name in ("over", "under", "kept"))
+        m.d.sync += [
+            total.eq(self.residual + y),
+            exact.eq(Mux(self.keep, carried, Mux(self.add, total, scaled)[:bits])),
+            over.eq(~self.keep & Mux(self.add, _above(total, bits), _above(scaled, bits))),
+            under.eq(~self.keep & Mux(self.add, _below(total, bits), _below(scaled, bits))),
+            kept.eq(self.keep),
         ]
-        m.d.sync += [self.wide.eq(exact), self.carried.eq(carried), self.overflow.eq(high | low)]
-        with m.If(self.keep):
-            m.d.sync += self.wide.eq(carried)
-        with m.Elif(high):
-            m.d.sync += self.wide.eq(limit)
-        with m.Elif(low):
-            m.d.sync += self.wide.eq(-limit)
+        # limited, the least number differs from itself in its lowest bit only
+        least = Signal()
+        m.d.comb += least.eq(~kept & exact[-1] & ~exact[:-1].any())
+        carried = delay(m, carried, 2, "carried_on", reset_less=True)
+        wide, overflow = Signal(signed(bits), reset_less=True), Signal(reset_less=True)
+        m.d.sync += [
+            wide.eq(Mux(over, limit, Mux(under, -limit, exact))),
+            wide[0].eq(over | under | least | exact[0]),
+            overflow.eq(over | under | least),
+        ]
+        m.d.comb += [self.wide.eq(wide), self.carried.eq(carried), self.overflow.eq(overflow)]
         return m
+
+
+def _above(value: Value, bits: int) -> Value:
+    """The signed value is above all numbers of so many bits."""
+    return ~value[-1] & value[bits - 1 : -1].any()
+
+
+def _below(value: Value, bits: int) -> Value:
+    """The signed value is below all numbers of so many bits."""
+    return value[-1] & ~value[bits - 1 : -1].all()

@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """From value x gain to the code float that a quantiser input is stored as."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.numerics import GAIN_BITS, Formats
-from hw.floats import code_float
+from hw.floats import EXPONENT_BITS, code_float
+from hw.ops import delay
+
+_COARSE = 16
+_FINE_MOST = 15
+"""By how much the shifts behind the first may shift."""
 
 
 class Normaliser(wiring.Component):
     """``numerics.normalise(|product| >> product_drop)`` with the sign of the product.
 
-    Free running, one result a cycle, ``latency`` 4 cycles: magnitude, then shifts by multiples of 16, 4, 1.
+    Free running, one result a cycle, ``latency`` 5 cycles: one's complement, magnitude, then shifts by multiples of
+    16, 4, 1. The first shift goes by the one's complement, so that it needs not wait for the magnitude.
 
     Parameters
     ----------
@@ -24,7 +30,7 @@ class Normaliser(wiring.Component):
     code : Out, code float; mantissa and exponent 0 for 0.
     """
 
-    latency = 4
+    latency = 5
 
     def __init__(self, fmt: Formats) -> None:
         self.fmt = fmt
@@ -32,35 +38,58 @@ class Normaliser(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        width = self.fmt.magnitude_bits
-        magnitude = Signal(width)
-        negative = Signal()
-        m.d.sync += magnitude.eq(abs(self.product) >> self.fmt.product_drop)
-        m.d.sync += negative.eq(self.product < 0)
+        width, drop, kept = self.fmt.magnitude_bits, self.fmt.product_drop, self.fmt.mantissa + _FINE_MOST
+        sign = self.product[-1]
+        negative = delay(m, sign, self.latency - 1, "negative", reset_less=True)
 
-        exponent = width
-        for step in (16, 4):
-            shifted, reduced = _left(magnitude, exponent, step)
-            magnitude, exponent, sign = Signal(width), Signal(6), Signal()
-            m.d.sync += [magnitude.eq(shifted), exponent.eq(reduced), sign.eq(negative)]
-            negative = sign
+        def register(value: Value, name: str) -> Signal:
+            stage = Signal(value.shape(), name=name, reset_less=True)
+            m.d.sync += stage.eq(value)
+            return stage
 
-        shifted, reduced = _left(magnitude, exponent, 1)
-        m.d.sync += [
-            self.code.mantissa.eq(shifted[-self.fmt.mantissa :]),
-            self.code.exponent.eq(Mux(magnitude[-4:].any(), reduced, 0)),
-            self.code.negative.eq(negative),
+        # one's complement and what makes it the magnitude: 1 unless dropped bits would have
+        complement = register(self.product[drop : drop + width] ^ sign.replicate(width), "complement")
+        more = register(sign & ~self.product[:drop].any(), "more")
+
+        magnitude = register((complement + more)[: width + 1], "magnitude")
+        empty = [
+            register(~complement[-_COARSE * count :].any(), f"empty_{count}")
+            for count in (1, 2)
+            if _COARSE * count < width
         ]
+
+        # The complement's leading zeros may be one more than the magnitude's, hence a bit above: where it is set,
+        # no other is.
+        shifted, exponent, nibbles = _top(magnitude, kept), Const(width, EXPONENT_BITS), _nibbles(magnitude)
+        for count, is_empty in enumerate(empty, 1):
+            moved = (magnitude << _COARSE * count)[: width + 1]
+            shifted = Mux(is_empty, _top(moved, kept), shifted)
+            exponent = Mux(is_empty, width - _COARSE * count, exponent)
+            nibbles = Mux(is_empty, _nibbles(moved), nibbles)
+        value, exponent, nibbles = (
+            register(part, name) for part, name in ((shifted, "coarse"), (exponent, "exponent"), (nibbles, "nibbles"))
+        )
+
+        amount = Mux(nibbles[0], 0, Mux(nibbles[1], 1, Mux(nibbles[2], 2, 3)))[:2]
+        value = register(_top((value << Cat(Const(0, 2), amount))[: len(value)], self.fmt.mantissa + 3), "fine")
+        exponent = register((exponent - Cat(Const(0, 2), amount))[:EXPONENT_BITS], "fine_exponent")
+
+        above, one, two, three, four = (value[-1 - index] for index in range(5))
+        amount = Mux(above | one, 0, Mux(two, 1, Mux(three, 2, 3)))[:2]
+        exists = above | one | two | three | four
+        mantissa = (value[:-1] << amount)[3 : 3 + self.fmt.mantissa]
+        exponent = Mux(exists, exponent - amount + above, 0)[:EXPONENT_BITS]
+        code = Cat(mantissa[:-1], mantissa[-1] | above, exponent, negative)
+        m.d.comb += self.code.as_value().eq(register(code, "code_held"))
         return m
 
 
-def _left(value: Signal, exponent: Signal | int, step: int) -> tuple[Signal, Signal]:
-    """Shift left by the most multiples of ``step``, up to three, that lose no set bit."""
-    shifted, reduced = value, exponent
-    for count in (1, 2, 3):
-        amount = step * count
-        if amount < len(value):
-            empty = ~value[-amount:].any()
-            shifted = Mux(empty, value << amount, shifted)
-            reduced = Mux(empty, exponent - amount, reduced)
-    return shifted[: len(value)], reduced
+def _top(value: Value, bits: int) -> Value:
+    """The bit above and so many below it, with zeros if there are fewer."""
+    missing = max(0, bits + 1 - len(value))
+    return Cat(Const(0, missing), value[max(0, len(value) - bits - 1) :])
+
+
+def _nibbles(value: Value) -> Value:
+    """Whether the highest, second and third four bits have one set; the bit above is among the highest."""
+    return Cat(value[-5:].any(), value[-9:-5].any(), value[-13:-9].any())

@@ -52,7 +52,7 @@ SLOTS = {
 }
 """Cycles that a row group occupies the gain stage."""
 
-RECURRENCE_CYCLES = 5
+RECURRENCE_CYCLES = 7
 """From the read of a row's state to the write of its successor."""
 
 
@@ -90,10 +90,10 @@ def slots(core: CoreParams) -> dict[Op, int]:
     return SLOTS | {Op.G: max(SLOTS[Op.G], least)}
 
 
-def delay(m: Module, value: ValueCastable, cycles: int, name: str) -> ValueCastable:
-    """``value`` after ``cycles`` registers."""
+def delay(m: Module, value: ValueCastable, cycles: int, name: str, reset_less: bool = False) -> ValueCastable:
+    """``value`` after ``cycles`` registers; without reset where it is data that something else qualifies."""
     for stage in range(cycles):
-        register = Signal.like(value, name=f"{name}_{stage + 1}")
+        register = Signal.like(value, name=f"{name}_{stage + 1}", reset_less=reset_less)
         m.d.sync += register.eq(value)
         value = register
     return value

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The MLGRU state: h += c * (silu(i) - h), one row group a cycle."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from golden.numerics import DECAY_FRAC
+from hw.memory import Ram
+from hw.multiplier import Multiplier
 from hw.ops import RECURRENCE_CYCLES, delay
 from hw.params import CoreParams
 
@@ -14,11 +15,13 @@ from hw.params import CoreParams
 class Recurrence(wiring.Component):
     """Keeps the state of all slots and layers, V = ``core.vector_rows`` values a word, and updates it word by word.
 
-    ``update`` reads a word; ``decay`` (c) and ``candidate`` (silu(i)) belong to it and are taken one cycle later.
-    ``h``, the new state, is valid ``latency`` cycles after ``update`` and is written back then, in the lanes of
-    ``update``; so an update of the same word may follow latency + 1 cycles later. Throughput one word a cycle.
+    ``update`` reads a word; ``decay`` (c) and ``candidate`` (silu(i)) belong to it and are taken ``read_latency``
+    cycles later. ``h``, the new state, is valid ``latency`` cycles after ``update`` and is written back in the cycle
+    after that, in the lanes of ``update``; so an update of the same word may follow latency + 2 cycles later.
+    Throughput one word a cycle.
 
-    While nothing is updated the host reaches single values: ``read_data`` follows ``address`` by one cycle.
+    While nothing is updated the host reaches single values: ``read_data`` follows ``address`` by ``read_latency``
+    cycles; a value can be read two cycles after its write.
 
     Parameters
     ----------
@@ -27,6 +30,7 @@ class Recurrence(wiring.Component):
     Attributes
     ----------
     latency : cycles from ``update`` to ``h``.
+    read_latency : cycles from an address to the word.
     words : of the memory.
     update : In, mask of lanes. word : In, which. zero : In, the old state reads as zero.
     decay : In, for each lane, unsigned with 17 fraction bits. candidate : In, wide.
@@ -35,7 +39,8 @@ class Recurrence(wiring.Component):
         ``address % V``. write, write_data : In. read_data : Out.
     """
 
-    latency = RECURRENCE_CYCLES
+    latency = RECURRENCE_CYCLES - 1
+    read_latency = Ram.latency
 
     def __init__(self, core: CoreParams) -> None:
         self._lanes = lanes = core.vector_rows
@@ -59,46 +64,39 @@ class Recurrence(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        shape = data.ArrayLayout(self._wide, self._lanes)
-        m.submodules.memory = memory = Memory(shape=shape, depth=self.words, init=[])
-        read, write = memory.read_port(), memory.write_port(granularity=1)
-        written = delay(m, Cat(self.update, self.word), self.latency, "written")
-        zero = delay(m, self.zero, 1, "zero")
-        m.d.comb += [
-            read.en.eq(1),
-            read.addr.eq(self.word),
-            write.en.eq(written[: self._lanes]),
-            write.addr.eq(written[self._lanes :]),
-            write.data.eq(self.h),
-        ]
-
+        m.submodules.memory = memory = Ram(self._wide, self._lanes, self.words)
         bits = (self._lanes - 1).bit_length()
         lane, host_word = self.address[:bits], self.address[bits:]
-        with m.If(self.host):
-            m.d.comb += [read.addr.eq(host_word), write.addr.eq(host_word)]
-            m.d.comb += write.en.eq(self.write << lane)
-            m.d.comb += [value.eq(self.write_data) for value in write.data]
-        m.d.comb += self.read_data.eq(Array(read.data)[delay(m, lane, 1, "lane")])
+        # the host's or the recurrence's, a cycle before the memory takes it
+        written = delay(m, Cat(self.update, self.word), self.latency, "written", reset_less=True)
+        write, write_word = Signal(self._lanes), Signal.like(self.word, reset_less=True)
+        write_data = Signal.like(self.h, reset_less=True)
+        m.d.sync += [
+            write.eq(Mux(self.host, self.write << lane, written[: self._lanes])),
+            write_word.eq(Mux(self.host, host_word, written[self._lanes :])),
+        ]
+        m.d.sync += [write_data[i].eq(Mux(self.host, self.write_data, self.h[i])) for i in range(self._lanes)]
+        m.d.comb += [
+            memory.read_address.eq(Mux(self.host, host_word, self.word)),
+            memory.write.eq(write),
+            memory.write_address.eq(write_word),
+            memory.write_data.eq(write_data),
+            self.read_data.eq(Array(memory.read_data)[delay(m, lane, self.read_latency, "lane", reset_less=True)]),
+        ]
 
+        zero = delay(m, self.zero, self.read_latency, "zero", reset_less=True)
         for index in range(self._lanes):
             old = Signal(self._wide, name=f"old_{index}")
-            m.d.comb += old.eq(Mux(zero, 0, read.data[index]))
-            m.d.sync += self.h[index].eq(self._step(m, old, self.decay[index], self.candidate[index], index))
+            m.d.comb += old.eq(Mux(zero, 0, memory.read_data[index]))
+            m.submodules[f"step_{index}"] = multiplier = Multiplier(
+                signed(self._wide.width + 1), unsigned(DECAY_FRAC)
+            )
+            m.d.comb += [multiplier.a.eq(self.candidate[index] - old), multiplier.b.eq(self.decay[index])]
+            kept = delay(m, old, multiplier.latency, f"kept_{index}", reset_less=True)
+            # a convex combination of two wide values: no saturation; half of the last bit comes in as a carry
+            half = multiplier.product[DECAY_FRAC - 1]
+            change = Cat(half, multiplier.product[DECAY_FRAC:])
+            h = Signal(self._wide, name=f"new_{index}", reset_less=True)
+            m.d.sync += h.eq((Cat(half, kept) + change)[1:])
+            m.d.comb += self.h[index].eq(h)
         return m
-
-    def _step(self, m: Module, old: Signal, decay: Signal, candidate: Signal, index: int):
-        """The new state, three cycles after its operands."""
-        width = self._wide.width
-        difference = Signal(signed(width + 1), name=f"difference_{index}")
-        factor = Signal(signed(DECAY_FRAC + 1), name=f"factor_{index}")
-        # modulo 2**width is enough: the new state is a wide value
-        product = Signal(signed(width + DECAY_FRAC), name=f"product_{index}")
-        m.d.sync += [
-            difference.eq(candidate - old),
-            factor.eq(decay),
-            product.eq(difference * factor),
-        ]
-        product = delay(m, product, 1, f"product_{index}")
-        kept = delay(m, old, 3, f"kept_{index}")
-        # a convex combination of two wide values: no saturation
-        return kept + ((product + (1 << (DECAY_FRAC - 1))) >> DECAY_FRAC)

@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an accumulator to a wide value: the output scale of a ternary product."""
 
-from itertools import pairwise
-
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.numerics import SCALE_LEFT
+from hw.multiplier import Multiplier
+from hw.ops import delay
 from hw.params import CoreParams
 
 SHIFT_BITS = 12
 """Width of the signed shift of an output scale."""
+_PRODUCT = 3
+"""Cycles until the product is there."""
 _DIRECTION = data.StructLayout({"over": 1, "under": 1})
 
 
 class Rescale(wiring.Component):
     """y = acc * mantissa >> shift, rounded half up and saturated: ``numerics.apply_scale``.
 
-    Free running, one result a cycle, ``latency`` 6 cycles; mantissa and shift belong to the accumulator they
+    Free running, one result a cycle, ``latency`` 7 cycles; mantissa and shift belong to the accumulator they
     come with. A shift below -8 (``numerics.SCALE_LEFT``) saturates anything but 0.
 
     Parameters
@@ -34,10 +36,11 @@ class Rescale(wiring.Component):
     saturated : Out, y was clamped.
     """
 
-    latency = 6
+    latency = _PRODUCT + 4
 
     def __init__(self, core: CoreParams) -> None:
         self.core = core
+        self._multiplier = Multiplier(signed(core.acc_bits), unsigned(core.formats.mantissa))
         super().__init__(
             {
                 "acc": In(signed(core.acc_bits)),
@@ -50,33 +53,58 @@ class Rescale(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        limit = self.core.formats.wide_max
-        acc, mantissa, shift = (Signal.like(port) for port in (self.acc, self.mantissa, self.shift))
-        product = Signal(signed(len(acc) + len(mantissa)))
-        amount, fine_amount = Signal(6), Signal(3)
+        wide = self.core.formats.wide_bits
+        m.submodules.multiplier = multiplier = self._multiplier
+        m.d.comb += [multiplier.a.eq(self.acc), multiplier.b.eq(self.mantissa)]
+        product = delay(m, multiplier.product, _PRODUCT - multiplier.latency, "product", reset_less=True)
+        amount, forced = self._amount(m)
+
         # The bits below the product hold what shifts to the left, and one for the rounding.
         extended = Cat(Const(0, SCALE_LEFT + 1), product).as_signed()
-        coarse, fine = (Signal(signed(len(extended)), name=name) for name in ("coarse", "fine"))
-        rounded = Signal(signed(len(extended)))
-        right = shift + SCALE_LEFT
-        forced = [Signal(_DIRECTION, name=f"forced_{stage}") for stage in range(2, 6)]
+        coarse, fine = (Signal(signed(len(extended)), name=name, reset_less=True) for name in ("coarse", "fine"))
+        fine_amount = Signal(3, reset_less=True)
         m.d.sync += [
-            acc.eq(self.acc),
-            mantissa.eq(self.mantissa),
-            shift.eq(self.shift),
-            product.eq(acc * mantissa),
-            amount.eq(right[:6] | (right[6:-1] != 0).replicate(6)),
-            forced[0].over.eq((right < 0) & (acc > 0)),
-            forced[0].under.eq((right < 0) & (acc < 0)),
             coarse.eq(extended >> Cat(Const(0, 3), amount[3:])),
             fine_amount.eq(amount[:3]),
             fine.eq(coarse >> fine_amount),
-            rounded.eq(fine[1:].as_signed() + fine[0]),
         ]
-        m.d.sync += [later.eq(earlier) for earlier, later in pairwise(forced)]
-        over, under = forced[-1].over, forced[-1].under
-        if len(rounded) >= len(self.y):
-            over, under = over | (rounded > limit), under | (rounded < -limit)
-        m.d.sync += self.y.eq(Mux(over, limit, Mux(under, -limit, rounded)))
-        m.d.sync += self.saturated.eq(over | under)
+        forced = delay(m, forced, 2, "forced", reset_less=True)
+
+        # A value that rounds beyond the limit either shows in its high bits before, or makes -2**(wide - 1): rounded
+        # up from a positive number, or exactly so.
+        rounded = Signal(signed(wide), reset_less=True)
+        over, under, least, positive = (Signal(name=n, reset_less=True) for n in ("over", "under", "least", "positive"))
+        sign = fine[-1]
+        value = fine if len(fine) > wide else Cat(fine, sign.replicate(wide + 1 - len(fine)))
+        high = Cat(value[wide:-1], sign)
+        m.d.sync += [
+            rounded.eq(value[1 : wide + 1] + value[0]),
+            positive.eq(~sign & ~forced.under),
+            over.eq(forced.over | (~forced.under & ~sign & high.any())),
+            under.eq(forced.under | (sign & ~high.all())),
+            least.eq(high.all() & ~value[:wide].any()),
+        ]
+        limit = self.core.formats.wide_max
+        above, below = over | (positive & rounded[-1]), under | least
+        y, saturated = Signal.like(self.y, reset_less=True), Signal(reset_less=True)
+        m.d.sync += [y.eq(Mux(above, limit, Mux(below, -limit, rounded))), saturated.eq(above | below)]
+        m.d.comb += [self.y.eq(y), self.saturated.eq(saturated)]
         return m
+
+    def _amount(self, m: Module) -> tuple[Signal, data.View]:
+        """With the product: bits to shift right from SCALE_LEFT on, and what is saturated whatever they are."""
+        acc = Signal.like(self.acc, reset_less=True)
+        shift, right = Signal.like(self.shift, reset_less=True), Signal(signed(SHIFT_BITS + 1), reset_less=True)
+        positive, negative = Signal(reset_less=True), Signal(reset_less=True)
+        amount, forced = Signal(6, reset_less=True), Signal(_DIRECTION, reset_less=True)
+        m.d.sync += [
+            acc.eq(self.acc),
+            shift.eq(self.shift),
+            right.eq(shift + SCALE_LEFT),
+            positive.eq(~acc[-1] & acc.any()),
+            negative.eq(acc[-1]),
+            amount.eq(right[:6] | right[6:-1].any().replicate(6)),
+            forced.over.eq(right[-1] & positive),
+            forced.under.eq(right[-1] & negative),
+        ]
+        return amount, forced

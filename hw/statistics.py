@@ -8,14 +8,17 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.floats import code_float
+from hw.multiplier import Squarer
 from hw.ops import context_bits, delay
 from hw.params import CoreParams
 from hw.scales import TENSORS, maximum
 
 TOTAL_BITS = 64
-SQUARE_BITS = 52
-_LEVELS = 2
-"""Levels of a reduction over the lanes between two registers."""
+MAGNITUDE_BITS = 26
+"""Of what is squared, with sign."""
+SQUARE_BITS = 51
+HALF = 32
+"""A total is added up in halves."""
 
 
 class Statistics(wiring.Component):
@@ -32,12 +35,13 @@ class Statistics(wiring.Component):
     ----------
     latency : cycles from a square to its ``total``.
     maximum_latency : cycles from a value to its ``maxima``.
-    begin, bias : In, every total becomes ``bias`` and every maximum 0; squares and values under way count for
-        what begins.
+    begin, bias : In, every total becomes ``bias`` and every maximum 0; no squares are under way, and values that are
+        count for what begins.
     square_valid, square_context : In, mask of lanes that add round(product >> shift)^2 to the context's total; the
         shift is ``square_shift``, or ``epsilon_shift`` with ``second``.
     products : In, for each lane, signed wide + 18.
-    value_valid, value_context, which : In, mask of lanes that are compared with the context's maximum ``which``.
+    value_valid, value_context, which : In, mask of lanes that are compared with the context's maximum ``which``;
+        lanes are valid from lane 0 on.
     values : In, code floats.
     total, maxima : Out, of each context.
     """
@@ -45,8 +49,8 @@ class Statistics(wiring.Component):
     def __init__(self, core: CoreParams) -> None:
         self._core = core
         fmt, lanes = core.formats, core.vector_rows
-        tree = -(-(lanes - 1).bit_length() // _LEVELS)
-        self.latency = 4 + tree
+        tree = (lanes - 1).bit_length()
+        self.latency = Squarer.latency + tree + 2
         self.maximum_latency = 1 + tree
         super().__init__(
             {
@@ -72,39 +76,53 @@ class Statistics(wiring.Component):
         return m
 
     def _totals(self, m: Module) -> None:
-        fmt = self._core.formats
+        core, fmt = self._core, self._core.formats
         squares = []
         for lane, product in enumerate(self.products):
-            operand = Signal(signed(26), name=f"operand_{lane}")
-            square = Signal(unsigned(SQUARE_BITS), name=f"square_{lane}")
-            shifted = [(product + (1 << (shift - 1))) >> shift for shift in (fmt.square_shift, fmt.epsilon_shift)]
+            m.submodules[f"squarer_{lane}"] = squarer = Squarer(MAGNITUDE_BITS)
             # a lane without a square adds zero, so nothing behind it needs to know
-            m.d.sync += operand.eq(Mux(self.square_valid[lane], Mux(self.second, *reversed(shifted)), 0))
-            m.d.sync += square.eq((operand * operand)[:SQUARE_BITS])
-            squares.append(delay(m, square, 1, f"square_{lane}"))
+            kept = [product[shift - 1 : shift + MAGNITUDE_BITS] for shift in (fmt.square_shift, fmt.epsilon_shift)]
+            kept = [Cat(part, product[-1].replicate(MAGNITUDE_BITS + 1 - len(part))) for part in kept]
+            shifted = Mux(self.square_valid[lane], Mux(self.second, *reversed(kept)), 0)
+            m.d.comb += squarer.value.eq((shifted.as_signed() + 1)[1:].as_signed())
+            squares.append(squarer.square[:SQUARE_BITS])
         total = _reduce(m, squares, lambda a, b: a + b, "sum")
-        context = delay(m, self.square_context, self.latency - 1, "square_context")
-        for index in range(self._core.batch):
+        context = delay(m, self.square_context, self.latency - 2, "square_context", reset_less=True)
+
+        # in halves, the upper one a cycle later
+        upper_total = delay(m, total[HALF:], 1, "upper_total", reset_less=True)
+        later = delay(m, context, 1, "later_context", reset_less=True)
+        for index in range(core.batch):
+            lower, upper = (Signal(HALF, name=f"{half}_{index}", reset_less=True) for half in ("lower", "upper"))
+            carry = Signal(name=f"carry_{index}", reset_less=True)
+            m.d.comb += self.total[index].eq(Cat(lower, upper))
             with m.If(self.begin):
-                m.d.sync += self.total[index].eq(self.bias)
-            with m.Elif(_chosen(context, index, self._core)):
-                m.d.sync += self.total[index].eq(self.total[index] + total)
+                m.d.sync += Cat(lower, upper, carry).eq(self.bias)
+            with m.Else():
+                with m.If(_chosen(context, index, core)):
+                    m.d.sync += Cat(lower, carry).eq(lower + total[:HALF])
+                with m.If(_chosen(later, index, core)):
+                    m.d.sync += upper.eq((Cat(carry, upper) + Cat(carry, upper_total))[1:])
 
     def _maxima(self, m: Module) -> None:
-        magnitudes = []
-        for lane, value in enumerate(self.values):
-            magnitude = Signal(len(value.mantissa) + len(value.exponent), name=f"magnitude_{lane}")
-            m.d.comb += magnitude.eq(Mux(self.value_valid[lane], Cat(value.mantissa, value.exponent), 0))
-            magnitudes.append(magnitude)
-        largest = _reduce(m, magnitudes, lambda a, b: Mux(a > b, a, b), "largest")
-        context = delay(m, self.value_context, self.maximum_latency - 1, "value_context")
-        which = delay(m, self.which, self.maximum_latency - 1, "which")
-        for index in range(self._core.batch):
+        core, latency = self._core, self.maximum_latency
+        lanes = [Cat(v.mantissa, v.exponent, valid) for v, valid in zip(self.values, self.value_valid, strict=True)]
+
+        def greater(a: Value, b: Value) -> Value:
+            """The upper lane's if it is valid and greater; if it is valid, so is the lower one."""
+            return Cat(Mux(b[-1] & (b[:-1] > a[:-1]), b[:-1], a[:-1]), a[-1])
+
+        found = _reduce(m, lanes, greater, "largest")
+        largest, valid = found[:-1], found[-1]
+        context = delay(m, self.value_context, latency - 1, "value_context", reset_less=True)
+        which = delay(m, self.which, latency - 1, "which", reset_less=True)
+        for index in range(core.batch):
             for matrix in range(TENSORS):
                 stored = self.maxima[index][matrix].as_value()
+                chosen = valid & _chosen(context, index, core) & (which == matrix)
                 with m.If(self.begin):
                     m.d.sync += stored.eq(0)
-                with m.Elif(_chosen(context, index, self._core) & (which == matrix) & (largest > stored)):
+                with m.Elif(chosen & (largest > stored)):
                     m.d.sync += stored.eq(largest)
 
 
@@ -114,15 +132,18 @@ def _chosen(context: Value, index: int, core: CoreParams) -> Value | int:
 
 
 def _reduce(m: Module, values: list[Value], combine: Callable[[Value, Value], Value], name: str) -> Value:
-    """Combine a power of two of values in pairs, with a register behind every ``_LEVELS`` levels and the last."""
+    """Combine a power of two of values in pairs, with a register behind every level."""
     level = 0
     while len(values) > 1:
         level += 1
-        domain = m.d.sync if level % _LEVELS == 0 or len(values) == 2 else m.d.comb
-        combined = []
-        for pair, (a, b) in enumerate(zip(values[::2], values[1::2], strict=True)):
-            result = combine(a, b)
-            combined.append(Signal(result.shape(), name=f"{name}_{level}_{pair}"))
-            domain += combined[-1].eq(result)
-        values = combined
+        values = [
+            _register(m, combine(a, b), f"{name}_{level}_{pair}")
+            for pair, (a, b) in enumerate(zip(values[::2], values[1::2], strict=True))
+        ]
     return values[0]
+
+
+def _register(m: Module, value: Value, name: str) -> Signal:
+    register = Signal(value.shape(), name=name, reset_less=True)
+    m.d.sync += register.eq(value)
+    return register

@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The vector path: straight pipelines from drained accumulators to the next product's quantiser input."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from golden.numerics import DECAY_FRAC
 from hw.gain import GainStage
 from hw.lane import VectorLane
+from hw.memory import Ram
 from hw.ops import Op, delay, delayed_tags, is_op, tag_layout
 from hw.params import CoreParams
 from hw.recurrence import Recurrence
 
 _SHORT = (Op.OUT, Op.CONTRACT)
 _LONG = (Op.F, Op.I, Op.G, Op.GATE)
+_MEET = 2
+"""Cycles in which the tags of all operations meet at the gain stage's port."""
 _GAIN = (
     *("begin", "bias", "kappa", "contexts", "value_valid", "which", "value_context", "values", "total", "maxima"),
     *("side_address", "side_words", "side_release", "side_amount"),
@@ -56,9 +61,10 @@ class VectorPath(wiring.Component):
     value_valid, which, value_context, values : Out, for the vector store.
     total, maxima : Out, for the scale unit.
     host, address, write, write_data, read_data : the state's port in Recurrence, between packets.
-    empty : Out, no row is issued in this cycle and every earlier one is old enough: ``total`` and ``maxima`` are
-        final, the last value has been on the port.
-    buffered : Out, the same for what is in row buffers: G and UP may be issued from the next cycle on.
+    empty : Out, every row issued before this cycle is old enough: ``total`` and ``maxima`` are final, the last value
+        has been on the port.
+    buffered : Out, the same for what is in row buffers: G and UP may be issued from the next cycle on. Low in the
+        cycle after any issue.
     saturated : Out, a row of a row group was clamped; once for each row group.
     tap_valid, tap_op, tap : Out, mask of live rows, operation and result at the gain stage.
     """
@@ -66,25 +72,26 @@ class VectorPath(wiring.Component):
     def __init__(self, core: CoreParams) -> None:
         self._core = core
         lanes = core.vector_rows
-        self._wide = wide = data.ArrayLayout(signed(core.formats.wide_bits), lanes)
+        wide = data.ArrayLayout(signed(core.formats.wide_bits), lanes)
         self._lanes = [VectorLane(core) for _ in range(lanes)]
         self._recurrence = Recurrence(core)
         self._gain = GainStage(core)
-        lane = VectorLane
+        lane = self._lanes[0]
+        # the tags of one stage and the next meet at the gain stage's
         self.arrival = {
-            Op.EMBED: self._gain.lead,
+            Op.EMBED: self._gain.lead + _MEET + 1,
             Op.UP: lane.rescaled + lane.product,
             **dict.fromkeys(_SHORT, lane.rescaled + lane.sum),
             **dict.fromkeys(_LONG, lane.functioned + lane.product),
         }
         # I and GATE end with their flag of saturation
-        self.until_empty = {op: cycles + self._gain.settled.get(op, 1) for op, cycles in self.arrival.items()}
-        # a result can be read one cycle after its write; G reads one cycle after its issue, UP one before its
-        # operands meet, and the issue follows ``buffered``
+        self.until_empty = {op: cycles + self._gain.settled.get(op, 2) for op, cycles in self.arrival.items()}
+        # a result can be read one cycle after its write; G reads one cycle after its issue, UP so that the word is
+        # there with y, and the issue follows ``buffered``
         self.until_buffered = {
             Op.F: self.until_empty[Op.F] - 2,
             Op.I: lane.functioned + 1 - 2,
-            Op.GATE: lane.functioned + 1 - lane.rescaled,
+            Op.GATE: lane.functioned + 1 - (lane.rescaled - Ram.latency) - 1,
         }
         gain, state = self._gain.signature.members, self._recurrence.signature.members
         super().__init__(
@@ -114,7 +121,7 @@ class VectorPath(wiring.Component):
             for name in names:
                 port, outer = getattr(inner, name), getattr(self, name)
                 m.d.comb += port.eq(outer) if inner.signature.members[name].flow is In else outer.eq(port)
-        tags = delayed_tags(m, self.issue, VectorLane.functioned, "tag")
+        tags = delayed_tags(m, self.issue, self._lanes[0].functioned + 1, "tag")
         decay, candidate = self._row_buffers(m, tags)
         self._recur(m, tags, decay, candidate)
         self._rows(m, tags, candidate, self._residuals(m, tags))
@@ -123,36 +130,42 @@ class VectorPath(wiring.Component):
             self.tap_valid.eq(Mux(gain.traced.valid, gain.traced.live, 0)),
             self.tap_op.eq(gain.traced.op),
             self.tap.eq(gain.held),
-            self.empty.eq(self._settled(m, self.until_empty, "age")),
-            self.buffered.eq(self._settled(m, self.until_buffered, "buffer_age")),
+            self.empty.eq(self._settled(m, tags[1], self.until_empty, "age")),
+            self.buffered.eq(self._settled(m, tags[1], self.until_buffered, "buffer_age")),
         ]
         return m
 
     def _recur(self, m: Module, tags: list[data.View], decay: data.View, candidate: data.View) -> None:
         """The state's word is read one cycle after the issue, with its address registered."""
         recurrence = self._recurrence
-        word = Signal.like(recurrence.word)
+        word = Signal.like(recurrence.word, reset_less=True)
         m.d.sync += word.eq(self.state_base + self.issue.index)
         m.d.comb += [
             recurrence.update.eq(Mux(is_op(tags[1], Op.G), tags[1].live, 0)),
             recurrence.word.eq(word),
-            recurrence.zero.eq(delay(m, self.zero, 1, "zero")),
+            recurrence.zero.eq(delay(m, self.zero, 1, "zero", reset_less=True)),
             recurrence.decay.eq(decay),
             recurrence.candidate.eq(candidate),
         ]
 
     def _rows(self, m: Module, tags: list[data.View], candidate: data.View, residual: data.View) -> None:
         """Rows through the lanes; the tag at each stage says what its row needs there."""
-        lane = VectorLane
-        h = delay(m, self._recurrence.h, lane.rescaled - Recurrence.latency - 1, "h")
-        rescaled, functioned = tags[lane.rescaled], tags[lane.functioned]
+        lane = self._lanes[0]
+        h = delay(m, self._recurrence.h, lane.rescaled - Recurrence.latency - 1, "h", reset_less=True)
+
+        def at(stage: int, *ops: Op) -> Signal:
+            """Whether the row at a stage is of one of the operations: found out a cycle before."""
+            found = Signal(name=f"at_{stage}_{ops[0].name.lower()}")
+            m.d.sync += found.eq(is_op(tags[stage - 1], *ops))
+            return found
+
         control = {
-            "use_h": rescaled.op == Op.G,
-            "silu": rescaled.op != Op.F,
-            "up": is_op(rescaled, Op.UP),
-            "add": is_op(tags[self.arrival[Op.OUT] - 1], *_SHORT),
-            "keep": delay(m, is_op(functioned, Op.F), lane.product - 1, "keep"),
-            "carry_function": functioned.op == Op.F,
+            "use_h": at(lane.rescaled, Op.G),
+            "silu": at(lane.rescaled, Op.I, Op.GATE, Op.G),
+            "up": at(lane.rescaled, Op.UP),
+            "add": at(self.arrival[Op.OUT] - 2, *_SHORT),
+            "keep": delay(m, at(lane.functioned + 1, Op.F), lane.product - 3, "keep"),
+            "carry_function": at(lane.functioned, Op.F),
         }
         for index, unit in enumerate(self._lanes):
             m.submodules[f"lane_{index}"] = unit
@@ -168,13 +181,19 @@ class VectorPath(wiring.Component):
 
     def _to_gain(self, m: Module, tags: list[data.View]) -> None:
         """Row groups meet at the gain stage, at most one a cycle: none overtakes another."""
-        gain, lane = self._gain, VectorLane
+        gain, lane = self._gain, self._lanes[0]
         stages: dict[int, list[Op]] = {}
         for op, cycles in self.arrival.items():
-            stages.setdefault(cycles - gain.lead, []).append(op)
+            stages.setdefault(cycles - gain.lead - _MEET, []).append(op)
+        # two registers: whether a row group leaves a stage, then the only one that does
+        leaving = []
         for stage, ops in stages.items():
-            with m.If(is_op(tags[stage], *ops)):
-                m.d.comb += gain.ahead.eq(tags[stage])
+            leaves = Signal(name=f"leaves_{stage}")
+            m.d.sync += leaves.eq(is_op(tags[stage], *ops))
+            leaving.append(Mux(leaves, tags[stage + 1].as_value(), 0))
+        meeting = Signal.like(gain.ahead)
+        m.d.sync += meeting.as_value().eq(reduce(or_, leaving))
+        m.d.comb += gain.ahead.eq(meeting)
         ahead = Signal(data.StructLayout({"valid": 1, "live": self._core.vector_rows, "op": 4}))
         m.d.comb += [ahead[name].eq(gain.ahead[name]) for name, _ in ahead.shape()]
         arrived = delayed_tags(m, ahead, gain.lead, "arrived")[-1]
@@ -189,76 +208,84 @@ class VectorPath(wiring.Component):
         for stage in range(lane.rescaled, max(self.arrival.values())):
             flags.append(delay(m, flags[-1], 1, f"saturated_{stage}"))
         overflow = (Cat(unit.overflow for unit in self._lanes) & arrived.live).any()
+        m.d.sync += self.saturated.eq(0)
         with m.Switch(arrived.op):
             for op, cycles in self.arrival.items():
                 if op is not Op.EMBED:
                     clamped = flags[cycles - lane.rescaled]
                     combines = op in (Op.G, Op.UP, *_SHORT)
                     with m.Case(op):
-                        m.d.comb += self.saturated.eq(arrived.valid & (clamped | overflow if combines else clamped))
+                        m.d.sync += self.saturated.eq(arrived.valid & (clamped | overflow if combines else clamped))
 
     def _row_buffers(self, m: Module, tags: list[data.View]) -> tuple[data.View, data.View]:
         """Decay and candidate of a block's rows; G reads both one cycle after its issue, UP before its combine."""
-        core, gain, lane = self._core, self._gain, VectorLane
+        core, gain, lane = self._core, self._gain, self._lanes[0]
         depth = core.batch * core.row_groups
-        layout = data.ArrayLayout(DECAY_FRAC, core.vector_rows)
-        m.submodules.decays = decays = Memory(shape=layout, depth=depth, init=[])
-        m.submodules.candidates = candidates = Memory(shape=self._wide, depth=depth, init=[])
-        decay_write, candidate_write = decays.write_port(), candidates.write_port()
-        decay_read, candidate_read = decays.read_port(), candidates.read_port()
+        m.submodules.decays = decays = Ram(DECAY_FRAC, core.vector_rows, depth)
+        m.submodules.candidates = candidates = Ram(signed(core.formats.wide_bits), core.vector_rows, depth)
 
         def place(tag: data.View) -> Value:
             group = Signal((core.row_groups - 1).bit_length(), name="group")
             m.d.comb += group.eq(tag.index)
             return self._word(tag.context, group, core.row_groups)
 
-        by_g, by_up, stored = tags[1], tags[lane.rescaled - 1], tags[lane.functioned]
+        by_g, by_up, stored = tags[1], tags[lane.rescaled - Ram.latency], tags[lane.functioned]
         m.d.comb += [
-            decay_write.addr.eq(place(gain.decay_tag)),
-            decay_write.en.eq(gain.decay_tag.valid & gain.decay_tag.live.any()),
-            decay_write.data.eq(gain.decay),
-            candidate_write.addr.eq(place(stored)),
-            candidate_write.en.eq(is_op(stored, Op.I, Op.GATE) & stored.live.any()),
-            decay_read.en.eq(1),
-            decay_read.addr.eq(place(by_g)),
-            candidate_read.en.eq(1),
-            candidate_read.addr.eq(Mux(is_op(by_up, Op.UP), place(by_up), place(by_g))),
+            decays.write_address.eq(place(gain.decay_tag)),
+            decays.write.eq((gain.decay_tag.valid & gain.decay_tag.live.any()).replicate(core.vector_rows)),
+            decays.write_data.eq(gain.decay),
+            candidates.write_address.eq(place(stored)),
+            candidates.write.eq((is_op(stored, Op.I, Op.GATE) & stored.live.any()).replicate(core.vector_rows)),
+            decays.read_address.eq(place(by_g)),
+            candidates.read_address.eq(Mux(is_op(by_up, Op.UP), place(by_up), place(by_g))),
         ]
-        m.d.comb += [candidate_write.data[index].eq(unit.function) for index, unit in enumerate(self._lanes)]
-        return decay_read.data, candidate_read.data
+        m.d.comb += [candidates.write_data[index].eq(unit.function) for index, unit in enumerate(self._lanes)]
+        return decays.read_data, candidates.read_data
 
     def _residuals(self, m: Module, tags: list[data.View]) -> data.View:
         """The residual of the rows that are rescaled; each row is read and written back once a group."""
         core, gain = self._core, self._gain
         words = core.max_hidden // core.vector_rows
-        m.submodules.residuals = residuals = Memory(shape=self._wide, depth=core.batch * words, init=[])
-        read, write = residuals.read_port(), residuals.write_port()
-        reads, traced = tags[VectorLane.rescaled - 2], gain.traced
+        m.submodules.residuals = residuals = Ram(signed(core.formats.wide_bits), core.vector_rows, core.batch * words)
+        reads, traced = tags[self._lanes[0].rescaled - Ram.latency - 1], gain.traced
         # words beyond a vector's end belong to the next context
         keeps = is_op(traced, Op.EMBED, *_SHORT) & traced.live.any()
-        m.d.sync += read.addr.eq(self._word(reads.context, reads.index, words))
-        m.d.comb += [
-            read.en.eq(1),
-            write.addr.eq(self._word(traced.context, traced.index, words)),
-            write.en.eq(keeps),
-            write.data.eq(gain.held),
+        address = Signal.like(residuals.read_address, reset_less=True)
+        m.d.sync += address.eq(self._word(reads.context, reads.index, words))
+        # a cycle after the trace
+        write_address, write_data = (
+            Signal.like(port, reset_less=True) for port in (residuals.write_address, residuals.write_data)
+        )
+        write = Signal()
+        m.d.sync += [
+            write.eq(keeps),
+            write_address.eq(self._word(traced.context, traced.index, words)),
+            write_data.eq(gain.held),
         ]
-        return read.data
+        m.d.comb += [
+            residuals.read_address.eq(address),
+            residuals.write.eq(write.replicate(core.vector_rows)),
+            residuals.write_address.eq(write_address),
+            residuals.write_data.eq(write_data),
+        ]
+        return residuals.read_data
 
     def _word(self, context: Value, index: Value, words: int) -> Value:
         """Address in a memory with ``words`` for each context."""
-        return context * words + index if self._core.batch > 1 else index
+        starts = Array(words * number for number in range(self._core.batch))
+        return starts[context] + index if self._core.batch > 1 else index
 
-    def _settled(self, m: Module, cycles: dict[Op, int], name: str) -> Value:
-        """Whether every row issued so far, of the operations in ``cycles``, is that many cycles old or more."""
+    def _settled(self, m: Module, issued: data.View, cycles: dict[Op, int], name: str) -> Value:
+        """Whether every row issued before this cycle, of the operations in ``cycles``, is that many cycles old or
+        more; not in the cycle after an issue, ``issued``."""
         left = Signal(range(max(cycles.values())), name=name)
         waits = Signal.like(left, name=f"{name}_of_row")
-        with m.Switch(self.issue.op):
+        with m.Switch(issued.op):
             for op, age in cycles.items():
                 with m.Case(op):
-                    m.d.comb += waits.eq(age - 1)
-        with m.If(self.issue.valid & (waits >= left)):
+                    m.d.comb += waits.eq(age - 2)
+        with m.If(issued.valid & (waits >= left)):
             m.d.sync += left.eq(waits)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
-        return ~self.issue.valid & (left == 0)
+        return ~issued.valid & (left == 0)

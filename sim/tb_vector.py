@@ -2,6 +2,7 @@
 """cocotb side of the recurrence and of the statistics."""
 
 import random
+from collections import deque
 from itertools import chain
 from typing import Any
 
@@ -12,6 +13,7 @@ from cocotb.triggers import FallingEdge
 from golden import numerics as nx
 from golden.integer import IntegerModel
 from hw.params import CoreParams
+from hw.recurrence import Recurrence
 from sim.cocotb_run import test_parameters
 from sim.tb_units import begin, compare, magnitudes, pick, signed_values, stream, wrap
 from sim.vector_model import EXPONENT_BITS, core_under_test, lanes_of, pack, unpack
@@ -28,15 +30,16 @@ class Updates:
             name: [] for name in ("update", "word", "zero", "decay", "candidate", "host")
         }
         self.expected: list[tuple[int, int, tuple[int, ...]]] = []
-        self._last = dict.fromkeys(range(words), -latency)
-        self._operands = (0, 0)
+        self._last = dict.fromkeys(range(words), -latency - 1)
+        self._operands = deque([(0, 0)] * Recurrence.read_latency)
 
-    def _cycle(self, update: int, word: int, zero: int) -> None:
-        row = (update, word, zero, *self._operands, 0)
+    def _cycle(self, update: int, word: int, zero: int, operands: tuple[int, int] | None = None) -> None:
+        row = (update, word, zero, *self._operands.popleft(), 0)
         for values, value in zip(self.inputs.values(), row, strict=True):
             values.append(value)
         lanes, wide = self.core.vector_rows, self.core.formats.wide_bits
-        self._operands = (random.getrandbits(lanes * nx.DECAY_FRAC), random.getrandbits(lanes * wide))
+        noise = (random.getrandbits(lanes * nx.DECAY_FRAC), random.getrandbits(lanes * wide))
+        self._operands.append(operands or noise)
 
     def round(self) -> None:
         """Every word once, from a zero state or not, some lanes left alone."""
@@ -50,19 +53,19 @@ class Updates:
         h = IntegerModel._recur(decays[None], candidates[None], old)[0]
         self.state = torch.where(masks, h, self.state)
         for word in random.sample(range(words), words):
-            earliest = self._last[word] + self.latency + 1
+            earliest = self._last[word] + self.latency + 2
             while len(self.inputs["word"]) < earliest or random.random() < 0.1:
                 self._cycle(0, random.randrange(words), random.getrandbits(1))
             at = self._last[word] = len(self.inputs["word"])
             mask = pack(masks[word].tolist(), 1)
-            self._cycle(mask, word, int(zero[word]))
-            self._operands = (pack(decays[word], nx.DECAY_FRAC), pack(candidates[word], fmt.wide_bits))
+            operands = (pack(decays[word], nx.DECAY_FRAC), pack(candidates[word], fmt.wide_bits))
+            self._cycle(mask, word, int(zero[word]), operands)
             if mask:
                 self.expected.append((at, mask, lanes_of(self.core, mask, wrap(h[word], fmt.wide_bits))))
 
     def settle(self) -> None:
         """Until the last word is written."""
-        for _ in range(self.latency + 1):
+        for _ in range(self.latency + 2):
             self._cycle(0, 0, 0)
 
 
@@ -88,7 +91,7 @@ async def recurrence(dut: Any) -> None:
     compare(results, [h for _, _, h in updates.expected], {"update": [at for at, _, _ in updates.expected]})
 
     reads = {"host": [1] * len(order), "address": order}
-    memory = await stream(dut, 1, reads, ["read_data"])
+    memory = await stream(dut, Recurrence.read_latency, reads, ["read_data"])
     final = wrap(updates.state.flatten(), fmt.wide_bits)
     compare(memory, [(final[at],) for at in order], reads)
 
@@ -109,7 +112,7 @@ async def statistics(dut: Any) -> None:
         codes = [pick(magnitudes(code_bits, 30), lanes) for _ in range(count)]
         # the largest come late, or nothing would be seen of what follows them
         codes = sorted(codes, key=lambda values: max(values).bit_length() + random.random() * 3)
-        masks = [random.getrandbits(lanes) * random.choice((0, 1, 1)) for _ in range(2 * count)]
+        masks = [(1 << random.randint(0, lanes)) - 1 for _ in range(2 * count)]
         contexts = pick(list(range(core.batch)), 2 * count)
         inputs = {
             "products": [pack(values, product_bits) for values in products],
