@@ -28,7 +28,7 @@ class Activation(wiring.Component):
 
     Attributes
     ----------
-    latency : cycles from x to y; 10 with the default formats.
+    latency : cycles from x to y; 11 with the default formats.
     x : In, signed wide, ``frac`` fraction bits.
     silu : In, 0: y = sigmoid(-x) with 18 fraction bits, 0 to 2**18; 1: y = silu(x), ``frac`` fraction bits.
     y : Out, signed wide.
@@ -40,7 +40,7 @@ class Activation(wiring.Component):
         self._step, self._top = step, step + (SIGMA_SEGMENTS - 1).bit_length()
         self._slope = Multiplier(unsigned(SIGMA_FRAC), unsigned(step))
         self._scale = Multiplier(unsigned(SIGMA_FRAC), unsigned(self._top))
-        self.latency = _CHORD_READ + self._slope.latency + self._scale.latency + 1
+        self.latency = _CHORD_READ + self._slope.latency + 1 + self._scale.latency + 1
         super().__init__({"x": In(signed(fmt.wide_bits)), "silu": In(1), "y": Out(signed(fmt.wide_bits))})
 
     def elaborate(self, platform: object) -> Module:
@@ -52,7 +52,7 @@ class Activation(wiring.Component):
         read = table.read_port()
         step, top, wide = self._step, self._top, self.fmt.wide_bits
         dropped = _CHORD_READ + slope.latency
-        last = dropped + scale.latency
+        last = dropped + 1 + scale.latency
 
         # Stage k holds the element k cycles after its input; stage 1 its one's complement if it is negative.
         element = data.StructLayout({"magnitude": wide, "negative": 1, "silu": 1})
@@ -74,22 +74,20 @@ class Activation(wiring.Component):
         ]
 
         base = delay(m, chord.base, slope.latency, "base", reset_less=True)
-        outside, sigma = Signal(reset_less=True), Signal(SIGMA_FRAC)
-        m.d.sync += outside.eq(stages[dropped - 1].magnitude[top:].any())
-        m.d.comb += [
+        outside, sigma = Signal(reset_less=True), Signal(SIGMA_FRAC, reset_less=True)
+        m.d.sync += [
+            outside.eq(stages[dropped - 1].magnitude[top:].any()),
             sigma.eq(Mux(outside, 0, _minus_rounded(base, slope.product, step + SLOPE_EXTRA))),
-            scale.a.eq(sigma),
-            scale.b.eq(stages[dropped].magnitude[:top]),
         ]
+        m.d.comb += [scale.a.eq(sigma), scale.b.eq(stages[dropped + 1].magnitude[:top])]
 
-        sigma = delay(m, sigma, 1, "sigma", reset_less=True)
         sigmoid, positive = Signal(SIGMA_FRAC + 1, reset_less=True), Signal(wide, reset_less=True)
         before = stages[last - 1]
         m.d.sync += [
             sigmoid.eq(Mux(stages[dropped + 1].negative, (1 << SIGMA_FRAC) - sigma, sigma)),
             positive.eq(Mux(before.negative, 0, before.magnitude)),
         ]
-        sigmoid = delay(m, sigmoid, scale.latency - 2, "sigmoid", reset_less=True)
+        sigmoid = delay(m, sigmoid, scale.latency - 1, "sigmoid", reset_less=True)
         silu = _minus_rounded(positive, scale.product, SIGMA_FRAC)
         y = Signal.like(self.y, reset_less=True)
         m.d.sync += y.eq(Mux(stages[last].silu, silu.as_signed(), sigmoid))

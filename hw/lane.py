@@ -24,11 +24,11 @@ class VectorLane(wiring.Component):
 
     Attributes
     ----------
-    rescaled : stage of y, and of the new state beside it.
+    rescaled : stage of y. begun : stage of the new state, and of what the function is of.
     functioned : stage of the function's value.
     product, sum : cycles from a combine's operands to ``wide``.
     acc, mantissa, shift : In, stage 0, as in Rescale.
-    h, use_h, silu : In, stage ``rescaled``: the function is silu (or sigmoid(-x)) of h (or y).
+    h, use_h, silu : In, stage ``begun``: the function is silu (or sigmoid(-x)) of h (or y).
     up, candidate : In, stage ``rescaled``: the product's operands are y and ``candidate``, at this stage; otherwise
         y and the function's value, at stage ``functioned``.
     residual : In, stage ``rescaled``, added to y.
@@ -39,7 +39,8 @@ class VectorLane(wiring.Component):
     wide : Out, saturated. overflow : Out, the sum or product was clamped to it. carried : Out, with ``wide``.
     """
 
-    rescaled = max(Rescale.latency, Recurrence.latency + 1)
+    rescaled = Rescale.latency
+    begun = max(rescaled, Recurrence.latency + 1)
     product = 6
     sum = 3
 
@@ -50,7 +51,7 @@ class VectorLane(wiring.Component):
         self._activation = Activation(fmt)
         self._multiplier = Multiplier(wide, wide, plus=1 << (fmt.frac - 1))
         assert self._multiplier.latency == self.product - 2
-        self.functioned = self.rescaled + self._activation.latency
+        self.functioned = self.begun + self._activation.latency
         controls = ("use_h", "silu", "up", "add", "keep", "carry_function")
         super().__init__(
             {
@@ -71,15 +72,15 @@ class VectorLane(wiring.Component):
         m.submodules.rescale = rescale = self._rescale
         m.submodules.activation = activation = self._activation
         m.submodules.multiplier = multiplier = self._multiplier
-        wait = self.rescaled - rescale.latency
-        y = delay(m, rescale.y, wait, "y", reset_less=True)
-        later_y = delay(m, y, activation.latency, "later_y", reset_less=True)
+        y = rescale.y
+        begun_y = delay(m, y, self.begun - self.rescaled, "begun_y", reset_less=True)
+        later_y = delay(m, begun_y, activation.latency, "later_y", reset_less=True)
         m.d.comb += [
             rescale.acc.eq(self.acc),
             rescale.mantissa.eq(self.mantissa),
             rescale.shift.eq(self.shift),
-            self.saturated.eq(delay(m, rescale.saturated, wait, "saturated")),
-            activation.x.eq(Mux(self.use_h, self.h, y)),
+            self.saturated.eq(rescale.saturated),
+            activation.x.eq(Mux(self.use_h, self.h, begun_y)),
             activation.silu.eq(self.silu),
             self.function.eq(activation.y),
             multiplier.a.eq(Mux(self.up, y, later_y)),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory with one write and one read port, cut up so that block RAM may register what it reads."""
 
-from amaranth.hdl import Mux, Module, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -14,7 +14,8 @@ class Ram(wiring.Component):
     """Words of one or more elements; free running reads, without reset.
 
     A register follows each bank, so that block RAM can use its own; beyond ``BANK`` words, the bank is chosen behind
-    the registers.
+    the registers. What a read gives that meets a write of its word is undefined, or synthesis would add what makes it
+    defined.
 
     Parameters
     ----------
@@ -24,8 +25,7 @@ class Ram(wiring.Component):
 
     Attributes
     ----------
-    latency : cycles from ``read_address`` to ``read_data``. A word is read as it is written from the cycle after its
-        write on.
+    latency : cycles from ``read_address`` to ``read_data``. A word can be read from the cycle after its write on.
     read_address : In. read_data : Out, elements.
     write : In, mask of elements. write_address : In. write_data : In, elements.
     """
@@ -34,12 +34,13 @@ class Ram(wiring.Component):
 
     def __init__(self, shape: object, elements: int, depth: int) -> None:
         self._depth, self._word = depth, data.ArrayLayout(shape, elements)
+        address = unsigned(max(1, (depth - 1).bit_length()))
         super().__init__(
             {
-                "read_address": In(range(depth)),
+                "read_address": In(address),
                 "read_data": Out(self._word),
                 "write": In(elements),
-                "write_address": In(range(depth)),
+                "write_address": In(address),
                 "write_data": In(self._word),
             }
         )
@@ -49,7 +50,7 @@ class Ram(wiring.Component):
         first_bits = (min(self._depth, BANK) - 1).bit_length()
         banks: list[Value] = []
         for index, start in enumerate(range(0, self._depth, BANK)):
-            bank = Memory(shape=self._word, depth=min(BANK, self._depth - start), init=[])
+            bank = Memory(shape=self._word, depth=min(BANK, self._depth - start), init=[], attrs={"no_rw_check": 1})
             m.submodules[f"bank_{index}"] = bank
             read, write = bank.read_port(), bank.write_port(granularity=1)
             m.d.comb += [

@@ -76,9 +76,10 @@ class Multiplier(wiring.Component):
             # the lowest product fills the bits below the highest one
             outer = Cat(flat[0], flat[3])
             outer = outer.as_signed() if self._signed else outer
-            outer = _register(m, outer + self._plus, "outer")
-            cross = _register(m, flat[1] + flat[2], "cross")
-            m.d.comb += self.product.eq(_register(m, _sum(outer, cross, limb)[: len(self.product)], "sum"))
+            outer = _register(m, (outer + self._plus)[: len(self.product)], "outer")
+            outer = outer.as_signed() if self._signed else outer
+            inner = _register(m, flat[1] + flat[2], "inner")
+            m.d.comb += self.product.eq(_register(m, _sum(outer, inner, limb)[: len(self.product)], "sum"))
         return m
 
 
@@ -105,9 +106,9 @@ class Squarer(wiring.Component):
         m.d.sync += value.eq(self.value)
         low, high = value[:LIMB], value[LIMB:].as_signed()
         low_square = _register(m, low * low, "low_square")
-        high_square = _register(m, high * high, "high_square")
-        cross = _register(m, low * high, "cross")
-        total = _sum(Cat(low_square, high_square[:-1]), cross, LIMB + 1)[: len(self.square)]
+        high_square = _register(m, (high * high)[:-1], "high_square")
+        mixed = _register(m, low * high, "mixed")
+        total = _sum(Cat(low_square, high_square), mixed, LIMB + 1)[: len(self.square)]
         m.d.comb += self.square.eq(_register(m, total, "sum"))
         return m
 

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quantiser: code floats to the int8 activations of the ternary array."""
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, View
 from amaranth.lib.wiring import In, Out
 
 from golden.numerics import CODE_MAX
 from hw.floats import EXPONENT_BITS, code_float
+from hw.multiplier import Multiplier
+from hw.ops import delay
 from hw.params import CoreParams
 
 
@@ -52,30 +54,32 @@ class Quantiser(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        valid = Signal(self.latency)
-        m.d.sync += valid.eq(valid << 1 | self.i_valid)
-        m.d.comb += self.o_valid.eq(valid[-1])
-        reciprocal = Signal(self.core.formats.mantissa, reset_less=True)
-        m.d.sync += reciprocal.eq(self.reciprocal)
-        for element, code in zip(self.vector, self.codes, strict=True):
-            self._lane(m, element, reciprocal, code)
+        m.d.comb += self.o_valid.eq(delay(m, self.i_valid, self.latency, "valid"))
+        for index, (element, code) in enumerate(zip(self.vector, self.codes, strict=True)):
+            self._lane(m, index, element, code)
         return m
 
-    def _lane(self, m: Module, element: View, reciprocal: Signal, code: Signal) -> None:
+    def _lane(self, m: Module, index: int, element: View, code: Signal) -> None:
         fmt = self.core.formats
-        mantissa = Signal(fmt.mantissa, reset_less=True)
-        distance = [Signal(EXPONENT_BITS, name=f"distance_{i}", reset_less=True) for i in range(2)]
-        negative = Signal(3, reset_less=True)
-        doubled = Signal(2 * fmt.mantissa - fmt.code_shift + 1, reset_less=True)
-        shifted = Signal(CODE_MAX.bit_length() + 1, reset_less=True)
-        magnitude = Signal(CODE_MAX.bit_length())
+        mantissa = unsigned(fmt.mantissa)
+        m.submodules[f"multiplier_{index}"] = multiplier = Multiplier(mantissa, mantissa)
+        assert multiplier.latency == self.latency - 2
+        m.d.comb += [multiplier.a.eq(element.mantissa), multiplier.b.eq(self.reciprocal)]
+        doubled = multiplier.product[fmt.code_shift - 1 :]
+        distance = Signal(EXPONENT_BITS, reset_less=True)
+        amount, far = Signal(range(len(doubled) + 1), reset_less=True), Signal(reset_less=True)
+        bits = CODE_MAX.bit_length() + 1
+        shifted = Signal(bits, reset_less=True)
+        negative = delay(m, element.negative, self.latency - 1, "negative", reset_less=True)
+        # beyond the maximum, a code might round to 128
+        lowest = shifted[0] & ~shifted[1:].all()
+        held = Signal(signed(bits), reset_less=True)
         m.d.sync += [
-            mantissa.eq(element.mantissa),
-            distance[0].eq(self.e_max - element.exponent),
-            distance[1].eq(distance[0]),
-            negative.eq(negative << 1 | element.negative),
-            doubled.eq((mantissa * reciprocal)[fmt.code_shift - 1 :]),
-            shifted.eq(Mux(distance[1] > len(doubled), 0, doubled >> distance[1][:4])),
-            code.eq(Mux(negative[2], -magnitude, magnitude)),
+            distance.eq(self.e_max - element.exponent),
+            amount.eq(distance),
+            far.eq(distance > len(doubled)),
+            shifted.eq(Mux(far, 0, doubled >> amount)),
+            # -((s + 1) >> 1) is (~s + 1) >> 1
+            held.eq((Cat(Cat(lowest, shifted[1:]) ^ negative.replicate(bits), negative).as_signed() + 1) >> 1),
         ]
-        m.d.comb += magnitude.eq((shifted + 1) >> 1)
+        m.d.comb += code.eq(held)

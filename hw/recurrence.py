@@ -91,8 +91,13 @@ class Recurrence(wiring.Component):
             m.submodules[f"step_{index}"] = multiplier = Multiplier(
                 signed(self._wide.width + 1), unsigned(DECAY_FRAC)
             )
-            m.d.comb += [multiplier.a.eq(self.candidate[index] - old), multiplier.b.eq(self.decay[index])]
-            kept = delay(m, old, multiplier.latency, f"kept_{index}", reset_less=True)
+            difference = Signal(signed(self._wide.width + 1), name=f"difference_{index}", reset_less=True)
+            m.d.sync += difference.eq(self.candidate[index] - old)
+            m.d.comb += [
+                multiplier.a.eq(difference),
+                multiplier.b.eq(delay(m, self.decay[index], 1, f"decay_{index}", reset_less=True)),
+            ]
+            kept = delay(m, old, 1 + multiplier.latency, f"kept_{index}", reset_less=True)
             # a convex combination of two wide values: no saturation; half of the last bit comes in as a carry
             half = multiplier.product[DECAY_FRAC - 1]
             change = Cat(half, multiplier.product[DECAY_FRAC:])

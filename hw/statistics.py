@@ -35,8 +35,7 @@ class Statistics(wiring.Component):
     ----------
     latency : cycles from a square to its ``total``.
     maximum_latency : cycles from a value to its ``maxima``.
-    begin, bias : In, every total becomes ``bias`` and every maximum 0; no squares are under way, and values that are
-        count for what begins.
+    begin, bias : In, every total becomes ``bias`` and every maximum 0, while no squares or values are under way.
     square_valid, square_context : In, mask of lanes that add round(product >> shift)^2 to the context's total; the
         shift is ``square_shift``, or ``epsilon_shift`` with ``second``.
     products : In, for each lane, signed wide + 18.
@@ -50,8 +49,8 @@ class Statistics(wiring.Component):
         self._core = core
         fmt, lanes = core.formats, core.vector_rows
         tree = (lanes - 1).bit_length()
-        self.latency = Squarer.latency + tree + 2
-        self.maximum_latency = 1 + tree
+        self.latency = 1 + Squarer.latency + tree + 2
+        self.maximum_latency = 2 + tree
         super().__init__(
             {
                 "begin": In(1),
@@ -84,7 +83,9 @@ class Statistics(wiring.Component):
             kept = [product[shift - 1 : shift + MAGNITUDE_BITS] for shift in (fmt.square_shift, fmt.epsilon_shift)]
             kept = [Cat(part, product[-1].replicate(MAGNITUDE_BITS + 1 - len(part))) for part in kept]
             shifted = Mux(self.square_valid[lane], Mux(self.second, *reversed(kept)), 0)
-            m.d.comb += squarer.value.eq((shifted.as_signed() + 1)[1:].as_signed())
+            rounded = Signal(signed(MAGNITUDE_BITS), name=f"rounded_{lane}", reset_less=True)
+            m.d.sync += rounded.eq((shifted.as_signed() + 1)[1:].as_signed())
+            m.d.comb += squarer.value.eq(rounded)
             squares.append(squarer.square[:SQUARE_BITS])
         total = _reduce(m, squares, lambda a, b: a + b, "sum")
         context = delay(m, self.square_context, self.latency - 2, "square_context", reset_less=True)
@@ -93,12 +94,15 @@ class Statistics(wiring.Component):
         upper_total = delay(m, total[HALF:], 1, "upper_total", reset_less=True)
         later = delay(m, context, 1, "later_context", reset_less=True)
         for index in range(core.batch):
-            lower, upper = (Signal(HALF, name=f"{half}_{index}", reset_less=True) for half in ("lower", "upper"))
+            lower, upper, shown = (
+                Signal(HALF, name=f"{name}_{index}", reset_less=True) for name in ("lower", "upper", "shown")
+            )
             carry = Signal(name=f"carry_{index}", reset_less=True)
-            m.d.comb += self.total[index].eq(Cat(lower, upper))
+            m.d.comb += self.total[index].eq(Cat(shown, upper))
             with m.If(self.begin):
-                m.d.sync += Cat(lower, upper, carry).eq(self.bias)
+                m.d.sync += [Cat(lower, upper, carry).eq(self.bias), shown.eq(self.bias)]
             with m.Else():
+                m.d.sync += shown.eq(lower)
                 with m.If(_chosen(context, index, core)):
                     m.d.sync += Cat(lower, carry).eq(lower + total[:HALF])
                 with m.If(_chosen(later, index, core)):
@@ -114,16 +118,25 @@ class Statistics(wiring.Component):
 
         found = _reduce(m, lanes, greater, "largest")
         largest, valid = found[:-1], found[-1]
-        context = delay(m, self.value_context, latency - 1, "value_context", reset_less=True)
-        which = delay(m, self.which, latency - 1, "which", reset_less=True)
+        context = delay(m, self.value_context, latency - 2, "value_context", reset_less=True)
+        which = delay(m, self.which, latency - 2, "which", reset_less=True)
+        # A comparison takes a cycle and the change another. Where the value before changed the same maximum
+        # meanwhile, it is that value that counts.
+        new = delay(m, largest, 1, "new", reset_less=True)
+        rises = delay(m, largest > new, 1, "rises", reset_less=True)
         for index in range(core.batch):
             for matrix in range(TENSORS):
                 stored = self.maxima[index][matrix].as_value()
-                chosen = valid & _chosen(context, index, core) & (which == matrix)
+                name = f"{index}_{matrix}"
+                chosen = delay(m, valid & _chosen(context, index, core) & (which == matrix), 1, f"chosen_{name}")
+                above = delay(m, largest > stored, 1, f"above_{name}", reset_less=True)
+                changes, changed = Signal(name=f"changes_{name}"), Signal(name=f"changed_{name}")
+                m.d.comb += changes.eq(chosen & Mux(changed, rises, above))
+                m.d.sync += changed.eq(changes & ~self.begin)
                 with m.If(self.begin):
                     m.d.sync += stored.eq(0)
-                with m.Elif(chosen & (largest > stored)):
-                    m.d.sync += stored.eq(largest)
+                with m.Elif(changes):
+                    m.d.sync += stored.eq(new)
 
 
 def _chosen(context: Value, index: int, core: CoreParams) -> Value | int:

@@ -6,11 +6,11 @@ from math import gcd
 
 from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.lib.wiring import In, Out
 
 from hw.floats import EXPONENT_BITS, code_float
-from hw.ops import context_bits
+from hw.memory import Ram
+from hw.ops import context_bits, delay
 from hw.params import CoreParams
 from hw.quantiser import Quantiser
 
@@ -39,14 +39,13 @@ class VectorStore(wiring.Component):
     next word; there is one bank a column, so that they are still written in one cycle.
 
     Quantising: ``start``, when all values are written, sends ``vectors * quantise_span`` positions through the
-    quantiser in order, one a cycle, those of vector k while ``reciprocal_ready[k]``. ``available`` counts the
-    positions that can be read: it becomes 1 ``latency`` cycles after ``start``, or ``latency - 1`` after
-    ``reciprocal_ready[0]`` if that is later; the others follow one a cycle, none sooner than ``latency - 1`` after
-    its vector's bit.
+    quantiser in order, one a cycle, while ``reciprocal_ready``. ``available`` counts the positions that can be read:
+    it becomes 1 ``latency + 1`` cycles after ``start``, or ``latency`` after ``reciprocal_ready`` if that is later;
+    the others follow one a cycle.
 
-    Reading: ``codes`` follow ``address`` by one cycle. ``release`` ends the use of the codes, after the last became
-    available and before the next ``start``. ``clear`` abandons all that; it is held for ``latency - 1`` cycles or
-    more, until the quantiser is empty.
+    Reading: ``codes`` follow ``address`` by ``read_latency`` cycles. ``release`` ends the use of the codes, after the
+    last became available and before the next ``start``. ``clear`` abandons all that; it is held for ``latency``
+    cycles or more, until the quantiser is empty.
 
     Parameters
     ----------
@@ -54,7 +53,8 @@ class VectorStore(wiring.Component):
 
     Attributes
     ----------
-    latency : cycles from ``start`` to ``available``.
+    latency : cycles from ``reciprocal_ready`` to ``available``.
+    read_latency : cycles from ``address`` to ``codes``.
     depth : positions: three vectors of ``max_hidden`` or one of ``max_intermediate`` elements, a context.
     begin : In, pulse, before the first value of a group.
     three : In, three vectors are written, not one.
@@ -64,16 +64,17 @@ class VectorStore(wiring.Component):
         floats, one a lane.
     start : In, pulse. vectors, quantise_span : In, 1 to 3 and the span of what is quantised; constant from
         ``start`` until the last position is in the quantiser.
-    factor_vector, factor_context : Out, registered: whose factors are needed.
-    reciprocal, e_max : In, the factors, in the same cycle; used while ``reciprocal_ready[factor_vector]``.
-    reciprocal_ready : In, bit k: the factors of vector k of all contexts are there. Bits may rise at any time from
-        two cycles after the last value on, and then stay; they are low or stale until ``start``.
+    factor_vector, factor_context : Out, registered: whose factors are needed, a cycle after their position is sent.
+    reciprocal, e_max : In, the factors, in the same cycle.
+    reciprocal_ready : In, positions may be sent; it may rise at any time from two cycles after the last value on, and
+        then stays; it is low or stale until ``start``.
     address : In, a position below ``available``. available, codes : Out, see above; signed 8 bit a column.
-    busy : Out, a position enters the quantiser.
+    busy : Out, a position is sent.
     release, clear : In, see above.
     """
 
-    latency = Quantiser.latency + 2
+    latency = Ram.latency + Quantiser.latency + 1
+    read_latency = Ram.latency
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
@@ -97,7 +98,7 @@ class VectorStore(wiring.Component):
                 "factor_context": Out(context_bits(core)),
                 "reciprocal": In(fmt.mantissa),
                 "e_max": In(EXPONENT_BITS),
-                "reciprocal_ready": In(3),
+                "reciprocal_ready": In(1),
                 "address": In(range(self.depth)),
                 "available": Out(range(self.depth + 1)),
                 "codes": Out(data.ArrayLayout(signed(8), core.columns)),
@@ -110,22 +111,21 @@ class VectorStore(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.quantiser = self._quantiser
-        banks = [
-            Memory(shape=code_float(self._core.formats), depth=self.depth, init=[]) for _ in range(self._core.columns)
-        ]
+        banks = [Ram(code_float(self._core.formats), 1, self.depth) for _ in range(self._core.columns)]
         for index, bank in enumerate(banks):
             m.submodules[f"vector_{index}"] = bank
-        self._write_side(m, [bank.write_port() for bank in banks])
-        self._quantise_side(m, [bank.read_port() for bank in banks])
+        self._write_side(m, banks)
+        self._quantise_side(m, banks)
         self._read_side(m)
         return m
 
-    def _write_side(self, m: Module, banks: list[WritePort]) -> None:
-        """A cursor a context, and what each bank takes at the cursor."""
+    def _write_side(self, m: Module, banks: list[Ram]) -> None:
+        """A cursor a context, and what each bank takes at the cursor, a cycle later."""
         core = self._core
         columns, lanes = core.columns, core.vector_rows
         first_columns = [phase * lanes % columns for phase in range(columns // gcd(lanes, columns))]
-        layout = data.StructLayout({"position": range(self.depth), "phase": range(len(first_columns))})
+        place = range(self.depth + core.batch)
+        layout = data.StructLayout({"position": place, "after": place, "phase": range(len(first_columns))})
         cursors = Array(Signal(layout, name=f"cursor_{context}") for context in range(core.batch))
         cursor = Signal(layout)
         step = self.contexts if core.batch > 1 else 1
@@ -136,16 +136,18 @@ class VectorStore(wiring.Component):
         reaches_end = [phase for phase, first in enumerate(first_columns) if first + lanes >= columns]
         for context, own in enumerate(cursors):
             with m.If(self.begin):
-                m.d.sync += [own.position.eq(context), own.phase.eq(0)]
+                m.d.sync += [own.position.eq(context), own.after.eq(step + context), own.phase.eq(0)]
             with m.Elif(group_ends & (self.context == context if core.batch > 1 else 1)):
                 m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, cursor.phase + 1))
                 with m.If(cursor.phase.matches(*reaches_end)):
-                    m.d.sync += own.position.eq(cursor.position + step)
+                    m.d.sync += [own.position.eq(cursor.after), own.after.eq(cursor.after + step)]
 
-        # the word after the cursor's has its own sum, in parallel
         offset = Array([0, self.span, self.span << 1])[self.which]
-        here, after = Signal(range(self.depth)), Signal(range(self.depth))
-        m.d.comb += [here.eq(cursor.position + offset), after.eq(cursor.position + (offset + step))]
+        here, after = (Signal(range(self.depth), name=name, reset_less=True) for name in ("here", "after"))
+        m.d.sync += [here.eq(cursor.position + offset), after.eq(cursor.after + offset)]
+        valid = delay(m, self.value_valid, 1, "valid")
+        values = delay(m, self.values, 1, "values", reset_less=True)
+        current = delay(m, cursor.phase, 1, "phase", reset_less=True)
         for column, bank in enumerate(banks):
             lane_of = [(column - first) % columns for first in first_columns]
             sources = [
@@ -153,68 +155,72 @@ class VectorStore(wiring.Component):
                 for phase, (lane, first) in enumerate(zip(lane_of, first_columns, strict=True))
                 if lane < lanes
             ]
-            with m.Switch(cursor.phase):
+            with m.Switch(current):
                 for source in sources:
                     with m.Case(source.phase):
-                        m.d.comb += bank.en.eq(self.value_valid[source.lane])
+                        m.d.comb += bank.write.eq(valid[source.lane])
             # nothing is selected where there is one source, as in every bank if V divides the columns
-            with m.Switch(cursor.phase):
+            with m.Switch(current):
                 for source in sources:
                     with m.Default() if source is sources[-1] else m.Case(source.phase):
                         m.d.comb += [
-                            bank.data.eq(self.values[source.lane]),
-                            bank.addr.eq(after if source.wraps else here),
+                            bank.write_data[0].eq(values[source.lane]),
+                            bank.write_address.eq(after if source.wraps else here),
                         ]
 
-    def _quantise_side(self, m: Module, banks: list[ReadPort]) -> None:
-        """Walks the positions of a group's vectors through the quantiser."""
+    def _quantise_side(self, m: Module, banks: list[Ram]) -> None:
+        """Walks the positions of a group's vectors through the quantiser, their factors beside them."""
         core, quantiser = self._core, self._quantiser
         running, left = Signal(), Signal(range(self.depth + 1))
-        position, following = Signal(range(self.depth)), Signal(range(self.depth))
-        m.d.comb += self.busy.eq(running & self.reciprocal_ready.bit_select(self.factor_vector, 1))
-        # the banks read ahead, so that the position's values are there as soon as its factors are
-        m.d.comb += following.eq(position + self.busy)
-        m.d.sync += position.eq(following)
+        position = Signal(range(self.depth))
+        vector, context = Signal(2), Signal.like(self.factor_context)
+        m.d.comb += self.busy.eq(running & self.reciprocal_ready)
         with m.If(self.release | self.clear):
             m.d.sync += position.eq(0)
-        for read, element in zip(banks, quantiser.vector, strict=True):
-            m.d.comb += [read.addr.eq(following), read.en.eq(1), element.eq(read.data)]
+        with m.Elif(self.busy):
+            m.d.sync += position.eq(position + 1)
         with m.If(self.start):
-            m.d.sync += [running.eq(1), self.factor_vector.eq(0), left.eq(self.quantise_span)]
+            m.d.sync += [running.eq(1), vector.eq(0), left.eq(self.quantise_span)]
         with m.Elif(self.busy):
             m.d.sync += left.eq(left - 1)
             with m.If(left == 1):
-                m.d.sync += [left.eq(self.quantise_span), self.factor_vector.eq(self.factor_vector + 1)]
-                with m.If(self.factor_vector == self.vectors - 1):
+                m.d.sync += [left.eq(self.quantise_span), vector.eq(vector + 1)]
+                with m.If(vector == self.vectors - 1):
                     m.d.sync += running.eq(0)
         with m.If(self.clear):
             m.d.sync += running.eq(0)
         if core.batch > 1:
-            with m.If(self.start | (self.busy & (self.factor_context == self.contexts - 1))):
-                m.d.sync += self.factor_context.eq(0)
+            with m.If(self.start | (self.busy & (context == self.contexts - 1))):
+                m.d.sync += context.eq(0)
             with m.Elif(self.busy):
-                m.d.sync += self.factor_context.eq(self.factor_context + 1)
-        else:
-            m.d.comb += self.factor_context.eq(0)
+                m.d.sync += context.eq(context + 1)
+
+        # values and factors meet two cycles after their position
+        reciprocal, e_max = (Signal.like(port, reset_less=True) for port in (self.reciprocal, self.e_max))
+        m.d.sync += [
+            self.factor_vector.eq(vector),
+            self.factor_context.eq(context),
+            reciprocal.eq(self.reciprocal),
+            e_max.eq(self.e_max),
+        ]
+        for bank, element in zip(banks, quantiser.vector, strict=True):
+            m.d.comb += [bank.read_address.eq(position), element.eq(bank.read_data[0])]
         m.d.comb += [
-            quantiser.i_valid.eq(self.busy),
-            quantiser.reciprocal.eq(self.reciprocal),
-            quantiser.e_max.eq(self.e_max),
+            quantiser.i_valid.eq(delay(m, self.busy, Ram.latency, "entering")),
+            quantiser.reciprocal.eq(reciprocal),
+            quantiser.e_max.eq(e_max),
         ]
 
     def _read_side(self, m: Module) -> None:
         """The code memory and how much of it counts."""
         quantiser = self._quantiser
-        codes = Memory(shape=unsigned(8 * self._core.columns), depth=self.depth, init=[])
-        m.submodules.codes = codes
-        write, read = codes.write_port(), codes.read_port()
+        m.submodules.codes = codes = Ram(unsigned(8 * self._core.columns), 1, self.depth)
         m.d.comb += [
-            write.addr.eq(self.available),
-            write.data.eq(quantiser.codes),
-            write.en.eq(quantiser.o_valid),
-            read.addr.eq(self.address),
-            read.en.eq(1),
-            self.codes.eq(read.data),
+            codes.write_address.eq(self.available),
+            codes.write_data[0].eq(quantiser.codes),
+            codes.write.eq(quantiser.o_valid),
+            codes.read_address.eq(self.address),
+            self.codes.eq(codes.read_data[0]),
         ]
         with m.If(self.release | self.clear):
             m.d.sync += self.available.eq(0)

@@ -64,7 +64,7 @@ class VectorPath(wiring.Component):
     empty : Out, every row issued before this cycle is old enough: ``total`` and ``maxima`` are final, the last value
         has been on the port.
     buffered : Out, the same for what is in row buffers: G and UP may be issued from the next cycle on. Low in the
-        cycle after any issue.
+        two cycles after any issue.
     saturated : Out, a row of a row group was clamped; once for each row group.
     tap_valid, tap_op, tap : Out, mask of live rows, operation and result at the gain stage.
     """
@@ -90,8 +90,8 @@ class VectorPath(wiring.Component):
         # there with y, and the issue follows ``buffered``
         self.until_buffered = {
             Op.F: self.until_empty[Op.F] - 2,
-            Op.I: lane.functioned + 1 - 2,
-            Op.GATE: lane.functioned + 1 - (lane.rescaled - Ram.latency) - 1,
+            Op.I: lane.functioned + 2 - 2,
+            Op.GATE: lane.functioned + 2 - (lane.rescaled - Ram.latency) - 1,
         }
         gain, state = self._gain.signature.members, self._recurrence.signature.members
         super().__init__(
@@ -151,7 +151,7 @@ class VectorPath(wiring.Component):
     def _rows(self, m: Module, tags: list[data.View], candidate: data.View, residual: data.View) -> None:
         """Rows through the lanes; the tag at each stage says what its row needs there."""
         lane = self._lanes[0]
-        h = delay(m, self._recurrence.h, lane.rescaled - Recurrence.latency - 1, "h", reset_less=True)
+        h = delay(m, self._recurrence.h, lane.begun - Recurrence.latency - 1, "h", reset_less=True)
 
         def at(stage: int, *ops: Op) -> Signal:
             """Whether the row at a stage is of one of the operations: found out a cycle before."""
@@ -160,8 +160,8 @@ class VectorPath(wiring.Component):
             return found
 
         control = {
-            "use_h": at(lane.rescaled, Op.G),
-            "silu": at(lane.rescaled, Op.I, Op.GATE, Op.G),
+            "use_h": at(lane.begun, Op.G),
+            "silu": at(lane.begun, Op.I, Op.GATE, Op.G),
             "up": at(lane.rescaled, Op.UP),
             "add": at(self.arrival[Op.OUT] - 2, *_SHORT),
             "keep": delay(m, at(lane.functioned + 1, Op.F), lane.product - 3, "keep"),
@@ -229,17 +229,24 @@ class VectorPath(wiring.Component):
             m.d.comb += group.eq(tag.index)
             return self._word(tag.context, group, core.row_groups)
 
-        by_g, by_up, stored = tags[1], tags[lane.rescaled - Ram.latency], tags[lane.functioned]
+        by_g, by_up, stored = tags[1], tags[lane.rescaled - Ram.latency], tags[lane.functioned + 1]
+        up, stores = Signal(name="reads_for_up"), Signal()
+        m.d.sync += [
+            up.eq(is_op(tags[lane.rescaled - Ram.latency - 1], Op.UP)),
+            stores.eq(is_op(tags[lane.functioned], Op.I, Op.GATE) & tags[lane.functioned].live.any()),
+        ]
         m.d.comb += [
             decays.write_address.eq(place(gain.decay_tag)),
             decays.write.eq((gain.decay_tag.valid & gain.decay_tag.live.any()).replicate(core.vector_rows)),
             decays.write_data.eq(gain.decay),
             candidates.write_address.eq(place(stored)),
-            candidates.write.eq((is_op(stored, Op.I, Op.GATE) & stored.live.any()).replicate(core.vector_rows)),
+            candidates.write.eq(stores.replicate(core.vector_rows)),
             decays.read_address.eq(place(by_g)),
-            candidates.read_address.eq(Mux(is_op(by_up, Op.UP), place(by_up), place(by_g))),
+            candidates.read_address.eq(Mux(up, place(by_up), place(by_g))),
         ]
-        m.d.comb += [candidates.write_data[index].eq(unit.function) for index, unit in enumerate(self._lanes)]
+        for index, unit in enumerate(self._lanes):
+            function = delay(m, unit.function, 1, f"function_{index}", reset_less=True)
+            m.d.comb += candidates.write_data[index].eq(function)
         return decays.read_data, candidates.read_data
 
     def _residuals(self, m: Module, tags: list[data.View]) -> data.View:
@@ -277,15 +284,17 @@ class VectorPath(wiring.Component):
 
     def _settled(self, m: Module, issued: data.View, cycles: dict[Op, int], name: str) -> Value:
         """Whether every row issued before this cycle, of the operations in ``cycles``, is that many cycles old or
-        more; not in the cycle after an issue, ``issued``."""
+        more; not in the two cycles after an issue, the first of which has it in ``issued``."""
         left = Signal(range(max(cycles.values())), name=name)
         waits = Signal.like(left, name=f"{name}_of_row")
+        noted = delay(m, issued.valid, 1, f"{name}_noted")
+        m.d.sync += waits.eq(0)
         with m.Switch(issued.op):
             for op, age in cycles.items():
                 with m.Case(op):
-                    m.d.comb += waits.eq(age - 2)
-        with m.If(issued.valid & (waits >= left)):
+                    m.d.sync += waits.eq(age - 3)
+        with m.If(noted & (waits >= left)):
             m.d.sync += left.eq(waits)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
-        return ~issued.valid & (left == 0)
+        return ~issued.valid & ~noted & (left == 0)

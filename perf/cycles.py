@@ -21,6 +21,7 @@ from hw.schedule import (
     side_beats,
     token_beats,
 )
+from hw.scales import ScaleUnit
 from hw.side import SideWords
 from hw.store import VectorStore
 from hw.vector import VectorPath
@@ -64,9 +65,8 @@ class CycleModel:
         self._core, self._slots = core, slots(core)
         path = VectorPath(core)
         self._empty, self._buffered = path.until_empty, path.until_buffered
-        self._issue = TernaryArray(core).latency + 2
+        self._issue = VectorStore.read_latency + TernaryArray(core).latency + 1
         """From a row block's last feed to the issue of its first row group."""
-        self._reciprocal = -(-core.formats.mantissa // 2)
 
     def packet(self, shape: Shape, contexts: int = 1) -> Cycles:
         """The cycles of a packet with so many contexts."""
@@ -114,10 +114,8 @@ class CycleModel:
         side = block_side_beats(core, group, last)
         blocks = core.blocks(shape.outputs(group))
         steps, late = self._steps(ops, feeds, side, contexts)
-        # the first activation is there when its reciprocal and the quantiser are; other vectors' may be late once
-        reciprocal = self._reciprocal * contexts
-        waits = (reciprocal * n - sum(steps[1 : n + 1]) for n in range(len(ops) if group is Group.MIX else 1))
-        first = reciprocal + VectorStore.latency + max(waits)
+        # the first activation is there when its reciprocal and the quantiser are
+        first = ScaleUnit.reciprocal_latency + VectorStore.latency
         # nothing is before the first row block
         fed = first + blocks * sum(steps) - steps[0] + feeds - 1
         if group is Group.HEAD:

@@ -67,7 +67,7 @@ class Bench:
         if op is not None:
             if (at := self.cycle + self.ages["until_empty"][op.name]) > self.empty_at:
                 self.empty_at, self.longest = at, op.name
-            self.buffered_at = max(self.buffered_at, self.cycle + self.ages["until_buffered"].get(op.name, 2))
+            self.buffered_at = max(self.buffered_at, self.cycle + self.ages["until_buffered"].get(op.name, 3))
         self.empty, self.buffered = int(dut.empty.value), int(dut.buffered.value)
         if op is None:  # what they are in the cycle of an issue does not matter
             assert self.empty == (self.cycle >= self.empty_at), f"empty in cycle {self.cycle}"
@@ -127,6 +127,7 @@ class Bench:
             self.buffers = torch.zeros(2, self.contexts, core.rows, dtype=torch.int64)
             for op in ops:
                 if op in (Op.G, Op.UP):
+                    await self.step()
                     while not self.buffered:
                         await self.step()
                 else:

@@ -15,6 +15,7 @@ from golden.numerics import Formats
 from golden.quantise import Matrix
 from hw.packet import scale_word
 from hw.root import TOTAL_BITS
+from hw.scales import ScaleUnit
 from sim.tb_units import begin, formats, golden_root, pulse_start, totals
 
 Place = tuple[int, int]
@@ -71,16 +72,17 @@ class Dependency:
         """All results, in the order in which they are computed."""
         return [(tensor, context) for tensor in range(self.tensors) for context in range(self.contexts)]
 
-    def factor_cycles(self, bits: int) -> list[int]:
-        """Cycle after start in which each bit of reciprocal_ready is first seen set."""
-        return [-(-bits // 2) * self.contexts * (vector + 1) + 1 for vector in range(self.tensors)]
+    def factor_cycles(self) -> dict[Place, int]:
+        """Cycle after start from which on each reciprocal can be read."""
+        first = ScaleUnit.reciprocal_latency + 1
+        return {place: first + index for index, place in enumerate(self.places())}
 
-    def scale_cycles(self, bits: int, late: int) -> dict[Place, int]:
-        """The same of each ``ready``; words are valid from cycle ``late`` on."""
+    def scale_cycles(self, late: int) -> dict[Place, int]:
+        """Cycle in which each ``ready`` is first seen set; words are valid from cycle ``late`` on."""
         cycles, last = {}, 0
         for matrix, context in self.places():
-            last = max(last, (bits + 2) * (context + 1) + 1, late) + 5
-            cycles[matrix, context] = last
+            last = max(last + 1, ScaleUnit.root_latency + context, late)
+            cycles[matrix, context] = last + ScaleUnit.scale_latency
         return cycles
 
     def results(self, fmt: Formats) -> dict[Place, tuple[Place, Place]]:
@@ -101,14 +103,13 @@ class Dependency:
 
 
 async def follow(dut: Any, given: Dependency, fmt: Formats, late: int) -> None:
-    """From start on, every mask bit in every cycle, and every result in every cycle in which it is to be there."""
-    factor_cycles, scale_cycles = given.factor_cycles(fmt.mantissa), given.scale_cycles(fmt.mantissa, late)
-    results, last_factor, last_scale = given.results(fmt), factor_cycles[-1], max(scale_cycles.values())
+    """From start on, every flag in every cycle, and every result in every cycle in which it is to be there."""
+    factor_cycles, scale_cycles = given.factor_cycles(), given.scale_cycles(late)
+    results, last_factor, last_scale = given.results(fmt), max(factor_cycles.values()), max(scale_cycles.values())
     for cycle in range(1, last_scale + 10):
         if cycle >= late:
             dut.words.value, dut.words_valid.value = given.packed_words(), 1
-        mask = sum((cycle >= seen) << vector for vector, seen in enumerate(factor_cycles))
-        assert int(dut.reciprocal_ready.value) == mask, (cycle, given)
+        assert int(dut.reciprocal_ready.value) == (cycle >= ScaleUnit.reciprocal_latency), (cycle, given)
         assert (int(dut.dividing.value), int(dut.scaling.value)) == (cycle < last_factor, cycle < last_scale), cycle
         for tensor in range(4):
             for context in range(given.contexts):
@@ -118,7 +119,7 @@ async def follow(dut: Any, given: Dependency, fmt: Formats, late: int) -> None:
                 await Timer(10, "ps")
                 ready = cycle >= scale_cycles.get(place, cycle + 1)
                 assert int(dut.ready.value) == ready, (cycle, place, given)
-                if mask >> tensor & 1:
+                if cycle >= factor_cycles.get(place, cycle + 1):
                     assert (int(dut.reciprocal.value), int(dut.e_max.value)) == results[place][0], (place, given)
                 if ready:
                     scale = int(dut.mantissa.value), dut.shift.value.to_signed()
@@ -129,7 +130,7 @@ async def follow(dut: Any, given: Dependency, fmt: Formats, late: int) -> None:
 @cocotb.test()
 async def scales(dut: Any) -> None:
     """Reciprocals and output scales, words early or late, also when a start abandons a computation at any point."""
-    fmt, bits = formats(), formats().mantissa
+    fmt = formats()
     batch = len(dut.total) // TOTAL_BITS
     await begin(dut)
     assert not int(dut.reciprocal_ready.value)
@@ -140,12 +141,12 @@ async def scales(dut: Any) -> None:
         if index % 2:
             dut.words.value, dut.words_valid.value = random.getrandbits(96), random.getrandbits(1)
             await pulse_start(dut, **abandoned.operands(fmt))
-            last = max(abandoned.scale_cycles(bits, 0).values())
+            last = max(abandoned.scale_cycles(0).values())
             # The next start comes in any cycle until after the last result; with one context, in each in turn.
             wait = index // 2 % (last + 2) if batch == 1 else random.randint(0, last + 1)
             for _ in range(wait):
                 await FallingEdge(dut.clk)
-        roots = (bits + 2) * given.contexts
+        roots = ScaleUnit.root_latency + given.contexts
         late = random.choice([0, 0, roots + 15 * given.contexts, random.randint(1, roots + 10)])
         dut.words.value, dut.words_valid.value = random.getrandbits(96), 0
         if not late:

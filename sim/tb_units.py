@@ -141,15 +141,6 @@ async def normaliser(dut: Any) -> None:
     compare(actual, [(value,) for value in packed.tolist()], inputs)
 
 
-async def until(dut: Any, signal: Any, mask: int = 1, limit: int = 400) -> int:
-    """Cycles until a bit of the signal is high."""
-    for cycle in range(1, limit):
-        await FallingEdge(dut.clk)
-        if int(signal.value) & mask:
-            return cycle
-    raise AssertionError(f"{signal._name} & {mask} did not come within {limit} cycles.")
-
-
 async def pulse_start(dut: Any, **inputs: int) -> None:
     """One cycle of start with its operands, which then change."""
     for name, value in inputs.items():
@@ -160,30 +151,6 @@ async def pulse_start(dut: Any, **inputs: int) -> None:
     for name in inputs:
         port = getattr(dut, name)
         port.value = random.getrandbits(len(port))
-
-
-@cocotb.test()
-async def divider(dut: Any) -> None:
-    """Quotients, latency, busy and done, also after an abandoned division."""
-    bits, latency = len(dut.quotient), test_parameters()["latency"]
-    denominators = [d for d in magnitudes(len(dut.denominator), 100) if d]
-    await begin(dut)
-    for _ in range(400):
-        d = random.choice(denominators)
-        top = min(d << bits, 1 << len(dut.numerator)) - 1
-        n = random.choice([0, top, random.randint(0, top), min(d * random.getrandbits(bits), top)])
-        if random.random() < 0.2:
-            await pulse_start(dut, numerator=top, denominator=d)
-            for _ in range(random.randint(0, latency + 1)):
-                await FallingEdge(dut.clk)
-        await pulse_start(dut, numerator=n, denominator=d)
-        for _ in range(latency - 1):
-            assert (int(dut.busy.value), int(dut.done.value)) == (1, 0)
-            await FallingEdge(dut.clk)
-        assert (int(dut.busy.value), int(dut.done.value), int(dut.quotient.value)) == (1, 1, n // d), (n, d)
-        for _ in range(random.randint(0, 3)):
-            await FallingEdge(dut.clk)
-            assert (int(dut.busy.value), int(dut.done.value), int(dut.quotient.value)) == (0, 0, n // d)
 
 
 def totals() -> list[int]:
@@ -201,21 +168,35 @@ def golden_root(total: int, fmt: Formats) -> tuple[Tensor, Tensor]:
 
 @cocotb.test()
 async def root(dut: Any) -> None:
-    """Roots of all kinds of totals, with the exact latency, also after an abandoned one."""
-    fmt, latency = formats(), test_parameters()["latency"]
+    """Roots of all kinds of totals."""
+    fmt = formats()
+    inputs = {"total": totals()}
+    expected = [tuple(int(part) for part in golden_root(total, fmt)) for total in inputs["total"]]
     await begin(dut)
-    for total in totals():
-        if random.random() < 0.1:
-            await pulse_start(dut, total=random.getrandbits(64))
-            for cycle in range(2, random.randint(2, latency + 1)):
-                await FallingEdge(dut.clk)
-                assert int(dut.done.value) == (cycle == latency)
-        await pulse_start(dut, total=total)
-        assert not int(dut.done.value)
-        assert await until(dut, dut.done) == latency - 1
-        expected = [int(part) for part in golden_root(total, fmt)]
-        assert [int(dut.root.value), dut.exponent.value.to_signed()] == expected, total
-        for _ in range(random.randint(0, 3)):
-            await FallingEdge(dut.clk)
-            assert not int(dut.done.value)
-            assert [int(dut.root.value), dut.exponent.value.to_signed()] == expected, total
+    actual = await stream(dut, test_parameters()["latency"], inputs, ["root", "exponent"])
+    compare(actual, [(r, e % 256) for r, e in expected], inputs)
+
+
+@cocotb.test()
+async def quotient(dut: Any) -> None:
+    """Reciprocals of significands, those of the chords' ends and their neighbours among them."""
+    fmt, bits = formats(), formats().mantissa
+    inputs = {"denominator": magnitudes(bits, 200) + [random.getrandbits(bits) for _ in range(3000)]}
+    normalised = torch.tensor(inputs["denominator"]) | 1 << bits - 1
+    await begin(dut)
+    actual = await stream(dut, test_parameters()["latency"], inputs, ["quotient"])
+    compare(actual, [(value,) for value in nx.code_reciprocal(normalised, fmt).tolist()], inputs)
+
+
+@cocotb.test()
+async def multiplier(dut: Any) -> None:
+    """Products of numbers of all lengths and both ends, plus a constant."""
+    plus, sides = test_parameters()["plus"], {}
+    for name, is_signed in test_parameters()["signed"].items():
+        bits = len(getattr(dut, name))
+        values = [*signed_values(bits - 1, 100), -1 << bits - 1] if is_signed else magnitudes(bits, 100)
+        sides[name] = pick(values, 2000)
+    modulus = 1 << len(dut.product)
+    await begin(dut)
+    actual = await stream(dut, test_parameters()["latency"], sides, ["product"])
+    compare(actual, [((a * b + plus) % modulus,) for a, b in zip(*sides.values(), strict=True)], sides)
