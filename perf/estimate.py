@@ -4,7 +4,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from hw.params import CoreParams
+from hw.params import TRITS_PER_BYTE, CoreParams
 from hw.schedule import MATRICES, Shape, groups
 from perf.area import Area, area
 from perf.figure import Figure
@@ -96,6 +96,15 @@ class Estimate:
     def fits(self) -> bool:
         """Whether all cores find room."""
         return max(self.occupied.values()) <= 1
+
+    @property
+    def useful(self) -> float:
+        """Fraction of what the arrays multiply that is weights; the rest fills row blocks and last beats."""
+        return trits(self.shape) * self.contexts / (self.cores * self.work.array * TRITS_PER_BYTE * self.core.lanes)
+
+    def efficiency(self, one: "Estimate") -> float:
+        """Its rate against that of as many times the cores of another estimate."""
+        return self.rate.nominal / one.rate.nominal * one.cores / self.cores
 
     @property
     def phases(self) -> dict[str, float]:
