@@ -7,6 +7,7 @@ of it, and the maxima and sums of squares over all rows (`exchange`).
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from hw.floats import code_float
 from hw.ops import OPS, slots
@@ -66,6 +67,7 @@ class Work:
         return self.cycles.total + self.exchange
 
 
+@cache
 def work(core: CoreParams, shape: Shape, contexts: int = 1, cores: int = 1) -> Work:
     """What a packet of so many contexts asks of each of so many cores.
 
