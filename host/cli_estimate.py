@@ -22,7 +22,8 @@ ModelName = Annotated[
     str, typer.Argument(help=f"{', '.join(PUBLISHED)}, a checkpoint folder or an image.", metavar="MODEL")
 ]
 PlatformName = Annotated[
-    str, typer.Option("--platform", help="A platform of perf/platforms, or a file like them.", metavar="NAME|FILE.toml")
+    str,
+    typer.Option("--platform", help="A platform of perf/platforms, or a file like them.", metavar="NAME|FILE.toml"),
 ]
 Contexts = Annotated[int, typer.Option(help="Tokens that share a pass over the weights.", metavar="N")]
 DEFAULT_PLATFORM = "ecp5-85f"
@@ -96,9 +97,7 @@ def project_cores(
 
 def write_report(
     output: Annotated[Path, typer.Option("-o", "--output", help="Where to.", metavar="FILE.html")],
-    picture: Annotated[
-        Path | None, typer.Option(help="Also draw the comparison as SVG.", metavar="FILE.svg")
-    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Also draw the comparison as SVG.", metavar="FILE.svg")] = None,
 ) -> None:
     """Write one page, without anything from the network, with all estimates and interactive plots.
 

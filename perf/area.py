@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from pydantic import Field
 
 from golden.numerics import DECAY_FRAC
 from hw import side
@@ -46,7 +47,7 @@ class Point(Table):
 
     unit: str
     preset: str
-    set: dict[str, int] = {}
+    set: dict[str, int] = Field(default_factory=dict)
     logic: int
     lut_ram: int
     ff: int
@@ -60,9 +61,10 @@ class Point(Table):
 
 
 class Points(Table):
-    """All of them, and how they were obtained."""
+    """All of them, and how they were obtained; `check` is the sum over the units of a core that is not among them."""
 
     source: str
+    check: Point
     points: list[Point]
 
 

@@ -50,9 +50,7 @@ class Value(Table):
     def figure(self) -> Figure:
         """As a figure to reckon with."""
         low, high = self.low, self.high
-        return Figure(
-            self.value if low is None else low, self.value, self.value if high is None else high, self.tag
-        )
+        return Figure(self.value if low is None else low, self.value, self.value if high is None else high, self.tag)
 
 
 class Positive(Value):

@@ -37,7 +37,9 @@ class Figure:
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.nominal <= self.high:
-            raise ValueError(f"A figure needs 0 <= low <= nominal <= high, not {self.low}, {self.nominal}, {self.high}.")
+            raise ValueError(
+                f"A figure needs 0 <= low <= nominal <= high, not {self.low}, {self.nominal}, {self.high}."
+            )
 
     @classmethod
     def exact(cls, value: float, tag: Tag = Tag.DERIVED) -> "Figure":

@@ -18,13 +18,18 @@ CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 def page() -> str:
     """The whole page as HTML, plotly.js inside."""
     environment = Environment(
-        loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(HERE),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "spread": spread}
     return environment.get_template("page.html").render(
         plotly=get_plotlyjs(),
         choices=survey.choices(),
         missing=survey.missing(),
+        same=survey.same_platforms(),
         checks=list(checks()),
         systems=published().systems,
         many=(survey.MANY_MODEL, survey.MANY_CORE),

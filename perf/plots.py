@@ -30,7 +30,7 @@ BATCH_MODEL = "370M"
 
 
 def roofline() -> go.Figure:
-    """Trits a second against trits a byte: the platforms' roofs, and a model with one to eight contexts below them."""
+    """Trits a second against trits a byte: the platforms' roofs, below them a model with one to eight contexts."""
     plot = _figure("trits multiplied per byte read", "G trits a second", "log", "log")
     chosen = [choice for choice in survey.choices() if choice.model == BATCH_MODEL]
     for choice, colour in zip(chosen, COLOURS, strict=False):
@@ -43,9 +43,7 @@ def roofline() -> go.Figure:
         plot.add_scatter(x=xs, y=ys, mode="lines", line=line, name=name, legendgroup=name, hoverinfo="skip")
         points = survey.batches(choice)
         rates = [survey_trits(point) * point.rate.nominal / 1e9 for point in points]
-        intensity = [
-            survey_trits(point) * point.contexts / (point.cores * point.work.stream) for point in points
-        ]
+        intensity = [survey_trits(point) * point.contexts / (point.cores * point.work.stream) for point in points]
         plot.add_scatter(
             x=intensity,
             y=rates,
@@ -55,7 +53,8 @@ def roofline() -> go.Figure:
             legendgroup=name,
             showlegend=False,
             text=[
-                f"{name}, {choice.core}<br>{p.contexts} contexts: {p.rate.nominal:,.1f} tokens/s, {p.limit}" for p in points
+                f"{name}, {choice.core}<br>{p.contexts} contexts: {p.rate.nominal:,.1f} tokens/s, {p.limit}"
+                for p in points
             ],
             hoverinfo="text",
         )
@@ -71,7 +70,7 @@ def cycles() -> go.Figure:
     """Where the time of a token goes."""
     plot = _figure("% of a token's time", "")
     chosen = [choice for choice in survey.choices() if choice.model == BATCH_MODEL]
-    labels = [f"{choice.estimate.platform.name}, {choice.core}" for choice in chosen]
+    labels = [f"{choice.estimate.platform.name}<br><i>{choice.core}</i>" for choice in chosen]
     for phase, colour in PHASES.items():
         share = [100 * c.estimate.phases[phase] / sum(c.estimate.phases.values()) for c in chosen]
         counts = [c.estimate.phases[phase] for c in chosen]
@@ -112,7 +111,7 @@ def energy() -> go.Figure:
     """Joules a token by part."""
     plot = _figure("mJ a token", "")
     chosen = [choice for choice in survey.choices() if choice.model == BATCH_MODEL]
-    labels = [f"{choice.estimate.platform.name}, {choice.core}" for choice in chosen]
+    labels = [f"{choice.estimate.platform.name}<br><i>{choice.core}</i>" for choice in chosen]
     for part, colour in PARTS.items():
         joules = [1e3 * c.estimate.power[part].nominal / c.estimate.rate.nominal for c in chosen]
         _bars(plot, part, joules, labels, colour, [f"{part}: {value:.3g} mJ" for value in joules])
@@ -194,9 +193,18 @@ def _figure(x: str, y: str, x_type: str = "linear", y_type: str | None = None) -
         template="plotly_white",
         height=480,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.18, "x": 0, "xanchor": "left"},
+        legend={
+            "orientation": "h",
+            "yref": "container",
+            "yanchor": "bottom",
+            "y": 0,
+            "x": 0,
+            "xanchor": "left",
+            "traceorder": "normal",
+        },
         font={"family": "system-ui, sans-serif", "size": 13},
     )
-    plot.update_xaxes(title={"text": x}, type=x_type, automargin=True)
-    plot.update_yaxes(title={"text": y}, type=y_type, automargin=True)
+    for axis, title, kind in ((plot.update_xaxes, x, x_type), (plot.update_yaxes, y, y_type)):
+        decades = {"dtick": 1, "exponentformat": "none", "separatethousands": True} if kind == "log" else {}
+        axis(title={"text": title}, type=kind, automargin=True, fixedrange=True, **decades)
     return plot

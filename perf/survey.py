@@ -59,6 +59,29 @@ def choices() -> tuple[Choice, ...]:
     return tuple(choice for choice in found if choice)
 
 
+SAME = (("1.3B", "d5005"), ("370M", "u280"), ("2.7B", "u280"), ("2.7B", "kv260"))
+"""Models and platforms of the published systems that perf/validation.py reckons again; 2.7B for BitNet's 2B."""
+
+
+@cache
+def same_platforms() -> tuple[Choice, ...]:
+    """What the best number of cores, a power of two, does there: the least hardware within 1 % of the fastest."""
+    found = []
+    for model, name in SAME:
+        options = [
+            Choice(model, core, one)
+            for core in CORES
+            for one in project(
+                shape(model), sized_core(core, shape(model)), platform(name), [1 << n for n in range(7)]
+            )
+            if one.fits
+        ]
+        best = max(option.estimate.rate.nominal for option in options)
+        good = [option for option in options if option.estimate.rate.nominal > 0.99 * best]
+        found.append(min(good, key=lambda option: option.estimate.cores * option.estimate.core.lanes))
+    return tuple(found)
+
+
 def missing() -> list[str]:
     """What has no room: model and platform."""
     there = {(choice.model, choice.estimate.platform.name) for choice in choices()}

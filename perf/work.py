@@ -99,7 +99,7 @@ def work(core: CoreParams, shape: Shape, contexts: int = 1, cores: int = 1) -> W
         + kept * wide * contexts
     )
     return Work(
-        CycleModel(core).packet(share, contexts),
+        _cycles(core).packet(share, contexts),
         exchange(core, shape, contexts, cores),
         beats * core.lanes,
         trit_beats * contexts,
@@ -108,6 +108,10 @@ def work(core: CoreParams, shape: Shape, contexts: int = 1, cores: int = 1) -> W
         round(stored),
         round(gained * float_bytes),
     )
+
+
+_cycles = cache(CycleModel)
+"""It asks every unit for its latency, which takes longer than the rest."""
 
 
 def exchange(core: CoreParams, shape: Shape, contexts: int, cores: int) -> int:
