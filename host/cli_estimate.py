@@ -13,6 +13,7 @@ from host.console import Json, PresetName, Settings, chosen_core, err, out, prin
 from host.models import DEFAULT_PRESET, Model
 from hw.params import CoreParams, preset
 from hw.schedule import Shape
+from perf.figure import number
 
 if TYPE_CHECKING:
     from perf.estimate import Estimate
@@ -76,21 +77,22 @@ def project_cores(
         return
     title = f"{model}, cores of {found[0].core.lanes} lanes on {there.name} ({there.memory.kind})"
     table = Table(title=title, title_justify="left")
-    for column in ("cores", "tokens/s", "low", "high", "of ideal", "W", "J/token", "limit", "area"):
-        table.add_column(column, justify="left" if column == "limit" else "right")
+    for column in ("cores", "tokens/s", "low", "high", "ideal", "W", "J/token", "limit", "area"):
+        table.add_column(column, justify="left" if column == "limit" else "right", no_wrap=True)
     shown = [one for one in found if one.cores & (one.cores - 1) == 0 or one.cores in sets_in.values()]
     for one in shown:
         rate = one.rate
         table.add_row(
             str(one.cores),
-            *(_number(value) for value in (rate.nominal, rate.low, rate.high)),
+            *(number(value) for value in (rate.nominal, rate.low, rate.high)),
             f"{one.efficiency(found[0]):.0%}",
-            _number(one.watts.nominal),
-            _number(one.joules.nominal),
+            number(one.watts.nominal),
+            number(one.joules.nominal),
             one.limit,
-            f"{max(one.occupied.values()):.0%}{'' if one.fits else ' too large'}",
+            f"[{'default' if one.fits else 'red'}]{max(one.occupied.values()):.0%}[/]",
         )
     out.print(table)
+    out.print("ideal: of as many times the first line's rate; area: the resource that is taken most of")
     for limit, first in sets_in.items():
         out.print(f"{limit}: {'from ' + str(first) + ' cores' if first else 'not within this range'}")
 
@@ -147,29 +149,29 @@ def _range(text: str) -> range:
 def _table(found: "Estimate", title: str) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("", no_wrap=True)
-    for column in ("low", "nominal", "high", "unit", "kind"):
-        table.add_column(column, justify="left" if column in ("unit", "kind") else "right")
+    for column in ("low", "nominal", "high", "kind"):
+        table.add_column(column, justify="left" if column == "kind" else "right", no_wrap=True)
 
-    def row(what: str, figure: "Figure", unit: str) -> None:
-        table.add_row(what, *(_number(v) for v in (figure.low, figure.nominal, figure.high)), unit, figure.tag)
+    def row(what: str, figure: "Figure") -> None:
+        table.add_row(what, *(number(v) for v in (figure.low, figure.nominal, figure.high)), figure.tag)
 
-    row("speed", found.rate, "tokens/s")
+    row("tokens/s", found.rate)
     table.add_row("limited by", "", found.limit)
-    row("clock", found.platform.clock.figure, "MHz")
-    row("memory", found.platform.memory.bandwidth * 1e-9, "GB/s")
+    row("clock, MHz", found.platform.clock.figure)
+    row("memory, GB/s", found.platform.memory.bandwidth * 1e-9)
     table.add_section()
     for what, watts in found.power.items():
-        row(f"power, {what}" + (f" ({found.platform.scope})" if what == "static" else ""), watts, "W")
-    row("power", found.watts, "W")
-    row("energy", found.joules, "J/token")
-    row("energy", found.picojoules_a_trit, "pJ/trit")
+        row(f"W, {what}" + (f" ({found.platform.scope})" if what == "static" else ""), watts)
+    row("W", found.watts)
+    row("J/token", found.joules)
+    row("pJ/trit", found.picojoules_a_trit)
     table.add_section()
     for what, part in found.occupied.items():
-        table.add_row(f"{what} of the device", "", f"{part:.1%}", "", "", "derived" if part <= 1 else "too large")
+        table.add_row(f"{what} of the device", "", f"{part:.1%}", "", "derived" if part <= 1 else "too large")
     table.add_section()
     total = sum(found.phases.values())
     for what, cycles in found.phases.items():
-        table.add_row(f"cycles, {what}", "", f"{cycles:,.0f}", "", f"{cycles / total:.1%}", "derived")
+        table.add_row(f"cycles, {what}", "", f"{cycles:,.0f}", f"{cycles / total:.1%}", "derived")
     return table
 
 
@@ -192,7 +194,3 @@ def _json(found: "Estimate") -> dict[str, Any]:
         "fits": found.fits,
         "cycles": found.phases,
     }
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

@@ -82,6 +82,11 @@ class Figure:
         )
 
 
+def number(value: float) -> str:
+    """As it is shown: three digits, thousands with commas."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def _figure(value: "Figure | float") -> Figure:
     return value if isinstance(value, Figure) else Figure.exact(value)
 

@@ -8,7 +8,7 @@ from plotly.offline import get_plotlyjs
 
 from perf import plots, survey
 from perf.data import HERE
-from perf.figure import Figure
+from perf.figure import Figure, number
 from perf.published import published
 from perf.validation import checks
 
@@ -35,11 +35,6 @@ def page() -> str:
         many=(survey.MANY_MODEL, survey.MANY_CORE),
         plot=_plot,
     )
-
-
-def number(value: float) -> str:
-    """Three digits, thousands with commas."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def spread(figure: Figure) -> str:

@@ -23,8 +23,8 @@ def limits(found: Sequence[Estimate]) -> dict[str, int | None]:
     """The first number of cores at which each limit has set in; None where it has not.
 
     *memory*: all cores together ask for more than it gives. *exchange*: more than a tenth of a packet's cycles are
-    exchange between cores. *row blocks*: less than nine tenths as much of what the arrays multiply are weights as with
-    one core, since a share of the rows does not fill row blocks. *area*: more than the device has room for.
+    exchange between cores. *row blocks*: of what the arrays multiply less than nine tenths as much are weights as in
+    the first estimate, since a share of the rows does not fill row blocks. *area*: more than the device has room for.
     """
 
     def first(reached: list[bool]) -> int | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Published figures reckoned again from their authors' own parameters: ``python -m perf.validation``.
+"""Published figures reckoned again from their authors' own parameters.
 
 Parameters go in, a figure comes out and is compared; none of the constants was fitted to the figure that it is
 compared with. Each function says what it takes a token to be.
@@ -89,8 +89,8 @@ def _paper() -> Iterator[Check]:
         "ms",
         given["token"].nominal,
         token,
-        f"{layer_trits(billion):,} trits through one bank's full port. 42 ms at 60 MHz need {needed:.0f} trits a cycle, and "
-        f"{a_cycle.nominal:.0f} of 2 bit fill the port: the projection counts on more than one port.",
+        f"{layer_trits(billion):,} trits through one bank's full port. 42 ms at 60 MHz need {needed:.0f} trits a "
+        f"cycle, and {a_cycle.nominal:.0f} of 2 bit fill the port: the projection counts on more than one port.",
     )
     yield Check("the same", "tokens/s", 1e3 / given["token"].nominal, 1e3 / token, "As above.")
     yield Check(
@@ -105,8 +105,8 @@ def _paper() -> Iterator[Check]:
         "W",
         given["watts"].nominal,
         watts,
-        f"Static power and the weights' traffic at the published rate. {card.static.value / watts.nominal:.0%} are the "
-        "assumed static power, so this says only that the figure is a Stratix 10 that hardly does anything.",
+        f"Static power and the weights' traffic at the published rate. {card.static.value / watts.nominal:.0%} are "
+        "the assumed static power, so this says only that it is a Stratix 10 that hardly does anything.",
     )
 
 
@@ -136,8 +136,8 @@ def _tereffic() -> Iterator[Check]:
         given["on_chip"].nominal,
         given["clock"] * 1e6 / cycles,
         f"Two cards, a token passes one after the other; {blocks:.0f} UltraRAMs a card hold its weights and give "
-        f"72 bit a cycle each: {cycles.nominal:,.0f} cycles a token. Theirs are {theirs:,.0f}: {more:.0f} more a layer, "
-        "room for norms and the pipelines between the products.",
+        f"72 bit a cycle each: {cycles.nominal:,.0f} cycles a token. Theirs are {theirs:,.0f}: {more:.0f} more a "
+        "layer, room for norms and the pipelines between the products.",
     )
 
 
@@ -180,21 +180,3 @@ def _kv260() -> Iterator[Check]:
         over,
         "The same without the idle power that went in.",
     )
-
-
-def markdown() -> str:
-    """The table of docs/estimates.md."""
-    lines = ["| | published | here | low to high | error | |", "|---|---:|---:|---:|---:|---|"]
-    for check in checks():
-        here = check.here
-        figures = (_number(check.published), _number(here.nominal), f"{_number(here.low)} to {_number(here.high)}")
-        lines.append(f"| {check.what}, {check.unit} | {' | '.join(figures)} | {check.error:+.1%} | {check.why} |")
-    return "\n".join(lines)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-
-
-if __name__ == "__main__":
-    print(markdown())
