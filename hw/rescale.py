@@ -73,7 +73,9 @@ class Rescale(wiring.Component):
         # A value that rounds beyond the limit either shows in its high bits before, or makes -2**(wide - 1): rounded
         # up from a positive number, or exactly so.
         rounded = Signal(signed(wide), reset_less=True)
-        over, under, least, positive = (Signal(name=n, reset_less=True) for n in ("over", "under", "least", "positive"))
+        over, under, least, positive = (
+            Signal(name=n, reset_less=True) for n in ("over", "under", "least", "positive")
+        )
         sign = fine[-1]
         value = fine if len(fine) > wide else Cat(fine, sign.replicate(wide + 1 - len(fine)))
         high = Cat(value[wide:-1], sign)

@@ -55,7 +55,7 @@ class ReciprocalRoot(wiring.Component):
             self.root.eq(quotient.quotient),
         ]
         skipped = Cat(last, fine, delay(m, coarse, 2, "skipped", reset_less=True))
-        exponent = Signal(signed(8), reset_less=True)
+        exponent = Signal(range(1 - bits, TOTAL_BITS // 2 - bits + 1), reset_less=True)
         m.d.sync += exponent.eq(TOTAL_BITS // 2 - bits - skipped)
         later = SquareRoot.latency + Quotient.latency
         m.d.comb += self.exponent.eq(delay(m, exponent, later, "exponent", reset_less=True))

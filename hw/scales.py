@@ -29,14 +29,14 @@ class ScaleUnit(wiring.Component):
     """Quantiser reciprocals (``numerics.code_reciprocal``) and output scales (``integer.output_scale``).
 
     ``start`` takes all operands but the words, clears ``reciprocal_ready`` and every ``ready`` and abandons a
-    computation under way; until then all results stay. Pipelines, one result a cycle each: reciprocals vector by vector,
-    within each context by context; beside them the roots, context by context; output scales matrix by matrix, within
-    each context by context. Counted from ``start``:
+    computation under way; until then all results stay. Pipelines, one result a cycle each: reciprocals vector by
+    vector, within each context by context; beside them the roots, context by context; output scales matrix by matrix,
+    within each context by context. Counted from ``start``:
 
     * the reciprocal at place p of its order can be read ``reciprocal_latency + 1 + p`` cycles later;
     * the root of context c is there ``root_latency`` + c cycles later;
-    * ``ready`` is seen set ``scale_latency`` cycles after the root is there, ``words_valid`` is high and the preceding
-      scale was one cycle before, whichever comes last.
+    * ``ready`` is seen set ``scale_latency`` cycles after the root is there, ``words_valid`` is high and the scale
+      before it has left the same place, whichever comes last.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hw.array import TernaryArray
 from hw.ops import OPS, Op, slots
 from hw.params import CoreParams
+from hw.scales import ScaleUnit
 from hw.schedule import (
     CONSTANT_WORDS,
     HEADER_WORDS,
@@ -21,7 +22,6 @@ from hw.schedule import (
     side_beats,
     token_beats,
 )
-from hw.scales import ScaleUnit
 from hw.side import SideWords
 from hw.store import VectorStore
 from hw.vector import VectorPath

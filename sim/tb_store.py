@@ -2,6 +2,7 @@
 """cocotb testbench of `hw.store.VectorStore` against `golden.numerics.codes`, cycle by cycle."""
 
 import random
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,8 +28,8 @@ INPUTS = (
     *("reciprocal", "e_max", "reciprocal_ready", "address"),
 )
 """What does not matter in a cycle is random in it."""
-READABLE = VectorStore.latency - 1
-"""Cycles from a position's factors to its codes."""
+READABLE = VectorStore.latency
+"""Cycles from a position's way into the quantiser to its codes."""
 
 
 def core_under_test() -> CoreParams:
@@ -103,14 +104,17 @@ def random_group(core: CoreParams) -> Group:
 class Bench:
     """The unit and a model of its timing; ``step`` checks everything that the unit shows.
 
-    ``group`` is what is quantised or read, ``ready`` its vectors whose factors are there, ``entered`` the cycles in
-    which its positions went into the quantiser.
+    ``group`` is what is quantised or read, ``ready`` whether its positions may be sent, ``entered`` the cycles in
+    which they were; ``asked`` is the vector and context whose factors the last cycle's position needs, ``reads`` the
+    addresses whose codes are under way.
     """
 
     def __init__(self, dut: Any, core: CoreParams) -> None:
         self.dut, self.core = dut, core
         self.group: Group | None = None
-        self.now, self.ready, self.entered, self.running = 0, 0, [], False
+        self.now, self.ready, self.entered, self.running = 0, False, [], False
+        self.asked: tuple[int, int] | None = None
+        self.reads: deque[tuple[Group, int] | None] = deque([None] * (VectorStore.read_latency - 1))
 
     @property
     def available(self) -> int:
@@ -121,7 +125,8 @@ class Bench:
         """One cycle with the given inputs; reads a code if there is an address."""
         dut, group = self.dut, self.group
         inputs |= {} if address is None else {"address": address}
-        enters = self.running and self._factors(inputs)
+        self._factors(inputs)
+        enters = self.running and self._position(inputs)
         for name in PULSES:
             getattr(dut, name).value = inputs.pop(name, 0)
         for name in INPUTS:
@@ -136,22 +141,33 @@ class Bench:
         if ends:
             self.group, self.entered, self.running = None, [], False
         assert int(dut.available.value) == self.available
-        if address is not None:
+        self.reads.append(None if address is None else (group, address))
+        if read := self.reads.popleft():
+            group, address = read
             row = np.frombuffer(dut.codes.value.to_unsigned().to_bytes(self.core.columns, "little"), np.int8)
             exists = group.exists[address]
             assert row[exists].tolist() == group.codes[address][exists].tolist(), f"position {address}"
 
-    def _factors(self, inputs: dict[str, int]) -> bool:
-        """The factors that the unit asks for, if they are ready; whether they are, so that a position enters."""
+    def _factors(self, inputs: dict[str, int]) -> None:
+        """The factors that the unit asks for, those of the last cycle's position."""
+        if self.asked:
+            asked = int(self.dut.factor_vector.value), int(self.dut.factor_context.value)
+            assert asked == self.asked, f"position {len(self.entered) - 1}"
+            reciprocal, e_max = self.factors
+            inputs |= {"reciprocal": int(reciprocal[asked]), "e_max": int(e_max[asked])}
+        self.asked = None
+
+    def _position(self, inputs: dict[str, int]) -> bool:
+        """Whether a position enters."""
         group, position = self.group, len(self.entered)
-        vector, context = position // group.span, position % group.contexts
-        asked = int(self.dut.factor_vector.value), int(self.dut.factor_context.value)
-        assert asked == (vector, context), f"position {position}"
-        inputs |= {"reciprocal_ready": self.ready, "contexts": group.contexts}
+        inputs |= {"reciprocal_ready": int(self.ready), "contexts": group.contexts}
         inputs |= {"vectors": group.vectors, "quantise_span": group.span}
-        if not self.ready >> vector & 1:
+        if not self.ready:
             return False
-        inputs |= {"reciprocal": int(group.reciprocal[vector, context]), "e_max": int(group.e_max[vector, context])}
+        self.asked, self.factors = (
+            (position // group.span, position % group.contexts),
+            (group.reciprocal, group.e_max),
+        )
         self.entered.append(self.now)
         self.running = position + 1 < group.positions
         return True
@@ -169,13 +185,12 @@ class Bench:
         return random.randrange(self.available) if self.available else None
 
     async def quantise(self, group: Group, chance: float, positions: int) -> None:
-        """Start; vectors get ready with some chance a cycle; codes are read as soon as they are there."""
+        """Start; reciprocals get ready with some chance a cycle; codes are read as soon as they are there."""
         await self.step(start=1, contexts=group.contexts, vectors=group.vectors, quantise_span=group.span)
-        self.group, self.ready, self.running = group, 0, True
+        self.group, self.ready, self.running = group, False, True
         read = 0
         while read < positions:
-            for vector in range(group.vectors):
-                self.ready |= (random.random() < chance) << vector
+            self.ready |= random.random() < chance
             address = read if read < self.available else None
             read += address is not None
             await self.step(address, contexts=group.contexts)

@@ -7,11 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import wiring
 
-from golden.numerics import Formats
+from golden.numerics import CODE_MAX, Formats
 from hw.activation import Activation
-from hw.divider import Divider
+from hw.chords import Quotient
+from hw.multiplier import Multiplier
 from hw.normaliser import Normaliser
 from hw.params import CoreParams
 from hw.rescale import Rescale
@@ -23,15 +25,21 @@ from sim.cocotb_run import run_cocotb
 
 DEFAULT, NARROW = Formats(), Formats(wide_bits=24, frac=13, mantissa=14)
 MIXED = Formats(wide_bits=32, frac=24, mantissa=12)
+
+
+def _reciprocal(fmt: Formats) -> Quotient:
+    return Quotient(fmt.mantissa, CODE_MAX << fmt.code_shift, rounded=True)
+
+
 CASES: list[tuple[str, Formats, Callable[[Formats], wiring.Component]]] = [
     *(("rescale", fmt, lambda fmt: Rescale(CoreParams(formats=fmt))) for fmt in (DEFAULT, NARROW)),
     ("rescale", DEFAULT, lambda fmt: Rescale(CoreParams(formats=fmt, max_hidden=8192))),
     ("rescale", MIXED, lambda fmt: Rescale(CoreParams(formats=fmt, max_hidden=8, max_intermediate=8))),
     *(("activation", fmt, Activation) for fmt in (DEFAULT, NARROW, MIXED)),
     *(("normaliser", fmt, Normaliser) for fmt in (DEFAULT, NARROW)),
-    ("divider", DEFAULT, lambda fmt: Divider(30, 15, 16)),
-    ("divider", DEFAULT, lambda fmt: Divider(2 * fmt.mantissa, fmt.mantissa + 1, fmt.mantissa)),
-    ("divider", NARROW, lambda fmt: Divider(2 * fmt.mantissa, fmt.mantissa + 1, fmt.mantissa)),
+    ("multiplier", DEFAULT, lambda fmt: Multiplier(signed(fmt.wide_bits), signed(fmt.wide_bits), plus=1 << 19)),
+    ("multiplier", DEFAULT, lambda fmt: Multiplier(signed(33), unsigned(17))),
+    *(("quotient", fmt, _reciprocal) for fmt in (DEFAULT, NARROW, MIXED)),
     *(("root", fmt, ReciprocalRoot) for fmt in (DEFAULT, NARROW)),
     *(("scales", fmt, lambda fmt: ScaleUnit(CoreParams(formats=fmt))) for fmt in (DEFAULT, MIXED)),
     ("scales", DEFAULT, lambda fmt: ScaleUnit(CoreParams(formats=fmt, batch=3))),
@@ -48,12 +56,16 @@ def test_unit_equals_golden_model(
     lint(files, top)
     bench = "sim.tb_scales" if name == "scales" else "sim.tb_units"
     parameters = {"formats": asdict(fmt), "latency": getattr(unit, "latency", None)}
+    if isinstance(unit, Multiplier):
+        parameters |= {"plus": unit.plus, "signed": {name: getattr(unit, name).shape().signed for name in "ab"}}
     assert run_cocotb(files, top, bench, parameters, testcase=name) == [name]
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
-@pytest.mark.parametrize("widths", [(33, 16, 16), (16, 16, 16)])
-def test_divider_rejects_widths_that_do_not_fit(widths: tuple[int, int, int]) -> None:
-    with pytest.raises(ValueError, match="numerator"):
-        Divider(*widths)
+@pytest.mark.parametrize(
+    ("a", "b", "plus", "says"), [(signed(36), 4, 0, "two limbs a side"), (signed(18), signed(18), 1, "constant")]
+)
+def test_multiplier_rejects_what_it_cannot_do(a: Shape, b: Shape, plus: int, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Multiplier(a, b, plus)
     gc.collect()  # A unit that was never finished is reported as unused: do that here, where it is expected.
