@@ -53,11 +53,11 @@ class Chords(wiring.Component):
 
     Attributes
     ----------
-    latency : cycles to ``value``, which comes from an adder.
+    latency : cycles to ``value``.
     index, offset : In. value : Out.
     """
 
-    latency = 4
+    latency = 5
 
     def __init__(self, table: Table, offset_bits: int, result_bits: int, fraction: int, *, falling: bool) -> None:
         self._table, self._fraction, self._falling = table, fraction, falling
@@ -76,12 +76,14 @@ class Chords(wiring.Component):
         m.d.sync += held.eq(read.data)
         moved = product.product >> self._fraction - _GUARD
         base = delay(m, held.base, product.latency, "base", reset_less=True)
+        value = Signal(len(self.value), reset_less=True)
+        m.d.sync += value.eq((base - moved if self._falling else base + moved)[_GUARD:])
         m.d.comb += [
             read.en.eq(1),
             read.addr.eq(self.index),
             product.a.eq(held.slope),
             product.b.eq(delay(m, self.offset, 2, "offset", reset_less=True)),
-            self.value.eq((base - moved if self._falling else base + moved)[_GUARD:]),
+            self.value.eq(value),
         ]
         return m
 

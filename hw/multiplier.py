@@ -39,7 +39,7 @@ class Multiplier(wiring.Component):
 
     def __init__(self, a: ShapeLike, b: ShapeLike, plus: int = 0) -> None:
         a, b = Shape.cast(a), Shape.cast(b)
-        self.plus, self._signed = plus, a.signed or b.signed
+        self._plus, self._signed = plus, a.signed or b.signed
         limbs = [len(self._cut(Signal(shape))) for shape in (a, b)]
         if max(limbs) > 2:
             raise ValueError(f"A multiplication of {a.width} x {b.width} bits needs more than two limbs a side.")
@@ -77,7 +77,7 @@ class Multiplier(wiring.Component):
             # the lowest product fills the bits below the highest one
             outer = Cat(flat[0], flat[3])
             outer = outer.as_signed() if self._signed else outer
-            outer = _register(m, (outer + self.plus)[: len(self.product)], "outer")
+            outer = _register(m, (outer + self._plus)[: len(self.product)], "outer")
             outer = outer.as_signed() if self._signed else outer
             inner = _register(m, flat[1] + flat[2], "inner")
             m.d.comb += self.product.eq(_register(m, _sum(outer, inner, limb)[: len(self.product)], "sum"))

@@ -52,7 +52,7 @@ SLOTS = {
 }
 """Cycles that a row group occupies the gain stage."""
 
-RECURRENCE_CYCLES = 8
+RECURRENCE_CYCLES = 9
 """From the read of a row's state to the write of its successor."""
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quantiser: code floats to the int8 activations of the ternary array."""
 
-from amaranth import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, View
 from amaranth.lib.wiring import In, Out
@@ -36,7 +36,7 @@ class Quantiser(wiring.Component):
     o_valid, codes : Out, signed 8 bit a column.
     """
 
-    latency = 4
+    latency = 6
 
     def __init__(self, core: CoreParams) -> None:
         self.core = core
@@ -63,23 +63,28 @@ class Quantiser(wiring.Component):
         fmt = self.core.formats
         mantissa = unsigned(fmt.mantissa)
         m.submodules[f"multiplier_{index}"] = multiplier = Multiplier(mantissa, mantissa)
-        assert multiplier.latency == self.latency - 2
+        assert multiplier.latency == 2
         m.d.comb += [multiplier.a.eq(element.mantissa), multiplier.b.eq(self.reciprocal)]
         doubled = multiplier.product[fmt.code_shift - 1 :]
-        distance = Signal(EXPONENT_BITS, reset_less=True)
-        amount, far = Signal(range(len(doubled) + 1), reset_less=True), Signal(reset_less=True)
+        distance, far = Signal(EXPONENT_BITS, reset_less=True), Signal(reset_less=True)
+        amount = Signal(range(len(doubled) + 1), reset_less=True)
+        coarse, fine_amount = Signal(len(doubled), reset_less=True), Signal(2, reset_less=True)
         bits = CODE_MAX.bit_length() + 1
         shifted = Signal(bits, reset_less=True)
-        negative = delay(m, element.negative, self.latency - 1, "negative", reset_less=True)
-        # beyond the maximum, a code might round to 128
-        lowest = shifted[0] & ~shifted[1:].all()
+        negative = delay(m, element.negative, 4, "negative", reset_less=True)
+        half, more = Signal(signed(bits), reset_less=True), Signal(reset_less=True)
         held = Signal(signed(bits), reset_less=True)
+        far_on = delay(m, far, 1, "far", reset_less=True)
         m.d.sync += [
             distance.eq(self.e_max - element.exponent),
             amount.eq(distance),
             far.eq(distance > len(doubled)),
-            shifted.eq(Mux(far, 0, doubled >> amount)),
-            # -((s + 1) >> 1) is (~s + 1) >> 1
-            held.eq((Cat(Cat(lowest, shifted[1:]) ^ negative.replicate(bits), negative).as_signed() + 1) >> 1),
+            coarse.eq(doubled >> Cat(Const(0, 2), amount[2:])),
+            fine_amount.eq(amount[:2]),
+            shifted.eq(Mux(far_on, 0, coarse >> fine_amount)),
+            # -((s + 1) >> 1) is (~s + 1) >> 1, or ~s >> 1 and its last bit; beyond the maximum it might be 128
+            half.eq(Cat(shifted[1:] ^ negative.replicate(bits - 1), negative).as_signed()),
+            more.eq(negative ^ (shifted[0] & ~shifted[1:].all())),
+            held.eq(half + more),
         ]
         m.d.comb += code.eq(held)

@@ -15,8 +15,8 @@ from hw.params import CoreParams
 class Recurrence(wiring.Component):
     """Keeps the state of all slots and layers, V = ``core.vector_rows`` values a word, and updates it word by word.
 
-    ``update`` reads a word; ``decay`` (c) and ``candidate`` (silu(i)) belong to it and are taken ``read_latency``
-    cycles later. ``h``, the new state, is valid ``latency`` cycles after ``update`` and is written back in the cycle
+    ``update`` reads a word; ``decay`` (c) and ``candidate`` (silu(i)) belong to it and are taken ``meet`` cycles
+    later. ``h``, the new state, is valid ``latency`` cycles after ``update`` and is written back in the cycle
     after that, in the lanes of ``update``; so an update of the same word may follow latency + 2 cycles later.
     Throughput one word a cycle.
 
@@ -30,6 +30,7 @@ class Recurrence(wiring.Component):
     Attributes
     ----------
     latency : cycles from ``update`` to ``h``.
+    meet : cycles from ``update`` to its operands.
     read_latency : cycles from an address to the word.
     words : of the memory.
     update : In, mask of lanes. word : In, which. zero : In, the old state reads as zero.
@@ -41,6 +42,7 @@ class Recurrence(wiring.Component):
 
     latency = RECURRENCE_CYCLES - 1
     read_latency = Ram.latency
+    meet = read_latency + 1
 
     def __init__(self, core: CoreParams) -> None:
         self._lanes = lanes = core.vector_rows
@@ -86,8 +88,8 @@ class Recurrence(wiring.Component):
 
         zero = delay(m, self.zero, self.read_latency, "zero", reset_less=True)
         for index in range(self._lanes):
-            old = Signal(self._wide, name=f"old_{index}")
-            m.d.comb += old.eq(Mux(zero, 0, memory.read_data[index]))
+            old = Signal(self._wide, name=f"old_{index}", reset_less=True)
+            m.d.sync += old.eq(Mux(zero, 0, memory.read_data[index]))
             m.submodules[f"step_{index}"] = multiplier = Multiplier(
                 signed(self._wide.width + 1), unsigned(DECAY_FRAC)
             )

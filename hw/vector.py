@@ -86,11 +86,12 @@ class VectorPath(wiring.Component):
         }
         # I and GATE end with their flag of saturation
         self.until_empty = {op: cycles + self._gain.settled.get(op, 2) for op, cycles in self.arrival.items()}
-        # a result can be read one cycle after its write; G reads one cycle after its issue, UP so that the word is
-        # there with y, and the issue follows ``buffered``
+        # a result can be read one cycle after its write; G reads for its update, UP so that the word is there with y,
+        # and the issue follows ``buffered``
+        g_reads = 1 + Recurrence.meet - Ram.latency
         self.until_buffered = {
-            Op.F: self.until_empty[Op.F] - 2,
-            Op.I: lane.functioned + 2 - 2,
+            Op.F: self.until_empty[Op.F] - g_reads - 1,
+            Op.I: lane.functioned + 2 - g_reads - 1,
             Op.GATE: lane.functioned + 2 - (lane.rescaled - Ram.latency) - 1,
         }
         gain, state = self._gain.signature.members, self._recurrence.signature.members
@@ -229,7 +230,12 @@ class VectorPath(wiring.Component):
             m.d.comb += group.eq(tag.index)
             return self._word(tag.context, group, core.row_groups)
 
-        by_g, by_up, stored = tags[1], tags[lane.rescaled - Ram.latency], tags[lane.functioned + 1]
+        # G's update is a cycle after its issue, UP's operands meet with y
+        by_g, by_up, stored = (
+            tags[1 + Recurrence.meet - Ram.latency],
+            tags[lane.rescaled - Ram.latency],
+            tags[lane.functioned + 1],
+        )
         up, stores = Signal(name="reads_for_up"), Signal()
         m.d.sync += [
             up.eq(is_op(tags[lane.rescaled - Ram.latency - 1], Op.UP)),
@@ -254,7 +260,7 @@ class VectorPath(wiring.Component):
         core, gain = self._core, self._gain
         words = core.max_hidden // core.vector_rows
         m.submodules.residuals = residuals = Ram(signed(core.formats.wide_bits), core.vector_rows, core.batch * words)
-        reads, traced = tags[self._lanes[0].rescaled - Ram.latency - 1], gain.traced
+        reads, traced = tags[self._lanes[0].rescaled - Ram.latency - 2], gain.traced
         # words beyond a vector's end belong to the next context
         keeps = is_op(traced, Op.EMBED, *_SHORT) & traced.live.any()
         address = Signal.like(residuals.read_address, reset_less=True)
@@ -275,7 +281,7 @@ class VectorPath(wiring.Component):
             residuals.write_address.eq(write_address),
             residuals.write_data.eq(write_data),
         ]
-        return residuals.read_data
+        return delay(m, residuals.read_data, 1, "residual", reset_less=True)
 
     def _word(self, context: Value, index: Value, words: int) -> Value:
         """Address in a memory with ``words`` for each context."""

@@ -18,6 +18,21 @@ from sim.cocotb_run import test_parameters
 torch.set_num_threads(1)
 
 
+UNITS = ("rescale", "activation", "normaliser", "root", "quotient", "square", "mixed")
+"""Units of the bench, whose ports begin with their names, and tests."""
+
+
+class Part:
+    """One unit of the bench: its ports without the unit's name, and the clock."""
+
+    def __init__(self, dut: Any, unit: str) -> None:
+        self._dut, self._unit = dut, unit
+        self.clk, self.latency = dut.clk, test_parameters()["latency"][unit]
+
+    def __getattr__(self, port: str) -> Any:
+        return getattr(self._dut, f"{self._unit}_{port}")
+
+
 def formats() -> Formats:
     """The formats under test."""
     return Formats(**test_parameters()["formats"])
@@ -81,7 +96,8 @@ def wrap(values: Tensor, bits: int) -> list[int]:
 async def rescale(dut: Any) -> None:
     """apply_scale and the flag of what was clamped."""
     fmt, count = formats(), 6000
-    acc_bits, latency = len(dut.acc), test_parameters()["latency"]
+    unit = Part(dut, "rescale")
+    acc_bits = len(unit.acc)
     shifts = [*range(-12, 71), -2048, 2047, 511, 512, 1024, -64]
     inputs = {
         "acc": pick([*signed_values(acc_bits - 1, 200), -1 << (acc_bits - 1)], count),
@@ -105,7 +121,7 @@ async def rescale(dut: Any) -> None:
     )
     assert clamped.any() and not clamped.all()
     await begin(dut)
-    compare(await stream(dut, latency, inputs, ["y", "saturated"]), list(expected), inputs)
+    compare(await stream(unit, unit.latency, inputs, ["y", "saturated"]), list(expected), inputs)
 
 
 @cocotb.test()
@@ -122,7 +138,8 @@ async def activation(dut: Any) -> None:
     x, silu = (torch.tensor(values) for values in inputs.values())
     y = torch.where(silu > 0, nx.silu(x, fmt), nx.sigmoid_negative(x, fmt))
     await begin(dut)
-    actual = await stream(dut, test_parameters()["latency"], inputs, ["y"])
+    unit = Part(dut, "activation")
+    actual = await stream(unit, unit.latency, inputs, ["y"])
     compare(actual, [(v,) for v in wrap(y, fmt.wide_bits)], inputs)
 
 
@@ -137,7 +154,8 @@ async def normaliser(dut: Any) -> None:
     m, e = nx.normalise(v.abs() >> fmt.product_drop, fmt)
     packed = m | e << fmt.mantissa | (v < 0).long() << (fmt.mantissa + 6)
     await begin(dut)
-    actual = await stream(dut, test_parameters()["latency"], inputs, ["code"])
+    unit = Part(dut, "normaliser")
+    actual = await stream(unit, unit.latency, inputs, ["code"])
     compare(actual, [(value,) for value in packed.tolist()], inputs)
 
 
@@ -173,7 +191,8 @@ async def root(dut: Any) -> None:
     inputs = {"total": totals()}
     expected = [tuple(int(part) for part in golden_root(total, fmt)) for total in inputs["total"]]
     await begin(dut)
-    actual = await stream(dut, test_parameters()["latency"], inputs, ["root", "exponent"])
+    unit = Part(dut, "root")
+    actual = await stream(unit, unit.latency, inputs, ["root", "exponent"])
     compare(actual, [(r, e % 256) for r, e in expected], inputs)
 
 
@@ -184,19 +203,31 @@ async def quotient(dut: Any) -> None:
     inputs = {"denominator": magnitudes(bits, 200) + [random.getrandbits(bits) for _ in range(3000)]}
     normalised = torch.tensor(inputs["denominator"]) | 1 << bits - 1
     await begin(dut)
-    actual = await stream(dut, test_parameters()["latency"], inputs, ["quotient"])
+    unit = Part(dut, "quotient")
+    actual = await stream(unit, unit.latency, inputs, ["quotient"])
     compare(actual, [(value,) for value in nx.code_reciprocal(normalised, fmt).tolist()], inputs)
 
 
-@cocotb.test()
-async def multiplier(dut: Any) -> None:
+async def multiply(dut: Any, name: str, signed: tuple[bool, bool], plus: int = 0) -> None:
     """Products of numbers of all lengths and both ends, plus a constant."""
-    plus, sides = test_parameters()["plus"], {}
-    for name, is_signed in test_parameters()["signed"].items():
-        bits = len(getattr(dut, name))
+    unit, sides = Part(dut, name), {}
+    for side, is_signed in zip("ab", signed, strict=True):
+        bits = len(getattr(unit, side))
         values = [*signed_values(bits - 1, 100), -1 << bits - 1] if is_signed else magnitudes(bits, 100)
-        sides[name] = pick(values, 2000)
-    modulus = 1 << len(dut.product)
+        sides[side] = pick(values, 2000)
+    modulus = 1 << len(unit.product)
     await begin(dut)
-    actual = await stream(dut, test_parameters()["latency"], sides, ["product"])
+    actual = await stream(unit, unit.latency, sides, ["product"])
     compare(actual, [((a * b + plus) % modulus,) for a, b in zip(*sides.values(), strict=True)], sides)
+
+
+@cocotb.test()
+async def square(dut: Any) -> None:
+    """Two limbs on both sides, and half a unit of the last place."""
+    await multiply(dut, "square", (True, True), 1 << (formats().frac - 1))
+
+
+@cocotb.test()
+async def mixed(dut: Any) -> None:
+    """A signed and an unsigned operand, the latter of one limb."""
+    await multiply(dut, "mixed", (True, False))

@@ -2,13 +2,13 @@
 """The scalar and arithmetic units equal the golden model bit for bit, and their Verilog passes the lint."""
 
 import gc
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from amaranth.hdl import Shape, signed, unsigned
+from amaranth.hdl import Module, Shape, signed, unsigned
 from amaranth.lib import wiring
+from amaranth.lib.wiring import In
 
 from golden.numerics import CODE_MAX, Formats
 from hw.activation import Activation
@@ -22,43 +22,73 @@ from hw.scales import ScaleUnit
 from rtl_gen.emit import emit_verilog
 from rtl_gen.lint import lint
 from sim.cocotb_run import run_cocotb
+from sim.tb_units import UNITS
 
 DEFAULT, NARROW = Formats(), Formats(wide_bits=24, frac=13, mantissa=14)
 MIXED = Formats(wide_bits=32, frac=24, mantissa=12)
+LIMITS: dict[Formats, dict[str, int]] = {
+    DEFAULT: {"max_hidden": 8192},
+    NARROW: {},
+    MIXED: {"max_hidden": 8, "max_intermediate": 8},
+}
+"""Accumulators of 21, 20 and 11 bits: products of two limbs and of one."""
 
 
-def _reciprocal(fmt: Formats) -> Quotient:
-    return Quotient(fmt.mantissa, CODE_MAX << fmt.code_shift, rounded=True)
+class Bench(wiring.Component):
+    """Units side by side, so that one build serves them all; ports are called UNIT_PORT."""
+
+    def __init__(self, units: dict[str, wiring.Component]) -> None:
+        self._units = units
+        super().__init__(
+            {
+                f"{name}_{port}": member
+                for name, unit in units.items()
+                for port, member in unit.signature.members.items()
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for name, unit in self._units.items():
+            m.submodules[name] = unit
+            for port, member in unit.signature.members.items():
+                inner, outer = getattr(unit, port), getattr(self, f"{name}_{port}")
+                m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
+        return m
 
 
-CASES: list[tuple[str, Formats, Callable[[Formats], wiring.Component]]] = [
-    *(("rescale", fmt, lambda fmt: Rescale(CoreParams(formats=fmt))) for fmt in (DEFAULT, NARROW)),
-    ("rescale", DEFAULT, lambda fmt: Rescale(CoreParams(formats=fmt, max_hidden=8192))),
-    ("rescale", MIXED, lambda fmt: Rescale(CoreParams(formats=fmt, max_hidden=8, max_intermediate=8))),
-    *(("activation", fmt, Activation) for fmt in (DEFAULT, NARROW, MIXED)),
-    *(("normaliser", fmt, Normaliser) for fmt in (DEFAULT, NARROW)),
-    ("multiplier", DEFAULT, lambda fmt: Multiplier(signed(fmt.wide_bits), signed(fmt.wide_bits), plus=1 << 19)),
-    ("multiplier", DEFAULT, lambda fmt: Multiplier(signed(33), unsigned(17))),
-    *(("quotient", fmt, _reciprocal) for fmt in (DEFAULT, NARROW, MIXED)),
-    *(("root", fmt, ReciprocalRoot) for fmt in (DEFAULT, NARROW)),
-    *(("scales", fmt, lambda fmt: ScaleUnit(CoreParams(formats=fmt))) for fmt in (DEFAULT, MIXED)),
-    ("scales", DEFAULT, lambda fmt: ScaleUnit(CoreParams(formats=fmt, batch=3))),
-    ("scales", NARROW, lambda fmt: ScaleUnit(CoreParams(formats=fmt, batch=8))),
-]
+def units(fmt: Formats) -> dict[str, wiring.Component]:
+    """Every unit, the multiplier also with one limb on a side, and with a constant."""
+    wide = signed(fmt.wide_bits)
+    return {
+        "rescale": Rescale(CoreParams(formats=fmt, **LIMITS[fmt])),
+        "activation": Activation(fmt),
+        "normaliser": Normaliser(fmt),
+        "root": ReciprocalRoot(fmt),
+        "quotient": Quotient(fmt.mantissa, CODE_MAX << fmt.code_shift, rounded=True),
+        "square": Multiplier(wide, wide, plus=1 << (fmt.frac - 1)),
+        "mixed": Multiplier(signed(fmt.wide_bits + 1), unsigned(17)),
+    }
 
 
-@pytest.mark.parametrize(("name", "fmt", "make"), CASES, ids=[f"{c[0]}-{c[1].wide_bits}" for c in CASES])
-def test_unit_equals_golden_model(
-    name: str, fmt: Formats, make: Callable[[Formats], wiring.Component], tmp_path: Path
-) -> None:
-    unit, top = make(fmt), f"unit_{name}"
-    files = emit_verilog(unit, top, tmp_path)
-    lint(files, top)
-    bench = "sim.tb_scales" if name == "scales" else "sim.tb_units"
-    parameters = {"formats": asdict(fmt), "latency": getattr(unit, "latency", None)}
-    if isinstance(unit, Multiplier):
-        parameters |= {"plus": unit.plus, "signed": {name: getattr(unit, name).shape().signed for name in "ab"}}
-    assert run_cocotb(files, top, bench, parameters, testcase=name) == [name]
+@pytest.mark.parametrize("fmt", LIMITS, ids=lambda fmt: f"{fmt.wide_bits}-{fmt.mantissa}")
+def test_units_equal_the_golden_model(fmt: Formats, tmp_path: Path) -> None:
+    parts = units(fmt)
+    files = emit_verilog(Bench(parts), "units", tmp_path)
+    lint(files, "units")
+    parameters = {"formats": asdict(fmt), "latency": {name: part.latency for name, part in parts.items()}}
+    assert sorted(run_cocotb(files, "units", "sim.tb_units", parameters)) == sorted(UNITS)
+
+
+SCALES = {"32": (DEFAULT, 1), "12 bit mantissa": (MIXED, 1), "3 contexts": (DEFAULT, 3), "8 contexts": (NARROW, 8)}
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_scale_unit_equals_the_golden_model(name: str, tmp_path: Path) -> None:
+    fmt, batch = SCALES[name]
+    files = emit_verilog(ScaleUnit(CoreParams(formats=fmt, batch=batch)), "scales", tmp_path)
+    lint(files, "scales")
+    assert run_cocotb(files, "scales", "sim.tb_scales", {"formats": asdict(fmt)}) == ["scales"]
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
