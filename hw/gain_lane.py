@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One lane of the gain stage: two multipliers and what follows from their products."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -70,12 +70,15 @@ class GainLane(wiring.Component):
         with m.Elif(self.fresh):
             m.d.sync += [held.eq(self.wide), held_second.eq(self.second)]
 
-        stat_gain = Signal(GAIN_OPERAND)
-        m.d.comb += stat_gain.eq(self.word[:STAT_BITS].as_signed())
-        with m.If(self.middle):
-            m.d.comb += stat_gain.eq(self.kappa)
-        with m.Elif(self.one):
-            m.d.comb += stat_gain.eq(1 << UNIT_EXPONENT)
+        # written so that synthesis finds no reset in a single bit, which would keep the operand out of the block
+        stat_gain, own, given = Signal(GAIN_OPERAND), self.word[:STAT_BITS].as_signed(), self.middle | self.one
+        low, sign = len(self.kappa), own[-1] & ~given
+        m.d.comb += stat_gain.eq(
+            Cat(
+                Mux(given, Mux(self.one, 1 << UNIT_EXPONENT, self.kappa), Cat(own, own[-1].replicate(low))[:low]),
+                sign,
+            )
+        )
         m.submodules.gain, m.submodules.stat = gain, stat = self._gain, self._stat
         m.d.comb += [
             gain.a.eq(value),

@@ -49,7 +49,7 @@ class VectorLane(wiring.Component):
         wide = signed(fmt.wide_bits)
         self._rescale = Rescale(core)
         self._activation = Activation(fmt)
-        self._multiplier = Multiplier(wide, wide, plus=1 << (fmt.frac - 1))
+        self._multiplier = Multiplier(wide, wide)
         assert self._multiplier.latency == self.product - 2
         self.functioned = self.begun + self._activation.latency
         controls = ("use_h", "silu", "up", "add", "keep", "carry_function")
@@ -87,24 +87,25 @@ class VectorLane(wiring.Component):
             multiplier.b.eq(Mux(self.up, self.candidate, activation.y)),
         ]
 
-        # Sum, product or what is carried; beyond the limit are numbers with high bits unlike their sign, and the
-        # least number.
-        scaled = multiplier.product >> self._fmt.frac
+        # Sum, product or what is carried. Beyond the limit are numbers with high bits unlike their sign, those that
+        # rounding makes so, and the least number.
+        scaled, half = multiplier.product >> self._fmt.frac, multiplier.product[self._fmt.frac - 1]
         total = Signal(signed(bits + 1), reset_less=True)
         carried = Mux(self.carry_function, activation.y, later_y)
         carried = delay(m, carried, self.product - 2, "carried", reset_less=True)
         exact = Signal(signed(bits), reset_less=True)
-        over, under, kept = (Signal(name=name, reset_less=True) for name in ("over", "under", "kept"))
+        above, below, positive = (Signal(name=name, reset_less=True) for name in ("above", "below", "positive"))
+        chosen = Mux(self.keep, carried, Mux(self.add, total, scaled)[:bits])
         m.d.sync += [
             total.eq(self.residual + y),
-            exact.eq(Mux(self.keep, carried, Mux(self.add, total, scaled)[:bits])),
-            over.eq(~self.keep & Mux(self.add, _above(total, bits), _above(scaled, bits))),
-            under.eq(~self.keep & Mux(self.add, _below(total, bits), _below(scaled, bits))),
-            kept.eq(self.keep),
+            exact.eq(chosen[:bits] + (half & ~self.add & ~self.keep)),
+            above.eq(~self.keep & Mux(self.add, _above(total, bits), _above(scaled, bits))),
+            below.eq(~self.keep & Mux(self.add, _below(total, bits), _below(scaled, bits))),
+            positive.eq(~Mux(self.keep, carried[-1], Mux(self.add, total[-1], scaled[-1]))),
         ]
         # limited, the least number differs from itself in its lowest bit only
-        least = Signal()
-        m.d.comb += least.eq(~kept & exact[-1] & ~exact[:-1].any())
+        over, under, least = above | (positive & exact[-1]), below, Signal()
+        m.d.comb += least.eq(~positive & exact[-1] & ~exact[:-1].any())
         carried = delay(m, carried, 2, "carried_on", reset_less=True)
         wide, overflow = Signal(signed(bits), reset_less=True), Signal(reset_less=True)
         m.d.sync += [

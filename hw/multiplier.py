@@ -15,7 +15,7 @@ UNSIGNED_LIMB = 18
 
 
 class Multiplier(wiring.Component):
-    """product = a * b + plus, exact. Free running, one result a cycle, no reset.
+    """product = a * b, exact. Free running, one result a cycle, no reset.
 
     Operands are cut into at most two limbs: registers for the operands, for the products of limbs and, with two or
     four of those, for each of the one or two levels of additions.
@@ -23,8 +23,6 @@ class Multiplier(wiring.Component):
     Parameters
     ----------
     a, b : shapes; up to 35 bits signed, 34 unsigned, 36 where both are unsigned.
-    plus : constant, 0 or more, below 2**(len(a) + len(b) - 2); only with two limbs on both sides, which leave an
-        adder free.
 
     Attributes
     ----------
@@ -34,17 +32,15 @@ class Multiplier(wiring.Component):
     Raises
     ------
     ValueError
-        If an operand is too wide, or ``plus`` is given where there is no adder for it.
+        If an operand is too wide.
     """
 
-    def __init__(self, a: ShapeLike, b: ShapeLike, plus: int = 0) -> None:
+    def __init__(self, a: ShapeLike, b: ShapeLike) -> None:
         a, b = Shape.cast(a), Shape.cast(b)
-        self._plus, self._signed = plus, a.signed or b.signed
+        self._signed = a.signed or b.signed
         limbs = [len(self._cut(Signal(shape))) for shape in (a, b)]
         if max(limbs) > 2:
             raise ValueError(f"A multiplication of {a.width} x {b.width} bits needs more than two limbs a side.")
-        if plus and limbs != [2, 2]:
-            raise ValueError("A constant can be added only to a product of two limbs on both sides.")
         self.latency = sum(limbs)
         shape = (signed if self._signed else unsigned)(a.width + b.width)
         super().__init__({"a": In(a), "b": In(b), "product": Out(shape)})
@@ -77,7 +73,7 @@ class Multiplier(wiring.Component):
             # the lowest product fills the bits below the highest one
             outer = Cat(flat[0], flat[3])
             outer = outer.as_signed() if self._signed else outer
-            outer = _register(m, (outer + self._plus)[: len(self.product)], "outer")
+            outer = _register(m, outer[: len(self.product)], "outer")
             outer = outer.as_signed() if self._signed else outer
             inner = _register(m, flat[1] + flat[2], "inner")
             m.d.comb += self.product.eq(_register(m, _sum(outer, inner, limb)[: len(self.product)], "sum"))

@@ -50,7 +50,7 @@ class Statistics(wiring.Component):
         fmt, lanes = core.formats, core.vector_rows
         tree = (lanes - 1).bit_length()
         self.latency = 1 + Squarer.latency + tree + 2
-        self.maximum_latency = 2 + tree
+        self.maximum_latency = 3 + tree
         super().__init__(
             {
                 "begin": In(1),
@@ -82,9 +82,9 @@ class Statistics(wiring.Component):
             # a lane without a square adds zero, so nothing behind it needs to know
             kept = [product[shift - 1 : shift + MAGNITUDE_BITS] for shift in (fmt.square_shift, fmt.epsilon_shift)]
             kept = [Cat(part, product[-1].replicate(MAGNITUDE_BITS + 1 - len(part))) for part in kept]
-            shifted = Mux(self.square_valid[lane], Mux(self.second, *reversed(kept)), 0)
+            shifted = Mux(self.second, *reversed(kept)).as_signed()
             rounded = Signal(signed(MAGNITUDE_BITS), name=f"rounded_{lane}", reset_less=True)
-            m.d.sync += rounded.eq((shifted.as_signed() + 1)[1:].as_signed())
+            m.d.sync += rounded.eq(Mux(self.square_valid[lane], (shifted + 1)[1:].as_signed(), 0))
             m.d.comb += squarer.value.eq(rounded)
             squares.append(squarer.square[:SQUARE_BITS])
         total = _reduce(m, squares, lambda a, b: a + b, "sum")
@@ -116,7 +116,7 @@ class Statistics(wiring.Component):
             """The upper lane's if it is valid and greater; if it is valid, so is the lower one."""
             return Cat(Mux(b[-1] & (b[:-1] > a[:-1]), b[:-1], a[:-1]), a[-1])
 
-        found = _reduce(m, lanes, greater, "largest")
+        found = delay(m, _reduce(m, lanes, greater, "largest"), 1, "found")
         largest, valid = found[:-1], found[-1]
         context = delay(m, self.value_context, latency - 2, "value_context", reset_less=True)
         which = delay(m, self.which, latency - 2, "which", reset_less=True)
