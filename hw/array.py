@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ternary array: the rows of a row block side by side, and the drain of their sums."""
 
-from functools import reduce
-from operator import or_
+from collections.abc import Sequence
 from typing import ClassVar
 
 from amaranth import Cat, Module, Mux, Signal, Value, signed
@@ -151,14 +150,29 @@ class TernaryArray(wiring.Component):
         self._select(m, load)
 
     def _select(self, m: Module, load: Value) -> None:
-        """The row group to be read next: the shadows keep still, a one-hot number goes along them."""
+        """The row group to be read next: the shadows keep still, its number goes along them."""
         core = self.core
-        selected = Signal(core.row_groups)
+        pair, odd = Signal(-(-core.row_groups // 2)), Signal()
         with m.If(load):
-            m.d.sync += selected.eq(1)
+            m.d.sync += [pair.eq(1), odd.eq(0)]
         with m.Elif(self.drain):
-            m.d.sync += selected.eq(selected << 1)
+            m.d.sync += odd.eq(~odd)
+            with m.If(odd):
+                m.d.sync += pair.eq(pair << 1)
         for lane, acc in enumerate(self.acc):
-            rows = self._accumulators[lane :: core.vector_rows]
-            masked = (row.shadow & chosen.replicate(core.acc_bits) for row, chosen in zip(rows, selected, strict=True))
-            m.d.comb += acc.eq(reduce(or_, masked))
+            rows = [row.shadow for row in self._accumulators[lane :: core.vector_rows]]
+            m.d.comb += acc.eq(_multiplex(rows, pair, odd))
+
+
+def _multiplex(rows: Sequence[Value], pair: Value, odd: Value) -> Value:
+    """Row 2i + odd for bit i of the one-hot ``pair``: one 4-input table for two rows.
+
+    What goes from table to table is ``odd`` as far as the pair's, and its choice from there on.
+    """
+    if len(rows) == 1:
+        return rows[0]
+    result = odd.replicate(len(rows[0]))
+    for chosen, even_row, odd_row in zip(pair, rows[::2], rows[1::2], strict=True):
+        choice = (even_row & ~result) | (odd_row & result)
+        result = Mux(chosen, choice, result)
+    return result
