@@ -48,6 +48,6 @@ def _pair(first: View, second: View, pair: Value, zero: Value) -> list:
     both, differ = pair[0], pair[1] ^ pair[2]
     return [
         assign
-        for trit, sign, alone in ((first, pair[2], ~differ), (second, Mux(both, pair[1], pair[2]), differ))
+        for trit, sign, alone in ((first, pair[2], ~differ), (second, pair[1], differ))
         for assign in (trit.minus.eq(sign), trit.plus.eq(sign ^ ((both | alone) & ~zero)))
     ]
