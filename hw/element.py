@@ -75,7 +75,7 @@ class Element(wiring.Component):
         return m
 
     def _trits(self, m: Module, k: int) -> list[ValueCastable]:
-        """The trits of a byte, each in its stage; the byte waits for the first of them, which costs fewer registers."""
+        """The trits of a byte, each in its stage; the byte waits for the first, which saves registers."""
         m.submodules[f"decoder_{k}"] = decoder = TritDecoder()
         columns = range(TRITS_PER_BYTE * k, TRITS_PER_BYTE * (k + 1))
         m.d.comb += decoder.code.eq(_delay(m, self.data.word_select(k, 8), stage(columns[0]), f"byte_{k}"))
