@@ -1,49 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decoder of the nested trit code (`hw/trits.py`)."""
 
-from amaranth import Cat, Module, Mux, Value
+from amaranth import Module, Mux, Value
 from amaranth.lib import wiring
-from amaranth.lib.data import StructLayout, View
+from amaranth.lib.data import ArrayLayout, StructLayout, View
 from amaranth.lib.wiring import In, Out
 
+from hw.params import TRITS_PER_BYTE
 from hw.trits import BOTH_ZERO, ESCAPE
 
-PAIR_CONTROL = StructLayout({"first": 1, "second": 1, "both": 1, "negative": 1})
-"""What a pair multiplexer is told about the operands a, b (see `hw.element.select`).
-
-====  =====  ======  ===================
-both  first  second  value
-====  =====  ======  ===================
-0     0      0       0
-0     1      0       a
-0     0      1       b
-1     0      0       a + b
-1     1      1       a - b
-====  =====  ======  ===================
-
-The value is to be negated if ``negative``; of a zero, that bit means nothing.
-"""
-
-BYTE_CONTROL = StructLayout(
-    {"x": PAIR_CONTROL, "y": PAIR_CONTROL, "single": StructLayout({"nonzero": 1, "negative": 1})}
-)
-"""x for trits t0 and t1, single for t2, y for t3 and t4."""
+TRIT = StructLayout({"plus": 1, "minus": 1})
+"""A trit as a conditional adder takes it: plus - minus, so zero is 00 or 11."""
 
 
 class TritDecoder(wiring.Component):
-    """One byte of the nested code to the controls of two pair multiplexers and the single.
+    """One byte of the nested code to its five trits.
 
-    Combinational logic, seventeen 4-input tables. A byte outside the code gives the controls of some
-    trits.
+    Combinational logic. A byte outside the code gives some trits.
 
     Attributes
     ----------
-    code : In, the byte of five trits.
-    control : Out, `BYTE_CONTROL`.
+    code : In, the byte.
+    trits : Out, five `TRIT`.
     """
 
     def __init__(self) -> None:
-        super().__init__({"code": In(8), "control": Out(BYTE_CONTROL)})
+        super().__init__({"code": In(8), "trits": Out(ArrayLayout(TRIT, TRITS_PER_BYTE))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -54,16 +36,18 @@ class TritDecoder(wiring.Component):
         x_zero = both_zero | (escape & ~p[2])
         single = Mux(escape, Mux(p == BOTH_ZERO, y[:2], p[:2]), q)
         m.d.comb += [
-            self.control.single.nonzero.eq(single.any()),
-            self.control.single.negative.eq(single[1]),
-            _control_pair(self.control.x, Mux(y_zero, y, p), x_zero),
-            _control_pair(self.control.y, y, y_zero),
+            self.trits[2].eq(single),
+            *_pair(self.trits[0], self.trits[1], Mux(y_zero, y, p), x_zero),
+            *_pair(self.trits[3], self.trits[4], y, y_zero),
         ]
         return m
 
 
-def _control_pair(control: View, pair: Value, zero: Value):
-    """Assign the controls of a coded pair {s0, s1, n}."""
-    both, differ, negative = pair[0], pair[1] ^ pair[2], pair[2]
-    selected = Cat(both == differ, differ, both) & (~zero).replicate(3)
-    return control.eq(Cat(selected, negative))
+def _pair(first: View, second: View, pair: Value, zero: Value) -> list:
+    """Assign the trits of a coded pair {s0, s1, n}; the sign of a zero means nothing."""
+    both, differ = pair[0], pair[1] ^ pair[2]
+    return [
+        assign
+        for trit, sign, alone in ((first, pair[2], ~differ), (second, pair[1], differ))
+        for assign in (trit.minus.eq(sign), trit.plus.eq(sign ^ ((both | alone) & ~zero)))
+    ]

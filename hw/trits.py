@@ -2,8 +2,8 @@
 """The nested trit code: five trits of one output row in a byte, cheap to decode and to multiplex.
 
 ``byte = p[2:0] q[1:0] l[2:0]`` holds trits t0..t4 as pairs X = (t0, t1), Y = (t3, t4) and the single t2. A pair
-is {s0, s1, n}: n = 1, both non-zero with signs s0 and s1 (1 is negative); n = 0, one non-zero with sign s0: t0 if
-s0 = s1, else t1. A single is 0 zero, 1 plus, 2 minus. A zero pair needs the escape q = 3::
+is {s0, s1, n}: n = 1, both non-zero with signs s0 and s1 (1 is negative); n = 0, one non-zero with its own sign: t0
+if s0 = s1, else t1. A single is 0 zero, 1 plus, 2 minus. A zero pair needs the escape q = 3::
 
     q != 3           t2 = q, X = p, Y = l
     q == 3, p2 = 0   X = 0, t2 = p[1:0], Y = l
@@ -27,7 +27,7 @@ def encode_pair(first: int, second: int) -> int:
     if first and second:
         return (first < 0) << 2 | (second < 0) << 1 | 1
     negative = int(first + second < 0)
-    return negative << 2 | (negative if first else 1 - negative) << 1
+    return (negative if first else 1 - negative) << 2 | negative << 1
 
 
 def encode(trits: tuple[int, int, int, int, int]) -> int:

@@ -13,13 +13,14 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from numpy.typing import NDArray
 
+from golden.numerics import CODE_MAX
 from hw.array import TernaryArray
 from hw.ops import context_bits
 from hw.params import CoreParams
 from hw.trits import encode_table
 from sim.cocotb_run import test_parameters
 
-CORNERS = (-128, 127)
+CORNERS = (-CODE_MAX, CODE_MAX)
 
 
 @dataclass
@@ -173,7 +174,7 @@ def _random_block(rng: np.random.Generator, core: CoreParams, beats: int, contex
     trits = rng.integers(-1, 2, (beats, core.rows, core.columns))
     shape = (contexts, beats, core.columns)
     extreme = rng.integers(2)
-    return Block(trits, rng.choice(CORNERS, shape) if extreme else rng.integers(-128, 128, shape))
+    return Block(trits, rng.choice(CORNERS, shape) if extreme else rng.integers(-CODE_MAX, CODE_MAX + 1, shape))
 
 
 def _random_blocks(core: CoreParams, count: int) -> Iterator[Block]:
@@ -210,7 +211,7 @@ async def largest_sums(dut: object) -> None:
     beats = core.beats(core.max_inputs)
     signs = np.where(np.arange(core.rows) % 2, 1, -1)[None, :, None]
     trits = np.broadcast_to(signs, (beats, core.rows, core.columns))
-    values = np.resize([127, -127], core.batch)[:, None, None]
+    values = np.resize([CODE_MAX, -CODE_MAX], core.batch)[:, None, None]
     activations = np.broadcast_to(values, (core.batch, beats, core.columns))
     await Bench(dut, core).run(Block(trits, sign * activations) for sign in (1, -1))
 
