@@ -11,7 +11,7 @@ from hw.params import CoreParams
 
 MAGIC = b"\x93TFI\r\n\x1a\n"
 """Changed by whatever takes the file for text."""
-VERSION = 2
+VERSION = 3
 HEADER_BYTES = 512
 ALIGNMENT = 4096
 """Sections start at multiples of it, so that a DMA engine can map them."""

@@ -12,6 +12,11 @@ from hw.ops import context_bits
 from hw.params import CoreParams
 
 
+def accumulator_latency(core: CoreParams) -> int:
+    """`Accumulator.latency`."""
+    return 1 if core.batch == 1 else 2
+
+
 class Accumulator(wiring.Component):
     """Adds a row's beats up for each context and keeps the finished sums in a shadow register.
 
@@ -37,7 +42,7 @@ class Accumulator(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        self.latency = 1 if core.batch == 1 else 2
+        self.latency = accumulator_latency(core)
         acc = signed(core.acc_bits)
         super().__init__(
             {

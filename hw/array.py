@@ -9,13 +9,23 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
-from hw.accumulator import Accumulator
-from hw.element import Element, stage
+from hw.accumulator import Accumulator, accumulator_latency
+from hw.element import Element, element_latency, stage
 from hw.ops import context_bits, delay
 from hw.params import CoreParams
 
 GROUP_ROWS = 8
 """Elements that share one copy of the operand registers."""
+
+
+def add_latency(core: CoreParams) -> int:
+    """Cycles from a beat to its addition to the accumulators."""
+    return 1 + element_latency(core)
+
+
+def array_latency(core: CoreParams) -> int:
+    """`TernaryArray.latency`."""
+    return add_latency(core) + accumulator_latency(core)
 
 
 class OperandCopy(wiring.Component):
@@ -93,8 +103,8 @@ class TernaryArray(wiring.Component):
         )
         self._elements = [Element(core) for _ in range(core.rows)]
         self._accumulators = [Accumulator(core) for _ in range(core.rows)]
-        self._add_latency = 1 + self._elements[0].latency
-        self.latency = self._add_latency + self._accumulators[0].latency
+        self._add_latency = add_latency(core)
+        self.latency = array_latency(core)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -25,6 +25,12 @@ def sum_bits(trits: int) -> int:
     return (CODE_MAX * trits).bit_length() + 1
 
 
+def element_latency(core: CoreParams) -> int:
+    """`Element.latency`: decode, the stages of a chain, the levels of the tree over the chains."""
+    chains = -(-core.columns // CHAIN_TRITS)
+    return 1 + 1 + stage(min(core.columns, CHAIN_TRITS) - 1) + (chains - 1).bit_length()
+
+
 class Element(wiring.Component):
     """Sum of trit x activation for one row and the ``5 * element_bytes`` columns of a beat.
 
@@ -47,9 +53,7 @@ class Element(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        chains = -(-core.columns // CHAIN_TRITS)
-        stages = 1 + stage(min(core.columns, CHAIN_TRITS) - 1)
-        self.latency = 1 + stages + (chains - 1).bit_length()
+        self.latency = element_latency(core)
         super().__init__(
             {
                 "data": In(8 * core.element_bytes),

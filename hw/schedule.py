@@ -25,7 +25,7 @@ from hw.params import CoreParams
 MAGIC = 0x31474654
 """'TFG1', little-endian."""
 STREAM_VERSION = 2
-CODE_NESTED = 1
+CODE_NESTED = 2
 """The nested trit code (hw/trits.py)."""
 CODE_NAMES = {CODE_NESTED: "nested"}
 

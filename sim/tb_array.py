@@ -14,7 +14,7 @@ from cocotb.triggers import FallingEdge
 from numpy.typing import NDArray
 
 from golden.numerics import CODE_MAX
-from hw.array import TernaryArray
+from hw.array import array_latency
 from hw.ops import context_bits
 from hw.params import CoreParams
 from hw.trits import encode_table
@@ -74,7 +74,7 @@ class Bench:
 
     def __init__(self, dut: object, core: CoreParams, gap: float = 0, stall: float = 0) -> None:
         self.dut, self.core, self.gap, self.stall = dut, core, gap, stall
-        self.latency = TernaryArray(core).latency
+        self.latency = array_latency(core)
         self.cycle = self.waits = 0
         self.pending: deque[tuple[int, list[tuple[int, int | None]]]] = deque()
         self.unread: deque[tuple[int, int | None]] = deque()

@@ -147,7 +147,7 @@ def test_the_header_is_as_documented(folder: Path, tmp_path: Path) -> None:
     _, image = packed(folder, core, tmp_path / "image", embedding_bits=8, embedding_group=6)
     data = (tmp_path / "image").read_bytes()
     assert data[:8] == b"\x93TFI\r\n\x1a\n" and data[16:24] == b"nested\0\0"
-    assert struct.unpack_from("<2I", data, 8) == (2, 1)
+    assert struct.unpack_from("<2I", data, 8) == (3, 2)
     assert struct.unpack_from("<5I", data, 24) == (16, 4, 24, 14, 14)
     assert struct.unpack_from("<4I", data, 44) == (24, 2, 44, 301)
     assert struct.unpack_from("<2Ii", data, 60) == (8, 6, image.embedding.residual_frac)
@@ -184,11 +184,11 @@ BAD = {
     "cut in the header": (lambda d: d[:300], "it is truncated within its header of 512 bytes; copy it again"),
     "cut in the body": (lambda d: d[:-1], r"it is truncated to \d+ of \d+ bytes; copy it again"),
     "too long": (lambda d: d + b"\0", "it holds 1 bytes behind its end"),
-    "newer": (lambda d: patched(d, 8, b"\3"), "it has image version 3, but this release reads 2; update"),
-    "older": (lambda d: patched(d, 8, b"\1"), "it has image version 1, .* pack the checkpoint again"),
+    "newer": (lambda d: patched(d, 8, b"\4"), "it has image version 4, but this release reads 3; update"),
+    "older": (lambda d: patched(d, 8, b"\2"), "it has image version 2, .* pack the checkpoint again"),
     "header altered": (lambda d: patched(d, 44, b"\7"), r"its header was altered \(CRC\)"),
     "other code": (
-        lambda d: patched(patched(d, 12, b"\2"), 16, b"escape", True),
+        lambda d: patched(patched(d, 12, b"\1"), 16, b"escape", True),
         "its trits use the code 'escape', but this release reads 'nested'",
     ),
     "other stream": (
