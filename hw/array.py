@@ -54,9 +54,10 @@ class OperandCopy(wiring.Component):
 class TernaryArray(wiring.Component):
     """``core.rows`` processing elements on one beat of weights and ``core.columns`` activations a cycle.
 
-    Byte r * element_bytes + k of a beat holds the trits of row r for columns 5k to 5k + 4. A beat comes once for
-    each context of the packet, context 0 first, with that context's activations. When a row block's last beat is in
-    for all of them, ``acc`` is row group 0 of context 0: rows 0 to V - 1, V being ``core.vector_rows``.
+    Byte r * element_bytes + k of a beat holds the trits of row r for columns nk to nk + n - 1, n being the trits of
+    a byte. A beat comes once for each context of the packet, context 0 first, with that context's activations. When a
+    row block's last beat is in for all of them, ``acc`` is row group 0 of context 0: rows 0 to V - 1, V being
+    ``core.vector_rows``.
 
     Throughput: one beat and context a cycle; they may have gaps, and a block may follow another at once. The issuer
     sees to it that all rows of a block have been read, ``latency - 1`` cycles after context 0's last beat of the
@@ -74,7 +75,7 @@ class TernaryArray(wiring.Component):
     first, last : In, the beat begins or ends a row block, or both; the same for all contexts of a beat.
     context : In, whose activations these are; 0 if ``core.batch`` is 1.
     final_context : In, the context is the packet's last.
-    beat : In, ``lanes`` bytes of the nested code.
+    beat : In, ``lanes`` bytes of ``core.code``.
     activations : In, signed 8 bit a column.
     loaded : Out, for one cycle: ``acc`` is row group 0 of context 0 of a new block from this cycle on.
     acc : Out, V x signed ``core.acc_bits``: the rows of a group.
@@ -126,8 +127,9 @@ class TernaryArray(wiring.Component):
 
     def _operands(self, m: Module) -> Value:
         """The activations, each delayed for the stage that takes it, one cycle early for the copies."""
+        core = self.core
         return Cat(
-            delay(m, activation, 1 + stage(column), f"activation_{column}")
+            delay(m, activation, 1 + stage(core, column), f"activation_{column}")
             for column, activation in enumerate(self.activations)
         )
 

@@ -9,15 +9,20 @@ from amaranth.lib.wiring import In, Out
 from golden.numerics import CODE_MAX
 from hw.adder import ConditionalAdder, conditional
 from hw.decoder import TritDecoder
-from hw.params import TRITS_PER_BYTE, CoreParams
+from hw.params import CoreParams
 
 CHAIN_TRITS = 10
-"""Trits of the longest chain; elements of more columns add chains up."""
+"""Trits of the longest chain; elements of more columns add two chains up."""
 
 
-def stage(column: int) -> int:
+def chain_trits(core: CoreParams) -> int:
+    """Trits of each chain."""
+    return core.columns if core.columns <= CHAIN_TRITS else core.columns // 2
+
+
+def stage(core: CoreParams, column: int) -> int:
     """Stage of its chain that takes a column of a beat: the first takes two, the others one each."""
-    return max(column % CHAIN_TRITS - 1, 0)
+    return max(column % chain_trits(core) - 1, 0)
 
 
 def sum_bits(trits: int) -> int:
@@ -26,18 +31,16 @@ def sum_bits(trits: int) -> int:
 
 
 def element_latency(core: CoreParams) -> int:
-    """`Element.latency`: decode, the stages of a chain, the levels of the tree over the chains."""
-    chains = -(-core.columns // CHAIN_TRITS)
-    return 1 + 1 + stage(min(core.columns, CHAIN_TRITS) - 1) + (chains - 1).bit_length()
+    """`Element.latency`: decode, the stages of a chain, the sum of two."""
+    return 2 + stage(core, core.columns - 1) + core.columns // chain_trits(core) - 1
 
 
 class Element(wiring.Component):
-    """Sum of trit x activation for one row and the ``5 * element_bytes`` columns of a beat.
+    """Sum of trit x activation for one row and the columns of a beat.
 
     A chain of conditional adders, each the width of the sum so far. The first trit has no adder: its complement, if
     it is negative, is one short of the opposite, and what is short goes along as ``carry`` for the accumulator to
-    add. All registers run freely; the stages are decode, those of a chain, and one for each level of a tree over
-    the chains.
+    add. All registers run freely; the stages are decode, those of a chain, and the sum of two chains.
 
     Parameters
     ----------
@@ -46,8 +49,8 @@ class Element(wiring.Component):
     Attributes
     ----------
     latency : cycles from ``data`` to ``value``.
-    data : In, ``element_bytes`` bytes of the row; byte k holds the trits of columns 5k to 5k + 4.
-    operands : In, -CODE_MAX to CODE_MAX, column c ``1 + stage(c)`` cycles after ``data``.
+    data : In, ``element_bytes`` bytes of the row; byte k holds the trits of columns nk to nk + n - 1 of n a byte.
+    operands : In, -CODE_MAX to CODE_MAX, column c ``1 + stage(core, c)`` cycles after ``data``.
     value : Out, signed ``sum_bits(core.columns)``: the sum less ``carry``.
     """
 
@@ -67,25 +70,24 @@ class Element(wiring.Component):
         m = Module()
         trits = [trit for k in range(self._core.element_bytes) for trit in self._trits(m, k)]
         columns = list(zip(trits, self.operands, strict=True))
-        starts = range(0, len(columns), CHAIN_TRITS)
-        terms = [self._chain(m, f"chain_{i}", columns[start : start + CHAIN_TRITS]) for i, start in enumerate(starts)]
-        while len(terms) > 1:
-            terms = [
-                (_register(m, (v + w + d)[: len(v) + 1].as_signed(), "sum"), _register(m, c, "carry"))
-                for (v, c), (w, d) in zip(terms[::2], terms[1::2], strict=True)
-            ]
-        ((value, carry),) = terms
+        length = chain_trits(self._core)
+        value, carry = self._chain(m, "chain_0", columns[:length])
+        if columns[length:]:
+            other, more = self._chain(m, "chain_1", columns[length:])
+            total = (value + other + more)[: len(self.value)].as_signed()
+            value, carry = _register(m, total, "sum"), _register(m, carry, "carry")
         m.d.comb += [self.value.eq(value), self.carry.eq(carry)]
         return m
 
     def _trits(self, m: Module, k: int) -> list[ValueCastable]:
         """The trits of a byte, each in its stage; the byte waits for the first, which saves registers."""
-        m.submodules[f"decoder_{k}"] = decoder = TritDecoder()
-        columns = range(TRITS_PER_BYTE * k, TRITS_PER_BYTE * (k + 1))
-        m.d.comb += decoder.code.eq(_delay(m, self.data.word_select(k, 8), stage(columns[0]), f"byte_{k}"))
+        code = self._core.trit_code
+        m.submodules[f"decoder_{k}"] = decoder = TritDecoder(code)
+        stages = [stage(self._core, code.trits * k + number) for number in range(code.trits)]
+        m.d.comb += decoder.byte.eq(_delay(m, self.data.word_select(k, 8), stages[0], f"byte_{k}"))
         return [
-            _delay(m, trit, 1 + stage(column) - stage(columns[0]), f"trit_{column}")
-            for column, trit in zip(columns, decoder.trits, strict=True)
+            _delay(m, trit, 1 + later - stages[0], f"trit_{code.trits * k + number}")
+            for number, (later, trit) in enumerate(zip(stages, decoder.trits, strict=True))
         ]
 
     def _chain(self, m: Module, name: str, columns: list) -> tuple[Value, Value]:

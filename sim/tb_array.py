@@ -17,7 +17,7 @@ from golden.numerics import CODE_MAX
 from hw.array import array_latency
 from hw.ops import context_bits
 from hw.params import CoreParams
-from hw.trits import encode_table
+from hw.trits import Code
 from sim.cocotb_run import test_parameters
 
 CORNERS = (-CODE_MAX, CODE_MAX)
@@ -48,10 +48,10 @@ class Block:
             result += [(acc, None) for acc in packed[:-1]] + [(packed[-1], following)]
         return result
 
-    def beats(self) -> list[tuple[int, int, int]]:
+    def beats(self, code: Code) -> list[tuple[int, int, int]]:
         """(beat, context, activations) as the ports take them, in order."""
-        index = (self.trits.reshape(len(self.trits), -1, 5) + 1) @ (3 ** np.arange(5))
-        weights = [_integer(beat) for beat in encode_table()[index]]
+        index = (self.trits.reshape(len(self.trits), -1, code.trits) + 1) @ (3 ** np.arange(code.trits))
+        weights = [_integer(beat) for beat in code.encode_table[index]]
         codes = self.activations.astype(np.int8)
         return [
             (weight, context, _integer(codes[context, number]))
@@ -93,7 +93,7 @@ class Bench:
             await self._step()
 
     async def _issue(self, block: Block) -> None:
-        dut, beats = self.dut, block.beats()
+        dut, beats = self.dut, block.beats(self.core.trit_code)
         contexts = len(block.activations)
         for number, (beat, context, activations) in enumerate(beats[: block.abandoned]):
             last = number >= len(beats) - contexts
@@ -192,10 +192,11 @@ def _random_blocks(core: CoreParams, count: int) -> Iterator[Block]:
 async def every_code_with_extremes(dut: object) -> None:
     """Every byte of the code meets every combination of extreme activations, in blocks of one beat."""
     core = _core()
-    trits = np.array(list(itertools.product((-1, 0, 1), repeat=5)))
-    trits = np.resize(trits, (-(-len(trits) // core.lanes) * core.lanes, 5))
+    count = core.trit_code.trits
+    trits = np.array(list(itertools.product((-1, 0, 1), repeat=count)))
+    trits = np.resize(trits, (-(-len(trits) // core.lanes) * core.lanes, count))
     trits = trits.reshape(-1, 1, core.rows, core.columns)
-    corners = np.tile(np.array(list(itertools.product(CORNERS, repeat=5))), core.element_bytes)[:, None]
+    corners = np.tile(np.array(list(itertools.product(CORNERS, repeat=count))), core.element_bytes)[:, None]
     blocks = (
         Block(weights, corners[start : start + core.batch])
         for start in range(0, len(corners), core.batch)

@@ -20,16 +20,17 @@ from host.header import SECTIONS
 from host.image import Image, ImageError
 from host.layout import decode_trits, encode_trits
 from host.pack import pack
-from hw import trits
 from hw.params import CoreParams
 from hw.schedule import Group, segments
+from hw.trits import CODES
 from tests.checkpoints import SMALL, random_checkpoint
 
 CORES = [
     CoreParams(lanes=4, element_bytes=1),
     CoreParams(lanes=4, element_bytes=2),
     CoreParams(lanes=16, element_bytes=4, formats=Formats(24, 14, 14)),
-    CoreParams(lanes=64, element_bytes=2),
+    CoreParams(lanes=64, element_bytes=2, code="positional"),
+    CoreParams(lanes=8, element_bytes=1, code="two_bit"),
 ]
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference" / "b_h128_l4_bf16"
 
@@ -41,13 +42,13 @@ def matrices(draw: st.DrawFn) -> tuple[CoreParams, np.ndarray]:
     rows, columns = draw(st.integers(1, 40)), draw(st.integers(1, 60))
     seed = draw(st.integers(0, 2**32 - 1))
     values = np.random.default_rng(seed).integers(-1, 2, (rows, columns), dtype=np.int8)
-    return CoreParams(lanes=lanes, element_bytes=element_bytes), values
+    return CoreParams(lanes=lanes, element_bytes=element_bytes, code=draw(st.sampled_from(list(CODES)))), values
 
 
 @given(matrices())
 def test_trits_survive_the_round_trip(case: tuple[CoreParams, np.ndarray]) -> None:
     core, values = case
-    assert np.array_equal(decode_trits(encode_trits(values, core), *values.shape), values)
+    assert np.array_equal(decode_trits(encode_trits(values, core), *values.shape, core), values)
 
 
 @given(matrices())
@@ -60,8 +61,8 @@ def test_each_lane_of_each_beat_holds_its_row_and_columns(case: tuple[CoreParams
         block, step = divmod(beat, core.beats(values.shape[1]))
         for lane, byte in enumerate(lanes):
             row, k = block * core.rows + lane // core.element_bytes, lane % core.element_bytes
-            column = step * core.columns + 5 * k
-            assert byte == trits.encode(tuple(padded[row, column : column + 5].tolist()))
+            column = step * core.columns + core.trit_code.trits * k
+            assert byte == core.trit_code.encode(padded[row, column : column + core.trit_code.trits].tolist())
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def assert_same(image: IntegerSource, source: IntegerSource) -> None:
         assert has.dtype == wants.dtype and torch.equal(has, wants), name
 
 
-@pytest.mark.parametrize("core", CORES, ids=lambda core: f"{core.lanes}x{core.element_bytes}")
+@pytest.mark.parametrize("core", CORES, ids=lambda core: f"{core.lanes}x{core.element_bytes}-{core.code}")
 def test_an_image_decodes_to_the_integers_of_its_checkpoint(folder: Path, tmp_path: Path, core: CoreParams) -> None:
     source, image = packed(folder, core, tmp_path / "image")
     assert image.config == SMALL and image.fmt == core.formats
@@ -189,7 +190,7 @@ BAD = {
     "header altered": (lambda d: patched(d, 44, b"\7"), r"its header was altered \(CRC\)"),
     "other code": (
         lambda d: patched(patched(d, 12, b"\1"), 16, b"escape", True),
-        "its trits use the code 'escape', but this release reads 'nested'",
+        "its trits use the code 'escape', but this release reads nested, positional, two_bit; pack",
     ),
     "other stream": (
         lambda d: patched(d, 84, b"\1", True),
