@@ -115,7 +115,7 @@ class Header:
         """The header as bytes."""
         fmt, shape = self.formats, self.shape
         fixed = _FIELDS.pack(
-            *(MAGIC, VERSION, CODES[self.code].number, self.code.encode()),
+            *(MAGIC, VERSION, CODES[self.code].number, self.code.encode()),  # the name is cut to eight characters
             *(self.lanes, self.element_bytes, fmt.wide_bits, fmt.frac, fmt.mantissa),
             *(shape.hidden, shape.layers, shape.intermediate, shape.vocab),
             *(self.embedding_bits, self.embedding_group, self.residual_frac),
@@ -138,8 +138,8 @@ class Header:
             raise ImageError(f"it has image version {version}, but this release reads {VERSION}; {remedy}.")
         if zlib.crc32(data[: HEADER_BYTES - _CRC.size]) != _CRC.unpack_from(data, HEADER_BYTES - _CRC.size)[0]:
             raise ImageError("its header was altered (CRC); copy the file again.")
-        told = name.rstrip(b"\0").decode("ascii", "replace")
-        if code not in NUMBERS or NUMBERS[code].name != told:
+        if code not in NUMBERS:
+            told = name.rstrip(b"\0").decode("ascii", "replace")
             known = ", ".join(CODES)
             raise ImageError(f"its trits use the code '{told}', but this release reads {known}; pack it again.")
         hidden, layers, intermediate, vocab, bits, group, residual_frac, size, count, stream = dimensions
@@ -152,7 +152,7 @@ class Header:
             header = cls(
                 lanes=lanes,
                 element_bytes=element_bytes,
-                code=told,
+                code=NUMBERS[code].name,
                 formats=Formats(wide, frac, mantissa),
                 shape=sc.Shape(hidden, layers, intermediate, vocab),
                 embedding_bits=bits,
