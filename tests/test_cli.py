@@ -118,11 +118,11 @@ def test_pack_tells_what_it_packed(model: Path, tmp_path: Path) -> None:
 
 
 def test_pack_takes_the_geometry_and_the_embedding_from_options(model: Path) -> None:
-    options = ("--set", "lanes=32", "--set", "element_bytes=1", "--set", "frac=18")
+    options = ("--set", "lanes=32", "--set", "element_bytes=1", "--set", "code=positional", "--set", "frac=18")
     call("pack", model, "-o", "c.tfi", *TINY, *options, "--embedding-bits", 8, "--embedding-group", 12)
     facts = ask("info", "c.tfi")
     assert (facts["lanes"], facts["element_bytes"], facts["formats"]["frac"]) == (32, 1, 18)
-    assert (facts["embedding_bits"], facts["embedding_group"]) == (8, 12)
+    assert (facts["code"], facts["embedding_bits"], facts["embedding_group"]) == ("positional", 8, 12)
     assert facts["model"] == {"hidden": 24, "layers": 2, "intermediate": 44, "vocab": 301}
 
 
