@@ -42,10 +42,9 @@ class Axis:
 
 def comparison() -> str:
     """Tokens a second and joules a token: dots, with lines from low to high."""
-    ours = [
-        Row(f"this core, {MODEL}, {e.platform.name}", OURS, e.rate, e.joules)
-        for e in (choice.estimate for choice in survey.choices() if choice.model == MODEL)
-    ]
+    ones = [choice for choice in survey.choices() if choice.model == MODEL]
+    ours = [_row("this core", choice) for choice in ones]
+    ours += [_row(f"{choice.estimate.cores} of this core", choice) for choice in survey.same_platforms()]
     theirs = [
         Row(f"{s.name}, {s.model}, {s.platform}", THEIRS, s.rate.figure, Figure.exact(s.joules))
         for s in published().systems
@@ -81,6 +80,11 @@ def comparison() -> str:
         f'<text x="{WIDTH / 2}" y="{height - 10}" text-anchor="middle" font-size="12" fill="#4a4f57">{foot}</text>'
     )
     return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def _row(what: str, choice: survey.Choice) -> Row:
+    one = choice.estimate
+    return Row(f"{what}, {choice.model}, {one.platform.name}", OURS, one.rate, one.joules)
 
 
 def _rate(row: Row) -> float:

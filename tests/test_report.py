@@ -97,7 +97,7 @@ def test_the_picture_is_whole(written: Path) -> None:
     labels = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert any("this core" in label for label in labels) and any("TerEffic" in label for label in labels)
     dots = [element for element in root.iter() if element.tag.endswith("circle")]
-    platforms = sum(choice.model == "370M" for choice in survey.choices())
+    platforms = sum(choice.model == "370M" for choice in survey.choices()) + len(survey.SAME)
     assert len(dots) == 2 * (platforms + len(published().systems))
     assert all(0 < float(dot.get("cx")) < width and 0 < float(dot.get("cy")) < height for dot in dots)
 
