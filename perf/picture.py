@@ -105,7 +105,7 @@ def _frame(axes: tuple[Axis, ...], rows: int) -> Iterator[str]:
         yield f'<text x="{middle}" y="18" text-anchor="middle" font-weight="bold" fill="#1d2329">{axis.title}</text>'
         for decade in range(axis.low, axis.high + 1):
             x = axis.place(10.0**decade)
-            label = f"{10**decade:,}" if decade >= 0 else f"{10.0**decade:.{-decade}f}"
+            label = f"{10.0**decade:g}" if decade < 3 else f"{10 ** (decade - 3)}k"
             at = f'x="{x:.1f}" y="{TOP - 12}" text-anchor="middle"'
             yield f'<line x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{bottom}" stroke="{GRID}"/>'
             yield f'<text {at} font-size="11" fill="#4a4f57">{label}</text>'
