@@ -207,8 +207,6 @@ class ScaleUnit(wiring.Component):
 
         significand = unsigned(bits)
         m.submodules.first, m.submodules.second = first, second = [Multiplier(significand, significand) for _ in "ab"]
-        exponents = [Signal(signed(SHIFT_BITS + 2), name=f"exponent_{n}", reset_less=True) for n in range(1, 6)]
-        folded = Signal(signed(SHIFT_BITS), name="folded_root", reset_less=True)
         carries, results = [], []
         for unit in (first, second):
             carry = unit.product[-1]
@@ -221,21 +219,24 @@ class ScaleUnit(wiring.Component):
             second.b.eq(delay(m, word.mantissa[:bits], 2, "word", reset_less=True)),
         ]
         mantissa = Signal(bits, reset_less=True)
-        m.d.sync += [
-            exponents[0].eq(word.exponent - operand.exponent),
-            folded.eq(root_exponent - (2 * bits - 2)),
-            exponents[1].eq(exponents[0] + folded),
-            exponents[2].eq(exponents[1] - carries[0]),
-            exponents[3].eq(exponents[2]),
-            exponents[4].eq(exponents[3] - carries[1]),
-            mantissa.eq(results[1]),
-        ]
+        m.d.sync += mantissa.eq(results[1])
+
+        # each as wide as its sum, so that no bit is a copy of another
+        def held(value: Value, name: str) -> Signal:
+            register = Signal(value.shape(), name=name, reset_less=True)
+            m.d.sync += register.eq(value)
+            return register
+
+        folded = held(root_exponent - (2 * bits - 2), "folded_root")
+        exponent = held(held(word.exponent - operand.exponent, "exponent_1") + folded, "exponent_2")
+        exponent = held(held(exponent - carries[0], "exponent_3"), "exponent_4")
+        exponent = held(exponent - carries[1], "exponent_5")
         m.d.comb += [
             given.eq((position.tensor != tensors) & rooted & self.words_valid & ~self.start),
             write.en.eq(stages[-1]),
             write.addr.eq(Cat(scaled.tensor, scaled.context)),
             write.data.mantissa.eq(mantissa),
-            write.data.shift.eq(_saturated(exponents[4])),
+            write.data.shift.eq(_saturated(exponent)),
             read.addr.eq(Cat(self.scale_matrix, self.scale_context)),
             self.mantissa.eq(read.data.mantissa),
             self.shift.eq(read.data.shift),

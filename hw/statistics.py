@@ -123,13 +123,14 @@ class Statistics(wiring.Component):
         # A comparison takes a cycle and the change another. Where the value before changed the same maximum
         # meanwhile, it is that value that counts.
         new = delay(m, largest, 1, "new", reset_less=True)
-        rises = delay(m, largest > new, 1, "rises", reset_less=True)
+        # signs of differences: the end of a carry chain is a register's neighbour, a comparison's is not
+        rises = delay(m, (new - largest)[-1], 1, "rises", reset_less=True)
         for index in range(core.batch):
             for matrix in range(TENSORS):
                 stored = self.maxima[index][matrix].as_value()
                 name = f"{index}_{matrix}"
                 chosen = delay(m, valid & _chosen(context, index, core) & (which == matrix), 1, f"chosen_{name}")
-                above = delay(m, largest > stored, 1, f"above_{name}", reset_less=True)
+                above = delay(m, (stored - largest)[-1], 1, f"above_{name}", reset_less=True)
                 changes, changed = Signal(name=f"changes_{name}"), Signal(name=f"changed_{name}")
                 m.d.comb += changes.eq(chosen & Mux(changed, rises, above))
                 m.d.sync += changed.eq(changes & ~self.begin)
