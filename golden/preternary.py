@@ -71,8 +71,7 @@ def write_preternary(
     folder = Path(folder).resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CheckpointError(f"{folder} is not empty; name another folder.")
-    kinds = {checkpoint.stored(name).dtype for name in checkpoint.names()} if dtype is None else {dtype}
-    kind = kinds.pop() if len(kinds) == 1 else torch.float32
+    kind = dtype or (next(iter(checkpoint.dtypes)) if len(checkpoint.dtypes) == 1 else torch.float32)
     latent = {f"{name}.weight" for name in checkpoint.config.linear_shapes()}
     report = []
 
