@@ -5,26 +5,18 @@
 found, as for latent weights, so it shrinks by the share of non-zeros each time.
 """
 
-import argparse
-import json
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.table import Table
-from torch import Tensor
 
 from golden.checkpoint import Checkpoint
+from golden.compare import Row, Yardstick, given_text, parser, print_rows
 from golden.preternary import dequantise
 from golden.reference import ReferenceModel
 from golden.ternary import STORED, Ternary, ternarise, ternarise_latent
-from golden.text import TextCodec, bits_per_character
-from golden.train_data import read_text
 
 Step = Callable[[Ternary], Ternary]
-TOKENS = 256
 
 
 def keep(dtype: torch.dtype, ternary: Ternary) -> Ternary:
@@ -50,49 +42,22 @@ def repeated(model: ReferenceModel, step: Step, times: int) -> ReferenceModel:
     return ReferenceModel(model.config, model.tensors, linears)
 
 
-def measure(checkpoint: Checkpoint, times: list[int], text: str | None) -> list[dict[str, float | str]]:
-    """For every route and number of times: scales, logits on random tokens, and bits per character of a text."""
-    model = ReferenceModel.from_checkpoint(checkpoint)
-    ids = torch.randint(model.config.vocab, (TOKENS,), generator=torch.Generator().manual_seed(0))
-    expected, _ = model.forward(ids)
-    codec = TextCodec.from_folder(checkpoint.folder) if text else None
-
-    def row(name: str, count: int, found: ReferenceModel) -> dict[str, float | str]:
-        logits, _ = found.forward(ids)
-        ratios = Tensor([found.linears[n].scale / ternary.scale for n, ternary in model.linears.items()])
-        facts = {
-            "route": name,
-            "times": count,
-            "mean scale left": ratios.mean().item(),
-            "rms logit error": ((logits - expected).square().mean() / expected.square().mean()).sqrt().item(),
-            "equal argmaxes": (logits.argmax(-1) == expected.argmax(-1)).double().mean().item(),
-        }
-        if text:
-            facts["bits per character"] = bits_per_character(found, codec, text).bits_per_character
-        return facts
-
-    rows = [row("as it is", 0, model)]
-    return rows + [row(name, n, repeated(model, step, n)) for name, step in ROUTES.items() for n in times]
+def measure(yardstick: Yardstick, times: list[int]) -> list[Row]:
+    """The scales that are left, and the distance to the reference, for every route and number of times."""
+    rows, before = [], yardstick.model
+    for name, step, count in [("as it is", mean_again, 0), *((*r, n) for r in ROUTES.items() for n in times)]:
+        after = repeated(before, step, count)
+        left = [after.linears[n].scale / ternary.scale for n, ternary in before.linears.items()]
+        rows.append({"route": name, "times": count, "scale left": sum(left) / len(left), **yardstick.measure(after)})
+    return rows
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="a checkpoint")
-    parser.add_argument("--times", type=int, nargs="+", default=[1, 3], help="how often to store and load")
-    parser.add_argument("--text", type=Path, help="a text to score, UTF-8 or .xz of it")
-    parser.add_argument("--characters", type=int, default=8000, help="how many of its first characters")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    given = parser.parse_args()
-    text = read_text(given.text)[: given.characters] if given.text else None
-    rows = measure(Checkpoint(given.folder), given.times, text)
-    if given.json:
-        print(json.dumps(rows, indent=2))
-        return
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
-    Console().print(table)
+    arguments = parser(__doc__)
+    arguments.add_argument("--times", type=int, nargs="+", default=[1, 3], help="how often to store and load")
+    given = arguments.parse_args()
+    print_rows(measure(Yardstick(Checkpoint(given.folder), given_text(given)), given.times), given.json)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gguf
+import numpy as np
 import torch
 from gguf import GGMLQuantizationType as Kind
 from numpy.typing import NDArray
 
 from golden.preternary import dequantise
 from golden.ternary import Ternary, ternarise
+from hw.trits import CODES, positional
 
 GGUF_KINDS = (Kind.TQ1_0, Kind.TQ2_0)
 """Ternary types of llama.cpp: blocks of 256 values of a row with one float16 scale, 1.69 and 2.06 bits a value."""
@@ -60,3 +62,40 @@ def from_gguf(data: NDArray, kind: Kind, name: str = "The tensor") -> Ternary:
             "as `tritforge ternarise` writes them."
         )
     return ternary
+
+
+def from_positional(data: NDArray[np.uint8], columns: int) -> NDArray[np.int8]:
+    """Return the trits of rows packed five to a byte, lowest power of three first; five zeros are byte 121.
+
+    Parameters
+    ----------
+    data
+        uint8 [..., ceil(columns / 5)]; what the last byte has beyond the columns is left out.
+    columns
+        Trits of a row. Where the bytes run on from row to row, give all values as one row and reshape.
+
+    Returns
+    -------
+    int8 [..., columns].
+
+    Raises
+    ------
+    ValueError
+        For another number of bytes, or one above 242, which stands for nothing.
+    """
+    code = CODES["positional"]
+    if data.shape[-1] != -(-columns // code.trits):
+        raise ValueError(
+            f"{columns} trits are {-(-columns // code.trits)} bytes, not {data.shape[-1]}; give the shape as packed."
+        )
+    if data.size and data.max() >= 3**code.trits:
+        raise ValueError(f"The byte {data.max()} is no five trits, which reach 242; is the layout another one?")
+    return np.ascontiguousarray(code.decode_table[data].reshape(*data.shape[:-1], -1)[..., :columns])
+
+
+def to_positional(trits: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """Return what `from_positional` reads: trits [..., columns] as bytes, each row padded with zero trits."""
+    count = CODES["positional"].trits
+    padding = [(0, 0)] * (trits.ndim - 1) + [(0, -trits.shape[-1] % count)]
+    groups = np.pad(trits.astype(np.int16), padding).reshape(*trits.shape[:-1], -1, count)
+    return positional(np.moveaxis(groups, -1, 0)).astype(np.uint8)

@@ -11,7 +11,7 @@ from gguf import GGMLQuantizationType as Kind
 
 from golden.preternary import dequantise
 from golden.ternary import Ternary, ternarise
-from host.formats import GGUF_KINDS, from_gguf, read_gguf
+from host.formats import GGUF_KINDS, from_gguf, from_positional, read_gguf, to_positional
 
 SCALE = torch.tensor(0.0173).half().item()
 
@@ -91,3 +91,26 @@ def test_what_is_no_gguf_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"no model at all, but long enough to have a header")
     with pytest.raises(ValueError, match=r"model\.gguf is no whole GGUF file"):
         list(read_gguf(path))
+
+
+def test_positional_bytes_are_numbers_of_base_three() -> None:
+    data = np.arange(243, dtype=np.uint8)
+    trits = from_positional(data, 5 * 243).reshape(243, 5)
+    assert trits.tolist() == [[byte // 3**k % 3 - 1 for k in range(5)] for byte in range(243)]
+    assert trits.dtype == np.int8 and np.array_equal(to_positional(trits).reshape(-1), data)
+    assert not from_positional(np.array([121], np.uint8), 5).any()
+
+
+@pytest.mark.parametrize("shape", [(1,), (5,), (4, 23), (2, 3, 10)])
+def test_positional_trits_come_back(shape: tuple[int, ...]) -> None:
+    trits = np.random.default_rng(0).integers(-1, 2, shape).astype(np.int8)
+    data = to_positional(trits)
+    assert data.shape == (*shape[:-1], -(-shape[-1] // 5)) and data.dtype == np.uint8
+    assert np.array_equal(from_positional(data, shape[-1]), trits)
+
+
+def test_bytes_that_are_no_trits_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"The byte 243 is no five trits, which reach 242"):
+        from_positional(np.array([[121], [243]], np.uint8), 5)
+    with pytest.raises(ValueError, match="11 trits are 3 bytes, not 2"):
+        from_positional(np.zeros((4, 2), np.uint8), 11)
