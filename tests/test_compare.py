@@ -56,10 +56,10 @@ def test_rows_are_compared_by_bytes_and_error(
     table = checkpoint.tensor("model.embeddings.weight")
     for (bits, group), row in found.items():
         assert row["bytes"] == table.numel() * bits // 8 + 4 * table.numel() // group
-        peak = table.unflatten(-1, (-1, group)).abs().amax(-1).square().mean()
-        peak *= 1 - 1 / group  # the largest of a group is exact
-        expected = (peak / 12).sqrt() / (2 ** (bits - 1) - 1) / table.square().mean().sqrt()
-        assert row["row error"] == pytest.approx(expected.item(), rel=0.02)
+        groups, limit = table.double().unflatten(-1, (-1, group)), 2 ** (bits - 1) - 1
+        step = groups.abs().amax(-1, keepdim=True) / limit
+        expected = ((groups / step).round() * step - groups).square().mean().sqrt() / groups.square().mean().sqrt()
+        assert row["row error"] == pytest.approx(expected.item(), rel=1e-3)
     assert found.keys() == {(16, 8), (16, 24), (8, 8), (8, 24)}
     monkeypatch.setattr(sys, "argv", ["rows", str(checkpoint.folder)])
     rows.main()
