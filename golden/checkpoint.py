@@ -14,7 +14,7 @@ from golden.config import CONFIG, INDEX, WEIGHTS, CheckpointError, ModelConfig, 
 
 __all__ = ["Checkpoint", "CheckpointError", "ModelConfig", "write_checkpoint"]
 
-_DTYPES = ("F32", "F16", "BF16")
+_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 class Checkpoint:
@@ -31,6 +31,8 @@ class Checkpoint:
         The folder.
     config
         The model's shape.
+    dtypes
+        The types that its tensors are stored in: float32, float16 or bfloat16, as a rule one of them.
 
     Raises
     ------
@@ -47,8 +49,7 @@ class Checkpoint:
         self._shapes = self.config.tensor_shapes()
         opened = cache(self._open)
         self._shard_of = self._locate(opened)
-        for name in self._shapes:
-            self._check(name, opened)
+        self.dtypes = {self._check(name, opened) for name in self._shapes}
 
     def names(self) -> list[str]:
         """Return the names of the model's tensors in model order."""
@@ -103,7 +104,7 @@ class Checkpoint:
                 )
         return shard_of
 
-    def _check(self, name: str, opened: Callable[[str], Any]) -> None:
+    def _check(self, name: str, opened: Callable[[str], Any]) -> torch.dtype:
         shard = self._shard_of.get(name)
         if shard is None or name not in opened(shard).keys():  # noqa: SIM118 (no mapping)
             where = self.folder / (shard or WEIGHTS)
@@ -118,3 +119,4 @@ class Checkpoint:
         if dtype not in _DTYPES:
             kinds = ", ".join(_DTYPES)
             raise CheckpointError(f"{name} in {self._file(name)} is stored as {dtype}; store it as one of {kinds}.")
+        return _DTYPES[dtype]

@@ -105,10 +105,12 @@ class IntegerModel:
     Parameters
     ----------
     source : gives the integers of each layer.
+    product : codes [T, n] and trits [rows, n] to exact sums int64 [T, rows]; `golden.addsub` has another one.
     """
 
-    def __init__(self, source: IntegerSource) -> None:
+    def __init__(self, source: IntegerSource, product: Callable[[Tensor, Tensor], Tensor] = accumulate) -> None:
         self.source = source
+        self._accumulate = product
         self.config = source.config
         self.fmt = source.fmt
 
@@ -128,7 +130,7 @@ class IntegerModel:
             x = self._layer(x, index, state[index], tap)
         head = self.source.head()
         scales = analyse(x, x, head.norm, self.fmt)
-        raw = accumulate(scales.codes[0], head.matrix.trits)
+        raw = self._accumulate(scales.codes[0], head.matrix.trits)
         tap(self.config.layers, "head.acc", raw)
         mantissa, shift = output_scale(scales, 0, head.matrix, self.fmt)
         return IntegerLogits(raw, mantissa.squeeze(-1), shift.squeeze(-1)), state
@@ -140,7 +142,7 @@ class IntegerModel:
         def product(name: str, scales: Scales, which: int) -> Tensor:
             matrix = layer.matrices[name]
             tap(index, f"{name}.codes", scales.codes[which])
-            acc = accumulate(scales.codes[which], matrix.trits)
+            acc = self._accumulate(scales.codes[which], matrix.trits)
             tap(index, f"{name}.acc", acc)
             y = nx.apply_scale(acc, *output_scale(scales, which, matrix, fmt), fmt)
             tap(index, name, y)

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cache
 from typing import Protocol
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from golden import addsub, integer
 from golden.checkpoint import ModelConfig
 from golden.integer import IntegerLogits, IntegerModel, IntegerSource
 from golden.quantise import IntegerHead, IntegerLayer
@@ -22,6 +24,16 @@ from hw.packet import Context, split_scale
 
 Advance = Callable[[int, int], None]
 """Called with the tokens done and their total."""
+
+
+class Arith(StrEnum):
+    """How the integer model computes its ternary products."""
+
+    MATMUL = "matmul"
+    ADDSUB = "addsub"
+
+
+PRODUCTS = {Arith.MATMUL: integer.accumulate, Arith.ADDSUB: addsub.accumulate}
 
 
 @dataclass(frozen=True)
@@ -105,11 +117,13 @@ class IntegerBackend:
     ----------
     source
         An image or a quantised checkpoint; its layers are kept once they have been read.
+    arith
+        How it computes the ternary products; the outcome is the same.
     """
 
-    def __init__(self, source: IntegerSource) -> None:
+    def __init__(self, source: IntegerSource, arith: Arith = Arith.MATMUL) -> None:
         self.config = source.config
-        self._model = IntegerModel(Cached(source))
+        self._model = IntegerModel(Cached(source), PRODUCTS[arith])
         self.reset()
 
     def run(self, ids: Tensor, logits: bool = True, advance: Advance | None = None) -> Output:

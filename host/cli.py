@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 for command, name in (
     (cli_checkpoint.random_checkpoint, "random-checkpoint"),
+    (cli_checkpoint.ternarise, "ternarise"),
     (cli_image.pack, "pack"),
     (cli_image.info, "info"),
     (cli_image.verilog, "verilog"),

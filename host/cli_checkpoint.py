@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command that makes a checkpoint for shapes that nobody has trained, or whose weights are not at hand."""
+"""Commands that make checkpoints: of random weights, and of weights stored as trits times scale."""
 
 import time
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,22 @@ import torch
 import typer
 from rich.table import Table
 
+from golden.checkpoint import Checkpoint
 from golden.config import CONFIG, PUBLISHED, ModelConfig
+from golden.preternary import write_preternary
 from golden.synthetic import write_random_checkpoint
-from host.console import Json, out, print_json, progress
+from host.console import Json, by_kind, out, print_json, progress
 from host.image import config_shape
 
 _NAMES = ", ".join(PUBLISHED)
+
+
+class Precision(StrEnum):
+    """A type of stored weights, by its name in PyTorch."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
 
 
 def random_checkpoint(
@@ -55,6 +66,40 @@ def random_checkpoint(
         table.add_row(name, f"{size:,}")
     out.print(table)
     out.print(f"{output}: {config.parameters():,} parameters in {facts['seconds']:.1f} s", highlight=False)
+
+
+def ternarise(
+    checkpoint: Annotated[Path, typer.Argument(help="A folder in the public layout.", metavar="CHECKPOINT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.", metavar="DIR")],
+    precision: Annotated[
+        Precision | None,
+        typer.Option("--dtype", help="How to store the values; as the checkpoint does if not given."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a checkpoint anew with every ternary weight as trits times scale, in the public layout.
+
+    Loading it gives the same trits; with --dtype float32 also the same scales, so the same logits bit for bit.
+    In 16 bits each scale rounds once. An already ternary checkpoint keeps what it has.
+
+    Example: tritforge ternarise models/tales -o build/tales-ternary --dtype float32
+    """
+    started = time.perf_counter()
+    source, dtype = Checkpoint(checkpoint), getattr(torch, precision) if precision else None
+    with progress(f"Writing {output}") as advance:
+        tensors, paths = write_preternary(source, output, dtype, advance)
+    files, seconds = {path.name: path.stat().st_size for path in paths}, time.perf_counter() - started
+    if as_json:
+        facts = {"checkpoint": str(output), "tensors": [asdict(t) for t in tensors], "files": files}
+        print_json({**facts, "seconds": seconds})
+        return
+    table = Table("tensor", "number", "non-zeros", "largest change of a scale")
+    for kind, group in by_kind(tensors).items():
+        share = sum(t.nonzeros for t in group) / len(group)
+        change = max(abs(t.stored / t.scale - 1) for t in group)
+        table.add_row(kind, str(len(group)), f"{share:.1%}", f"{change:.2%}")
+    out.print(table)
+    out.print(f"{output}: {sum(files.values()):,} bytes in {seconds:.1f} s", highlight=False)
 
 
 def parse_shape(text: str) -> ModelConfig:

@@ -4,7 +4,6 @@
 import json
 import os
 import time
-from collections import defaultdict
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -15,10 +14,9 @@ from rich.table import Table
 
 from golden.checkpoint import Checkpoint
 from golden.quantise import IntegerCheckpoint
-from host.console import Json, PresetName, Settings, chosen_core, err, out, print_json, progress
+from host.console import Json, PresetName, Settings, by_kind, chosen_core, err, out, print_json, progress
 from host.image import Image
 from host.models import DEFAULT_PRESET
-from host.pack import Packed
 from host.pack import pack as pack_image
 from hw import register_map
 from hw.params import preset
@@ -51,20 +49,12 @@ def pack(
         print_json({"image": str(output), **asdict(summary), "seconds": seconds})
         return
     table = Table("tensor", "number", "bytes", "bits per weight", "zeros")
-    for kind, group in _by_kind(summary.tensors).items():
+    for kind, group in by_kind(summary.tensors).items():
         values, size = sum(t.shape[0] * t.shape[1] for t in group), sum(t.bytes for t in group)
         zeros = sum(t.zeros * t.shape[0] * t.shape[1] for t in group) / values
         table.add_row(kind, str(len(group)), f"{size:,}", f"{8 * size / values:.3f}", f"{zeros:.1%}")
     out.print(table)
     out.print(f"{output}: {summary.size:,} bytes in {seconds:.1f} s")
-
-
-def _by_kind(tensors: list[Packed]) -> dict[str, list[Packed]]:
-    kinds = defaultdict(list)
-    for tensor in tensors:
-        prefix = "model.layers."
-        kinds[tensor.tensor.removeprefix(prefix).lstrip("0123456789.") or tensor.tensor].append(tensor)
-    return kinds
 
 
 def info(

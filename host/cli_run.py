@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from golden.text import bits_per_character
 from golden.train_data import read_text
-from host.backends import Backend, Output, check_ids
+from host.backends import Arith, Backend, Output, check_ids
 from host.console import (
     Advance,
     Json,
@@ -38,6 +38,9 @@ CHUNK = 128
 BackendKind = Annotated[
     Kind, typer.Option("--backend", help="The float32 reference, the integer model or the simulated core.")
 ]
+ArithKind = Annotated[
+    Arith, typer.Option("--arith", help="Products of the integer model: addsub adds and subtracts, nothing else.")
+]
 Stall = Annotated[float, typer.Option(help="Probability of random stalls on the core's streams.")]
 Trace = Annotated[
     Path | None,
@@ -55,6 +58,7 @@ def generate_text(
     prompt: Annotated[str, typer.Option(help="Text to go on from.", metavar="TEXT")],
     count: Annotated[int, typer.Option("--max-new-tokens", help="Most tokens to add.", min=1)] = 64,
     backend: BackendKind = Kind.INTEGER,
+    arith: ArithKind = Arith.MATMUL,
     check: Check = False,
     temperature: Annotated[float, typer.Option(help="0: always the most likely token.")] = 0.0,
     top_k: Annotated[int, typer.Option(help="Choose among so many; 0: all.")] = 0,
@@ -73,7 +77,7 @@ def generate_text(
     model = Model(path, chosen_core(name, settings), say, progress)
     ids = encode_prompt(model, prompt)
     story = Story(model.codec(), prompt, ids, None if as_json else out)
-    with model.session(backend, check, stall, trace) as session:
+    with model.session(backend, check, stall, trace, arith) as session:
         with story:
             if session.transport:
                 session.transport.progress = story.cycles
@@ -107,6 +111,7 @@ def logits(
     ids_path: Annotated[Path, typer.Option("--ids", help="Token ids, integers [T], as .npy.", metavar="FILE")],
     output: Annotated[Path, typer.Option("--out", help="The .npz to write.", metavar="FILE")],
     backend: BackendKind = Kind.INTEGER,
+    arith: ArithKind = Arith.MATMUL,
     name: PresetName = None,
     settings: Settings = None,
     stall: Stall = 0.0,
@@ -122,7 +127,7 @@ def logits(
     model = Model(path, chosen_core(name, settings), say, progress)
     ids = read_ids(ids_path)
     check_ids(ids, model.config.vocab)
-    with model.session(backend, stall=stall, trace=trace) as session:
+    with model.session(backend, stall=stall, trace=trace, arith=arith) as session:
         with progress(f"Running {len(ids)} tokens") as advance:
             outputs = run_all(session.backend, ids, advance)
         arrays = arrays_of(outputs) | {"state": session.backend.state().numpy()}
@@ -139,6 +144,7 @@ def evaluate(
     path: ModelPath,
     text_path: Annotated[Path, typer.Option("--text", help="UTF-8, or .xz of it.", metavar="FILE")],
     backend: BackendKind = Kind.INTEGER,
+    arith: ArithKind = Arith.MATMUL,
     name: PresetName = None,
     settings: Settings = None,
     as_json: Json = False,
@@ -148,7 +154,7 @@ def evaluate(
         raise ValueError("A whole text takes too long on a simulated core; choose --backend float or integer.")
     model = Model(path, chosen_core(name, settings), say, progress)
     text, codec = read_text(text_path), model.codec()
-    with model.session(backend) as session, progress(f"Scoring {text_path}") as advance:
+    with model.session(backend, arith=arith) as session, progress(f"Scoring {text_path}") as advance:
         score = bits_per_character(_Scored(session.backend), codec, text, CHUNK, advance)
     if as_json:
         print_json({"backend": backend, "characters": len(text), **score._asdict()})

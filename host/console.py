@@ -2,10 +2,11 @@
 """What the commands share: consoles, progress, options and errors in one sentence."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar
 
 import typer
 from rich.console import Console
@@ -30,6 +31,15 @@ Settings = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+class Named(Protocol):
+    """Something about a tensor of that name."""
+
+    tensor: str
+
+
+Row = TypeVar("Row", bound=Named)
 
 
 class Commands(TyperGroup):
@@ -82,3 +92,11 @@ def progress(label: str) -> Iterator[Advance]:
 def print_json(value: Any) -> None:
     """Print a JSON object on stdout."""
     typer.echo(json.dumps(value, indent=2))
+
+
+def by_kind(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """What there is about tensors, by their names without the layer."""
+    kinds = defaultdict(list)
+    for row in rows:
+        kinds[row.tensor.removeprefix("model.layers.").lstrip("0123456789.") or row.tensor].append(row)
+    return kinds

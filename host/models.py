@@ -20,7 +20,7 @@ from golden.reference import ReferenceModel
 from golden.text import TextCodec
 from host import header, layout
 from host import pack as packer
-from host.backends import Backend, CoreBackend, FloatBackend, IntegerBackend
+from host.backends import Arith, Backend, CoreBackend, FloatBackend, IntegerBackend
 from host.driver import MisfitError, misfit
 from host.generate import Checked
 from host.image import Image, Progress
@@ -139,7 +139,12 @@ class Model:
 
     @contextmanager
     def session(
-        self, kind: Kind, check: bool = False, stall: float = 0.0, trace: Path | None = None
+        self,
+        kind: Kind,
+        check: bool = False,
+        stall: float = 0.0,
+        trace: Path | None = None,
+        arith: Arith = Arith.MATMUL,
     ) -> Iterator[Session]:
         """Open a backend.
 
@@ -153,7 +158,11 @@ class Model:
             Probability of a random stall on the core's streams.
         trace
             Where to write the timeline of the core's last token at the end.
+        arith
+            How the integer model computes its ternary products.
         """
+        if arith is not Arith.MATMUL and kind is not Kind.INTEGER:
+            raise ValueError(f"--arith {arith} is a way to run the integer model; it needs --backend {Kind.INTEGER}.")
         if check and kind is not Kind.RTL:
             raise ValueError(f"--check compares a core with the integer model; it needs --backend {Kind.RTL}.")
         if trace and kind is not Kind.RTL:
@@ -165,7 +174,7 @@ class Model:
                 raise ValueError(f"An image holds integers only; give the checkpoint for --backend {kind}.")
             yield Session(FloatBackend(ReferenceModel.from_checkpoint(self._checkpoint)))
         elif kind is Kind.INTEGER:
-            yield Session(IntegerBackend(self.source()))
+            yield Session(IntegerBackend(self.source(), arith))
         else:
             yield from self._rtl(check, stall, trace)
 

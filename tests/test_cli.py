@@ -103,7 +103,8 @@ def refuse(message: str, *arguments: object, status: int = 2) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["random-checkpoint", "pack", "info", "verilog", "generate", "logits", "eval", "cosim", "demo"]
+    "command",
+    ["random-checkpoint", "ternarise", "pack", "info", "verilog", "generate", "logits", "eval", "cosim", "demo"],
 )
 def test_every_command_explains_itself(command: str) -> None:
     assert "--json" in call(command, "--help") and command in call("--help")

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints whose ternary weights are stored as trits times scale, in the public layout."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from golden.checkpoint import Checkpoint, CheckpointError
+from golden.checkpoint_write import split_by_size, stream_checkpoint
+from golden.chunks import by_rows
+from golden.ternary import Ternary, ternarise
+
+TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt")
+"""What a checkpoint folder may hold of its tokenizer."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What became of a ternary tensor.
+
+    Attributes
+    ----------
+    tensor, shape
+        Its name and dimensions.
+    scale, stored
+        As it was found and as the file holds it: equal in float32, else rounded once.
+    nonzeros
+        Share of values that are not zero: by so much a mean taken again would shrink the scale.
+    """
+
+    tensor: str
+    shape: tuple[int, ...]
+    scale: float
+    stored: float
+    nonzeros: float
+
+
+def write_preternary(
+    checkpoint: Checkpoint,
+    folder: Path | str,
+    dtype: torch.dtype | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[Stored], list[Path]]:
+    """Write `checkpoint` with every ternary weight as trits times scale; all else stays as it is.
+
+    Parameters
+    ----------
+    checkpoint
+        Latent or already ternary.
+    folder
+        Absent or empty; it appears with all files in it when they are complete.
+    dtype
+        The type to store, float32, float16 or bfloat16; None keeps the checkpoint's, float32 where it has several.
+    progress
+        Called with the bytes written and their total after every tensor.
+
+    Returns
+    -------
+    The ternary tensors, and the files with the weights.
+
+    Raises
+    ------
+    CheckpointError
+        For a folder that holds something, or a value that the type cannot hold.
+    """
+    folder = Path(folder).resolve()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CheckpointError(f"{folder} is not empty; name another folder.")
+    kind = dtype or (next(iter(checkpoint.dtypes)) if len(checkpoint.dtypes) == 1 else torch.float32)
+    latent = {f"{name}.weight" for name in checkpoint.config.linear_shapes()}
+    report = []
+
+    def tensor(name: str) -> Tensor:
+        value = checkpoint.stored(name)
+        if name not in latent:
+            return _finite(value.to(kind), name, kind)
+        ternary = ternarise(value)
+        value = dequantise(ternary, kind)
+        stored = _finite(torch.tensor(ternary.scale).to(kind), name, kind).item()
+        nonzeros = int(ternary.trits.count_nonzero()) / value.numel()
+        if nonzeros and not stored:
+            raise CheckpointError(f"{name} has the scale {ternary.scale:.3g}, {_NARROW.format(kind)}")
+        report.append(Stored(name, tuple(value.shape), ternary.scale, stored, nonzeros))
+        return value
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+    try:
+        parts = split_by_size(checkpoint.config, kind)
+        files = stream_checkpoint(temporary, checkpoint.config, kind, tensor, parts, progress)
+        for pattern in TOKENIZER_FILES:
+            for file in checkpoint.folder.glob(pattern):
+                shutil.copyfile(file, temporary / file.name)
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return report, [folder / file.name for file in files]
+
+
+def dequantise(ternary: Ternary, dtype: torch.dtype) -> Tensor:
+    """Return `trits * scale`, the scale rounded to `dtype`; `ternarise` gives the trits and that scale again."""
+    weight = torch.empty(ternary.trits.shape, dtype=dtype)
+    for trits, out in by_rows(ternary.trits, weight):
+        out.copy_(trits * ternary.scale)
+    return weight
+
+
+_NARROW = "which {} cannot hold; store float32."
+
+
+def _finite(value: Tensor, name: str, dtype: torch.dtype) -> Tensor:
+    if not torch.isfinite(value).all():
+        raise CheckpointError(f"{name} holds a value {_NARROW.format(dtype)}")
+    return value
