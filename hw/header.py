@@ -143,7 +143,7 @@ class HeaderReader(wiring.Component):
         checks = [
             (words[0] != sc.MAGIC, sc.Status.MAGIC),
             (words[15] != crc.crc, sc.Status.HEADER_CRC),
-            ((words[1][:16] != (sc.STREAM_VERSION | sc.CODE_NESTED << 8)) | unused, sc.Status.FORMAT),
+            ((words[1][:16] != (sc.STREAM_VERSION | core.trit_code.number << 8)) | unused, sc.Status.FORMAT),
             (words[1][16:] != geometry >> 16, sc.Status.GEOMETRY),
             (reduce(or_, limits), sc.Status.LIMITS),
             (reduce(or_, foreign), sc.Status.TOKEN),

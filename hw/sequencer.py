@@ -9,14 +9,17 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
+from hw.array import array_latency
 from hw.header import token_shape
 from hw.ops import OPS, Op, context_bits, delay, slots, tag_layout
 from hw.params import CoreParams
 from hw.schedule import Group, Status
 from hw.side import SideWords, depth, release_limit, units
 
-SETTLE = 16
-"""Cycles that a faulted token's beats may still be under way in the array."""
+
+def settle_cycles(core: CoreParams) -> int:
+    """Cycles after which no beat of a faulted token is under way in the array; a few to spare."""
+    return array_latency(core) + 4
 
 
 class Sequencer(wiring.Component):
@@ -100,11 +103,12 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         core, shape, group, matrix, block = self._core, self.shape, self.group, self.matrix, self.block
+        last_settle = settle_cycles(core) - 1
         groups_log2, lane_bits = core.row_groups.bit_length() - 1, core.vector_rows.bit_length() - 1
         gaps = slots(core)
         layer, row_group, gap = Signal(8), Signal(max(1, groups_log2)), Signal(range(max(gaps.values())))
         context = Signal(context_bits(core), name="row_context")
-        loaded, embed_blocks, settle = Signal(), Signal(8), Signal(range(SETTLE))
+        loaded, embed_blocks, settle = Signal(), Signal(8), Signal(range(last_settle + 1))
 
         # where we are: rows of the matrix, the operation, and what follows
         last_layer = layer == shape.layers - 1
@@ -252,10 +256,10 @@ class Sequencer(wiring.Component):
                 m.d.comb += self.clear.eq(1)
                 m.d.sync += [settle.eq(settle + 1), self.constants_valid.eq(0)]
                 m.d.sync += [loaded.eq(0), self.block_pending.eq(0), embed_blocks.eq(0)]
-                with m.If((settle == SETTLE - 1) & self.empty):
+                with m.If((settle == last_settle) & self.empty):
                     m.d.sync += settle.eq(0)
                     m.next = "FINISH"
-                with m.Elif(settle == SETTLE - 1):
+                with m.Elif(settle == last_settle):
                     m.d.sync += settle.eq(settle)
             with m.State("FINISH"):
                 m.d.comb += self.finish.eq(1)

@@ -7,7 +7,7 @@ latencies are those of the units themselves, so that a change of the gateware ch
 
 from dataclasses import dataclass
 
-from hw.array import TernaryArray
+from hw.array import array_latency
 from hw.ops import OPS, Op, slots
 from hw.params import CoreParams
 from hw.schedule import (
@@ -64,7 +64,7 @@ class CycleModel:
         self._core, self._slots = core, slots(core)
         path = VectorPath(core)
         self._empty, self._buffered = path.until_empty, path.until_buffered
-        self._issue = TernaryArray(core).latency + 2
+        self._issue = array_latency(core) + 2
         """From a row block's last feed to the issue of its first row group."""
         self._reciprocal = -(-core.formats.mantissa // 2)
 

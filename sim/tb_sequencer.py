@@ -19,7 +19,7 @@ from hw import schedule as sc
 from hw.ops import OPS, Op, slots, tag_layout
 from hw.packet import Context
 from hw.schedule import Group, Shape, Status
-from hw.sequencer import SETTLE
+from hw.sequencer import settle_cycles
 from hw.side import SideWords
 from sim.tb_header import packed, some_contexts, some_shape, token_fields
 from sim.tb_result import core
@@ -316,7 +316,7 @@ class Model:
             self.settled += 1
             self.loaded = self.pending = self.valid = False
             self.embed_blocks = 0
-            if self.settled >= SETTLE and env["empty"]:
+            if self.settled >= settle_cycles(core()) and env["empty"]:
                 self.state = "FINISH"
         elif state == "FINISH":
             self.state, self.valid = "RESULT", False
@@ -373,7 +373,7 @@ class Model:
         if found["clear"]:
             self.ring.clear()
         if env["fed"]:
-            self.loading.append(random.randint(2, SETTLE - 2))
+            self.loading.append(random.randint(2, settle_cycles(core()) - 2))
 
 
 @cocotb.test()
