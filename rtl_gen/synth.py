@@ -42,7 +42,7 @@ _ADDERS = f"chtype -set ecp5_conditional_adder t:*_conditional_adder*; techmap -
 
 DEVICES = {
     "ecp5-85k": Device(
-        f"{_ADDERS}; synth_ecp5 -nowidelut",
+        f"{_ADDERS}; synth_ecp5 -nowidelut -cmp2softlogic",
         4,
         2,
         (
