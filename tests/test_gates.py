@@ -54,10 +54,10 @@ def test_only_declared_memories_become_ram_and_none_in_the_array() -> None:
     declared = {
         name
         for file in files
-        for name in re.findall(r"^  reg (?:\[\d+:0\] )?(\w+) \[\d+:0\];", file.read_text(), re.M)
+        for name in re.findall(r"^  reg (?:\[\d+:0\] )?\\?([\w$]+) +\[\d+:0\];", file.read_text(), re.M)
     }
     cells = json.loads(netlist(files, TOP, "ecp5-85k").read_text())["modules"][TOP]["cells"]
     rams = [name for name, cell in cells.items() if cell["type"] in ("DP16KD", "TRELLIS_DPR16X4")]
     assert rams and not [name for name in rams if name.startswith("array.")]
-    asked = re.compile(rf"(?:\w+\.)*(?:{'|'.join(declared)})(?:\$\d+)?\.\d+\.\d+")
+    asked = re.compile(rf"(?:\w+\.)*(?:{'|'.join(map(re.escape, declared))})\.\d+\.\d+")
     assert not [name for name in rams if not asked.fullmatch(name)]
