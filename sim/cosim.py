@@ -80,7 +80,7 @@ def run(
     stall : probability of idle and back-pressure cycles on every channel.
     seed : of tokens and stalls.
     gate_level : simulate the netlist after synthesis for ECP5 in place of the core's own Verilog; all its registers
-        and memories without contents begin with random values, so that the reset has to define what matters.
+        and memories without contents begin as ones or anything, so that the reset has to define what matters.
 
     Raises
     ------
