@@ -25,6 +25,7 @@ def cosim(
     tokens: Annotated[int, typer.Option(help="Random tokens to run.", min=1)] = 8,
     stall: Annotated[float, typer.Option(help="Probability of a pause, on every channel.", min=0, max=0.9)] = 0.0,
     seed: Annotated[int, typer.Option(help="Of tokens and pauses.")] = 1,
+    gates: Annotated[bool, typer.Option("--gates", help="Simulate the ECP5 netlist after synthesis.")] = False,
     as_json: Json = False,
 ) -> None:
     """Compare a core with the golden integer model in cocotb: every logit, scale and state.
@@ -33,7 +34,7 @@ def cosim(
     """
     from sim.cosim import run
 
-    result = run(chosen_core(name or DEFAULT_PRESET, settings), stall, say, image, tokens, seed)
+    result = run(chosen_core(name or DEFAULT_PRESET, settings), stall, say, image, tokens, seed, gates)
     if as_json:
         print_json(result)
     else:

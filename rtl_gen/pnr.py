@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtl_gen.synth import SynthError, Synthesis, versions
-from rtl_gen.yowasp import Log, run
+from rtl_gen.yowasp import Log, beside, run
 from sim.build import Status, cached_build, say
 
 DEVICE = "LFE5U-85F, speed grade 6"
 _OPTIONS = (
     *("--85k", "--speed", "6", "--package", "CABGA756", "--lpf-allow-unconstrained"),
-    *("--freq", "200", "--timing-allow-fail"),
+    *("--freq", "200", "--timing-allow-fail", "--tmg-ripup"),
 )
 PINS = "pins"
 """Module around the design: registers at all its ports, so that they need four pins, whatever their number."""
@@ -86,7 +86,7 @@ def place_and_route(
         with cached_build("pnr", top, [*options, *versions().values()], [netlist]) as folder:
             if folder.fresh:
                 say(status, f"Placing and routing {top}, seed {seed} ({number} of {len(seeds)})")
-                arguments = ["--json", _beside(netlist), "--report", "report.json", *options]
+                arguments = ["--json", beside(netlist), "--report", "report.json", *options]
                 code, lines = run("nextpnr-ecp5", arguments, folder.path, log)
                 if code:
                     errors = [line for line in lines if line.startswith("ERROR: ")]
@@ -150,11 +150,6 @@ def _with_pins(netlist: Path, design: dict, top: str, ports: Mapping[str, tuple[
             design["modules"][PINS] = around
             (folder.path / "netlist.json").write_text(json.dumps(design))
     return folder.final / "netlist.json"
-
-
-def _beside(netlist: Path) -> str:
-    """A product of another build as a build folder sees it; the tools have a /tmp of their own."""
-    return f"../../{netlist.parent.parent.name}/{netlist.parent.name}/{netlist.name}"
 
 
 def pins(top: str, ports: Mapping[str, tuple[str, int]]) -> str:

@@ -42,7 +42,7 @@ _ADDERS = f"chtype -set ecp5_conditional_adder t:*_conditional_adder*; techmap -
 
 DEVICES = {
     "ecp5-85k": Device(
-        f"{_ADDERS}; synth_ecp5 -nowidelut",
+        f"{_ADDERS}; synth_ecp5 -nowidelut -cmp2softlogic",
         4,
         2,
         (
@@ -188,10 +188,10 @@ def synthesise(
     SynthError
         If Yosys fails or the result has a cell that is in no column.
     """
-    units = _netlist(files, top, device, True, status, log)
-    flat = _netlist(files, top, device, False, status, log)
-    total = area(_cells(_read(flat)["modules"], top), device)
-    return Synthesis(unit_areas(_read(units), top, device), total, flat / "netlist.json")
+    units = netlist(files, top, device, True, status, log)
+    flat = netlist(files, top, device, False, status, log)
+    total = area(_cells(json.loads(flat.read_text())["modules"], top), device)
+    return Synthesis(unit_areas(json.loads(units.read_text()), top, device), total, flat)
 
 
 def unit_areas(design: Mapping, top: str, device: str) -> tuple[Unit, ...]:
@@ -249,10 +249,23 @@ def area(counts: Mapping[str, int], device: str) -> Area:
     return Area(**kinds)
 
 
-def _netlist(
-    files: Sequence[Path], top: str, device: str, apart: bool, status: Status | None, log: Log | None
+def netlist(
+    files: Sequence[Path],
+    top: str,
+    device: str,
+    apart: bool = False,
+    status: Status | None = None,
+    log: Log | None = None,
 ) -> Path:
-    """Folder with ``netlist.json``."""
+    """Yosys' JSON netlist of a design, flattened or with the units directly below the top kept apart.
+
+    For ECP5 its multipliers and block RAMs have the registers that `rtl_gen.ecp5_pack` gives them.
+
+    Raises
+    ------
+    SynthError
+        If Yosys fails.
+    """
     script, pack = [DEVICES[device].command + f" -top {top}"], device == "ecp5-85k"
     if apart:
         below = " ".join(f"{top}/t:{file.stem}" for file in files if file.stem != top)
@@ -264,10 +277,11 @@ def _netlist(
             say(status, f"Synthesising {top} for {device}, {'unit by unit' if apart else 'the whole'}")
             _yosys(folder.path, files, top, script, log)
             if pack:
-                design = _read(folder.path)
+                path = folder.path / "netlist.json"
+                design = json.loads(path.read_text())
                 ecp5_pack.pack(design)
-                (folder.path / "netlist.json").write_text(json.dumps(design))
-    return folder.final
+                path.write_text(json.dumps(design))
+    return folder.final / "netlist.json"
 
 
 def _recipe(script: Sequence[str]) -> list[str]:
@@ -291,7 +305,3 @@ def _yosys(folder: Path, files: Sequence[Path], top: str, script: Sequence[str],
         found = [line for line in lines if line.startswith("Warning: ")][:1]
         errors = [line for line in lines if "ERROR: " in line]
         raise SynthError(f"Yosys refuses {top}: {' '.join([*(errors or lines[-1:]), *found])}")
-
-
-def _read(folder: Path) -> Mapping:
-    return json.loads((folder / "netlist.json").read_text())

@@ -42,3 +42,8 @@ def run(tool: str, arguments: Sequence[str], folder: Path, log: Log | None = Non
             if log is not None:
                 log(lines[-1])
     return process.returncode, lines
+
+
+def beside(product: Path) -> str:
+    """A product of another build as a build folder sees it; the tools have a /tmp of their own."""
+    return f"../../{product.parent.parent.name}/{product.parent.name}/{product.name}"

@@ -37,6 +37,8 @@ def run_cocotb(
     *,
     testcase: str | None = None,
     seed: int = 1,
+    build_args: Sequence[str] = (),
+    plusargs: Sequence[str] = (),
     status: Status | None = None,
 ) -> list[str]:
     """Run the tests of a module in a simulation of a design.
@@ -55,6 +57,8 @@ def run_cocotb(
         Run only the test of this name.
     seed
         Of Python's ``random`` and of cocotb.
+    build_args, plusargs
+        More options for Verilator, and for the program it makes.
     status
         Called with a line before a build.
 
@@ -71,7 +75,7 @@ def run_cocotb(
         If the Verilog does not compile.
     """
     with _verilog(design, top) as files:
-        build_dir = _build(files, top, status)
+        build_dir = _build(files, top, (*_BUILD_ARGS, *build_args), status)
     runs = BUILD_DIR / "cocotb-runs"
     runs.mkdir(parents=True, exist_ok=True)
     run_dir = Path(tempfile.mkdtemp(prefix=f"{top}-", dir=runs))
@@ -84,6 +88,7 @@ def run_cocotb(
             hdl_toplevel_lang="verilog",
             testcase=testcase,
             seed=seed,
+            plusargs=list(plusargs),
             extra_env={_PARAMETERS: str(parameter_file)},
             build_dir=build_dir,
             test_dir=run_dir,
@@ -130,8 +135,8 @@ def _verilog(design: wiring.Component | Sequence[Path], top: str) -> Iterator[li
         yield list(design)
 
 
-def _build(files: list[Path], top: str, status: Status | None) -> Path:
-    with cached_build("cocotb", top, _BUILD_ARGS, files) as folder:
+def _build(files: list[Path], top: str, build_args: Sequence[str], status: Status | None) -> Path:
+    with cached_build("cocotb", top, build_args, files) as folder:
         if folder.fresh:
             say(status, f"Compiling the test bench of {top}, once")
             log = folder.path / "build.log"
@@ -139,7 +144,7 @@ def _build(files: list[Path], top: str, status: Status | None) -> Path:
                 _Runner().build(
                     sources=files,
                     hdl_toplevel=top,
-                    build_args=_BUILD_ARGS,
+                    build_args=build_args,
                     build_dir=folder.path,
                     log_file=log,
                 )

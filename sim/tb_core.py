@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from cocotb.clock import Clock
 from cocotb.task import bridge, resume
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, with_timeout
 from cocotbext.axi import (
     AxiLiteBus,
     AxiLiteMaster,
@@ -24,6 +24,9 @@ from numpy.typing import NDArray
 from host.backends import CoreBackend
 from host.image import Image
 from sim.cocotb_run import test_parameters
+
+CLOCK = 10
+"""Period in nanoseconds."""
 
 
 def pauses(chance: float) -> Iterator[bool]:
@@ -63,7 +66,7 @@ class TB:
 
     async def start(self) -> None:
         """Clock and reset."""
-        cocotb.start_soon(Clock(self.dut.clk, 10, "ns").start())
+        cocotb.start_soon(Clock(self.dut.clk, CLOCK, "ns").start())
         self.dut.rst.value = 1
         await ClockCycles(self.dut.clk, 4)
         self.dut.rst.value = 0
@@ -73,17 +76,21 @@ class TB:
     async def exchange(
         self, segments: Sequence[NDArray[np.uint8]], last: bool = True, expect_result: bool = True
     ) -> NDArray[np.uint32]:
-        """See `host.transport.Transport`; the stream model always ends a frame with TLAST."""
+        """See `host.transport.Transport`; the stream model always ends a frame with TLAST.
+
+        A core that hangs is given up on after 100 cycles a beat and some more.
+        """
         if not last:
             raise ValueError("A frame of this transport always ends with TLAST.")
         data = b"".join(np.ascontiguousarray(segment).tobytes() for segment in segments)
         step = self._beat_bytes
         beats = [int.from_bytes(data[at : at + step], "little") for at in range(0, len(data), step)]
+        patience = CLOCK * (100_000 + 100 * len(beats))
         await self.source.send(AxiStreamFrame(beats))
-        await self.source.wait()
+        await with_timeout(self.source.wait(), patience, "ns")
         if not expect_result:
             return np.zeros(0, np.uint32)
-        return np.array((await self.sink.recv()).tdata, dtype=np.uint32)
+        return np.array((await with_timeout(self.sink.recv(), patience, "ns")).tdata, dtype=np.uint32)
 
     @resume
     async def read_register(self, offset: int) -> int:
