@@ -48,9 +48,9 @@ SLOTS = {
     Op.GATE: 1,
     Op.UP: 1,
     Op.CONTRACT: 3,
-    Op.HEAD: 1,
+    Op.HEAD: 2,
 }
-"""Cycles that a row group occupies the gain stage."""
+"""Cycles that a row group occupies the gain stage; of the head, the argmax."""
 
 RECURRENCE_CYCLES = 5
 """From the read of a row's state to the write of its successor."""

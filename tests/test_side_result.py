@@ -14,7 +14,7 @@ from rtl_gen.lint import lint
 from sim.cocotb_run import run_cocotb
 
 SIDE = [
-    (CoreParams(lanes=4, vector_rows=1, batch=1, element_bytes=2), {"depth": 16, "units": 16, "limit": 16}),
+    (CoreParams(lanes=4, vector_rows=1, batch=1, element_bytes=2), {"depth": 32, "units": 16, "limit": 16}),
     (CoreParams(lanes=64, vector_rows=2, batch=3, element_bytes=4), {"depth": 16, "units": 48, "limit": 6}),
     (CoreParams(lanes=256, vector_rows=8, batch=1, element_bytes=4), {"depth": 16, "units": 32, "limit": 4}),
     (CoreParams(lanes=16, vector_rows=4, batch=8, element_bytes=1), {"depth": 128, "units": 44, "limit": 44}),
