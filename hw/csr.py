@@ -169,7 +169,7 @@ class Registers(wiring.Component):
         """The window into the state; the second result says that the access to it is impossible."""
         bits = self.core.formats.wide_bits
         address = Signal(range(self.depth + 1))
-        idle = Signal(LATE + 2)
+        idle = Signal(LATE + 2, init=(1 << LATE + 2) - 1)
         bus, new = access.bus, access.bus.write_data
         data, move = access.select["STATE_DATA"], access.select["STATE_ADDRESS"]
         # the memory's answer takes two cycles more

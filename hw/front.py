@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stream front: walks the schedule and sorts the beats of a packet into side words and trits."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
 from hw.header import token_shape
-from hw.ops import context_bits, delay
+from hw.ops import OneHot, context_bits, delay
 from hw.params import CoreParams
 from hw.schedule import Group, Status
 from hw.trace import Cycle
@@ -24,7 +24,8 @@ class _Now:
 
     The fields of `PLACE`, and first, last, second : the beat is its run's first, last, last but one. context, final :
     whose turn it is, and that it is the last one's. offer : the array takes a beat. lacks : activations. drop : beats
-    are dropped. taken, fed, ends : a beat is accepted, given to the array, its run's last. rests : between packets.
+    are dropped. taken, fed, ends : a beat is accepted, given to the array, its run's last. rests, walks : between
+    packets, in the body of one.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -33,7 +34,8 @@ class _Now:
                 setattr(self, name, Signal(field.shape, name=name))
         self.first, self.last, self.second = Signal(), Signal(), Signal()
         self.context, self.final = Signal(context_bits(core)), Signal()
-        self.offer, self.lacks, self.drop, self.rests = Signal(), Signal(), Signal(), Signal()
+        self.offer, self.lacks, self.drop = Signal(), Signal(), Signal()
+        self.rests, self.walks = Signal(), Signal()
         self.taken, self.fed, self.ends = Signal(), Signal(), Signal()
         self.was_taken, self.was_over, self.was_last, self.was_end = Signal(), Signal(), Signal(), Signal()
 
@@ -57,7 +59,7 @@ class StreamFront(wiring.Component):
 
     latency = 2
     """Cycles from ``available`` or ``drained`` to the first beat that it lets in, at whose ``code_address`` it is."""
-    opening = 3 + Walker.opening
+    opening = 4 + Walker.opening
     """Cycles from ``accept`` to the first beat of constants."""
 
     def __init__(self, core: CoreParams) -> None:
@@ -120,6 +122,7 @@ class StreamFront(wiring.Component):
             m.d.sync += [now.first.eq(1), now.last.eq(ahead.one), now.second.eq(ahead.two)]
         with m.If(walker.pop):
             m.d.sync += ahead.eq(walker.run)
+            m.d.sync += [ahead.side.eq(walker.run.side & now.walks), ahead.trits.eq(walker.run.trits & now.walks)]
         m.d.sync += [
             self.beat.eq(weights.payload.data),
             self.side_put.eq(taken & now.side),
@@ -207,69 +210,54 @@ class StreamFront(wiring.Component):
             now.was_last.eq(now.ends),
             now.was_end.eq(now.ends & now.end),
         ]
-        m.d.comb += [walker.start.eq(0), walker.clear.eq(kill | now.rests)]
-
-        def faulty(status: Status) -> None:
-            m.d.comb += kill.eq(1)
-            m.d.sync += [self.fault.eq(1), self.fault_status.eq(status)]
-            m.next = "FAULT"
-
-        def guard(final: Value) -> None:
-            """Leave on an abort, an early end or a missing one; comes after a state's own moves."""
-            with m.If(self.abort_token):
-                faulty(Status.ABORTED)
-            with m.Elif(now.was_over & ~final):
-                faulty(Status.SHORT)
-            with m.Elif(now.was_taken & final & ~now.was_over):
-                faulty(Status.LONG)
-
-        with m.FSM():
-            with m.State("REST"):
-                m.d.comb += [now.rests.eq(1), outside.eq(1)]
-                m.d.sync += [begun.eq(0), tail.eq(0)]
-                with m.If(self.idle):
-                    m.d.comb += begin.eq(1)
-                    m.next = "HEADER"
-            with m.State("HEADER"):
-                m.d.comb += outside.eq(~begun & ~now.was_taken)
-                with m.If(now.was_taken):
-                    m.d.sync += begun.eq(1)
-                with m.If(now.was_last):
-                    m.next = "CHECK"
-                with m.If(begun | now.was_taken):
-                    guard(Const(0))
-            with m.State("CHECK"):
-                m.d.comb += checks.eq(1)
-                with m.If(self.accept):
-                    m.d.comb += walker.start.eq(1)
-                    m.next = "BODY"
-                with m.If(self.reject):
-                    m.d.comb += kill.eq(1)
-                    m.next = "DROP"
-                with m.Elif(self.abort_token):
-                    faulty(Status.ABORTED)
-            with m.State("BODY"):
-                m.d.comb += outside.eq(now.was_end)
-                with m.If(now.was_end):
-                    m.next = "TAIL"
-                guard(now.was_end)
-            with m.State("TAIL"):
-                m.d.comb += outside.eq(1)
-                with m.If(self.idle):
-                    m.next = "REST"
-                with m.Elif(self.abort_token):
-                    m.d.sync += [self.fault.eq(1), self.fault_status.eq(Status.ABORTED), tail.eq(1)]
-                    m.next = "FAULT"
-            # of the last packet's end the sequencer may know already
-            with m.State("FAULT"):
-                m.d.comb += outside.eq(1)
-                with m.If(self.clear | (tail & self.idle)):
-                    m.d.sync += self.fault.eq(0)
-                    m.next = "DROP"
-            with m.State("DROP"):
-                m.d.comb += outside.eq(1)
-                with m.If(~now.drop):
-                    m.next = "REST"
+        states = OneHot(m, ("REST", "HEADER", "CHECK", "BODY", "TAIL", "FAULT", "DROP"))
+        at, go = states.at, states.go
+        abort, over, end = self.abort_token, now.was_over, now.was_end
+        fails, aborted = Signal(), Signal()
+        m.d.comb += [
+            # an abort, an early end or a missing one
+            fails.eq(
+                at["HEADER"] & (begun | now.was_taken) & (abort | over)
+                | at["CHECK"] & abort & ~self.reject
+                | at["BODY"] & (abort | over ^ end)
+            ),
+            aborted.eq(at["TAIL"] & abort & ~self.idle),
+            kill.eq(fails | at["CHECK"] & self.reject),
+            begin.eq(at["REST"] & self.idle),
+            now.rests.eq(at["REST"]),
+            now.walks.eq(at["BODY"]),
+            checks.eq(at["CHECK"]),
+            outside.eq(
+                at["HEADER"] & ~(begun | now.was_taken)
+                | at["BODY"] & end
+                | ~(at["HEADER"] | at["CHECK"] | at["BODY"])
+            ),
+            walker.clear.eq(~now.walks),
+        ]
+        m.d.sync += [
+            begun.eq(~at["REST"] & (begun | now.was_taken)),
+            tail.eq(~at["REST"] & (tail | aborted)),
+            walker.start.eq(at["CHECK"] & self.accept),
+        ]
+        with m.If(fails | aborted):
+            m.d.sync += [self.fault.eq(1), self.fault_status.eq(Mux(over, Status.SHORT, Status.LONG))]
+            with m.If(abort):
+                m.d.sync += self.fault_status.eq(Status.ABORTED)
+        # of the last packet's end the sequencer may know already
+        answered = self.clear | tail & self.idle
+        with m.If(at["FAULT"] & answered):
+            m.d.sync += self.fault.eq(0)
+        go("REST", "HEADER", self.idle)
+        go("HEADER", "CHECK", now.was_last)
+        go("CHECK", "BODY", self.accept)
+        go("CHECK", "DROP", self.reject)
+        go("BODY", "TAIL", end)
+        go("TAIL", "REST", self.idle)
+        go("TAIL", "FAULT", aborted)
+        go("FAULT", "DROP", answered)
+        go("DROP", "REST", ~now.drop)
+        states.interrupt("FAULT", fails)
+        states.build()
 
         # a cycle is accounted for when it is known what came of it
         was_outside, was_checks, was_fed, was_open, was_lacking, was_idle = (

@@ -3,13 +3,13 @@
 
 from collections.abc import Callable
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
 from hw.header import token_shape
-from hw.ops import OPS, Op, context_bits, delay, slots, tag_layout
+from hw.ops import OPS, OneHot, Op, context_bits, delay, slots, tag_layout
 from hw.params import CoreParams
 from hw.schedule import Group, Status
 from hw.side import SideWords, depth, release_limit, units
@@ -18,6 +18,10 @@ SETTLE = 16
 """Cycles that a faulted token's beats may still be under way in the array."""
 
 
+_STATES = (
+    *("IDLE", "HEADER", "CHECK", "CONSTANTS", "ARRIVE", "TURN", "TURNED", "WAIT", "ROWS"),
+    *("LEAVE", "LEFT", "DEPEND", "SETTLE", "FINISH", "RESULT"),
+)
 _CONDITIONS = ("was_empty", "was_buffered", "was_scaled", "was_room", "some")
 
 
@@ -63,6 +67,7 @@ class Sequencer(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
+        self._count = Signal(range(sc.HEADER_WORDS), name="count")
         state_words = core.batch * core.max_layers * core.max_hidden // core.vector_rows
         super().__init__(
             {
@@ -134,6 +139,7 @@ class Sequencer(wiring.Component):
         empty, buffered, scaled, head_room, some = (Signal(name=name) for name in _CONDITIONS)
         loaded, embed_blocks, settle, accepted = Signal(), Signal(8), Signal(range(SETTLE)), Signal()
         settled, embed_taken, embed_waits, torn = Signal(), Signal(), Signal(), Signal()
+        working, block_ends, group_ends = Signal(), Signal(), Signal()
         m.d.sync += [
             empty.eq(self.empty),
             buffered.eq(self.buffered),
@@ -146,96 +152,77 @@ class Sequencer(wiring.Component):
         ]
         with m.If(self.loaded):
             m.d.sync += loaded.eq(1)
-        for pulse in (self.accept, self.reject, self.begin, self.dependency, self.finish):
-            m.d.sync += pulse.eq(0)
+        m.d.sync += [self.accept.eq(0), self.reject.eq(0)]
         m.d.comb += self.begin_packet.eq(self.accept)
 
-        def guard() -> None:
-            """A fault ends the packet wherever it is; once accepted, it may have changed the state."""
-            with m.If(self.fault):
-                m.d.sync += [self.status.eq(self.fault_status), torn.eq(accepted)]
-                m.next = "SETTLE"
-
         read = self._reader(m)
-        with m.FSM():
-            with m.State("IDLE"):
-                m.d.comb += self.idle.eq(1)
-                m.d.sync += [self.status.eq(Status.OK), accepted.eq(0)]
-                with m.If(some):
-                    m.next = "HEADER"
-            with m.State("HEADER"):
-                read(sc.HEADER_WORDS, "CHECK")
-                guard()
-            with m.State("CHECK"):
-                with m.If(self.header_done & ~self.fault):
-                    m.d.sync += [self.accept.eq(1), accepted.eq(1), self.torn.eq(self.torn & ~shape.used)]
-                    m.next = "CONSTANTS"
-                    with m.If(self.header_status != Status.OK):
-                        m.d.sync += [self.accept.eq(0), accepted.eq(0), self.reject.eq(1), self.torn.eq(self.torn)]
-                        m.d.sync += self.status.eq(self.header_status)
-                        m.next = "SETTLE"
-                guard()
-            with m.State("CONSTANTS"):
-                read(sc.CONSTANT_WORDS, "ARRIVE")
-                guard()
-            with m.State("ARRIVE"):
-                with m.If(self.constants_valid):
-                    m.d.sync += self.begin.eq(1)
-                    m.next = "WAIT"
-                guard()
-            # the place and what follows from it settle
-            with m.State("TURN"):
-                m.next = "TURNED"
-                guard()
-            with m.State("TURNED"):
-                m.next = "WAIT"
-                guard()
-            with m.State("WAIT"):
-                with m.If(place.embed):
-                    m.d.comb += embed_taken.eq(embed_waits)
-                    with m.If(embed_waits):
-                        m.next = "ROWS"
-                with m.Elif(loaded & scaled & (buffered | ~place.needs_buffers)):
-                    m.next = "ROWS"
-                guard()
-            with m.State("ROWS"):
-                m.d.comb += [self.rows_active.eq(1), leave.eq(place.gap_over & (~place.head | head_room))]
-                with m.If(leave & place.ends):
-                    m.d.sync += loaded.eq(0)
-                    m.next = "TURN"
-                    with m.If(place.last_matrix & place.last_block):
-                        m.next = "LEAVE"
-                        with m.If(place.head):
-                            m.next = "FINISH"
-                guard()
-            # the last row group reaches the vector path
-            with m.State("LEAVE"):
-                m.next = "LEFT"
-                guard()
-            with m.State("LEFT"):
-                m.next = "DEPEND"
-                guard()
-            with m.State("DEPEND"):
-                with m.If(empty):
-                    m.d.sync += [self.dependency.eq(1), self.constants_valid.eq(0)]
-                    m.d.comb += place.next_group.eq(1)
-                    m.next = "CONSTANTS"
-                guard()
-            with m.State("SETTLE"):
-                m.d.comb += self.clear.eq(1)
-                m.d.sync += [loaded.eq(0), self.constants_valid.eq(0), embed_blocks.eq(0)]
-                with m.If(torn):
-                    m.d.sync += self.torn.eq(self.torn | shape.used)
-                with m.If(~settled):
-                    m.d.sync += [settle.eq(settle + 1), settled.eq(settle == SETTLE - 1)]
-                with m.Elif(empty):
-                    m.d.sync += [settle.eq(0), settled.eq(0)]
-                    m.next = "FINISH"
-            with m.State("FINISH"):
-                m.d.sync += [self.finish.eq(1), self.constants_valid.eq(0)]
-                m.next = "RESULT"
-            with m.State("RESULT"), m.If(self.finished):
-                m.next = "IDLE"
+        states = OneHot(m, _STATES)
+        at, go = states.at, states.go
+        m.d.comb += [
+            self.idle.eq(at["IDLE"]),
+            self.clear.eq(at["SETTLE"]),
+            self.rows_active.eq(at["ROWS"]),
+            working.eq(~(at["IDLE"] | at["SETTLE"] | at["FINISH"] | at["RESULT"])),
+        ]
+
+        go("IDLE", "HEADER", some)
+        with m.If(at["IDLE"]):
+            m.d.sync += [self.status.eq(Status.OK), accepted.eq(0)]
+        go("HEADER", "CHECK", read(at["HEADER"], sc.HEADER_WORDS))
+        good, checked = self.header_status == Status.OK, at["CHECK"] & self.header_done & ~self.fault
+        go("CHECK", "CONSTANTS", self.header_done & good)
+        go("CHECK", "SETTLE", self.header_done & ~good)
+        with m.If(checked & good):
+            m.d.sync += [self.accept.eq(1), accepted.eq(1), self.torn.eq(self.torn & ~shape.used)]
+        with m.If(checked & ~good):
+            m.d.sync += [self.reject.eq(1), self.status.eq(self.header_status)]
+        go("CONSTANTS", "ARRIVE", read(at["CONSTANTS"], sc.CONSTANT_WORDS))
+        go("ARRIVE", "WAIT", self.constants_valid)
+        m.d.sync += self.begin.eq(at["ARRIVE"] & self.constants_valid)
+        # the place and what follows from it settle
+        go("TURN", "TURNED")
+        go("TURNED", "WAIT")
+        there = loaded & scaled & (buffered | ~place.needs_buffers)
+        go("WAIT", "ROWS", Mux(place.embed, embed_waits, there))
+        m.d.comb += [
+            embed_taken.eq(at["WAIT"] & place.embed & embed_waits),
+            leave.eq(at["ROWS"] & place.gap_over & (~place.head | head_room)),
+            block_ends.eq(leave & place.ends),
+            group_ends.eq(place.last_matrix & place.last_block),
+        ]
+        go("ROWS", "TURN", block_ends & ~group_ends)
+        go("ROWS", "LEAVE", block_ends & group_ends & ~place.head)
+        go("ROWS", "FINISH", block_ends & group_ends & place.head)
+        with m.If(block_ends):
+            m.d.sync += loaded.eq(0)
+        # the last row group reaches the vector path
+        go("LEAVE", "LEFT")
+        go("LEFT", "DEPEND")
+        go("DEPEND", "CONSTANTS", empty)
+        m.d.comb += place.next_group.eq(at["DEPEND"] & empty)
+        m.d.sync += self.dependency.eq(place.next_group)
+        with m.If(place.next_group | at["SETTLE"] | at["FINISH"]):
+            m.d.sync += self.constants_valid.eq(0)
+
+        # a fault ends the packet wherever it is; once accepted, it may have changed the state
+        states.interrupt("SETTLE", working & self.fault)
+        with m.If(working & self.fault):
+            m.d.sync += [self.status.eq(self.fault_status), torn.eq(accepted)]
+        with m.If(torn):
+            m.d.sync += self.torn.eq(self.torn | shape.used)
+        with m.If(at["SETTLE"]):
+            m.d.sync += [loaded.eq(0), embed_blocks.eq(0)]
+            with m.If(~settled):
+                m.d.sync += [settle.eq(settle + 1), settled.eq(settle == SETTLE - 1)]
+            with m.Elif(empty):
+                m.d.sync += [settle.eq(0), settled.eq(0)]
+        go("SETTLE", "FINISH", settled & empty)
+        go("FINISH", "RESULT")
+        m.d.sync += self.finish.eq(at["FINISH"])
+        go("RESULT", "IDLE", self.finished)
+        states.build()
+        with m.If(at["SETTLE"]):
+            m.d.sync += [self.reading.eq(0), self._count.eq(0)]
 
         with m.If(self.restored):
             m.d.sync += self.torn.eq(0)
@@ -245,7 +232,7 @@ class Sequencer(wiring.Component):
         """Where the rows are, and in registers what follows from it; what moves them on is `_leave`."""
         core, shape, group, matrix, block = self._core, self.shape, self.group, self.matrix, self.block
         place = _Place(core)
-        layer, layers, last = Signal(8), Signal(8), Signal(16)
+        layer, layers, last, reached = Signal(8), Signal(8), Signal(16), Signal(2)
         gaps = slots(core)
         block_bits = core.rows.bit_length() - 1
         m.d.sync += [
@@ -255,7 +242,7 @@ class Sequencer(wiring.Component):
             place.hidden_words.eq((shape.hidden + core.vector_rows - 1) >> (core.vector_rows.bit_length() - 1)),
             place.rows.eq(shape.hidden),
             last.eq((place.rows - 1)[block_bits:]),
-            place.last_block.eq(block == last),
+            reached.eq(Cat(block[:8] == last[:8], block[8:] == last[8:])),
             place.last_matrix.eq(1),
             place.embed.eq(group == Group.EMBED),
             place.head.eq(group == Group.HEAD),
@@ -266,6 +253,7 @@ class Sequencer(wiring.Component):
             self.next_three.eq((group == Group.EMBED) | ((group == Group.CONTRACT) & ~place.last_layer)),
             self.next_inner.eq(group == Group.EXPAND),
         ]
+        m.d.comb += place.last_block.eq(reached.all())
         with m.Switch(group):
             for g, ops in OPS.items():
                 with m.Case(g):
@@ -331,11 +319,12 @@ class Sequencer(wiring.Component):
         with m.If(self.idle):
             m.d.sync += [block.eq(0), row_group.eq(0), matrix.eq(0), context.eq(0)]
 
-    def _reader(self, m: Module) -> Callable[[int, str], None]:
-        """Header words to the reader, constants to registers; the result reads a whole segment, then goes on."""
+    def _reader(self, m: Module) -> Callable[[Value, int], Value]:
+        """Header words to the reader, constants to registers; the result reads a whole segment in a state and says
+        when it is done."""
         core = self._core
         lane_bits = core.vector_rows.bit_length() - 1
-        count = Signal(range(sc.HEADER_WORDS))
+        count = self._count
         reading, constant = self.reading, Signal()
         at = delay(m, count, SideWords.latency, "count")
         sent, kind = (delay(m, s, SideWords.latency, s.name) for s in (reading, constant))
@@ -358,21 +347,20 @@ class Sequencer(wiring.Component):
             with m.If(at == sc.CONSTANT_WORDS - 1):
                 m.d.sync += self.constants_valid.eq(1)
         m.d.sync += self.side_release.eq(0)
-        with m.If(self.clear):
-            m.d.sync += [count.eq(0), reading.eq(0)]
 
-        def read(words: int, then: str) -> None:
-            m.d.sync += [
-                constant.eq(words == sc.CONSTANT_WORDS),
-                self.side_amount.eq(sc.side_beats(core, words)),
-            ]
-            with m.If(reading):
-                m.d.sync += count.eq(count + 1)
-                with m.If(count == words - 1):
-                    m.d.sync += [reading.eq(0), count.eq(0), self.side_release.eq(1)]
-                    m.next = then
-            with m.Else():
-                m.d.sync += reading.eq(arrived[words])
+        def read(at: Value, words: int) -> Value:
+            done = Signal(name=f"read_{words}")
+            m.d.comb += done.eq(reading & (count == words - 1))
+            with m.If(at):
+                m.d.sync += [
+                    constant.eq(words == sc.CONSTANT_WORDS),
+                    self.side_amount.eq(sc.side_beats(core, words)),
+                    reading.eq(Mux(reading, ~done, arrived[words])),
+                    self.side_release.eq(done),
+                ]
+                with m.If(reading):
+                    m.d.sync += count.eq(Mux(done, 0, count + 1))
+            return done
 
         return read
 

@@ -79,7 +79,12 @@ class SideWords(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.ring = ring = Memory(shape=unsigned(8 * self._core.lanes), depth=self.depth, init=[])
+        m.submodules.ring = ring = Memory(
+            shape=unsigned(8 * self._core.lanes),
+            depth=self.depth,
+            init=[],
+            attrs={"ram_style": "block", "no_rw_check": 1},
+        )
         write, read = ring.write_port(), ring.read_port()
         base, end = Signal(range(self.depth)), Signal(range(self.depth))
         m.d.comb += [write.addr.eq(end), write.data.eq(self.beat), write.en.eq(self.put)]

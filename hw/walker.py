@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Walks the schedule ahead of the weight stream: what runs of beats a packet has."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -63,7 +63,7 @@ class Walker(wiring.Component):
         core, shape, run = self._core, self.shape, self.run
         group, matrix, block, layer = Signal(Group), Signal(2), Signal(16), Signal(8)
         layers, last_layer, last_matrix = Signal(8), Signal(), Signal()
-        rows, last, last_block = Signal(16), Signal(16), Signal()
+        rows, last, reached, last_block = Signal(16), Signal(16), Signal(2), Signal()
         trit_beats, gain_beats, beats = Signal(16), Signal(8), Signal(16)
         constants, trits, no_gains = Signal(), Signal(), Signal()
 
@@ -74,10 +74,11 @@ class Walker(wiring.Component):
             last_layer.eq(layer == layers),
             rows.eq(shape.hidden),
             last.eq((rows - 1)[core.rows.bit_length() - 1 :]),
-            last_block.eq(block == last),
+            reached.eq(Cat(block[:8] == last[:8], block[8:] == last[8:])),
             trit_beats.eq(Mux(group == Group.CONTRACT, shape.intermediate_beats, shape.hidden_beats)),
             no_gains.eq(gain_beats == 0),
         ]
+        m.d.comb += last_block.eq(reached.all())
         with m.Switch(group):
             for g in Group:
                 with m.Case(g):

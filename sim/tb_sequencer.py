@@ -444,7 +444,12 @@ async def packets(dut: Any) -> None:
         own = {"issue_valid", "tag", "index"}
         for name, value in found.items():
             if name not in own:
-                assert int(getattr(dut, name).value) == value, (name, value, at, model.packet.rows[max(0, model.at - 2) : model.at + 1])
+                assert int(getattr(dut, name).value) == value, (
+                    name,
+                    value,
+                    at,
+                    model.packet.rows[max(0, model.at - 2) : model.at + 1],
+                )
         tag = tags.from_bits(int(issue.value))
         assert tag.valid == found["issue_valid"], at
         if tag.valid:
