@@ -93,7 +93,7 @@ def _follow(update: Callable[[str], None]) -> Callable[[str], None]:
 def _areas(synthesis: "Synthesis", title: str, lut: int) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("unit", no_wrap=True)
-    for column in ("", f"LUT{lut}s", "LUT", "carry", "FF", "BRAM", "LUTRAM", "DSP"):
+    for column in ("", f"LUT{lut}s", "LUT", "carry", "FF", "BRAM", "LUTRAM", "DSP", "inner FF"):
         table.add_column(column, justify="right")
     rest = type(synthesis.total)()
     for unit in synthesis.units:

@@ -104,7 +104,7 @@ class CycleModel:
     def _embed(self, shape: Shape, contexts: int) -> int:
         """From there to the dependency behind the embedding: its rows are slower than its beats."""
         core = self._core
-        blocks = core.blocks(shape.hidden)
+        blocks = core.blocks(shape.outputs(Group.EMBED))
         read = CONSTANT_WORDS + SideWords.latency + 7
         arrived = block_side_beats(core, Group.EMBED, False, contexts) + 5
         first = StreamFront.opening + side_beats(core, CONSTANT_WORDS) + max(read, arrived)

@@ -3,11 +3,13 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
 
+from rtl_gen import ecp5_pack
 from rtl_gen.yowasp import Log, run
 from sim.build import Status, cached_build, say
 
@@ -88,6 +90,7 @@ class Area:
     ----------
     logic : tables, carry cells counted as the tables they occupy; RAM made of tables is not among them.
     lut, carry, ff, block_ram, lut_ram, dsp : cells.
+    inner_ff : flip-flops that became registers inside block RAM and DSP, not among ``ff``.
     """
 
     logic: int = 0
@@ -97,6 +100,7 @@ class Area:
     block_ram: int = 0
     lut_ram: int = 0
     dsp: int = 0
+    inner_ff: int = 0
 
     def __add__(self, other: "Area") -> "Area":
         return Area(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Area)))
@@ -180,22 +184,44 @@ def synthesise(
     SynthError
         If Yosys fails or the result has a cell that is in no column.
     """
-    units = _stat(files, top, device, True, status, log)
-    flat = _stat(files, top, device, False, status, log)
-    return Synthesis(unit_areas(_read(units), top, device), _total(_read(flat), device), flat / "netlist.json")
+    units = _netlist(files, top, device, True, status, log)
+    flat = _netlist(files, top, device, False, status, log)
+    total = area(_cells(_read(flat)["modules"], top), device)
+    return Synthesis(unit_areas(_read(units), top, device), total, flat / "netlist.json")
 
 
-def unit_areas(stat: Mapping, top: str, device: str) -> tuple[Unit, ...]:
-    """The units directly below the top in what ``stat -json -hierarchy`` printed; see `Synthesis`."""
-    modules = {name.lstrip("\\"): module for name, module in stat["modules"].items()}
-    below = {name.lstrip("\\"): int(n["count"]) for name, n in modules[top]["num_submodules_by_type"].items()}
-    prefix = f"{top.partition('_')[0]}_"
+def unit_areas(design: Mapping, top: str, device: str) -> tuple[Unit, ...]:
+    """The units directly below the top of a netlist; see `Synthesis`."""
+    modules, prefix = design["modules"], f"{top.partition('_')[0]}_"
+    local, below = _local(modules, top)
     units = [
-        Unit(name.removeprefix(prefix), number, area(_counts(modules[name], "count"), device))
-        for name, number in below.items()
+        Unit(name.removeprefix(prefix), number, area(_cells(modules, name), device)) for name, number in below.items()
     ]
     units.sort(key=lambda unit: -unit.number * unit.area.logic)
-    return (*units, Unit("(top)", 1, area(_counts(modules[top], "local_count"), device)))
+    return (*units, Unit("(top)", 1, area(local, device)))
+
+
+def _local(modules: Mapping, name: str) -> tuple[Counter, Counter]:
+    """Cells by type of a module itself, and the modules that it uses."""
+    cells, below = Counter(), Counter()
+    for cell in modules[name]["cells"].values():
+        inside = modules.get(cell["type"])
+        own = inside is not None and not {"blackbox", "whitebox"} & inside.get("attributes", {}).keys()
+        (below if own else cells)[cell["type"]] += 1
+        cells[_INNER] += int(cell.get("attributes", {}).get(ecp5_pack.COUNT, 0))
+    return cells, below
+
+
+def _cells(modules: Mapping, name: str) -> Counter:
+    """Cells by type of a module with all it contains."""
+    cells, below = _local(modules, name)
+    for module, number in below.items():
+        for cell, count in _cells(modules, module).items():
+            cells[cell] += number * count
+    return cells
+
+
+_INNER = "$inner_ff"
 
 
 def area(counts: Mapping[str, int], device: str) -> Area:
@@ -208,7 +234,7 @@ def area(counts: Mapping[str, int], device: str) -> Area:
     """
     kind_of, kinds = DEVICES[device], dict.fromkeys((f.name for f in fields(Area)), 0)
     for cell, count in counts.items():
-        for pattern, kind in ((r"\$scopeinfo", None), *kind_of.cells):
+        for pattern, kind in ((r"\$scopeinfo", None), (re.escape(_INNER), "inner_ff"), *kind_of.cells):
             if re.fullmatch(pattern, cell):
                 if kind:
                     kinds[kind] += count
@@ -219,25 +245,24 @@ def area(counts: Mapping[str, int], device: str) -> Area:
     return Area(**kinds)
 
 
-def _counts(module: Mapping, which: str) -> dict[str, int]:
-    return {cell: int(n[which]) for cell, n in module["num_cells_by_type"].items()}
-
-
-def _total(stat: Mapping, device: str) -> Area:
-    return area(_counts(stat["design"], "count"), device)
-
-
-def _stat(files: Sequence[Path], top: str, device: str, apart: bool, status: Status | None, log: Log | None) -> Path:
-    """Folder with ``stat.json`` and ``netlist.json``."""
-    script = [DEVICES[device].command + f" -top {top}", "tee -q -o stat.json stat -json -hierarchy"]
+def _netlist(
+    files: Sequence[Path], top: str, device: str, apart: bool, status: Status | None, log: Log | None
+) -> Path:
+    """Folder with ``netlist.json``."""
+    script, pack = [DEVICES[device].command + f" -top {top}"], device == "ecp5-85k"
     if apart:
         below = " ".join(f"{top}/t:{file.stem}" for file in files if file.stem != top)
         script.insert(0, f"setattr -set keep_hierarchy 1 {below}")
     script.append("write_json netlist.json")
-    with cached_build("synth", top, _recipe(script), files) as folder:
+    recipe = _recipe(script) + ([Path(ecp5_pack.__file__).read_text()] if pack else [])
+    with cached_build("synth", top, recipe, files) as folder:
         if folder.fresh:
             say(status, f"Synthesising {top} for {device}, {'unit by unit' if apart else 'the whole'}")
             _yosys(folder.path, files, top, script, log)
+            if pack:
+                design = _read(folder.path)
+                ecp5_pack.pack(design)
+                (folder.path / "netlist.json").write_text(json.dumps(design))
     return folder.final
 
 
@@ -265,4 +290,4 @@ def _yosys(folder: Path, files: Sequence[Path], top: str, script: Sequence[str],
 
 
 def _read(folder: Path) -> Mapping:
-    return json.loads((folder / "stat.json").read_text())
+    return json.loads((folder / "netlist.json").read_text())

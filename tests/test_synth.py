@@ -13,6 +13,7 @@ from host.cli import app
 from hw.array import TernaryArray
 from hw.decoder import TritDecoder
 from hw.element import Element
+from rtl_gen.ecp5_pack import COUNT
 from rtl_gen.emit import emit_verilog
 from rtl_gen.pnr import pins, place_and_route, read_report
 from rtl_gen.synth import MEMORIES, MULTIPLIERS, Area, SynthError, area, check, synthesise, unit_areas
@@ -54,21 +55,20 @@ def test_a_cell_in_no_column_is_refused() -> None:
 
 
 def test_units_are_those_below_the_top() -> None:
-    def module(cells: dict[str, tuple[int, int]], below: dict[str, int]) -> dict:
-        return {
-            "num_cells_by_type": {c: {"count": str(n), "local_count": str(o)} for c, (n, o) in cells.items()},
-            "num_submodules_by_type": {name: {"count": str(n), "local_count": "0"} for name, n in below.items()},
-        }
+    def module(*cells: str, **facts: object) -> dict:
+        return {"cells": {f"cell_{i}": {"type": cell} for i, cell in enumerate(cells)}} | facts
 
-    stat = {
+    design = {
         "modules": {
-            "\\core": module({"LUT4": (50, 5), "CCU2C": (4, 0)}, {"core_small": 1, "core_large": 2}),
-            "\\core_large": module({"LUT4": (20, 10), "CCU2C": (2, 2)}, {"core_small": 2}),
-            "\\core_small": module({"LUT4": (5, 5)}, {}),
+            "core": module(*["LUT4"] * 5, "core_small", "core_large", "core_large"),
+            "core_large": module(*["LUT4"] * 10, "CCU2C", "CCU2C", "core_small", "core_small"),
+            "core_small": module(*["LUT4"] * 5, "MULT18X18D"),
+            "MULT18X18D": module(attributes={"blackbox": "1"}),
         }
     }
-    seen = [(unit.name, unit.number, unit.area.logic) for unit in unit_areas(stat, "core", "ecp5-85k")]
-    assert seen == [("large", 2, 24), ("small", 1, 5), ("(top)", 1, 5)]
+    design["modules"]["core_small"]["cells"]["cell_5"]["attributes"] = {COUNT: 36}
+    areas = [(u.name, u.number, u.area.logic, u.area.inner_ff) for u in unit_areas(design, "core", "ecp5-85k")]
+    assert areas == [("large", 2, 24, 72), ("small", 1, 5, 36), ("(top)", 1, 5, 0)]
 
 
 def test_a_design_is_synthesised_once(tmp_path: Path, fresh: None) -> None:
