@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The AXI4-Lite protocol, apart from the registers behind it."""
 
+from itertools import pairwise
+
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
+from hw.ops import OneHot
 
 ADDRESS_BITS = 12
 OKAY, SLVERR = 0, 2
@@ -86,29 +90,23 @@ class AxiLiteSlave(wiring.Component):
         with m.If(self.rready):
             m.d.sync += self.rvalid.eq(0)
         response = Mux(self.error, SLVERR, OKAY)
-        with m.FSM():
-            with m.State("CHOOSE"), m.If(can_write | can_read):
-                # A kind just served still offers its answer, so the other kind comes first.
-                m.d.sync += self.writing.eq(can_write)
-                m.next = "ADDRESS"
-            with m.State("ADDRESS"):
-                m.next = "SELECT"
-            with m.State("SELECT"):
-                m.next = "SAMPLE"
-            with m.State("SAMPLE"):
-                m.next = "COLLECT"
-            with m.State("COLLECT"):
-                m.d.comb += self.collect.eq(1)
-                m.next = "ACCESS"
-            with m.State("ACCESS"):
-                m.d.comb += self.access.eq(1)
-                with m.If(self.writing):
-                    m.d.sync += [self.bvalid.eq(1), self.bresp.eq(response)]
-                with m.Else():
-                    m.d.sync += [
-                        self.rvalid.eq(1),
-                        self.rresp.eq(response),
-                        self.rdata.eq(Mux(self.error, 0, self.read_data)),
-                    ]
-                m.next = "CHOOSE"
+        steps = ("CHOOSE", "ADDRESS", "SELECT", "SAMPLE", "COLLECT", "ACCESS")
+        states = OneHot(m, steps)
+        states.go("CHOOSE", "ADDRESS", can_write | can_read)
+        for source, target in pairwise(steps[1:]):
+            states.go(source, target)
+        states.go("ACCESS", "CHOOSE")
+        states.build()
+        m.d.comb += [self.collect.eq(states.at["COLLECT"]), self.access.eq(states.at["ACCESS"])]
+        with m.If(states.at["CHOOSE"]):
+            # A kind just served still offers its answer, so the other kind comes first.
+            m.d.sync += self.writing.eq(can_write)
+        with m.If(self.access & self.writing):
+            m.d.sync += [self.bvalid.eq(1), self.bresp.eq(response)]
+        with m.If(self.access & ~self.writing):
+            m.d.sync += [
+                self.rvalid.eq(1),
+                self.rresp.eq(response),
+                self.rdata.eq(Mux(self.error, 0, self.read_data)),
+            ]
         return m
