@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stream front: walks the schedule and sorts the beats of a packet into side words and trits."""
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -113,7 +113,9 @@ class StreamFront(wiring.Component):
             walker.shape.eq(self.shape),
             walker.pop.eq(ends | none | alone),
         ]
-        self._decide(m, now, ahead)
+        # dropped beats are of no run
+        released = ends & now.trits & now.release
+        self._decide(m, now, ahead, released)
         with m.If(taken):
             m.d.sync += [now.left.eq(now.left - 1), now.first.eq(0), now.last.eq(now.second)]
             m.d.sync += now.second.eq(now.left == 2)
@@ -131,8 +133,8 @@ class StreamFront(wiring.Component):
             self.feed_last.eq(now.last),
             self.feed_context.eq(now.context),
             self.final_context.eq(now.final),
-            self.embed_block.eq(ends & now.embed),
-            self.release.eq(ends & now.release),
+            self.embed_block.eq(ends & now.side & now.embed),
+            self.release.eq(released),
         ]
         self._control(m, now, walker, kill, begin)
         header = sc.side_beats(self._core, sc.HEADER_WORDS)
@@ -147,7 +149,7 @@ class StreamFront(wiring.Component):
             m.d.sync += [now.side.eq(0), now.trits.eq(0), ahead.side.eq(0), ahead.trits.eq(0)]
         return m
 
-    def _decide(self, m: Module, now: _Now, ahead: data.View) -> None:
+    def _decide(self, m: Module, now: _Now, ahead: data.View, released: Value) -> None:
         """What may come in the next cycle."""
         shape, weights, over = self.shape, self.weights, self.weights.payload.last
         taken, fed, last, room = now.taken, now.fed, now.last, self.side_room
@@ -158,7 +160,6 @@ class StreamFront(wiring.Component):
         known = [Signal(name=f"known_{i}") for i in range(3)]
         whole, wraps, pending = Signal(), Signal(), Signal()
         m.d.comb += wraps.eq(now.ends & now.trits & ~now.onward)
-        released = now.ends & now.release
         m.d.sync += whole.eq((whole | wraps) & ~released)
         for address, there in zip(position, known, strict=True):
             m.d.sync += there.eq((whole | wraps | (address < self.available)) & ~(released | self.release))
@@ -213,7 +214,7 @@ class StreamFront(wiring.Component):
         states = OneHot(m, ("REST", "HEADER", "CHECK", "BODY", "TAIL", "FAULT", "DROP"))
         at, go = states.at, states.go
         abort, over, end = self.abort_token, now.was_over, now.was_end
-        fails, aborted = Signal(), Signal()
+        fails, aborted, idle = Signal(), Signal(), Signal(name="was_idle")
         m.d.comb += [
             # an abort, an early end or a missing one
             fails.eq(
@@ -221,9 +222,9 @@ class StreamFront(wiring.Component):
                 | at["CHECK"] & abort & ~self.reject
                 | at["BODY"] & (abort | over ^ end)
             ),
-            aborted.eq(at["TAIL"] & abort & ~self.idle),
+            aborted.eq(at["TAIL"] & abort & ~idle),
             kill.eq(fails | at["CHECK"] & self.reject),
-            begin.eq(at["REST"] & self.idle),
+            begin.eq(at["REST"] & idle),
             now.rests.eq(at["REST"]),
             now.walks.eq(at["BODY"]),
             checks.eq(at["CHECK"]),
@@ -235,6 +236,7 @@ class StreamFront(wiring.Component):
             walker.clear.eq(~now.walks),
         ]
         m.d.sync += [
+            idle.eq(self.idle),
             begun.eq(~at["REST"] & (begun | now.was_taken)),
             tail.eq(~at["REST"] & (tail | aborted)),
             walker.start.eq(at["CHECK"] & self.accept),
@@ -244,15 +246,15 @@ class StreamFront(wiring.Component):
             with m.If(abort):
                 m.d.sync += self.fault_status.eq(Status.ABORTED)
         # of the last packet's end the sequencer may know already
-        answered = self.clear | tail & self.idle
+        answered = self.clear | tail & idle
         with m.If(at["FAULT"] & answered):
             m.d.sync += self.fault.eq(0)
-        go("REST", "HEADER", self.idle)
+        go("REST", "HEADER", idle)
         go("HEADER", "CHECK", now.was_last)
         go("CHECK", "BODY", self.accept)
         go("CHECK", "DROP", self.reject)
         go("BODY", "TAIL", end)
-        go("TAIL", "REST", self.idle)
+        go("TAIL", "REST", idle)
         go("TAIL", "FAULT", aborted)
         go("FAULT", "DROP", answered)
         go("DROP", "REST", ~now.drop)
@@ -260,8 +262,8 @@ class StreamFront(wiring.Component):
         states.build()
 
         # a cycle is accounted for when it is known what came of it
-        was_outside, was_checks, was_fed, was_open, was_lacking, was_idle = (
-            Signal(name=f"was_{name}") for name in ("outside", "checks", "fed", "open", "lacking", "idle")
+        was_outside, was_checks, was_fed, was_open, was_lacking = (
+            Signal(name=f"was_{name}") for name in ("outside", "checks", "fed", "open", "lacking")
         )
         cycle = Signal(Cycle)
         m.d.sync += [
@@ -270,13 +272,12 @@ class StreamFront(wiring.Component):
             was_fed.eq(now.fed),
             was_open.eq(self.weights.ready | now.offer),
             was_lacking.eq(now.lacks | ~(now.side | now.trits)),
-            was_idle.eq(self.idle),
             self.cycle.eq(cycle),
             self.busy.eq(cycle != Cycle.IDLE),
         ]
         with m.If(now.was_taken):
             m.d.comb += cycle.eq(Cycle.BEAT)
-        with m.Elif(was_outside & was_idle):
+        with m.Elif(was_outside & idle):
             m.d.comb += cycle.eq(Cycle.IDLE)
         with m.Elif(was_fed):
             m.d.comb += cycle.eq(Cycle.REPEAT)

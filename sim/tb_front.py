@@ -188,7 +188,7 @@ class Model:
             return None
         elif fed:
             self.context += 1
-        if mode in ("check", "body") or (mode == "header" and begun) or (mode == "tail" and not env["idle"]):
+        if mode in ("check", "body") or (mode == "header" and begun) or (mode == "tail" and not env["was_idle"]):
             if mode == "check" and env["accept"]:
                 self.mode = "body"
             elif env["reject"]:
@@ -210,7 +210,7 @@ class Surroundings:
 
     def __init__(self) -> None:
         self.idle, self.falls, self.available, self.pending, self.limit = 1, 0, 0, 0, 0
-        self.clear = self.busy = 0
+        self.clear, self.was_idle = 0, 1
         self.new_pace()
 
     def new_pace(self) -> None:
@@ -241,6 +241,7 @@ class Surroundings:
         drained = self.pending and self.chance("drained")
         return {
             "idle": self.idle,
+            "was_idle": self.was_idle,
             "clear": self.clear > 0,
             "side_room": self.chance("side"),
             "accept": answer and packet.ending is not Status.TOKEN,
@@ -253,7 +254,7 @@ class Surroundings:
 
     def step(self, model: Model, env: dict[str, int], left: dict[str, int], began: bool, status: Any) -> None:
         """After a cycle; ``left`` shows what became of the beat before it."""
-        packet = model.packet
+        packet, self.was_idle = model.packet, self.idle
         if self.falls:
             self.falls -= 1
             self.idle = int(self.falls > 0)
@@ -353,11 +354,11 @@ async def packets(dut: Any) -> None:
         if env["reject"]:
             faults[mode, Status.TOKEN] += 1
         around.step(model, env, left, taken and mode == "header" and not at, status)
-        if fault is not None and (env["clear"] or (model.late and env["idle"])):
+        if fault is not None and (env["clear"] or (model.late and env["was_idle"])):
             fault = None
         elif status is not None:
             fault = status
-        if (model.mode == "tail" and env["idle"]) or (
+        if (model.mode == "tail" and env["was_idle"]) or (
             model.mode == "drop" and model.over and fault is None and around.idle and not status
         ):
             model.rest()
