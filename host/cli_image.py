@@ -38,7 +38,7 @@ def pack(
 ) -> None:
     """Pack a checkpoint into an image: trits at 1.6 bits, in the order in which a core consumes them.
 
-    An image serves every core with the same lanes, element bytes and formats that is large enough.
+    An image serves every core with the same lanes, element bytes, code and formats that is large enough.
 
     Example: tritforge pack models/tales -o tales.tfi --preset edge
     """
@@ -80,6 +80,7 @@ def info(
         "bytes": header.size,
         "lanes": header.lanes,
         "element_bytes": header.element_bytes,
+        "code": header.code,
         "formats": asdict(header.formats),
         "model": asdict(image.shape),
         "embedding_bits": header.embedding_bits,

@@ -14,7 +14,8 @@ from host.transport import Transport
 from hw.packet import Context, parse_result, split_logits
 from hw.params import CoreParams
 from hw.register_map import CORE_ID, CORE_VERSION, register
-from hw.schedule import CODE_NAMES, STREAM_VERSION, Status
+from hw.schedule import STREAM_VERSION, Status
+from hw.trits import NUMBERS
 
 _MEANING = {
     Status.MAGIC: "the packet does not begin with a header",
@@ -226,11 +227,13 @@ class Driver:
         stream, code = self._field("GEOMETRY", "STREAM_VERSION"), self._field("GEOMETRY", "CODE")
         if stream != STREAM_VERSION:
             raise MisfitError(f"The core takes stream version {stream}; this driver sends {STREAM_VERSION}.")
-        if code not in CODE_NAMES:
-            raise MisfitError(f"The core takes trit code {code}; images hold '{', '.join(CODE_NAMES.values())}'.")
+        if code not in NUMBERS:
+            known = ", ".join(f"{c.number} ({c.name})" for c in NUMBERS.values())
+            raise MisfitError(f"The core takes trit code {code}; this driver knows {known}.")
         return CoreParams(
             lanes=1 << self._field("GEOMETRY", "LOG2_LANES"),
             element_bytes=self._field("GEOMETRY", "ELEMENT_BYTES"),
+            code=NUMBERS[code].name,
             vector_rows=self._field("FORMATS", "VECTOR_ROWS"),
             batch=self._read("LIMIT_BATCH"),
             max_hidden=self._read("LIMIT_HIDDEN"),
@@ -247,6 +250,7 @@ def misfit(core: CoreParams, image: Image) -> str | None:
     for what, has, wants in (
         ("lanes", core.lanes, wanted.lanes),
         ("element bytes", core.element_bytes, wanted.element_bytes),
+        ("trit code", core.code, wanted.code),
         ("formats", core.formats, wanted.formats),
     ):
         if has != wants:

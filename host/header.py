@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from golden.numerics import Formats
 from hw import schedule as sc
 from hw.params import CoreParams
+from hw.trits import CODES, NUMBERS
 
 MAGIC = b"\x93TFI\r\n\x1a\n"
 """Changed by whatever takes the file for text."""
-VERSION = 2
+VERSION = 3
 HEADER_BYTES = 512
 ALIGNMENT = 4096
 """Sections start at multiples of it, so that a DMA engine can map them."""
@@ -44,6 +45,8 @@ class Header:
     ----------
     lanes, element_bytes
         Geometry of the cores that take the image.
+    code
+        Name of its trit code.
     formats
         Widths that its scales and constants are for.
     shape
@@ -60,6 +63,7 @@ class Header:
 
     lanes: int
     element_bytes: int
+    code: str
     formats: Formats
     shape: sc.Shape
     embedding_bits: int
@@ -74,6 +78,7 @@ class Header:
         return CoreParams(
             lanes=self.lanes,
             element_bytes=self.element_bytes,
+            code=self.code,
             max_hidden=max(self.shape.hidden, 8),
             max_intermediate=max(self.shape.intermediate, 8),
             max_layers=self.shape.layers,
@@ -110,7 +115,7 @@ class Header:
         """The header as bytes."""
         fmt, shape = self.formats, self.shape
         fixed = _FIELDS.pack(
-            *(MAGIC, VERSION, sc.CODE_NESTED, sc.CODE_NAMES[sc.CODE_NESTED].encode()),
+            *(MAGIC, VERSION, CODES[self.code].number, self.code.encode()),  # the name is cut to eight characters
             *(self.lanes, self.element_bytes, fmt.wide_bits, fmt.frac, fmt.mantissa),
             *(shape.hidden, shape.layers, shape.intermediate, shape.vocab),
             *(self.embedding_bits, self.embedding_group, self.residual_frac),
@@ -133,10 +138,10 @@ class Header:
             raise ImageError(f"it has image version {version}, but this release reads {VERSION}; {remedy}.")
         if zlib.crc32(data[: HEADER_BYTES - _CRC.size]) != _CRC.unpack_from(data, HEADER_BYTES - _CRC.size)[0]:
             raise ImageError("its header was altered (CRC); copy the file again.")
-        if code != sc.CODE_NESTED:
+        if code not in NUMBERS:
             told = name.rstrip(b"\0").decode("ascii", "replace")
-            known = sc.CODE_NAMES[sc.CODE_NESTED]
-            raise ImageError(f"its trits use the code '{told}', but this release reads '{known}'; pack it again.")
+            known = ", ".join(CODES)
+            raise ImageError(f"its trits use the code '{told}', but this release reads {known}; pack it again.")
         hidden, layers, intermediate, vocab, bits, group, residual_frac, size, count, stream = dimensions
         if stream != sc.STREAM_VERSION:
             raise ImageError(
@@ -147,6 +152,7 @@ class Header:
             header = cls(
                 lanes=lanes,
                 element_bytes=element_bytes,
+                code=NUMBERS[code].name,
                 formats=Formats(wide, frac, mantissa),
                 shape=sc.Shape(hidden, layers, intermediate, vocab),
                 embedding_bits=bits,

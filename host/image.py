@@ -182,7 +182,7 @@ class Image:
         return group_view(self.body[self._groups[group, layer]], self.core, self.shape, group, layer)
 
     def _trits(self, view: GroupView, group: Group, name: str) -> torch.Tensor:
-        trits = decode_trits(view.trits[name], self.shape.outputs(group), self.shape.inputs(group))
+        trits = decode_trits(view.trits[name], self.shape.outputs(group), self.shape.inputs(group), self.core)
         return torch.from_numpy(trits)
 
     def _read_config(self) -> ModelConfig:

@@ -9,16 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw import schedule as sc
-from hw.params import TRITS_PER_BYTE, CoreParams
-from hw.trits import decode_table, encode_table
+from hw.params import CoreParams
+from hw.trits import positional
 
 if sys.byteorder != "little":
     raise ImportError("Streams are little-endian and used in place; run on a little-endian machine.")
 
 Bytes = NDArray[np.uint8]
-_ENCODE, _DECODE = encode_table(), decode_table()
-_ALL_ZERO = 121
-"""Index of five zero trits in the encode table: 1 + 3 + 9 + 27 + 81."""
 
 
 @dataclass(frozen=True)
@@ -97,20 +94,21 @@ def encode_trits(trits: NDArray[np.int8], core: CoreParams) -> Bytes:
     blocks, beats = core.blocks(n_out), core.beats(n_in)
     padded = np.zeros((blocks * core.rows, beats * core.columns), dtype=np.uint8)
     padded[:n_out, :n_in] = trits.view(np.uint8)
-    fives = padded.reshape(-1, TRITS_PER_BYTE)
+    code = core.trit_code
+    groups = padded.reshape(-1, code.trits)
     # Negative trits wrap; the sum is exact modulo 256, and so is the index, which is below 243.
-    index = fives[:, 4].copy()
-    for k in (3, 2, 1, 0):
+    index = groups[:, -1].copy()
+    for k in reversed(range(code.trits - 1)):
         index *= 3
-        index += fives[:, k]
-    index += _ALL_ZERO
-    codes = _ENCODE.take(index).reshape(blocks, core.rows, beats, core.element_bytes)
+        index += groups[:, k]
+    index += positional([0] * code.trits)
+    codes = code.encode_table.take(index).reshape(blocks, core.rows, beats, core.element_bytes)
     return codes.transpose(0, 2, 1, 3)
 
 
-def decode_trits(codes: Bytes, n_out: int, n_in: int) -> NDArray[np.int8]:
+def decode_trits(codes: Bytes, n_out: int, n_in: int, core: CoreParams) -> NDArray[np.int8]:
     """Decode what `encode_trits` returns to the matrix int8 [n_out, n_in]."""
-    blocks, beats, rows, element_bytes = codes.shape
-    trits = _DECODE.take(codes.transpose(0, 2, 1, 3), axis=0)
-    whole = trits.reshape(blocks * rows, beats * element_bytes * TRITS_PER_BYTE)
+    blocks, beats, rows, _ = codes.shape
+    trits = core.trit_code.decode_table.take(codes.transpose(0, 2, 1, 3), axis=0)
+    whole = trits.reshape(blocks * rows, beats * core.columns)
     return np.ascontiguousarray(whole[:n_out, :n_in])

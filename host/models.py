@@ -127,7 +127,9 @@ class Model:
 
     def _digest(self) -> str:
         """Names everything that decides the bytes of the image."""
-        digest = hashlib.sha256(repr((self.core.lanes, self.core.element_bytes, self.core.formats)).encode())
+        digest = hashlib.sha256(
+            repr((self.core.lanes, self.core.element_bytes, self.core.code, self.core.formats)).encode()
+        )
         for file in sorted(file for file in self._path.resolve().iterdir() if file.is_file()):
             stat = file.stat()
             digest.update(repr((str(file), stat.st_size, stat.st_mtime_ns)).encode())

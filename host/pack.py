@@ -147,6 +147,7 @@ class _Packer:
         header = Header(
             lanes=self._core.lanes,
             element_bytes=self._core.element_bytes,
+            code=self._core.code,
             formats=self._core.formats,
             shape=self._shape,
             embedding_bits=8 * embedding.codes.element_size(),

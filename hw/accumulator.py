@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accumulator of one row of the ternary array: the sums of all contexts, and the shadow that drains them."""
+"""Accumulator of one row of the ternary array: the sums of all contexts, and the shadow to read them from."""
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.element import add_signed, sum_bits
+from hw.adder import ConditionalAdder
+from hw.element import sum_bits
 from hw.ops import context_bits
 from hw.params import CoreParams
+
+
+def accumulator_latency(core: CoreParams) -> int:
+    """`Accumulator.latency`."""
+    return 1 if core.batch == 1 else 2
 
 
 class Accumulator(wiring.Component):
@@ -25,32 +31,29 @@ class Accumulator(wiring.Component):
     Attributes
     ----------
     latency : cycles from ``add`` of a row block's last beat to its sum in ``shadow``, by ``load``.
-    value, negative : In, the beat's sum of the row and whether to subtract it.
+    value, carry : In, two terms of the row's sum of the beat.
     add : In, add the beat. context : In, with it, whose it is.
     clear : In, a cycle before ``add`` of a context's first beat of a row block: it starts from zero.
     last : In, with ``add`` of a context's last beat: its sum is complete.
     load : In, ``latency - 1`` cycles after ``last`` or later (with a batch of one, then only): ``shadow`` takes the
         complete sum of ``load_context``.
-    drain : In, ``shadow`` takes ``following`` unless ``load``.
     shadow : Out, signed ``core.acc_bits``.
     """
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        self.latency = 1 if core.batch == 1 else 2
+        self.latency = accumulator_latency(core)
         acc = signed(core.acc_bits)
         super().__init__(
             {
-                "value": In(signed(sum_bits(core))),
-                "negative": In(1),
+                "value": In(signed(sum_bits(core.columns))),
+                "carry": In(1),
                 "context": In(context_bits(core)),
                 "clear": In(1),
                 "add": In(1),
                 "last": In(1),
                 "load": In(1),
                 "load_context": In(context_bits(core)),
-                "drain": In(1),
-                "following": In(acc),
                 "shadow": Out(acc),
             }
         )
@@ -58,14 +61,14 @@ class Accumulator(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         finished = self._register(m) if self._core.batch == 1 else self._memories(m)
-        with m.If(self.load | self.drain):
-            m.d.sync += self.shadow.eq(Mux(self.load, finished, self.following))
+        with m.If(self.load):
+            m.d.sync += self.shadow.eq(finished)
         return m
 
     def _register(self, m: Module) -> Value:
         """The sum of the only context; finished in the cycle of its last beat."""
         accumulator = Signal(self.shadow.shape(), reset_less=True)
-        total = self._total(m, accumulator)
+        total = self._total(m, accumulator, 1)
         with m.If(self.clear):
             m.d.sync += accumulator.eq(0)
         with m.Elif(self.add):
@@ -81,7 +84,7 @@ class Accumulator(wiring.Component):
         finish, load = finished.write_port(), finished.read_port(domain="comb")
         fresh = Signal()
         m.d.sync += fresh.eq(self.clear)
-        total = self._total(m, Mux(fresh, 0, read.data))
+        total = self._total(m, read.data, ~fresh)
         m.d.comb += [
             read.addr.eq(self.context),
             write.addr.eq(self.context),
@@ -94,7 +97,14 @@ class Accumulator(wiring.Component):
         ]
         return load.data
 
-    def _total(self, m: Module, accumulated: Value) -> Signal:
-        total = Signal(self.shadow.shape())
-        m.d.comb += total.eq(add_signed(accumulated, self.value, self.negative))
-        return total
+    def _total(self, m: Module, accumulated: Value, keep: Value | int) -> Value:
+        """The beat's sum, and the accumulated one if it is to be kept."""
+        m.submodules.adder = adder = ConditionalAdder(self._core.acc_bits)
+        m.d.comb += [
+            adder.a.eq(self.value),
+            adder.b.eq(accumulated),
+            adder.plus.eq(keep),
+            adder.minus.eq(0),
+            adder.carry.eq(self.carry),
+        ]
+        return adder.total

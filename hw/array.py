@@ -1,20 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ternary array: the rows of a row block side by side, and the drain of their sums."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.data import ArrayLayout, View
+from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
-from hw.accumulator import Accumulator
-from hw.element import BYTE_OPERANDS, Element
+from hw.accumulator import Accumulator, accumulator_latency
+from hw.element import Element, element_latency, stage
 from hw.ops import context_bits, delay
-from hw.params import TRITS_PER_BYTE, CoreParams
+from hw.params import CoreParams
 
 GROUP_ROWS = 8
 """Elements that share one copy of the operand registers."""
+
+
+def add_latency(core: CoreParams) -> int:
+    """Cycles from a beat to its addition to the accumulators."""
+    return 1 + element_latency(core)
+
+
+def array_latency(core: CoreParams) -> int:
+    """`TernaryArray.latency`."""
+    return add_latency(core) + accumulator_latency(core)
 
 
 class OperandCopy(wiring.Component):
@@ -22,35 +33,31 @@ class OperandCopy(wiring.Component):
 
     Attributes
     ----------
-    source : In, the operands of a beat, all in the same cycle.
-    operands : Out, one cycle later; the singles two cycles later, as `hw.element.Element` wants them.
+    source : In, an operand a column.
+    operands : Out, one cycle later.
     """
 
     rtl_attributes: ClassVar = {"keep_hierarchy": 1}
 
     def __init__(self, core: CoreParams) -> None:
-        layout = ArrayLayout(BYTE_OPERANDS, core.element_bytes)
+        layout = ArrayLayout(signed(8), core.columns)
         super().__init__({"source": In(layout), "operands": Out(layout)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        for source, operands in zip(self.source, self.operands, strict=True):
-            single = Signal(signed(8), reset_less=True)
-            m.d.sync += [
-                operands.x.eq(source.x),
-                operands.y.eq(source.y),
-                single.eq(source.single),
-                operands.single.eq(single),
-            ]
+        operands = Signal.like(self.operands, reset_less=True)
+        m.d.sync += operands.eq(self.source)
+        m.d.comb += self.operands.eq(operands)
         return m
 
 
 class TernaryArray(wiring.Component):
     """``core.rows`` processing elements on one beat of weights and ``core.columns`` activations a cycle.
 
-    Byte r * element_bytes + k of a beat holds the trits of row r for columns 5k to 5k + 4. A beat comes once for
-    each context of the packet, context 0 first, with that context's activations. When a row block's last beat is in
-    for all of them, ``acc`` is row group 0 of context 0: rows 0 to V - 1, V being ``core.vector_rows``.
+    Byte r * element_bytes + k of a beat holds the trits of row r for columns nk to nk + n - 1, n being the trits of
+    a byte. A beat comes once for each context of the packet, context 0 first, with that context's activations. When a
+    row block's last beat is in for all of them, ``acc`` is row group 0 of context 0: rows 0 to V - 1, V being
+    ``core.vector_rows``.
 
     Throughput: one beat and context a cycle; they may have gaps, and a block may follow another at once. The issuer
     sees to it that all rows of a block have been read, ``latency - 1`` cycles after context 0's last beat of the
@@ -68,7 +75,7 @@ class TernaryArray(wiring.Component):
     first, last : In, the beat begins or ends a row block, or both; the same for all contexts of a beat.
     context : In, whose activations these are; 0 if ``core.batch`` is 1.
     final_context : In, the context is the packet's last.
-    beat : In, ``lanes`` bytes of the nested code.
+    beat : In, ``lanes`` bytes of ``core.code``.
     activations : In, signed 8 bit a column.
     loaded : Out, for one cycle: ``acc`` is row group 0 of context 0 of a new block from this cycle on.
     acc : Out, V x signed ``core.acc_bits``: the rows of a group.
@@ -97,40 +104,37 @@ class TernaryArray(wiring.Component):
         )
         self._elements = [Element(core) for _ in range(core.rows)]
         self._accumulators = [Accumulator(core) for _ in range(core.rows)]
-        self._add_latency = 2 + self._elements[0].latency
-        self.latency = self._add_latency + self._accumulators[0].latency
+        self._add_latency = add_latency(core)
+        self.latency = array_latency(core)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        beat = [Signal.like(self.beat, name=f"beat_{i}", reset_less=True) for i in range(2)]
-        m.d.sync += [beat[0].eq(self.beat), beat[1].eq(beat[0])]
-        source = self._operands(m)
+        core = self.core
+        beat = Signal.like(self.beat, reset_less=True)
+        m.d.sync += beat.eq(self.beat)
+        operands = self._operands(m)
         for r, element in enumerate(self._elements):
             m.submodules[f"row_{r}"] = element
             if r % GROUP_ROWS == 0:
-                m.submodules[f"operands_{r // GROUP_ROWS}"] = copy = OperandCopy(self.core)
-                m.d.comb += copy.source.eq(source)
+                m.submodules[f"operands_{r // GROUP_ROWS}"] = copy = OperandCopy(core)
+                m.d.comb += copy.source.eq(operands)
             m.d.comb += [
-                element.data.eq(beat[1].word_select(r, 8 * self.core.element_bytes)),
+                element.data.eq(beat.word_select(r, 8 * core.element_bytes)),
                 element.operands.eq(copy.operands),
             ]
         self._accumulate(m)
         return m
 
-    def _operands(self, m: Module) -> View:
-        """Pair sums of the activations, two cycles after them."""
-        activations = Signal.like(self.activations, reset_less=True)
-        operands = Signal(ArrayLayout(BYTE_OPERANDS, self.core.element_bytes), reset_less=True)
-        m.d.sync += activations.eq(self.activations)
-        for k, byte in enumerate(operands):
-            t0, t1, t2, t3, t4 = (activations[TRITS_PER_BYTE * k + i] for i in range(TRITS_PER_BYTE))
-            for pair, a, b in ((byte.x, t0, t1), (byte.y, t3, t4)):
-                m.d.sync += [pair.a.eq(a), pair.b.eq(b), pair.sum.eq(a + b), pair.difference.eq(a - b)]
-            m.d.sync += byte.single.eq(t2)
-        return operands
+    def _operands(self, m: Module) -> Value:
+        """The activations, each delayed for the stage that takes it, one cycle early for the copies."""
+        core = self.core
+        return Cat(
+            delay(m, activation, 1 + stage(core, column), f"activation_{column}")
+            for column, activation in enumerate(self.activations)
+        )
 
     def _accumulate(self, m: Module) -> None:
-        """Carry the beat's flags along the pipeline to the accumulators, and chain these."""
+        """Carry the beat's flags along the pipeline to the accumulators, and select from these."""
         core, add_latency = self.core, self._add_latency
         add = delay(m, self.valid, add_latency, "add")
         clear = delay(m, self.valid & self.first, add_latency - 1, "clear")
@@ -147,16 +151,40 @@ class TernaryArray(wiring.Component):
             m.submodules[f"accumulator_{r}"] = accumulator
             m.d.comb += [
                 accumulator.value.eq(self._elements[r].value),
-                accumulator.negative.eq(self._elements[r].negative),
+                accumulator.carry.eq(self._elements[r].carry),
                 accumulator.context.eq(context),
                 accumulator.clear.eq(clear),
                 accumulator.add.eq(add),
                 accumulator.last.eq(last),
                 accumulator.load.eq(load),
                 accumulator.load_context.eq(load_context),
-                accumulator.drain.eq(self.drain),
             ]
-            if r < core.vector_rows:
-                m.d.comb += self.acc[r].eq(accumulator.shadow)
-            else:
-                m.d.comb += self._accumulators[r - core.vector_rows].following.eq(accumulator.shadow)
+        self._select(m, load)
+
+    def _select(self, m: Module, load: Value) -> None:
+        """The row group to be read next: the shadows keep still, its number goes along them."""
+        core = self.core
+        pair, odd = Signal(-(-core.row_groups // 2)), Signal()
+        with m.If(load):
+            m.d.sync += [pair.eq(1), odd.eq(0)]
+        with m.Elif(self.drain):
+            m.d.sync += odd.eq(~odd)
+            with m.If(odd):
+                m.d.sync += pair.eq(pair << 1)
+        for lane, acc in enumerate(self.acc):
+            rows = [row.shadow for row in self._accumulators[lane :: core.vector_rows]]
+            m.d.comb += acc.eq(_multiplex(rows, pair, odd))
+
+
+def _multiplex(rows: Sequence[Value], pair: Value, odd: Value) -> Value:
+    """Row 2i + odd for bit i of the one-hot ``pair``: one 4-input table for two rows.
+
+    What goes from table to table is ``odd`` as far as the pair's, and its choice from there on.
+    """
+    if len(rows) == 1:
+        return rows[0]
+    result = odd.replicate(len(rows[0]))
+    for chosen, even_row, odd_row in zip(pair, rows[::2], rows[1::2], strict=True):
+        choice = (even_row & ~result) | (odd_row & result)
+        result = Mux(chosen, choice, result)
+    return result

@@ -14,7 +14,7 @@ from hw.ops import delay
 from hw.params import CoreParams
 from hw.result import ResultUnit
 from hw.scales import ScaleUnit
-from hw.sequencer import SETTLE, Sequencer
+from hw.sequencer import Sequencer
 from hw.side import SideWords
 from hw.store import VectorStore
 from hw.trace import TRACE, Cycle
@@ -77,7 +77,6 @@ class Core(wiring.Component):
         m.submodules.scales = scales = ScaleUnit(core)
         m.submodules.vector = vector = VectorPath(core)
         m.submodules.result = result = ResultUnit(core)
-        assert array.latency + 2 < SETTLE
 
         self._stream(m, front, side, header, sequencer, vector)
         self._products(m, front, header, sequencer, store, array, scales, vector)

@@ -1,53 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processing element of the ternary array: decodes the trits of one output row, selects and adds up a beat."""
+"""Processing element of the ternary array: decodes the trits of one output row and adds up a beat."""
 
-from collections.abc import Sequence
-
-from amaranth import Module, Signal, Value, signed
+from amaranth import Module, Signal, Value, ValueCastable, signed
 from amaranth.lib import wiring
-from amaranth.lib.data import ArrayLayout, StructLayout, View
+from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
-from hw.decoder import BYTE_CONTROL, TritDecoder
+from golden.numerics import CODE_MAX
+from hw.adder import ConditionalAdder, conditional
+from hw.decoder import TritDecoder
 from hw.params import CoreParams
 
-PAIR_OPERANDS = StructLayout({"a": signed(9), "b": signed(9), "sum": signed(9), "difference": signed(9)})
-"""The operands of a pair multiplexer: two activations, a + b and a - b."""
-
-BYTE_OPERANDS = StructLayout({"x": PAIR_OPERANDS, "y": PAIR_OPERANDS, "single": signed(8)})
-"""The operands of the five trits of a byte; ``single`` comes one cycle after the others."""
+CHAIN_TRITS = 10
+"""Trits of the longest chain; elements of more columns add two chains up."""
 
 
-def select(control: View, operands: View) -> Value:
-    """0, a, b, a + b or a - b: two 4-input tables a bit, the first of which makes 0, a, b or all ones."""
-    width = len(operands.a)
-    a, b, total, difference = (operands[name].as_unsigned() for name in ("a", "b", "sum", "difference"))
-    first, second, both = (control[name].replicate(width) for name in ("first", "second", "both"))
-    chosen = (a & first) | (b & second) | (first & second)
-    pair = (total & ~chosen) | (difference & chosen)
-    return ((pair & both) | (chosen & ~both)).as_signed()
+def chain_trits(core: CoreParams) -> int:
+    """Trits of each chain."""
+    return core.columns if core.columns <= CHAIN_TRITS else core.columns // 2
 
 
-def add_signed(a: Value, b: Value, negative: Value) -> Value:
-    """a + b, or a - b if negative: with the sign as carry-in; one bit wider than the wider operand."""
-    addend = (b.as_unsigned() ^ negative.replicate(len(b))).as_signed()
-    total = a + addend + negative
-    return total[: max(len(a), len(b)) + 1].as_signed()
+def stage(core: CoreParams, column: int) -> int:
+    """Stage of its chain that takes a column of a beat: the first takes two, the others one each."""
+    return max(column % chain_trits(core) - 1, 0)
 
 
-def sum_bits(core: CoreParams) -> int:
-    """Width of a beat's sum of a row: ten bits for two trits and the single, one more a level of the adder tree."""
-    return 10 + core.element_bytes.bit_length()
+def sum_bits(trits: int) -> int:
+    """Width of a sum of that many activations of -CODE_MAX to CODE_MAX or their opposites, even if one short."""
+    return (CODE_MAX * trits).bit_length() + 1
+
+
+def element_latency(core: CoreParams) -> int:
+    """`Element.latency`: decode, the stages of a chain, the sum of two."""
+    return 2 + stage(core, core.columns - 1) + core.columns // chain_trits(core) - 1
 
 
 class Element(wiring.Component):
-    """Sum of trit x activation for one row and the ``5 * element_bytes`` columns of a beat.
+    """Sum of trit x activation for one row and the columns of a beat.
 
-    Signs are carried relative to one another: y +- single, then x +- that, then the bytes pairwise, and the
-    accumulator applies the remaining one. So every adder has one conditional negation, whose carry-in is
-    free.
-
-    All registers run freely; the stages are decode, select, single, one for each level of the adder tree.
+    A chain of conditional adders, each the width of the sum so far. The first trit has no adder: its complement, if
+    it is negative, is one short of the opposite, and what is short goes along as ``carry`` for the accumulator to
+    add. All registers run freely; the stages are decode, those of a chain, and the sum of two chains.
 
     Parameters
     ----------
@@ -56,49 +49,75 @@ class Element(wiring.Component):
     Attributes
     ----------
     latency : cycles from ``data`` to ``value``.
-    data : In, ``element_bytes`` bytes of the row; byte k covers ``operands[k]``.
-    operands : In, one cycle after ``data``; the singles two cycles after it.
-    value : Out, signed ``sum_bits(core)``: the sum, or its opposite if ``negative``.
+    data : In, ``element_bytes`` bytes of the row; byte k holds the trits of columns nk to nk + n - 1 of n a byte.
+    operands : In, -CODE_MAX to CODE_MAX, column c ``1 + stage(core, c)`` cycles after ``data``.
+    value : Out, signed ``sum_bits(core.columns)``: the sum less ``carry``.
     """
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        self.latency = 3 + core.element_bytes.bit_length()
+        self.latency = element_latency(core)
         super().__init__(
             {
                 "data": In(8 * core.element_bytes),
-                "operands": In(ArrayLayout(BYTE_OPERANDS, core.element_bytes)),
-                "value": Out(signed(sum_bits(core))),
-                "negative": Out(1),
+                "operands": In(ArrayLayout(signed(8), core.columns)),
+                "value": Out(signed(sum_bits(core.columns))),
+                "carry": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        terms = [term for k in range(self._core.element_bytes) for term in self._byte(m, k)]
-        while len(terms) > 1:
-            pairs = zip(terms[::2], terms[1::2], strict=True)
-            terms = [_register(m, add_signed(v, w, s ^ t), s) for (v, s), (w, t) in pairs]
-        ((value, negative),) = terms
-        m.d.comb += [self.value.eq(value), self.negative.eq(negative)]
+        trits = [trit for k in range(self._core.element_bytes) for trit in self._trits(m, k)]
+        columns = list(zip(trits, self.operands, strict=True))
+        length = chain_trits(self._core)
+        value, carry = self._chain(m, "chain_0", columns[:length])
+        if columns[length:]:
+            other, more = self._chain(m, "chain_1", columns[length:])
+            total = (value + other + more)[: len(self.value)].as_signed()
+            value, carry = _register(m, total, "sum"), _register(m, carry, "carry")
+        m.d.comb += [self.value.eq(value), self.carry.eq(carry)]
         return m
 
-    def _byte(self, m: Module, k: int) -> Sequence[tuple[Value, Value]]:
-        """The two terms (value, negative) of one byte: x, and y with the single."""
-        m.submodules[f"decoder_{k}"] = decoder = TritDecoder()
-        control = Signal(BYTE_CONTROL, reset_less=True)
-        m.d.comb += decoder.code.eq(self.data.word_select(k, 8))
-        m.d.sync += control.eq(decoder.control)
-        operands = self.operands[k]
-        x = _register(m, select(control.x, operands.x), control.x.negative)
-        y, y_negative = _register(m, select(control.y, operands.y), control.y.negative)
-        nonzero, opposed = _register(m, control.single.nonzero, control.single.negative ^ control.y.negative)
-        single = (operands.single.as_unsigned() & nonzero.replicate(8)).as_signed()
-        return _register(m, *x), _register(m, add_signed(y, single, opposed), y_negative)
+    def _trits(self, m: Module, k: int) -> list[ValueCastable]:
+        """The trits of a byte, each in its stage; the byte waits for the first, which saves registers."""
+        code = self._core.trit_code
+        m.submodules[f"decoder_{k}"] = decoder = TritDecoder(code)
+        stages = [stage(self._core, code.trits * k + number) for number in range(code.trits)]
+        m.d.comb += decoder.byte.eq(_delay(m, self.data.word_select(k, 8), stages[0], f"byte_{k}"))
+        return [
+            _delay(m, trit, 1 + later - stages[0], f"trit_{code.trits * k + number}")
+            for number, (later, trit) in enumerate(zip(stages, decoder.trits, strict=True))
+        ]
+
+    def _chain(self, m: Module, name: str, columns: list) -> tuple[Value, Value]:
+        """The sum of a chain and what it is short."""
+        trit, operand = columns[0]
+        total, carry = conditional(operand, trit.plus, trit.minus), trit.minus
+        for number, (trit, operand) in enumerate(columns[1:], 1):
+            if number > 1:
+                total, carry = _register(m, total, name), _register(m, carry, f"{name}_carry")
+            m.submodules[f"{name}_adder_{number}"] = adder = ConditionalAdder(sum_bits(number + 1))
+            m.d.comb += [
+                adder.a.eq(total),
+                adder.b.eq(operand),
+                adder.plus.eq(trit.plus),
+                adder.minus.eq(trit.minus),
+                adder.carry.eq(trit.minus),
+            ]
+            total = adder.total
+        return _register(m, total, name), _register(m, carry, f"{name}_carry")
 
 
-def _register(m: Module, value: Value, negative: Value) -> tuple[Signal, Signal]:
-    """The term one cycle later."""
-    term = Signal(value.shape(), name="term", reset_less=True), Signal(name="negative", reset_less=True)
-    m.d.sync += [term[0].eq(value), term[1].eq(negative)]
-    return term
+def _delay(m: Module, value: ValueCastable, cycles: int, name: str) -> ValueCastable:
+    """The value after that many registers."""
+    for number in range(cycles):
+        value = _register(m, value, f"{name}_{number + 1}")
+    return value
+
+
+def _register(m: Module, value: ValueCastable, name: str) -> ValueCastable:
+    """The value one cycle later."""
+    register = Signal.like(value, name=name, reset_less=True)
+    m.d.sync += register.eq(value)
+    return register

@@ -104,7 +104,10 @@ class HeaderReader(wiring.Component):
         checks = [
             ([_held(m, words[0] != sc.MAGIC)], sc.Status.MAGIC),
             ([_held(m, words[15] != self._crc(m))], sc.Status.HEADER_CRC),
-            ([_held(m, words[1][:16] != (sc.STREAM_VERSION | sc.CODE_NESTED << 8)), *unused], sc.Status.FORMAT),
+            (
+                [_held(m, words[1][:16] != (sc.STREAM_VERSION | core.trit_code.number << 8)), *unused],
+                sc.Status.FORMAT,
+            ),
             ([_held(m, words[1][16:] != geometry >> 16)], sc.Status.GEOMETRY),
             (
                 [_held(m, (contexts == 0) | (contexts > core.batch)), *no_slot, *outside, *misfits],

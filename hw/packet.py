@@ -72,9 +72,7 @@ class Context:
     logits: bool = False
 
 
-def header_words(
-    core: CoreParams, shape: sc.Shape, contexts: Sequence[Context], sequence: int, code: int = sc.CODE_NESTED
-) -> Words:
+def header_words(core: CoreParams, shape: sc.Shape, contexts: Sequence[Context], sequence: int) -> Words:
     """The padded header of a packet with 1 to 8 contexts."""
     words = np.zeros(sc.HEADER_WORDS, dtype="<u4")
     geometry = core.element_bytes << 16 | (core.lanes.bit_length() - 1) << 24
@@ -83,7 +81,7 @@ def header_words(
     tokens[: len(contexts)] = [c.token for c in contexts]
     words[:4] = [
         sc.MAGIC,
-        sc.STREAM_VERSION | code << 8 | geometry,
+        sc.STREAM_VERSION | core.trit_code.number << 8 | geometry,
         len(contexts) | masks,
         sequence & 0xFFFFFFFF,
     ]

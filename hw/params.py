@@ -4,8 +4,7 @@
 from dataclasses import dataclass, field, fields, replace
 
 from golden.numerics import CODE_MAX, Formats
-
-TRITS_PER_BYTE = 5
+from hw.trits import CODES, Code
 
 
 @dataclass(frozen=True)
@@ -15,10 +14,9 @@ class CoreParams:
     Parameters
     ----------
     lanes : bytes of a weight beat, a power of two, 4 to 256.
-    element_bytes : bytes of a beat that belong to one output row, 1, 2 or 4; a processing element takes
-        ``5 * element_bytes`` trits a beat.
-    vector_rows : output rows that the vector path takes a cycle, a power of two up to ``lanes / 4`` and
-        ``5 * element_bytes``.
+    element_bytes : bytes of a beat that belong to one output row, 1, 2 or 4; a processing element takes their trits.
+    code : trit code of the weights, by its name in `hw.trits.CODES`.
+    vector_rows : output rows that the vector path takes a cycle, a power of two up to ``lanes / 4`` and ``columns``.
     batch : contexts, 1 to 8: tokens that one pass over the weights can serve.
     max_hidden, max_intermediate, max_layers, max_vocab : largest model that runs without regeneration.
     formats : widths of the vector path.
@@ -27,6 +25,7 @@ class CoreParams:
 
     lanes: int = 16
     element_bytes: int = 2
+    code: str = "nested"
     vector_rows: int = 1
     batch: int = 1
     max_hidden: int = 1024
@@ -43,13 +42,15 @@ class CoreParams:
             raise ValueError(f"element_bytes must be 1, 2 or 4, not {self.element_bytes}.")
         if self.rows < 2:
             raise ValueError("lanes / element_bytes must be at least 2 rows; lower element_bytes.")
+        if self.code not in CODES:
+            raise ValueError(f"Unknown code '{self.code}'; choose from {', '.join(CODES)}.")
         if self.vector_rows not in (1, 2, 4, 8, 16, 32, 64) or self.vector_rows > self.lanes // 4:
             raise ValueError(
                 f"vector_rows must be a power of two up to lanes / 4 = {self.lanes // 4}, not {self.vector_rows}."
             )
         if self.vector_rows > self.columns:
             raise ValueError(
-                f"vector_rows must be at most 5 * element_bytes = {self.columns}, not {self.vector_rows}."
+                f"vector_rows must be at most the {self.columns} columns of a beat, not {self.vector_rows}."
             )
         if self.max_hidden % self.vector_rows:
             raise ValueError(f"max_hidden must be a multiple of vector_rows ({self.vector_rows}).")
@@ -80,9 +81,14 @@ class CoreParams:
         return 4 // self.element_bytes
 
     @property
+    def trit_code(self) -> Code:
+        """The code itself."""
+        return CODES[self.code]
+
+    @property
     def columns(self) -> int:
         """Activations that every element takes in a beat."""
-        return TRITS_PER_BYTE * self.element_bytes
+        return self.trit_code.trits * self.element_bytes
 
     @property
     def max_inputs(self) -> int:
@@ -124,7 +130,7 @@ class CoreParams:
             if name not in own | widths:
                 raise ValueError(f"Unknown parameter '{name}'; choose from {', '.join(sorted(own | widths))}.")
             try:
-                value = int(text)
+                value = text if name == "code" else int(text)
             except ValueError:
                 raise ValueError(f"Parameter {name} needs a whole number, not '{text}'.") from None
             (core if name in own else fmt)[name] = bool(value) if name == "taps" else value

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hw.params import CoreParams
-from hw.schedule import CODE_NESTED, STREAM_VERSION, Status
+from hw.schedule import STREAM_VERSION, Status
 
 CORE_ID = 0x54495254
 """'TRIT', little-endian."""
@@ -177,7 +177,7 @@ def constants(core: CoreParams) -> dict[str, int]:
         "ID": CORE_ID,
         "VERSION": CORE_VERSION,
         "GEOMETRY": STREAM_VERSION
-        | CODE_NESTED << 8
+        | core.trit_code.number << 8
         | core.element_bytes << 16
         | (core.lanes.bit_length() - 1) << 24,
         "LIMIT_HIDDEN": core.max_hidden,

@@ -25,9 +25,6 @@ from hw.params import CoreParams
 MAGIC = 0x31474654
 """'TFG1', little-endian."""
 STREAM_VERSION = 2
-CODE_NESTED = 1
-"""The nested trit code (hw/trits.py)."""
-CODE_NAMES = {CODE_NESTED: "nested"}
 
 HEADER_WORDS = 16
 CONSTANT_WORDS = 8

@@ -8,14 +8,17 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
+from hw.array import array_latency
 from hw.header import token_shape
 from hw.ops import OPS, OneHot, Op, context_bits, delay, slots, tag_layout
 from hw.params import CoreParams
 from hw.schedule import Group, Status
 from hw.side import SideWords, depth, release_limit, units
 
-SETTLE = 16
-"""Cycles that a faulted token's beats may still be under way in the array."""
+
+def settle_cycles(core: CoreParams) -> int:
+    """Cycles after which no beat of a faulted token is under way in the array; a few to spare."""
+    return array_latency(core) + 4
 
 
 _STATES = (
@@ -130,14 +133,14 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        shape = self.shape
+        shape, last_settle = self.shape, settle_cycles(self._core) - 1
         place, leave = self._place(m), Signal()
         self._leave(m, place, leave)
         self._state_base(m, place)
 
         # what the surroundings say, a cycle later
         empty, buffered, scaled, head_room, some = (Signal(name=name) for name in _CONDITIONS)
-        loaded, embed_blocks, settle, accepted = Signal(), Signal(8), Signal(range(SETTLE)), Signal()
+        loaded, embed_blocks, settle, accepted = Signal(), Signal(8), Signal(range(last_settle + 1)), Signal()
         settled, embed_taken, embed_waits, torn = Signal(), Signal(), Signal(), Signal()
         working, block_ends, group_ends = Signal(), Signal(), Signal()
         m.d.sync += [
@@ -213,7 +216,7 @@ class Sequencer(wiring.Component):
         with m.If(at["SETTLE"]):
             m.d.sync += [loaded.eq(0), embed_blocks.eq(0)]
             with m.If(~settled):
-                m.d.sync += [settle.eq(settle + 1), settled.eq(settle == SETTLE - 1)]
+                m.d.sync += [settle.eq(settle + 1), settled.eq(settle == last_settle)]
             with m.Elif(empty):
                 m.d.sync += [settle.eq(0), settled.eq(0)]
         go("SETTLE", "FINISH", settled & empty)

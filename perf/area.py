@@ -25,7 +25,7 @@ from perf.platform import Platform
 AREAS = HERE / "areas.toml"
 Driver = Callable[[CoreParams], float]
 DRIVERS: dict[str, tuple[Driver, ...]] = {
-    "ternary_array": (lambda c: c.lanes * 5, lambda c: (c.batch - 1) * c.rows * c.acc_bits),
+    "ternary_array": (lambda c: c.rows * c.columns, lambda c: (c.batch - 1) * c.rows * c.acc_bits),
     "vector_path": (lambda c: c.vector_rows, lambda c: c.batch - 1),
     "vector_store": (lambda c: c.vector_rows, lambda c: c.batch - 1),
     "stream_front": (lambda c: c.lanes,),

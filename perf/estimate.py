@@ -4,7 +4,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from hw.params import TRITS_PER_BYTE, CoreParams
+from hw.params import CoreParams
 from hw.schedule import MATRICES, Shape, groups
 from perf.area import Area, area
 from perf.figure import Figure
@@ -100,7 +100,7 @@ class Estimate:
     @property
     def useful(self) -> float:
         """Fraction of what the arrays multiply that is weights; the rest fills row blocks and last beats."""
-        return trits(self.shape) * self.contexts / (self.cores * self.work.array * TRITS_PER_BYTE * self.core.lanes)
+        return trits(self.shape) * self.contexts / (self.cores * self.work.array * self.core.rows * self.core.columns)
 
     def efficiency(self, one: "Estimate") -> float:
         """Its rate against that of as many times the cores of another estimate."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from golden.config import PUBLISHED
-from hw.params import TRITS_PER_BYTE
 from perf import survey
 from perf.estimate import Estimate
 from perf.figure import Figure
@@ -39,7 +38,7 @@ def roofline() -> go.Figure:
     for choice, colour in zip(chosen, COLOURS, strict=False):
         one, name = choice.estimate, choice.estimate.platform.name
         bandwidth = one.platform.memory.bandwidth.nominal
-        peak = TRITS_PER_BYTE * one.core.lanes * one.platform.clock.value * 1e6
+        peak = one.core.rows * one.core.columns * one.platform.clock.value * 1e6
         xs = sorted({1.0, min(100.0, max(1.0, peak / bandwidth)), 100.0})
         ys = [min(peak, x * bandwidth) / 1e9 for x in xs]
         line = {"color": colour, "width": 1.5}

@@ -36,9 +36,13 @@ class Device:
     cells: tuple[tuple[str, str | None], ...]
 
 
+_ADDER_MAP = Path(__file__).with_name("ecp5_adder.v")
+_ADDERS = f"chtype -set ecp5_conditional_adder t:*_conditional_adder*; techmap -map {_ADDER_MAP.name}"
+"""The array's conditional adders as carry chains; the map lies beside the script."""
+
 DEVICES = {
     "ecp5-85k": Device(
-        "synth_ecp5",
+        f"{_ADDERS}; synth_ecp5 -nowidelut",
         4,
         2,
         (
@@ -267,7 +271,7 @@ def _netlist(
 
 
 def _recipe(script: Sequence[str]) -> list[str]:
-    return [*script, _ZERO.pattern, *versions().values()]
+    return [*script, _ADDER_MAP.read_text(), _ZERO.pattern, *versions().values()]
 
 
 # Memories power up as zeros anyway, and Yosys takes minutes over a loop that clears many rows.
@@ -278,7 +282,7 @@ _ZERO = re.compile(
 
 def _yosys(folder: Path, files: Sequence[Path], top: str, script: Sequence[str], log: Log | None) -> None:
     """Run a script on a design in a folder."""
-    for file in files:
+    for file in (_ADDER_MAP, *files):
         (folder / file.name).write_text(_ZERO.sub("", file.read_text()))
     read = [f"read_verilog {' '.join(file.name for file in files)}", f"hierarchy -check -top {top}"]
     (folder / "script.ys").write_text("\n".join([*read, *script]) + "\n")

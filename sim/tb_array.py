@@ -13,13 +13,14 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from numpy.typing import NDArray
 
-from hw.array import TernaryArray
+from golden.numerics import CODE_MAX
+from hw.array import array_latency
 from hw.ops import context_bits
 from hw.params import CoreParams
-from hw.trits import encode_table
+from hw.trits import Code
 from sim.cocotb_run import test_parameters
 
-CORNERS = (-128, 127)
+CORNERS = (-CODE_MAX, CODE_MAX)
 
 
 @dataclass
@@ -47,10 +48,10 @@ class Block:
             result += [(acc, None) for acc in packed[:-1]] + [(packed[-1], following)]
         return result
 
-    def beats(self) -> list[tuple[int, int, int]]:
+    def beats(self, code: Code) -> list[tuple[int, int, int]]:
         """(beat, context, activations) as the ports take them, in order."""
-        index = (self.trits.reshape(len(self.trits), -1, 5) + 1) @ (3 ** np.arange(5))
-        weights = [_integer(beat) for beat in encode_table()[index]]
+        index = (self.trits.reshape(len(self.trits), -1, code.trits) + 1) @ (3 ** np.arange(code.trits))
+        weights = [_integer(beat) for beat in code.encode_table[index]]
         codes = self.activations.astype(np.int8)
         return [
             (weight, context, _integer(codes[context, number]))
@@ -73,7 +74,7 @@ class Bench:
 
     def __init__(self, dut: object, core: CoreParams, gap: float = 0, stall: float = 0) -> None:
         self.dut, self.core, self.gap, self.stall = dut, core, gap, stall
-        self.latency = TernaryArray(core).latency
+        self.latency = array_latency(core)
         self.cycle = self.waits = 0
         self.pending: deque[tuple[int, list[tuple[int, int | None]]]] = deque()
         self.unread: deque[tuple[int, int | None]] = deque()
@@ -92,7 +93,7 @@ class Bench:
             await self._step()
 
     async def _issue(self, block: Block) -> None:
-        dut, beats = self.dut, block.beats()
+        dut, beats = self.dut, block.beats(self.core.trit_code)
         contexts = len(block.activations)
         for number, (beat, context, activations) in enumerate(beats[: block.abandoned]):
             last = number >= len(beats) - contexts
@@ -173,7 +174,7 @@ def _random_block(rng: np.random.Generator, core: CoreParams, beats: int, contex
     trits = rng.integers(-1, 2, (beats, core.rows, core.columns))
     shape = (contexts, beats, core.columns)
     extreme = rng.integers(2)
-    return Block(trits, rng.choice(CORNERS, shape) if extreme else rng.integers(-128, 128, shape))
+    return Block(trits, rng.choice(CORNERS, shape) if extreme else rng.integers(-CODE_MAX, CODE_MAX + 1, shape))
 
 
 def _random_blocks(core: CoreParams, count: int) -> Iterator[Block]:
@@ -191,10 +192,11 @@ def _random_blocks(core: CoreParams, count: int) -> Iterator[Block]:
 async def every_code_with_extremes(dut: object) -> None:
     """Every byte of the code meets every combination of extreme activations, in blocks of one beat."""
     core = _core()
-    trits = np.array(list(itertools.product((-1, 0, 1), repeat=5)))
-    trits = np.resize(trits, (-(-len(trits) // core.lanes) * core.lanes, 5))
+    count = core.trit_code.trits
+    trits = np.array(list(itertools.product((-1, 0, 1), repeat=count)))
+    trits = np.resize(trits, (-(-len(trits) // core.lanes) * core.lanes, count))
     trits = trits.reshape(-1, 1, core.rows, core.columns)
-    corners = np.tile(np.array(list(itertools.product(CORNERS, repeat=5))), core.element_bytes)[:, None]
+    corners = np.tile(np.array(list(itertools.product(CORNERS, repeat=count))), core.element_bytes)[:, None]
     blocks = (
         Block(weights, corners[start : start + core.batch])
         for start in range(0, len(corners), core.batch)
@@ -210,7 +212,7 @@ async def largest_sums(dut: object) -> None:
     beats = core.beats(core.max_inputs)
     signs = np.where(np.arange(core.rows) % 2, 1, -1)[None, :, None]
     trits = np.broadcast_to(signs, (beats, core.rows, core.columns))
-    values = np.resize([127, -127], core.batch)[:, None, None]
+    values = np.resize([CODE_MAX, -CODE_MAX], core.batch)[:, None, None]
     activations = np.broadcast_to(values, (core.batch, beats, core.columns))
     await Bench(dut, core).run(Block(trits, sign * activations) for sign in (1, -1))
 

@@ -20,7 +20,7 @@ from hw.header import HeaderReader
 from hw.ops import OPS, Op, slots, tag_layout
 from hw.packet import Context
 from hw.schedule import Group, Shape, Status
-from hw.sequencer import SETTLE
+from hw.sequencer import settle_cycles
 from hw.side import SideWords
 from sim.tb_header import packed, some_contexts, some_shape, token_fields
 from sim.tb_result import core
@@ -215,7 +215,7 @@ class Model:
                     if self.fed < n:
                         self.pending = True
                         self.fed += 1
-                        self.loading.append(random.randint(4, SETTLE - 4))
+                        self.loading.append(random.randint(4, settle_cycles(core()) - 4))
         # the front holds it until the sequencer clears or is idle
         env["fault"] = self.fault is not None
         env["fault_status"] = self.fault if env["fault"] else random.choice(ENDS)
@@ -335,7 +335,7 @@ class Model:
         elif state == "SETTLE":
             self.loaded = self.valid = self.reading = False
             self.count = self.embed_blocks = 0
-            if self.settled < SETTLE:
+            if self.settled < settle_cycles(core()):
                 self.settled += 1
             elif was["empty"]:
                 self.state = "FINISH"

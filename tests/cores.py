@@ -17,13 +17,18 @@ CORES = {
     "4x1": CoreParams(lanes=4, element_bytes=1, **SMALL_LIMITS),
     "4x2": CoreParams(lanes=4, batch=3, **SMALL_LIMITS),
     "16x2": CoreParams(lanes=16, **SMALL_LIMITS),
-    "64x4": CoreParams(lanes=64, element_bytes=4, vector_rows=4, batch=2, **SMALL_LIMITS),
+    "64x4": CoreParams(lanes=64, element_bytes=4, code="two_bit", vector_rows=4, batch=2, **SMALL_LIMITS),
     "256x4": CoreParams(lanes=256, element_bytes=4, vector_rows=8, **SMALL_LIMITS),
     "narrow": CoreParams(
-        lanes=8, vector_rows=2, batch=8, formats=Formats(wide_bits=24, frac=13, mantissa=14), **SMALL_LIMITS
+        lanes=8,
+        code="positional",
+        vector_rows=2,
+        batch=8,
+        formats=Formats(wide_bits=24, frac=13, mantissa=14),
+        **SMALL_LIMITS,
     ),
 }
-"""Geometries and widths that the whole core is compared in, by name."""
+"""Geometries, codes and widths that the whole core is compared in, by name."""
 MODEL = ModelConfig(hidden=43, layers=3, intermediate=71, vocab=101)
 """No dimension is a multiple of anything, so every last beat and row block is padded."""
 

@@ -22,9 +22,7 @@ from hw import register_map as rm
 from hw import schedule as sc
 from hw.packet import Context, header_words, split_gain, split_scale
 from hw.params import CoreParams
-from hw.trits import decode_table
 
-_DECODE = decode_table()
 _COUNTERS = ("CYCLES", "BEATS", "REPEATS", "STARVED", "DRAIN", "DEPENDENCY", "RESULT")
 
 
@@ -160,12 +158,13 @@ class FakeCore:
 
     def _rows(self, part: NDArray[np.uint8]) -> torch.Tensor:
         """Trits of one row block [rows, columns]: byte by byte, as a beat's lanes say."""
+        code = self.core.trit_code
         rows = np.zeros((self.core.rows, len(part) // self.core.lanes * self.core.columns), np.int8)
         for position, byte in enumerate(part.tolist()):
             beat, lane = divmod(position, self.core.lanes)
             row, k = divmod(lane, self.core.element_bytes)
-            column = beat * self.core.columns + 5 * k
-            rows[row, column : column + 5] = _DECODE[byte]
+            column = beat * self.core.columns + code.trits * k
+            rows[row, column : column + code.trits] = code.decode_table[byte]
         return torch.from_numpy(rows)
 
     def _run(self, source: Cached, shape: sc.Shape, sequence: int) -> NDArray[np.uint32]:

@@ -5,50 +5,57 @@ import itertools
 from pathlib import Path
 
 import pytest
-from amaranth import Module, Signal
 from amaranth.sim import Simulator
 
 from hw.array import TernaryArray
 from hw.decoder import TritDecoder
-from hw.element import PAIR_OPERANDS, select
 from hw.params import CoreParams
-from hw.trits import encode
+from hw.trits import CODES, NUMBERS
 from rtl_gen.emit import emit_verilog
 from rtl_gen.lint import lint
 from sim.cocotb_run import run_cocotb
 
 CORES = [
-    {"lanes": lanes, "element_bytes": element_bytes, "vector_rows": vector_rows, "batch": batch}
-    for lanes, element_bytes, vector_rows, batch in ((4, 1, 1, 1), (4, 2, 1, 3), (16, 4, 4, 2), (64, 2, 8, 1))
+    dict(zip(("lanes", "element_bytes", "vector_rows", "batch", "code"), values, strict=True))
+    for values in (
+        (4, 1, 1, 1, "positional"),
+        (4, 2, 1, 3, "nested"),
+        (16, 4, 4, 2, "two_bit"),
+        (16, 4, 4, 1, "nested"),
+        (64, 2, 8, 1, "nested"),
+    )
 ]
 IDS = ["-".join(map(str, core.values())) for core in CORES]
 
 
-def test_decoder_drives_the_multiplexers() -> None:
-    """Every code selects the products of its trits."""
-    m = Module()
-    m.submodules.decoder = decoder = TritDecoder()
-    operands = Signal(PAIR_OPERANDS)
-    x, y = (select(control, operands) for control in (decoder.control.x, decoder.control.y))
+@pytest.mark.parametrize("name", CODES)
+def test_decoder(name: str) -> None:
+    """Every byte of a code gives its trits, in the circuit and in the table."""
+    code = CODES[name]
+    decoder = TritDecoder(code)
 
     async def bench(ctx) -> None:
-        a, b = 1, 3
-        ctx.set(operands, {"a": a, "b": b, "sum": a + b, "difference": a - b})
-        for trits in itertools.product((-1, 0, 1), repeat=5):
-            ctx.set(decoder.code, encode(trits))
-            control = ctx.get(decoder.control)
-            values = (ctx.get(x), control.single.nonzero, ctx.get(y))
-            negatives = (control.x.negative, control.single.negative, control.y.negative)
-            found = [-value if negative else value for value, negative in zip(values, negatives, strict=True)]
-            assert found == [a * trits[0] + b * trits[1], trits[2], a * trits[3] + b * trits[4]], trits
+        for trits in itertools.product((-1, 0, 1), repeat=code.trits):
+            ctx.set(decoder.byte, code.encode(trits))
+            assert tuple(code.decode_table[code.encode(trits)]) == trits
+            found = ctx.get(decoder.trits)
+            assert tuple(trit.plus - trit.minus for trit in found) == trits
 
-    simulator = Simulator(m)
+    simulator = Simulator(decoder)
     simulator.add_testbench(bench)
     simulator.run()
 
 
+def test_codes_are_told_apart() -> None:
+    """By name and by number; and the published bytes of zeros are as they are published."""
+    assert list(NUMBERS) == [code.number for code in CODES.values()] and 1 not in NUMBERS
+    zeros = {name: code.encode([0] * code.trits) for name, code in CODES.items()}
+    assert zeros == {"nested": 0xF8, "positional": 121, "two_bit": 0}
+    assert CODES["positional"].encode([1, 0, 0, 0, -1]) == 2 + 3 + 9 + 27
+
+
 @pytest.mark.parametrize("parameters", CORES, ids=IDS)
-def test_array(parameters: dict[str, int], tmp_path: Path) -> None:
+def test_array(parameters: dict[str, int | str], tmp_path: Path) -> None:
     """Sums and their order equal the integer model for all codes, extremes, rhythms, lengths and contexts.
 
     The Verilog is exact in its widths.

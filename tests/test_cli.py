@@ -118,11 +118,11 @@ def test_pack_tells_what_it_packed(model: Path, tmp_path: Path) -> None:
 
 
 def test_pack_takes_the_geometry_and_the_embedding_from_options(model: Path) -> None:
-    options = ("--set", "lanes=32", "--set", "element_bytes=1", "--set", "frac=18")
+    options = ("--set", "lanes=32", "--set", "element_bytes=1", "--set", "code=positional", "--set", "frac=18")
     call("pack", model, "-o", "c.tfi", *TINY, *options, "--embedding-bits", 8, "--embedding-group", 12)
     facts = ask("info", "c.tfi")
     assert (facts["lanes"], facts["element_bytes"], facts["formats"]["frac"]) == (32, 1, 18)
-    assert (facts["embedding_bits"], facts["embedding_group"]) == (8, 12)
+    assert (facts["code"], facts["embedding_bits"], facts["embedding_group"]) == ("positional", 8, 12)
     assert facts["model"] == {"hidden": 24, "layers": 2, "intermediate": 44, "vocab": 301}
 
 
@@ -146,6 +146,7 @@ def test_verilog_comes_with_its_parameters_and_registers(tmp_path: Path, monkeyp
     manifest = ask("verilog", *TINY, *options, "-o", "rtl")
     assert manifest["parameters"]["max_vocab"] == 500 and manifest["parameters"]["wide_bits"] == 32
     assert (manifest["parameters"]["vector_rows"], manifest["parameters"]["batch"]) == (2, 3)
+    assert manifest["parameters"]["code"] == "nested"
     assert (manifest["registers"]["FORMATS"] >> 24, manifest["registers"]["LIMIT_BATCH"]) == (2, 3)
     assert json.loads(Path("rtl/manifest.json").read_text()).items() <= manifest.items()
     assert manifest["top"] == seen["name"] == "tritforge" and manifest["files"] == ["unit.v", "tritforge.v"]
@@ -326,6 +327,7 @@ def test_bad_parameters_are_refused(model: Path, image: Path) -> None:
     refuse("Unknown preset 'huge'; choose from tiny", "pack", model, "-o", "x.tfi", "--preset", "huge")
     refuse("--set takes NAME=VALUE", "pack", model, "-o", "x.tfi", "--set", "lanes")
     refuse("Unknown parameter 'lane'", "verilog", "-o", "x", "--set", "lane=3")
+    refuse("Unknown code 'escape'; choose from nested, ", "verilog", "-o", "x", "--set", "code=escape")
     refuse("lanes must be a power of two", "verilog", "-o", "x", "--set", "lanes=3")
     refuse("needs a whole number, not 'many'", "cosim", "--set", "lanes=many")
     refuse("int8 or int16, not 4 bits", "pack", model, "-o", "x.tfi", "--embedding-bits", 4)

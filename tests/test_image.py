@@ -20,16 +20,17 @@ from host.header import SECTIONS
 from host.image import Image, ImageError
 from host.layout import decode_trits, encode_trits
 from host.pack import pack
-from hw import trits
 from hw.params import CoreParams
 from hw.schedule import Group, segments
+from hw.trits import CODES
 from tests.checkpoints import SMALL, random_checkpoint
 
 CORES = [
     CoreParams(lanes=4, element_bytes=1),
     CoreParams(lanes=4, element_bytes=2),
     CoreParams(lanes=16, element_bytes=4, formats=Formats(24, 14, 14)),
-    CoreParams(lanes=64, element_bytes=2),
+    CoreParams(lanes=64, element_bytes=2, code="positional"),
+    CoreParams(lanes=8, element_bytes=1, code="two_bit"),
 ]
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference" / "b_h128_l4_bf16"
 
@@ -41,13 +42,13 @@ def matrices(draw: st.DrawFn) -> tuple[CoreParams, np.ndarray]:
     rows, columns = draw(st.integers(1, 40)), draw(st.integers(1, 60))
     seed = draw(st.integers(0, 2**32 - 1))
     values = np.random.default_rng(seed).integers(-1, 2, (rows, columns), dtype=np.int8)
-    return CoreParams(lanes=lanes, element_bytes=element_bytes), values
+    return CoreParams(lanes=lanes, element_bytes=element_bytes, code=draw(st.sampled_from(list(CODES)))), values
 
 
 @given(matrices())
 def test_trits_survive_the_round_trip(case: tuple[CoreParams, np.ndarray]) -> None:
     core, values = case
-    assert np.array_equal(decode_trits(encode_trits(values, core), *values.shape), values)
+    assert np.array_equal(decode_trits(encode_trits(values, core), *values.shape, core), values)
 
 
 @given(matrices())
@@ -60,8 +61,8 @@ def test_each_lane_of_each_beat_holds_its_row_and_columns(case: tuple[CoreParams
         block, step = divmod(beat, core.beats(values.shape[1]))
         for lane, byte in enumerate(lanes):
             row, k = block * core.rows + lane // core.element_bytes, lane % core.element_bytes
-            column = step * core.columns + 5 * k
-            assert byte == trits.encode(tuple(padded[row, column : column + 5].tolist()))
+            column = step * core.columns + core.trit_code.trits * k
+            assert byte == core.trit_code.encode(padded[row, column : column + core.trit_code.trits].tolist())
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def assert_same(image: IntegerSource, source: IntegerSource) -> None:
         assert has.dtype == wants.dtype and torch.equal(has, wants), name
 
 
-@pytest.mark.parametrize("core", CORES, ids=lambda core: f"{core.lanes}x{core.element_bytes}")
+@pytest.mark.parametrize("core", CORES, ids=lambda core: f"{core.lanes}x{core.element_bytes}-{core.code}")
 def test_an_image_decodes_to_the_integers_of_its_checkpoint(folder: Path, tmp_path: Path, core: CoreParams) -> None:
     source, image = packed(folder, core, tmp_path / "image")
     assert image.config == SMALL and image.fmt == core.formats
@@ -147,7 +148,7 @@ def test_the_header_is_as_documented(folder: Path, tmp_path: Path) -> None:
     _, image = packed(folder, core, tmp_path / "image", embedding_bits=8, embedding_group=6)
     data = (tmp_path / "image").read_bytes()
     assert data[:8] == b"\x93TFI\r\n\x1a\n" and data[16:24] == b"nested\0\0"
-    assert struct.unpack_from("<2I", data, 8) == (2, 1)
+    assert struct.unpack_from("<2I", data, 8) == (3, 2)
     assert struct.unpack_from("<5I", data, 24) == (16, 4, 24, 14, 14)
     assert struct.unpack_from("<4I", data, 44) == (24, 2, 44, 301)
     assert struct.unpack_from("<2Ii", data, 60) == (8, 6, image.embedding.residual_frac)
@@ -184,12 +185,12 @@ BAD = {
     "cut in the header": (lambda d: d[:300], "it is truncated within its header of 512 bytes; copy it again"),
     "cut in the body": (lambda d: d[:-1], r"it is truncated to \d+ of \d+ bytes; copy it again"),
     "too long": (lambda d: d + b"\0", "it holds 1 bytes behind its end"),
-    "newer": (lambda d: patched(d, 8, b"\3"), "it has image version 3, but this release reads 2; update"),
-    "older": (lambda d: patched(d, 8, b"\1"), "it has image version 1, .* pack the checkpoint again"),
+    "newer": (lambda d: patched(d, 8, b"\4"), "it has image version 4, but this release reads 3; update"),
+    "older": (lambda d: patched(d, 8, b"\2"), "it has image version 2, .* pack the checkpoint again"),
     "header altered": (lambda d: patched(d, 44, b"\7"), r"its header was altered \(CRC\)"),
     "other code": (
-        lambda d: patched(patched(d, 12, b"\2"), 16, b"escape", True),
-        "its trits use the code 'escape', but this release reads 'nested'",
+        lambda d: patched(patched(d, 12, b"\1"), 16, b"escape", True),
+        "its trits use the code 'escape', but this release reads nested, positional, two_bit; pack",
     ),
     "other stream": (
         lambda d: patched(d, 84, b"\1", True),

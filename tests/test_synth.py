@@ -3,6 +3,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from host.cli import app
 from hw.array import TernaryArray
 from hw.decoder import TritDecoder
 from hw.element import Element
+from hw.trits import CODES
 from rtl_gen.ecp5_pack import COUNT
 from rtl_gen.emit import emit_verilog
 from rtl_gen.pnr import pins, place_and_route, read_report
@@ -87,19 +89,21 @@ def test_a_design_is_synthesised_once(tmp_path: Path, fresh: None) -> None:
 
 @pytest.mark.parametrize("device", ["ultrascale+", "cyclonev"])
 def test_other_devices_are_counted(device: str, tmp_path: Path) -> None:
-    total = synthesise(emitted(TritDecoder(), tmp_path), TOP, device).total
+    total = synthesise(emitted(TritDecoder(CODES["nested"]), tmp_path), TOP, device).total
     assert 8 <= total.logic == total.lut <= 24 and total == Area(logic=total.lut, lut=total.lut)
 
 
-def test_the_array_multiplies_nothing_and_has_no_block_ram(tmp_path: Path) -> None:
-    files = emitted(TernaryArray(CORE), tmp_path)
+@pytest.mark.parametrize("code", CODES)
+def test_the_array_multiplies_nothing_and_has_no_block_ram(code: str, tmp_path: Path) -> None:
+    files = emitted(TernaryArray(replace(CORE, code=code)), tmp_path)
     check(files, TOP, MULTIPLIERS)
     total = synthesise(files, TOP, "ecp5-85k").total
     assert (total.dsp, total.block_ram) == (0, 0) and total.carry > 0
 
 
-def test_the_decoders_are_logic(tmp_path: Path) -> None:
-    check(emitted(Element(CORE), tmp_path), TOP, MEMORIES)
+@pytest.mark.parametrize("code", CODES)
+def test_the_decoders_are_logic(code: str, tmp_path: Path) -> None:
+    check(emitted(Element(replace(CORE, code=code)), tmp_path), TOP, MEMORIES)
 
 
 @pytest.mark.parametrize("core", ["4x1", "4x2"])
@@ -174,7 +178,7 @@ def test_a_routed_design_is_reported(tmp_path: Path, fresh: None) -> None:
     routes = place_and_route(synthesis, TOP, (1, 2), told.append)
     assert sorted(route.seed for route in routes) == [1, 2] and routes[0].fmax >= routes[1].fmax > 0
     # the ends of carry chains take some more
-    assert synthesis.total.logic <= routes[0].logic == routes[1].logic < 1.2 * synthesis.total.logic
+    assert synthesis.total.logic <= routes[0].logic == routes[1].logic < 1.4 * synthesis.total.logic
     for route in routes:
         delay = sum(hop.logic + hop.routing for hop in route.path)
         assert 0.9 < delay * route.fmax / 1000 < 1.0001  # all but for the setup time of the last register
