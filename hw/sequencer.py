@@ -10,8 +10,9 @@ from amaranth.lib.wiring import In, Out
 from hw import schedule as sc
 from hw.array import array_latency
 from hw.header import token_shape
-from hw.ops import OPS, OneHot, Op, context_bits, delay, slots, tag_layout
+from hw.ops import OneHot, context_bits, delay, tag_layout
 from hw.params import CoreParams
+from hw.place import Place, settle
 from hw.schedule import Group, Status
 from hw.side import SideWords, depth, release_limit, units
 
@@ -26,23 +27,6 @@ _STATES = (
     *("LEAVE", "LEFT", "DEPEND", "SETTLE", "FINISH", "RESULT"),
 )
 _CONDITIONS = ("was_empty", "was_buffered", "was_scaled", "was_room", "some")
-
-
-class _Place:
-    """What follows from where the rows are, settled two cycles after a change of matrix, block or group.
-
-    op : the operation. rows : of the matrix. gap : cycles between two row groups, less one. needs_buffers : rows wait
-    for those of other matrices. contexts : number of the last one. hidden_words : state words of a layer.
-    gap_over : the next row group may leave. ends : it is its row block's last. next_group : on to the next one.
-    """
-
-    def __init__(self, core: CoreParams) -> None:
-        self.op, self.rows, self.gap = Signal(Op), Signal(16, name="rows"), Signal(range(max(slots(core).values())))
-        self.contexts = Signal(context_bits(core), name="last_of_contexts")
-        self.hidden_words = Signal(range(-(-core.max_hidden // core.vector_rows) + 1))
-        self.embed, self.head, self.needs_buffers = Signal(), Signal(), Signal()
-        self.last_layer, self.last_matrix, self.last_block = Signal(), Signal(), Signal()
-        self.gap_over, self.ends, self.next_group = Signal(init=1), Signal(), Signal()
 
 
 class Sequencer(wiring.Component):
@@ -134,13 +118,13 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape, last_settle = self.shape, settle_cycles(self._core) - 1
-        place, leave = self._place(m), Signal()
+        place, leave = settle(m, self._core, self), Signal()
         self._leave(m, place, leave)
         self._state_base(m, place)
 
         # what the surroundings say, a cycle later
         empty, buffered, scaled, head_room, some = (Signal(name=name) for name in _CONDITIONS)
-        loaded, embed_blocks, settle, accepted = Signal(), Signal(8), Signal(range(last_settle + 1)), Signal()
+        loaded, embed_blocks, waited, accepted = Signal(), Signal(8), Signal(range(last_settle + 1)), Signal()
         settled, embed_taken, embed_waits, torn = Signal(), Signal(), Signal(), Signal()
         working, block_ends, group_ends = Signal(), Signal(), Signal()
         m.d.sync += [
@@ -216,9 +200,9 @@ class Sequencer(wiring.Component):
         with m.If(at["SETTLE"]):
             m.d.sync += [loaded.eq(0), embed_blocks.eq(0)]
             with m.If(~settled):
-                m.d.sync += [settle.eq(settle + 1), settled.eq(settle == last_settle)]
+                m.d.sync += [waited.eq(waited + 1), settled.eq(waited == last_settle)]
             with m.Elif(empty):
-                m.d.sync += [settle.eq(0), settled.eq(0)]
+                m.d.sync += [waited.eq(0), settled.eq(0)]
         go("SETTLE", "FINISH", settled & empty)
         go("FINISH", "RESULT")
         m.d.sync += self.finish.eq(at["FINISH"])
@@ -231,52 +215,7 @@ class Sequencer(wiring.Component):
             m.d.sync += self.torn.eq(0)
         return m
 
-    def _place(self, m: Module) -> _Place:
-        """Where the rows are, and in registers what follows from it; what moves them on is `_leave`."""
-        core, shape, group, matrix, block = self._core, self.shape, self.group, self.matrix, self.block
-        place = _Place(core)
-        layer, layers, last, reached = Signal(8), Signal(8), Signal(16), Signal(2)
-        gaps = slots(core)
-        block_bits = core.rows.bit_length() - 1
-        m.d.sync += [
-            layers.eq(shape.layers - 1),
-            place.last_layer.eq(layer == layers),
-            place.contexts.eq(shape.contexts - 1),
-            place.hidden_words.eq((shape.hidden + core.vector_rows - 1) >> (core.vector_rows.bit_length() - 1)),
-            place.rows.eq(shape.hidden),
-            last.eq((place.rows - 1)[block_bits:]),
-            reached.eq(Cat(block[:8] == last[:8], block[8:] == last[8:])),
-            place.last_matrix.eq(1),
-            place.embed.eq(group == Group.EMBED),
-            place.head.eq(group == Group.HEAD),
-            place.needs_buffers.eq((place.op == Op.G) | (place.op == Op.UP)),
-            place.gap.eq(Array(gaps[op] - 1 for op in Op)[place.op]),
-            # gate and up share a vector and a scale
-            self.scale_matrix.eq(Mux(group == Group.MIX, matrix, 0)),
-            self.next_three.eq((group == Group.EMBED) | ((group == Group.CONTRACT) & ~place.last_layer)),
-            self.next_inner.eq(group == Group.EXPAND),
-        ]
-        m.d.comb += place.last_block.eq(reached.all())
-        with m.Switch(group):
-            for g, ops in OPS.items():
-                with m.Case(g):
-                    m.d.sync += [place.op.eq(Array(ops)[matrix]), place.last_matrix.eq(matrix == len(ops) - 1)]
-                    if g is Group.EXPAND:
-                        m.d.sync += place.rows.eq(shape.intermediate)
-                    elif g is Group.HEAD:
-                        m.d.sync += place.rows.eq(shape.vocab)
-                    elif g is Group.CONTRACT:
-                        with m.If(place.last_layer):
-                            m.d.sync += place.op.eq(Op.OUT)
-        with m.If(place.next_group):
-            m.d.sync += group.eq(group + 1)
-            with m.If((group == Group.CONTRACT) & ~place.last_layer):
-                m.d.sync += [layer.eq(layer + 1), group.eq(Group.MIX)]
-        with m.If(self.idle):
-            m.d.sync += [group.eq(Group.EMBED), layer.eq(0)]
-        return place
-
-    def _leave(self, m: Module, place: _Place, leave: Signal) -> None:
+    def _leave(self, m: Module, place: Place, leave: Signal) -> None:
         """The next row group leaves: its tag, and on to the one after it."""
         core, shape, matrix, block = self._core, self.shape, self.matrix, self.block
         groups_log2, lane_bits = core.row_groups.bit_length() - 1, core.vector_rows.bit_length() - 1
@@ -367,7 +306,7 @@ class Sequencer(wiring.Component):
 
         return read
 
-    def _state_base(self, m: Module, place: _Place) -> None:
+    def _state_base(self, m: Module, place: Place) -> None:
         """The state word of row group 0, two cycles after a change of context: G rows are as far apart at least."""
         core, shape = self._core, self.shape
         layer_base, slot_base = Signal.like(self.state_base), Signal.like(self.state_base)
