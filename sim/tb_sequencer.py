@@ -200,7 +200,9 @@ class Model:
             self.loading = [left for left in self.loading if left]
         if packet and not self.faulted:
             if state == packet.fault_state and self.part > packet.fault_group - (state in EARLY):
-                often = {"WAIT": 0.03, "ROWS": 0.03, "CHECK": 0.8 if env["header_done"] else 0.1}
+                # best between two row groups, behind the first context
+                amid = state == "ROWS" and self.gap > 1 and (self.row.context > 0 or core().batch == 1)
+                often = {"WAIT": 0.03, "ROWS": 0.4 if amid else 0.01, "CHECK": 0.8 if env["header_done"] else 0.1}
                 often |= {"FINISH": 1.0, "RESULT": 1.0}
                 if random.random() < often.get(state, 0.4):
                     self.fault, self.faulted = random.choice(ENDS), True
