@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The AXI4-Lite protocol, apart from the registers behind it."""
 
+from itertools import pairwise
+
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
+from hw.ops import OneHot
 
 ADDRESS_BITS = 12
 OKAY, SLVERR = 0, 2
@@ -35,17 +39,19 @@ AXI_LITE: dict[str, wiring.Member] = {
 class AxiLiteSlave(wiring.Component):
     """Turns AXI4-Lite transactions into accesses, one at a time; waiting reads and writes take turns.
 
-    An access takes three cycles: it is chosen, then ``index`` and ``writing`` are stable, then ``access`` is
-    high as well and ``error`` and ``read_data`` are taken. Address and data of a write are accepted together,
-    in that third cycle; an answer that the master does not take holds up only its own kind.
+    An access takes six cycles: it is chosen; its address is taken; ``index`` and ``writing`` are stable; two more
+    cycles for the registers to find the answer, the second with ``collect``; then ``access``, and ``error`` and
+    ``read_data`` are taken. Address and data of a write are accepted together, in that last cycle; an answer that
+    the master does not take holds up only its own kind.
 
     Attributes
     ----------
     index : Out, word address.
     writing : Out, the access is a write.
+    collect : Out, pulse, a cycle before ``access``.
     access : Out, pulse.
-    write_data : Out, valid with ``access``.
-    whole : Out, all bytes are to be written; valid with ``access``.
+    write_data : Out, valid from when ``index`` is stable until ``access``.
+    whole : Out, all bytes are to be written; valid as long.
     error : In, answer SLVERR, with data 0.
     read_data : In.
     """
@@ -56,6 +62,7 @@ class AxiLiteSlave(wiring.Component):
                 **AXI_LITE,
                 "index": Out(ADDRESS_BITS - 2),
                 "writing": Out(1),
+                "collect": Out(1),
                 "access": Out(1),
                 "write_data": Out(32),
                 "whole": Out(1),
@@ -71,34 +78,35 @@ class AxiLiteSlave(wiring.Component):
         m.d.comb += [
             can_write.eq(self.awvalid & self.wvalid & ~self.bvalid),
             can_read.eq(self.arvalid & ~self.rvalid),
-            self.index.eq(Mux(self.writing, self.awaddr, self.araddr)[2:]),
             self.write_data.eq(self.wdata),
             self.whole.eq(self.wstrb.all()),
             self.awready.eq(self.access & self.writing),
             self.wready.eq(self.access & self.writing),
             self.arready.eq(self.access & ~self.writing),
         ]
+        m.d.sync += self.index.eq(Mux(self.writing, self.awaddr, self.araddr)[2:])
         with m.If(self.bready):
             m.d.sync += self.bvalid.eq(0)
         with m.If(self.rready):
             m.d.sync += self.rvalid.eq(0)
         response = Mux(self.error, SLVERR, OKAY)
-        with m.FSM():
-            with m.State("CHOOSE"), m.If(can_write | can_read):
-                # A kind just served still offers its answer, so the other kind comes first.
-                m.d.sync += self.writing.eq(can_write)
-                m.next = "SELECT"
-            with m.State("SELECT"):
-                m.next = "ACCESS"
-            with m.State("ACCESS"):
-                m.d.comb += self.access.eq(1)
-                with m.If(self.writing):
-                    m.d.sync += [self.bvalid.eq(1), self.bresp.eq(response)]
-                with m.Else():
-                    m.d.sync += [
-                        self.rvalid.eq(1),
-                        self.rresp.eq(response),
-                        self.rdata.eq(Mux(self.error, 0, self.read_data)),
-                    ]
-                m.next = "CHOOSE"
+        steps = ("CHOOSE", "ADDRESS", "SELECT", "SAMPLE", "COLLECT", "ACCESS")
+        states = OneHot(m, steps)
+        states.go("CHOOSE", "ADDRESS", can_write | can_read)
+        for source, target in pairwise(steps[1:]):
+            states.go(source, target)
+        states.go("ACCESS", "CHOOSE")
+        states.build()
+        m.d.comb += [self.collect.eq(states.at["COLLECT"]), self.access.eq(states.at["ACCESS"])]
+        with m.If(states.at["CHOOSE"]):
+            # A kind just served still offers its answer, so the other kind comes first.
+            m.d.sync += self.writing.eq(can_write)
+        with m.If(self.access & self.writing):
+            m.d.sync += [self.bvalid.eq(1), self.bresp.eq(response)]
+        with m.If(self.access & ~self.writing):
+            m.d.sync += [
+                self.rvalid.eq(1),
+                self.rresp.eq(response),
+                self.rdata.eq(Mux(self.error, 0, self.read_data)),
+            ]
         return m

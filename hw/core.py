@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.array import TernaryArray
 from hw.axi_lite import AXI_LITE
-from hw.csr import Registers
+from hw.csr import LATE, Registers
 from hw.front import StreamFront
 from hw.header import HeaderReader
 from hw.ops import delay
@@ -96,8 +96,10 @@ class Core(wiring.Component):
             weights.valid.eq(self.s_axis_weights_tvalid),
             self.s_axis_weights_tready.eq(weights.ready),
         ]
-        wiring.connect(m, front.side, side.beats)
         m.d.comb += [
+            side.put.eq(front.side_put),
+            side.beat.eq(front.beat),
+            front.side_room.eq(side.room),
             # the sequencer reads while the vector path is empty
             side.address.eq(Mux(sequencer.reading, sequencer.address, vector.side_address)),
             side.release.eq(sequencer.side_release | vector.side_release),
@@ -117,6 +119,7 @@ class Core(wiring.Component):
             front.idle.eq(sequencer.idle),
             front.accept.eq(sequencer.accept),
             front.reject.eq(sequencer.reject),
+            front.clear.eq(sequencer.clear),
             sequencer.fault.eq(front.fault),
             sequencer.fault_status.eq(front.fault_status),
             sequencer.embed_block.eq(front.embed_block),
@@ -159,15 +162,15 @@ class Core(wiring.Component):
             store.release.eq(front.release),
             store.clear.eq(sequencer.clear),
             front.available.eq(store.available),
-            front.block_pending.eq(sequencer.block_pending),
-            sequencer.fed.eq(front.feed & front.feed_last & front.final_context),
+            front.drained.eq(sequencer.drained),
             sequencer.loaded.eq(array.loaded),
-            array.valid.eq(delay(m, front.feed, VectorStore.read_latency, "feed")),
-            array.first.eq(delay(m, front.feed_first, VectorStore.read_latency, "feed_first")),
-            array.last.eq(delay(m, front.feed_last, VectorStore.read_latency, "feed_last")),
-            array.context.eq(delay(m, front.feed_context, VectorStore.read_latency, "feed_context")),
-            array.final_context.eq(delay(m, front.final_context, VectorStore.read_latency, "feed_final")),
-            array.beat.eq(delay(m, front.weights.payload.data, VectorStore.read_latency, "beat")),
+            # the first cycle of the codes' way is that in which the front lets the beat in
+            array.valid.eq(delay(m, front.feed, VectorStore.read_latency - 1, "feed")),
+            array.first.eq(delay(m, front.feed_first, VectorStore.read_latency - 1, "feed_first")),
+            array.last.eq(delay(m, front.feed_last, VectorStore.read_latency - 1, "feed_last")),
+            array.context.eq(delay(m, front.feed_context, VectorStore.read_latency - 1, "feed_context")),
+            array.final_context.eq(delay(m, front.final_context, VectorStore.read_latency - 1, "feed_final")),
+            array.beat.eq(delay(m, front.beat, VectorStore.read_latency - 1, "beat")),
             array.activations.eq(store.codes),
             array.drain.eq(sequencer.drain),
             array.reload.eq(sequencer.reload),
@@ -202,12 +205,12 @@ class Core(wiring.Component):
         m.d.comb += [
             scales.scale_context.eq(Mux(finishing, result.scale_context, sequencer.scale_context)),
             result.begin.eq(sequencer.begin_packet),
-            result.rows.valid.eq(sequencer.head_valid),
-            result.rows.payload.acc.eq(array.acc),
-            result.rows.payload.live.eq(sequencer.head_live),
-            result.rows.payload.context.eq(sequencer.scale_context),
-            result.rows.payload.row.eq(sequencer.head_row),
-            sequencer.head_ready.eq(result.rows.ready),
+            result.rows_valid.eq(sequencer.head_valid),
+            result.rows.acc.eq(array.acc),
+            result.rows.live.eq(sequencer.head_live),
+            result.rows.context.eq(sequencer.scale_context),
+            result.rows.row.eq(sequencer.head_row),
+            sequencer.head_room.eq(result.room),
             result.logits.eq(shape.logits),
             result.contexts.eq(shape.contexts),
             result.finish.eq(sequencer.finish),
@@ -235,7 +238,7 @@ class Core(wiring.Component):
             registers.torn.eq(sequencer.torn),
             registers.saturated.eq(vector.saturated),
             front.abort_token.eq(registers.abort_token),
-            vector.host.eq(~delay(m, registers.busy, 1, "busy")),
+            vector.host.eq(~delay(m, registers.busy, LATE - 1, "busy")),
             vector.address.eq(registers.state_address),
             vector.write.eq(registers.state_write),
             vector.write_data.eq(registers.state_write_data),
@@ -250,7 +253,7 @@ class Core(wiring.Component):
 
     def _taps(self, m, front, sequencer, array, scales, vector, store, result) -> None:
         """What the debug ports show."""
-        issued = sequencer.issue.valid | (result.rows.valid & result.rows.ready)
+        issued = sequencer.issue.valid | sequencer.head_valid
         trace = self.tap_trace
         m.d.comb += [
             self.tap_acc_valid.eq(Mux(issued, sequencer.head_live, 0)),
@@ -265,7 +268,7 @@ class Core(wiring.Component):
             trace.rows_group.eq(sequencer.group),
             trace.rows_matrix.eq(sequencer.matrix),
             trace.rows_block.eq(sequencer.block),
-            trace.rows_context.eq(sequencer.scale_context),
+            trace.rows_context.eq(sequencer.rows_context),
             trace.reciprocals.eq(scales.dividing),
             trace.scales.eq(scales.scaling),
             trace.quantiser.eq(store.busy),

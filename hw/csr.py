@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,12 +25,18 @@ _LONG_COUNTERS = {
 }
 _SHORT_COUNTERS = {"TOKENS": "tokens_done", "SATURATIONS": "saturated"}
 
+LATE = 4
+"""Cycles from a change of ``busy`` until the state memory has changed hands for sure."""
+
+_TOGETHER = 4
+"""Words that are joined before a register."""
+
 _Values = dict[str, Value | int]
 
 
 @dataclass(frozen=True)
 class _Access:
-    """The access on the bus; ``read`` and ``write`` are pulses of one that succeeds."""
+    """The access on the bus, selected two cycles before; ``read`` and ``write`` are pulses of one that succeeds."""
 
     bus: AxiLiteSlave
     select: dict[str, Value]
@@ -46,7 +52,8 @@ class Registers(wiring.Component):
     """AXI4-Lite slave with the registers of `hw.register_map`.
 
     Every access is answered: SLVERR, without effect, if it is to an unknown address, a write of less than a
-    whole word or to a read-only register, or to the state when it cannot be had. Timing: see `AxiLiteSlave`.
+    whole word or to a read-only register, or to the state when it cannot be had. Timing: see `AxiLiteSlave`; what is
+    read is of two cycles before the access, and whether the state can be had as well.
 
     Parameters
     ----------
@@ -62,8 +69,9 @@ class Registers(wiring.Component):
         first six (`hw.trace.Cycle`) exactly one is high in each busy cycle.
     tokens_done : In, added to TOKENS in every cycle.
     abort_token, clear : Out, pulses from CONTROL; ``clear`` also clears the counters here.
-    state_address, state_write, state_write_data : Out, state memory; the write is a strobe, never while busy.
-    state_read_data : In, valid two cycles after its address, three after the end of ``busy``.
+    state_address, state_write, state_write_data : Out, state memory; the write is a strobe, never when the core has
+        been busy for more than `LATE` cycles or idle for less.
+    state_read_data : In, valid two cycles after its address.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -95,7 +103,7 @@ class Registers(wiring.Component):
             inner, outer = getattr(bus, name), getattr(self, name)
             m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
 
-        # One-hot, decoded a cycle before the access.
+        # one-hot; behind the first register of the words' disjunction, the second
         selected = Signal(len(REGISTERS))
         m.d.sync += selected.eq(Cat(bus.index == entry.offset // 4 for entry in REGISTERS))
         select = {entry.name: selected[position] for position, entry in enumerate(REGISTERS)}
@@ -104,21 +112,26 @@ class Registers(wiring.Component):
         state, state_error = self._state(m, access)
         torn = register("STATUS").field("TORN")
         status = self.busy | self.torn << torn.low
-        values: _Values = constants(self.core) | {"CONTROL": 0, "STATUS": status} | state
+        fixed = constants(self.core)
+        values: _Values = {"STATUS": status} | state
         values |= self._commands(m, access) | self._counters(m, access)
+        words = [reduce(or_, (Mux(select[name], value, 0) for name, value in fixed.items()))]
+        words += [Mux(select[name], value, 0) for name, value in values.items()]
+        parts = [Signal(32, name=f"words_{at}", reset_less=True) for at in range(0, len(words), _TOGETHER)]
+        for at, part in enumerate(parts):
+            m.d.sync += part.eq(reduce(or_, words[at * _TOGETHER : (at + 1) * _TOGETHER]))
 
-        writable = bus.whole & access.any(lambda entry: entry.access is not Access.READ_ONLY)
+        known, writable = Signal(), Signal()
+        m.d.sync += [
+            known.eq(selected.any()),
+            writable.eq(bus.whole & access.any(lambda entry: entry.access is not Access.READ_ONLY)),
+            bus.error.eq(Mux(bus.writing, ~writable, ~known) | state_error),
+            bus.read_data.eq(reduce(or_, parts)),
+        ]
         m.d.comb += [
-            bus.error.eq(Mux(bus.writing, ~writable, ~selected.any()) | state_error),
             access.read.eq(bus.access & ~bus.writing & ~bus.error),
             access.write.eq(bus.access & bus.writing & ~bus.error),
         ]
-        words = []
-        for entry in REGISTERS:
-            word = Signal(32, name=f"{entry.name.lower()}_word")
-            m.d.comb += word.eq(values[entry.name])
-            words.append(word & select[entry.name].replicate(32))
-        m.d.comb += bus.read_data.eq(reduce(or_, words))
         return m
 
     def _commands(self, m: Module, access: _Access) -> _Values:
@@ -129,34 +142,46 @@ class Registers(wiring.Component):
             m.d.sync += port.eq(access.write & access.select[control.name] & data[control.field(name).low])
         cleared = Mux(access.write & access.select[errors.name], data[: len(sticky)], 0)
         m.d.sync += sticky.eq(sticky & ~cleared | self.error_set)
-        return {errors.name: sticky}
+        return {control.name: Const(0), errors.name: sticky}
 
     def _counters(self, m: Module, access: _Access) -> _Values:
         values: _Values = {}
         for name, event in _LONG_COUNTERS.items():
-            count, high = Signal(64, name=f"{name.lower()}_count"), Signal(32, name=f"{name.lower()}_high")
-            m.d.sync += count.eq(Mux(self.clear, 0, count + getattr(self, event)))
-            with m.If(access.read & access.select[f"{name}_LO"]):
-                m.d.sync += high.eq(count[32:])
-            values |= {f"{name}_LO": count[:32], f"{name}_HI": high}
+            # the upper half follows the lower one by a cycle
+            count, above = Signal(32, name=f"{name.lower()}_count"), Signal(32, name=f"{name.lower()}_above")
+            carry, high = Signal(name=f"{name.lower()}_carry"), Signal(32, name=f"{name.lower()}_high")
+            m.d.sync += [Cat(count, carry).eq(count + getattr(self, event)), above.eq(above + carry)]
+            with m.If(self.clear):
+                m.d.sync += [count.eq(0), carry.eq(0), above.eq(0)]
+            with m.If(access.bus.collect & ~access.bus.writing & access.select[f"{name}_LO"]):
+                m.d.sync += high.eq(above)
+            values |= {f"{name}_LO": count, f"{name}_HI": high}
         for name, event in _SHORT_COUNTERS.items():
-            count, total = Signal(32, name=f"{name.lower()}_count"), Signal(33, name=f"{name.lower()}_total")
-            m.d.comb += total.eq(count + getattr(self, event))
-            m.d.sync += count.eq(Mux(self.clear, 0, total[:32] | total[32].replicate(32)))
-            values[name] = count
+            count = Signal(33, name=f"{name.lower()}_count")
+            with m.If(self.clear):
+                m.d.sync += count.eq(0)
+            with m.Elif(~count[32]):
+                m.d.sync += count.eq(count + getattr(self, event))
+            values[name] = count[:32] | count[32].replicate(32)
         return values
 
     def _state(self, m: Module, access: _Access) -> tuple[_Values, Value]:
         """The window into the state; the second result says that the access to it is impossible."""
         bits = self.core.formats.wide_bits
         address = Signal(range(self.depth + 1))
-        idle = Signal(3)
+        idle = Signal(LATE + 3, init=(1 << LATE + 3) - 1)
         bus, new = access.bus, access.bus.write_data
         data, move = access.select["STATE_DATA"], access.select["STATE_ADDRESS"]
-        # The memory's answer takes three cycles in which the core leaves the address alone, the first to the host.
+        # the memory's answer takes three cycles more
         m.d.sync += idle.eq(Cat(~self.busy, idle[:-1]))
-        unreachable = self.busy | (address == self.depth) | ~(bus.writing | idle.all())
+        reachable, fits, address_fits, beyond = Signal(), Signal(), Signal(), Signal()
         in_range = (new[bits - 1 :].all() | ~new[bits - 1 :].any()) & (new[:bits] != 1 << (bits - 1))
+        m.d.sync += [
+            reachable.eq(idle.all() & ~self.busy),
+            beyond.eq(address == self.depth),
+            fits.eq(in_range),
+            address_fits.eq(new < self.depth),
+        ]
         m.d.comb += [
             self.state_address.eq(address),
             self.state_write.eq(access.write & data),
@@ -167,4 +192,5 @@ class Registers(wiring.Component):
         with m.Elif((access.read | access.write) & data):
             m.d.sync += address.eq(address + 1)
         values: _Values = {"STATE_ADDRESS": address, "STATE_DATA": self.state_read_data}
-        return values, data & (unreachable | bus.writing & ~in_range) | move & bus.writing & (new >= self.depth)
+        bad = ~reachable | beyond | bus.writing & ~fits
+        return values, data & bad | move & bus.writing & ~address_fits

@@ -2,16 +2,18 @@
 """Reads and checks the header of a token packet."""
 
 from functools import reduce
-from operator import or_
+from operator import add, or_
 
-from amaranth.hdl import Array, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.crc.catalog import CRC32_ETHERNET
 from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
-from hw.ops import context_bits
+from hw.ops import context_bits, delay
 from hw.params import CoreParams
+
+CRC_POLYNOMIAL = 0xEDB88320
+"""CRC-32 (IEEE), reflected."""
 
 
 def token_shape(core: CoreParams) -> data.StructLayout:
@@ -43,10 +45,13 @@ def token_shape(core: CoreParams) -> data.StructLayout:
 class HeaderReader(wiring.Component):
     """Collects the 16 header words and says whether the core can run the packet.
 
-    ``pop`` with ``word`` takes the next word. Two cycles after the last one ``done`` pulses; ``status`` is a
+    ``pop`` with ``word`` takes the next word. ``latency`` cycles after the last one ``done`` pulses; ``status`` is a
     schedule.Status and ``shape`` what the header said. ``torn``, a mask of slots, forbids a packet that goes on from
-    the state in one of them. ``clear`` starts over.
+    the state in one of them; it is constant from the last word until ``done``. ``clear`` starts over.
     """
+
+    latency = 6
+    """Word register, its part of the CRC (two), comparisons, checks, status."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
@@ -65,24 +70,8 @@ class HeaderReader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         core, shape = self._core, self.shape
-        words = Array(Signal(32, name=f"word_{i}") for i in range(sc.HEADER_WORDS))
-        index, complete = Signal(range(sc.HEADER_WORDS)), Signal()
-        m.submodules.crc = crc = CRC32_ETHERNET(data_width=32).create()
-        m.d.comb += [
-            crc.start.eq(self.clear),
-            crc.data.eq(self.word),
-            crc.valid.eq(self.pop & (index != sc.HEADER_WORDS - 1)),
-        ]
-        m.d.sync += [complete.eq(0), self.done.eq(complete)]
-        with m.If(self.clear):
-            m.d.sync += index.eq(0)
-        with m.Elif(self.pop):
-            m.d.sync += [words[index].eq(self.word), index.eq(index + 1)]
-            m.d.sync += complete.eq(index == sc.HEADER_WORDS - 1)
-
-        geometry = core.element_bytes << 16 | (core.lanes.bit_length() - 1) << 24
-        contexts = words[2][:8]
-        used = [Signal(core.batch, name=f"used_{i}") for i in range(core.batch)]
+        words = self._collect(m)
+        contexts, columns = words[2][:8], core.columns
         m.d.comb += [
             shape.contexts.eq(contexts),
             shape.zero.eq(words[2][8:]),
@@ -94,73 +83,137 @@ class HeaderReader(wiring.Component):
             shape.vocab.eq(words[12]),
             shape.hidden_beats.eq(words[13][:16]),
             shape.intermediate_beats.eq(words[13][16:]),
-            shape.used.eq(reduce(or_, used)),
         ]
-        # the checked words are there two cycles before the last one; products in a register and without a multiplier
-        m.d.sync += [
-            shape.hidden_span.eq(_times(shape.hidden_beats, shape.contexts, len(shape.hidden_span))),
-            shape.intermediate_span.eq(
-                _times(shape.intermediate_beats, shape.contexts, len(shape.intermediate_span))
-            ),
+        for span, beats in (
+            (shape.hidden_span, shape.hidden_beats),
+            (shape.intermediate_span, shape.intermediate_beats),
+        ):
+            m.d.sync += span.eq(self._span(m, beats, contexts, len(span)))
+
+        # every line below is a register: few levels of logic, one after the other
+        unused, no_slot, foreign, torn = self._contexts(m, words)
+        dimensions = zip(
+            words[9:13], (core.max_hidden, core.max_layers, core.max_intermediate, core.max_vocab), strict=True
+        )
+        outside = [flag for value, limit in dimensions for flag in _outside(m, value, limit)]
+        misfits = [
+            _misfits(m, beats, n, columns)
+            for beats, n in ((words[13][:16], words[9][:16]), (words[13][16:], words[11][:16]))
         ]
-        tokens = [words[4 + i // 2].word_select(i % 2, 16) for i in range(sc.MAX_BATCH)]
-        slots = [words[8].word_select(i, 4) for i in range(sc.MAX_BATCH)]
-        beyond, foreign, no_slot, torn = [], [], [], []
-        for i, (token, slot) in enumerate(zip(tokens, slots, strict=True)):
-            active, zero, logits = contexts > i, words[2][8 + i], words[2][16 + i]
-            beyond.append(~active & (token.any() | slot.any() | zero | logits))
-            if i >= core.batch:
-                continue
-            m.d.comb += [shape.slots[i].eq(slot), used[i].eq(Mux(active, 1 << slot[: len(shape.slots[i])], 0))]
-            foreign.append(active & (token >= words[12]))
-            no_slot.append(active & (slot >= core.batch))
-            # an earlier context of this packet may have begun the slot's sequence anew
-            begun = [words[2][8 + j] & (slots[j] == slot) for j in range(i + 1)]
-            torn.append((used[i] & self.torn).any() & ~reduce(or_, begun))
-
-        def outside(value: Value, limit: int) -> Value:
-            return (value == 0) | (value > limit)
-
-        def misfits(beats: Value, n: Value) -> Value:
-            # ceil(n / columns) without a division
-            room = Signal(len(beats) + core.columns.bit_length())
-            wrong = Signal()
-            m.d.sync += room.eq(_times(beats, core.columns, len(room)))
-            m.d.comb += wrong.eq((room < n) | (room >= n + core.columns))
-            return wrong
-
-        unused = words[2][24:].any() | words[14].any() | reduce(or_, beyond)
-        limits = [
-            outside(contexts, core.batch),
-            *no_slot,
-            outside(words[9], core.max_hidden),
-            outside(words[10], core.max_layers),
-            outside(words[11], core.max_intermediate),
-            outside(words[12], core.max_vocab),
-            misfits(shape.hidden_beats, words[9][:16]),
-            misfits(shape.intermediate_beats, words[11][:16]),
-        ]
+        geometry = core.element_bytes << 16 | (core.lanes.bit_length() - 1) << 24
         checks = [
-            (words[0] != sc.MAGIC, sc.Status.MAGIC),
-            (words[15] != crc.crc, sc.Status.HEADER_CRC),
-            ((words[1][:16] != (sc.STREAM_VERSION | core.trit_code.number << 8)) | unused, sc.Status.FORMAT),
-            (words[1][16:] != geometry >> 16, sc.Status.GEOMETRY),
-            (reduce(or_, limits), sc.Status.LIMITS),
-            (reduce(or_, foreign), sc.Status.TOKEN),
-            (reduce(or_, torn), sc.Status.STATE),
+            ([_held(m, words[0] != sc.MAGIC)], sc.Status.MAGIC),
+            ([_held(m, words[15] != self._crc(m))], sc.Status.HEADER_CRC),
+            (
+                [_held(m, words[1][:16] != (sc.STREAM_VERSION | core.trit_code.number << 8)), *unused],
+                sc.Status.FORMAT,
+            ),
+            ([_held(m, words[1][16:] != geometry >> 16)], sc.Status.GEOMETRY),
+            (
+                [_held(m, (contexts == 0) | (contexts > core.batch)), *no_slot, *outside, *misfits],
+                sc.Status.LIMITS,
+            ),
+            (foreign, sc.Status.TOKEN),
+            (torn, sc.Status.STATE),
         ]
         status = Signal(4)
         for failed, code in reversed(checks):
-            with m.If(failed):
+            with m.If(_held(m, Cat(failed).any())):
                 m.d.comb += status.eq(code)
         m.d.sync += self.status.eq(status)
         return m
 
+    def _collect(self, m: Module) -> list[Signal]:
+        """The words, and ``done`` when the last one has been checked."""
+        words = [Signal(32, name=f"word_{i}", reset_less=True) for i in range(sc.HEADER_WORDS)]
+        index, last = Signal(range(sc.HEADER_WORDS)), Signal()
+        self._word, self._place = Signal(32, name="word_now", reset_less=True), Signal(sc.HEADER_WORDS)
+        with m.If(self.clear):
+            m.d.sync += index.eq(0)
+        with m.Elif(self.pop):
+            m.d.sync += index.eq(index + 1)
+        m.d.comb += last.eq(self.pop & ~self.clear & (index == sc.HEADER_WORDS - 1))
+        m.d.sync += [self._word.eq(self.word), self._place.eq(Mux(self.pop & ~self.clear, 1 << index, 0))]
+        for place, word in zip(self._place, words, strict=True):
+            with m.If(place):
+                m.d.sync += word.eq(self._word)
+        m.d.comb += self.done.eq(delay(m, last, self.latency, "complete"))
+        return words
 
-def _times(value: Value, factor: Value | int, width: int) -> Value:
-    """The product's low bits as a sum of shifts: a small or constant factor is not worth a multiplier."""
-    if isinstance(factor, int):
-        terms = [value << shift for shift in range(factor.bit_length()) if factor >> shift & 1]
-    else:
-        terms = [Mux(bit, value << shift, 0) for shift, bit in enumerate(factor)]
-    return reduce(lambda total, term: (total + term)[:width], (term[:width] for term in terms))
+    def _crc(self, m: Module) -> Value:
+        """CRC-32 of the words before the last: what a word adds to it is worked out before it is added."""
+        crc, added = Signal(32, init=0xFFFFFFFF), Signal(32, reset_less=True)
+        take = delay(m, self._place[:-1].any(), 2, "take")
+        halves = [_held(m, _crc_of(self._word & half)) for half in (0xFFFF, 0xFFFF0000)]
+        m.d.sync += added.eq(halves[0] ^ halves[1])
+        with m.If(take):
+            m.d.sync += crc.eq(_crc_of(crc) ^ added)
+        with m.If(self.clear):
+            m.d.sync += crc.eq(crc.init)
+        return ~crc
+
+    def _span(self, m: Module, beats: Value, contexts: Value, width: int) -> Value:
+        """Their product, without a multiplier: a small factor is not worth one."""
+        terms = [
+            Mux(bit, beats << shift, 0)[:width] for shift, bit in enumerate(contexts[: self._core.batch.bit_length()])
+        ]
+        halves = [_held(m, reduce(add, terms[at : at + 2])[:width]) for at in range(0, len(terms), 2)]
+        return reduce(add, halves)
+
+    def _contexts(self, m: Module, words: list[Signal]) -> tuple[list[Signal], ...]:
+        """Whether something is set that must not be, slots beyond the last, tokens beyond the vocabulary and slots
+        whose state is torn; and what follows for ``shape``."""
+        core, shape = self._core, self.shape
+        tokens = [words[4 + i // 2].word_select(i % 2, 16) for i in range(sc.MAX_BATCH)]
+        slots = [words[8].word_select(i, 4) for i in range(sc.MAX_BATCH)]
+        unused = [_held(m, words[2][24:].any()), _held(m, words[14].any())]
+        no_slot, foreign, torn, used = [], [], [], []
+        for i, (token, slot) in enumerate(zip(tokens, slots, strict=True)):
+            active, zero, logits = _held(m, words[2][:8] > i), words[2][8 + i], words[2][16 + i]
+            unused.append(_held(m, ~active & (token.any() | slot.any() | zero | logits)))
+            if i >= core.batch:
+                continue
+            used.append(_held(m, Mux(active, 1 << slot[: len(shape.slots[i])], 0)[: core.batch]))
+            # an earlier context of this packet may have begun the slot's sequence anew
+            begun = _held(m, Cat(words[2][8 + j] & (slots[j] == slot) for j in range(i + 1)).any())
+            m.d.comb += shape.slots[i].eq(slot)
+            no_slot.append(_held(m, active & (slot >= core.batch)))
+            # a vocabulary beyond 16 bits is beyond the limits
+            foreign.append(_held(m, active & (token >= words[12][:16])))
+            torn.append(_held(m, (used[i] & self.torn).any() & ~begun))
+        m.d.sync += shape.used.eq(reduce(or_, used))
+        return unused, no_slot, foreign, torn
+
+
+def _held(m: Module, value: Value) -> Signal:
+    """A register with the value."""
+    register = Signal.like(value, name="held", reset_less=True)
+    m.d.sync += register.eq(value)
+    return register
+
+
+def _crc_of(word: Value) -> Value:
+    """The linear function that 32 steps of the CRC register, least significant bit first, are."""
+    columns = []
+    for bit in range(32):
+        state = 1 << bit
+        for _ in range(32):
+            state = state >> 1 ^ (CRC_POLYNOMIAL if state & 1 else 0)
+        columns.append(state)
+    return Cat(Cat(word[j] for j in range(32) if columns[j] >> i & 1).xor() for i in range(32))
+
+
+def _outside(m: Module, value: Value, limit: int) -> list[Signal]:
+    """Whether a word is zero or above a limit of 16 bits, in parts."""
+    low, high = value[:16], value[16:]
+    return [_held(m, (low == 0) | (low > limit)), _held(m, high.any())]
+
+
+def _misfits(m: Module, beats: Value, n: Value, columns: int) -> Signal:
+    """Whether beats is not ceil(n / columns), without a division: the columns left over are too many or negative."""
+    zeros = (columns & -columns).bit_length() - 1
+    odd = columns >> zeros
+    room = _held(m, reduce(add, (beats << shift for shift in range(odd.bit_length()) if odd >> shift & 1)))
+    n = _held(m, n[zeros:] + n[:zeros].any())
+    spare, low = _held(m, (room - n)[: len(room)]), odd.bit_length()
+    return _held(m, spare[low:].any() | (spare[:low] >= odd))

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Operations of the vector path and the small helpers that its pipelines share."""
 
+from collections.abc import Sequence
 from enum import IntEnum
+from functools import reduce
+from operator import or_
 
-from amaranth.hdl import Module, Signal, Value, ValueCastable
+from amaranth.hdl import Const, Module, Signal, Value, ValueCastable, ValueLike
 from amaranth.lib import data
 
 from hw.params import CoreParams
@@ -48,9 +51,9 @@ SLOTS = {
     Op.GATE: 1,
     Op.UP: 1,
     Op.CONTRACT: 3,
-    Op.HEAD: 1,
+    Op.HEAD: 2,
 }
-"""Cycles that a row group occupies the gain stage."""
+"""Cycles that a row group occupies the gain stage; of the head, the argmax."""
 
 RECURRENCE_CYCLES = 9
 """From the read of a row's state to the write of its successor."""
@@ -88,6 +91,45 @@ def slots(core: CoreParams) -> dict[Op, int]:
     """
     least = -(-(RECURRENCE_CYCLES + 1) // core.row_groups) if core.batch > 1 else 1
     return SLOTS | {Op.G: max(SLOTS[Op.G], least)}
+
+
+class OneHot:
+    """A state machine with a register for each state: few levels of logic from states and conditions to states.
+
+    Parameters
+    ----------
+    m : gets the registers with `build`.
+    names : of the states; the first is that after reset.
+
+    Attributes
+    ----------
+    at : high while in the state.
+    """
+
+    def __init__(self, m: Module, names: Sequence[str]) -> None:
+        self._m = m
+        self.at = {name: Signal(name=f"at_{name.lower()}", init=name == names[0]) for name in names}
+        self._enters: dict[str, list[Value]] = {name: [] for name in names}
+        self._leaves: dict[str, list[Value]] = {name: [] for name in names}
+        self._interrupts: list[tuple[str, Value]] = []
+
+    def go(self, source: str, target: str, condition: ValueLike = 1) -> None:
+        """From source to target under a condition, which excludes those of its other ways."""
+        self._enters[target].append(self.at[source] & condition)
+        self._leaves[source].append(Value.cast(condition))
+
+    def interrupt(self, target: str, condition: Value) -> None:
+        """To target instead of anywhere else."""
+        self._interrupts.append((target, condition))
+
+    def build(self) -> None:
+        """Add the registers."""
+        stopped = reduce(or_, (condition for _, condition in self._interrupts), Const(0, 1))
+        for name, here in self.at.items():
+            stays = here & ~reduce(or_, self._leaves[name], Const(0, 1))
+            following = reduce(or_, self._enters[name], stays) & ~stopped
+            forced = (condition for target, condition in self._interrupts if target == name)
+            self._m.d.sync += here.eq(reduce(or_, forced, following))
 
 
 def delay(m: Module, value: ValueCastable, cycles: int, name: str, reset_less: bool = False) -> ValueCastable:

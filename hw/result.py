@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The result unit: argmax of each context's logits, the logits themselves if asked for, and the trailer."""
 
-from collections.abc import Callable
-
-from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
-from hw.ops import context_bits
+from hw.ops import context_bits, delay
 from hw.params import CoreParams
 from hw.rescale import SHIFT_BITS
 from hw.schedule import Status
 
 RESULT_WORD = data.StructLayout({"data": unsigned(32), "last": unsigned(1)})
+
+UNDER_WAY = 8
+"""Row groups that may still come after ``room`` has fallen."""
 
 
 def head_rows(core: CoreParams) -> data.StructLayout:
@@ -38,9 +40,9 @@ class ResultUnit(wiring.Component):
     Logits are one integer times one positive scale a context, so the largest accumulator is the argmax; the lowest
     index wins a tie. Rows of a context come in order.
 
-    Throughput: one row group a cycle of a context that sends no logits, otherwise one live row; such a group is
-    accepted when its last word is in the output register. The trailer's first word is valid two cycles after
-    ``finish`` and the others follow one a cycle, both if the output is not held up.
+    Throughput: a row group in two cycles, and of a context that sends its logits one live row a cycle. Those wait in
+    a queue; ``room`` says that `UNDER_WAY` more row groups may come. The trailer follows the last logit, its first
+    word ``latency`` cycles after ``finish`` at the earliest and the others one a cycle, if the output is not held up.
 
     Parameters
     ----------
@@ -48,11 +50,13 @@ class ResultUnit(wiring.Component):
 
     Attributes
     ----------
+    latency : cycles from ``finish`` to the trailer's first word.
     begin : In, pulse before a packet's first rows.
-    rows : In, stream of `head_rows`; valid may fall without a transfer only if the packet then ends in an error.
+    rows_valid, rows : In, a row group, at least two cycles after the one before it.
+    room : Out, see above.
     logits : In, mask of the contexts that send their logits, stable from the first row on to the last.
     contexts : In, 1 to ``core.batch``; needed from ``finish`` to ``done``, as are status, sequence and scales.
-    finish : In, pulse, at the earliest in the cycle after the last row was accepted; sends the trailer.
+    finish : In, pulse, at the earliest in the cycle after the last row group; sends the trailer.
     status, sequence : In, a `Status` and the packet's number. An error has no contexts in its trailer.
     scale_context : Out, the context whose logit scale is to be in ``mantissa`` and ``shift`` in the same cycle.
     mantissa, shift : In, logit = accumulator * mantissa * 2**-shift.
@@ -62,10 +66,15 @@ class ResultUnit(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
+        # row register, a comparison a level of the tree, two with the largest so far, the word
+        self._settles = core.vector_rows.bit_length() + 2
+        self.latency = self._settles + 2
         super().__init__(
             {
                 "begin": In(1),
-                "rows": In(stream.Signature(head_rows(core))),
+                "rows_valid": In(1),
+                "rows": In(head_rows(core)),
+                "room": Out(1, init=1),
                 "logits": In(sc.MAX_BATCH),
                 "contexts": In(4),
                 "finish": In(1),
@@ -81,27 +90,39 @@ class ResultUnit(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        tokens = self._argmax(m)
-        result = self.result
-        free = ~result.valid | result.ready
+        rows, valid = Signal.like(self.rows, reset_less=True), delay(m, self.rows_valid, 1, "rows_valid")
+        m.d.sync += rows.eq(self.rows)
+        tokens = self._argmax(m, rows, valid)
+        result, free = self.result, Signal()
+        m.d.comb += free.eq(~result.valid | result.ready)
         with m.If(result.ready):
             m.d.sync += result.valid.eq(0)
+        queued, word, taken = self._queue(m, rows, valid)
 
         def send(word: Value, last: int) -> None:
             m.d.sync += [result.valid.eq(1), result.payload.data.eq(word), result.payload.last.eq(last)]
 
-        ok = self.status == Status.OK
+        ok, ends = Signal(), Signal()
         scale, head = Signal(32), Signal(32)
-        m.d.comb += [
+        m.d.sync += [
+            ok.eq(self.status == Status.OK),
+            ends.eq(self.scale_context == self.contexts - 1),
             scale[:20].eq(self.mantissa),
             scale[20:].eq(self.shift),
             head.eq(self.status | Mux(ok, self.contexts, 0) << 8 | sc.RESULT_MAGIC << 16),
         ]
+        settled = delay(m, self.finish, self._settles, "finished")
+        closing = Signal()
         with m.FSM():
             with m.State("ROWS"):
-                self._logits(m, free, send)
                 m.d.sync += self.scale_context.eq(0)
-                with m.If(self.finish):
+                with m.If(free & queued):
+                    m.d.comb += taken.eq(1)
+                    send(word, 0)
+                with m.If(settled):
+                    m.d.sync += closing.eq(1)
+                with m.If((settled | closing) & ~queued):
+                    m.d.sync += closing.eq(0)
                     m.next = "HEAD"
                     with m.If(ok):
                         m.next = "TOKEN"
@@ -112,7 +133,7 @@ class ResultUnit(wiring.Component):
                 send(scale, 0)
                 m.d.sync += self.scale_context.eq(self.scale_context + 1)
                 m.next = "TOKEN"
-                with m.If(self.scale_context == self.contexts - 1):
+                with m.If(ends):
                     m.next = "HEAD"
             with m.State("HEAD"), m.If(free):
                 send(head, 0)
@@ -125,62 +146,67 @@ class ResultUnit(wiring.Component):
                 m.next = "ROWS"
         return m
 
-    def _logits(self, m: Module, free: Value, send: Callable[[Value, int], None]) -> None:
-        """Accepts row groups; one of a sending context stays until its live lanes have gone out one by one."""
-        rows, lane = self.rows.payload, Signal(range(self._core.vector_rows))
-        sends, last_lane = Signal(), Signal()
+    def _queue(self, m: Module, rows: data.View, valid: Value) -> tuple[Value, Value, Signal]:
+        """Row groups of contexts that send: whether there is a word, the word, and a signal that takes it."""
+        lanes = self._core.vector_rows
+        layout = data.StructLayout({"acc": rows.acc.shape(), "live": lanes})
+        m.submodules.queue = queue = SyncFIFO(width=layout.size, depth=2 * UNDER_WAY)
+        first, lane, taken = layout(queue.r_data), Signal(range(lanes)), Signal()
+        last_lane = ~(first.live >> 1).bit_select(lane, 1)
+        m.d.sync += self.room.eq(queue.level < UNDER_WAY)
         m.d.comb += [
-            sends.eq(self.logits.bit_select(rows.context, 1) & rows.live[0]),
-            last_lane.eq(~(rows.live >> 1).bit_select(lane, 1)),
-            self.rows.ready.eq(~sends | (free & last_lane)),
+            queue.w_en.eq(valid & self.logits.bit_select(rows.context, 1) & rows.live[0]),
+            queue.w_data.eq(Cat(rows.acc.as_value(), rows.live)),
+            queue.r_en.eq(taken & last_lane),
         ]
-        with m.If(self.rows.valid & sends & free):
-            send(rows.acc[lane], 0)
+        with m.If(taken):
             m.d.sync += lane.eq(Mux(last_lane, 0, lane + 1))
-        with m.If(self.finish):  # an error may come in the middle of a group
-            m.d.sync += lane.eq(0)
+        return queue.r_rdy, first.acc[lane], taken
 
-    def _argmax(self, m: Module) -> Array:
-        """The token of each context, up to date two cycles after its last rows were accepted.
-
-        The group's largest is registered before it meets the largest of its context.
-        """
-        core, rows = self._core, self.rows.payload
-        nodes = [(acc, rows.live[lane], Const(lane)) for lane, acc in enumerate(rows.acc)]
+    def _argmax(self, m: Module, rows: data.View, valid: Value) -> Array:
+        """The token of each context; of each row group the largest meets the largest so far."""
+        core = self._core
+        nodes = [(acc, rows.live[lane], Const(0, 0)) for lane, acc in enumerate(rows.acc)]
+        levels = 0
         while len(nodes) > 1:
+            levels += 1
             nodes = [
                 self._larger(m, left, right, f"of_{len(nodes)}_{pair}")
                 for pair, (left, right) in enumerate(zip(nodes[::2], nodes[1::2], strict=True))
             ]
         (acc, live, lane) = nodes[0]
+        whose, row, valid = (
+            delay(m, value, levels, name)
+            for value, name in ((rows.context, "context"), (rows.row, "row"), (valid, "valid"))
+        )
 
-        valid, whose = Signal(), Signal.like(rows.context)
-        candidate, index = Signal(signed(core.acc_bits)), Signal(range(core.max_vocab))
-        m.d.sync += [
-            valid.eq(self.rows.valid & self.rows.ready & live),
-            whose.eq(rows.context),
-            candidate.eq(acc),
-            index.eq(rows.row | lane),
-        ]
         seen = Signal(core.batch)
-        largest = Array(Signal.like(candidate, name=f"largest_{c}") for c in range(core.batch))
-        tokens = Array(Signal.like(index, name=f"token_{c}") for c in range(core.batch))
-        with m.If(valid):
-            m.d.sync += seen.bit_select(whose, 1).eq(1)
-            with m.If(~seen.bit_select(whose, 1) | (candidate > largest[whose])):
-                m.d.sync += [largest[whose].eq(candidate), tokens[whose].eq(index)]
+        largest = Array(Signal(signed(core.acc_bits), name=f"largest_{c}") for c in range(core.batch))
+        tokens = Array(Signal(range(core.max_vocab), name=f"token_{c}") for c in range(core.batch))
+        wins = Signal()
+        m.d.sync += wins.eq(valid & live & (~seen.bit_select(whose, 1) | (acc > largest[whose])))
+        candidate, index, winner = Signal.like(largest[0]), Signal.like(tokens[0]), Signal.like(whose)
+        m.d.sync += [candidate.eq(acc), index.eq(row | lane), winner.eq(whose)]
+        with m.If(wins):
+            m.d.sync += [
+                seen.bit_select(winner, 1).eq(1),
+                largest[winner].eq(candidate),
+                tokens[winner].eq(index),
+            ]
         with m.If(self.begin):
             m.d.sync += seen.eq(0)
         return tokens
 
     def _larger(self, m: Module, left: tuple, right: tuple, name: str) -> tuple:
-        """The larger of two live lanes or groups of them, the left of equal ones; left is live if right is."""
-        acc = Signal(signed(self._core.acc_bits), name=f"largest_{name}")
-        lane = Signal(range(self._core.vector_rows), name=f"lane_{name}")
-        wins = Signal(name=f"right_{name}")
-        m.d.comb += [
-            wins.eq(right[1] & (right[0] > left[0])),
+        """The larger of two live lanes or groups of them, the left of equal ones, a cycle later: its accumulator,
+        whether there is one (left is live if right is), its number in the group."""
+        acc = Signal(signed(self._core.acc_bits), name=f"largest_{name}", reset_less=True)
+        lane = Signal(len(left[2]) + 1, name=f"lane_{name}", reset_less=True)
+        wins, live = Signal(name=f"right_{name}"), Signal(name=f"live_{name}", reset_less=True)
+        m.d.comb += wins.eq(right[1] & (right[0] > left[0]))
+        m.d.sync += [
+            live.eq(left[1]),
             acc.eq(Mux(wins, right[0], left[0])),
-            lane.eq(Mux(wins, right[2], left[2])),
+            lane.eq(Cat(Mux(wins, right[2], left[2]), wins)),
         ]
-        return acc, left[1], lane
+        return acc, live, lane

@@ -2,17 +2,17 @@
 """The sequencer: walks the schedule on the drain side and issues output rows to the vector path."""
 
 from collections.abc import Callable
-from itertools import pairwise
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, ValueLike, unsigned
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
 from hw.array import array_latency
 from hw.header import token_shape
-from hw.ops import OPS, Op, context_bits, delay, slots, tag_layout
+from hw.ops import OneHot, context_bits, delay, tag_layout
 from hw.params import CoreParams
+from hw.place import Place, settle
 from hw.schedule import Group, Status
 from hw.side import SideWords, depth, release_limit, units
 
@@ -22,24 +22,39 @@ def settle_cycles(core: CoreParams) -> int:
     return array_latency(core) + 4
 
 
+_STATES = (
+    *("IDLE", "HEADER", "CHECK", "CONSTANTS", "ARRIVE", "TURN", "TURNED", "WAIT", "ROWS"),
+    *("LEAVE", "LEFT", "DEPEND", "SETTLE", "FINISH", "RESULT"),
+)
+_CONDITIONS = ("was_empty", "was_buffered", "was_scaled", "was_room", "some")
+
+
 class Sequencer(wiring.Component):
     """Runs one packet at a time: header, then group by group constants, rows and the dependency behind them.
 
-    A group's row groups are issued when the array has ``loaded`` their block (EMBED: when ``embed_block`` has been
-    counted), context after context, each when its scale is ready. After a group's last row group, once the vector
-    path is ``empty``, ``dependency`` pulses: the statistics are final, scales and codes of the next group can be
-    computed. Constants are read while that happens.
+    A group's row groups are issued when the array has ``loaded`` their block and its scales are ready (EMBED: when
+    ``embed_block`` has been counted), context after context. After a group's last row group, once the vector path is
+    ``empty``, ``dependency`` pulses: the statistics are final, scales and codes of the next group can be computed.
+    Constants are read while that happens. All that the sequencer gives is a register; what goes with a row group,
+    ``drain`` and the scale's place among it, comes together with ``issue`` or ``head_valid``. ``drained`` pulses with
+    the last row group of a row block.
 
-    ``begin`` precedes a group's rows. A bad header raises ``reject``; that or ``fault`` (from the stream front) ends
-    the packet: everything settles under ``clear``, then ``finish`` sends ``status``. ``torn`` is the mask of slots
-    whose state is not that of a token boundary.
+    ``begin`` precedes a group's rows. A bad header raises ``reject``; that or ``fault`` (from the stream front, until
+    ``clear``) ends the packet: everything settles under ``clear``, then ``finish`` sends ``status``. ``torn`` is the
+    mask of slots whose state is not that of a token boundary.
 
     ``address`` with ``reading`` reads header and constants from the side words; the answer ``word`` comes
     `SideWords.latency` cycles later, with ``header_pop`` where it belongs to the header.
     """
 
+    reaction = 3
+    """Cycles from ``loaded`` or ``buffered`` to the first row group that waited for it."""
+    conclusion = 2
+    """Cycles from ``empty`` to ``dependency``."""
+
     def __init__(self, core: CoreParams) -> None:
         self._core = core
+        self._count = Signal(range(sc.HEADER_WORDS), name="count")
         state_words = core.batch * core.max_layers * core.max_hidden // core.vector_rows
         super().__init__(
             {
@@ -64,8 +79,7 @@ class Sequencer(wiring.Component):
                 "restored": In(1),
                 "embed_block": In(1),
                 "loaded": In(1),
-                "fed": In(1),
-                "block_pending": Out(1),
+                "drained": Out(1),
                 "drain": Out(1),
                 "reload": Out(1),
                 "next_context": Out(context_bits(core)),
@@ -76,7 +90,7 @@ class Sequencer(wiring.Component):
                 "zero": Out(1),
                 "state_base": Out(range(state_words)),
                 "head_valid": Out(1),
-                "head_ready": In(1),
+                "head_room": In(1),
                 "head_row": Out(16),
                 "head_live": Out(core.vector_rows),
                 "empty": In(1),
@@ -94,6 +108,7 @@ class Sequencer(wiring.Component):
                 "status": Out(4),
                 "finished": In(1),
                 "rows_active": Out(1),
+                "rows_context": Out(context_bits(core)),
                 "group": Out(Group),
                 "matrix": Out(2),
                 "block": Out(16),
@@ -102,191 +117,167 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        core, shape, group, matrix, block = self._core, self.shape, self.group, self.matrix, self.block
-        last_settle = settle_cycles(core) - 1
-        groups_log2, lane_bits = core.row_groups.bit_length() - 1, core.vector_rows.bit_length() - 1
-        gaps = slots(core)
-        layer, row_group, gap = Signal(8), Signal(max(1, groups_log2)), Signal(range(max(gaps.values())))
-        context = Signal(context_bits(core), name="row_context")
-        loaded, embed_blocks, settle = Signal(), Signal(8), Signal(range(last_settle + 1))
+        shape, last_settle = self.shape, settle_cycles(self._core) - 1
+        place, leave = settle(m, self._core, self), Signal()
+        self._leave(m, place, leave)
+        self._state_base(m, place)
 
-        # where we are: rows of the matrix, the operation, and what follows
-        last_layer = layer == shape.layers - 1
-        rows, op, last_matrix = Signal(16), Signal(Op), Signal()
-        m.d.comb += [rows.eq(shape.hidden), last_matrix.eq(1)]
-        with m.Switch(group):
-            for g, ops in OPS.items():
-                with m.Case(g):
-                    m.d.comb += [op.eq(Array(ops)[matrix]), last_matrix.eq(matrix == len(ops) - 1)]
-                    if g is Group.EXPAND:
-                        m.d.comb += rows.eq(shape.intermediate)
-                    elif g is Group.HEAD:
-                        m.d.comb += rows.eq(shape.vocab)
-                    elif g is Group.CONTRACT:
-                        with m.If(last_layer):
-                            m.d.comb += op.eq(Op.OUT)
-        head, embed = group == Group.HEAD, group == Group.EMBED
-        index = Cat(row_group[:groups_log2], block)
-        full, partial = rows >> lane_bits, rows[:lane_bits]
-        block_ends = (block + 1 << groups_log2 + lane_bits) >= rows
-        last_row_group = row_group == core.row_groups - 1
-        last_context = context == shape.contexts - 1
-        m.d.comb += [
-            self.scale_matrix.eq(Mux(group == Group.MIX, matrix, 0)),  # gate and up share a vector and a scale
-            self.scale_context.eq(context),
-            self.issue.op.eq(op),
-            self.issue.context.eq(context),
-            self.issue.index.eq(index),
-            self.issue.last.eq(last_row_group & last_context),
-            self.zero.eq(shape.zero.bit_select(context, 1)),
-            self.head_row.eq(index << lane_bits),
-            self.next_context.eq(context + 1),
-            self.next_three.eq(embed | ((group == Group.CONTRACT) & ~last_layer)),
-            self.next_inner.eq(group == Group.EXPAND),
+        # what the surroundings say, a cycle later
+        empty, buffered, scaled, head_room, some = (Signal(name=name) for name in _CONDITIONS)
+        loaded, embed_blocks, waited, accepted = Signal(), Signal(8), Signal(range(last_settle + 1)), Signal()
+        settled, embed_taken, embed_waits, torn = Signal(), Signal(), Signal(), Signal()
+        working, block_ends, group_ends = Signal(), Signal(), Signal()
+        m.d.sync += [
+            empty.eq(self.empty),
+            buffered.eq(self.buffered),
+            scaled.eq(self.scale_ready),
+            head_room.eq(self.head_room),
+            some.eq(self.level != 0),
+            embed_blocks.eq(embed_blocks + self.embed_block - embed_taken),
+            embed_waits.eq(embed_blocks != 0),
+            torn.eq(0),
         ]
-        live = self.head_live
-        for lane in range(core.vector_rows):
-            partly = (index == full) & (lane < partial) if lane < core.vector_rows - 1 else 0
-            m.d.comb += live[lane].eq((index < full) | partly)
-        m.d.comb += self.issue.live.eq(live)
-        self._state_base(m, context)
-        with m.If(self.begin_packet):
-            m.d.sync += [group.eq(Group.EMBED), layer.eq(0)]
-
-        # a row block is pending from its last beat until its last row group is issued
-        with m.If(self.fed):
-            m.d.sync += self.block_pending.eq(1)
         with m.If(self.loaded):
             m.d.sync += loaded.eq(1)
-
-        def block_done() -> None:
-            """The rows of one matrix's block are out: on to the next matrix, block or group."""
-            m.d.sync += [matrix.eq(matrix + 1), loaded.eq(0)]
-            with m.If(~embed):
-                m.d.sync += self.block_pending.eq(0)
-            m.next = "WAIT"
-            with m.If(last_matrix):
-                m.d.sync += [matrix.eq(0), block.eq(block + 1)]
-                with m.If(block_ends):
-                    m.d.sync += block.eq(0)
-                    m.next = "DEPEND"
-                    with m.If(head):
-                        m.next = "FINISH"
-
-        def guard(accepted: ValueLike = 1) -> None:
-            """A fault ends the packet wherever it is; once accepted, it may have changed the state."""
-            with m.If(self.fault):
-                m.d.sync += [
-                    self.status.eq(self.fault_status),
-                    self.torn.eq(self.torn | Mux(accepted, shape.used, 0)),
-                ]
-                m.next = "SETTLE"
+        m.d.sync += [self.accept.eq(0), self.reject.eq(0)]
+        m.d.comb += self.begin_packet.eq(self.accept)
 
         read = self._reader(m)
-        embed_taken, row_ready = Signal(), Signal()
-        m.d.sync += embed_blocks.eq(embed_blocks + self.embed_block - embed_taken)
-        with m.If(gap != 0):
-            m.d.sync += gap.eq(gap - 1)
-        with m.FSM():
-            with m.State("IDLE"):
-                m.d.comb += self.idle.eq(1)
-                m.d.sync += [self.status.eq(Status.OK), block.eq(0), row_group.eq(0), matrix.eq(0), context.eq(0)]
-                with m.If(self.level != 0):
-                    m.next = "HEADER"
-                guard(accepted=0)
-            with m.State("HEADER"):
-                read(sc.HEADER_WORDS, "CHECK")
-                guard(accepted=0)
-            with m.State("CHECK"):
-                with m.If(self.header_done):
-                    m.next = "CONSTANTS"
-                    m.d.comb += [self.accept.eq(1), self.begin_packet.eq(1)]
-                    m.d.sync += self.torn.eq(self.torn & ~shape.used)
-                    with m.If(self.header_status != Status.OK):
-                        m.d.comb += [self.accept.eq(0), self.begin_packet.eq(0), self.reject.eq(1)]
-                        m.d.sync += [self.status.eq(self.header_status), self.torn.eq(self.torn)]
-                        m.next = "SETTLE"
-                guard(self.accept)
-            with m.State("CONSTANTS"):
-                read(sc.CONSTANT_WORDS, "ARRIVE")
-                guard()
-            with m.State("ARRIVE"):
-                with m.If(self.constants_valid):
-                    m.d.comb += self.begin.eq(1)
-                    m.next = "WAIT"
-                guard()
-            with m.State("WAIT"):
-                with m.If(embed):
-                    m.d.comb += embed_taken.eq(embed_blocks != 0)
-                    with m.If(embed_taken):
-                        m.next = "ROWS"
-                with m.Else():
-                    settled = self.buffered | ~((op == Op.G) | (op == Op.UP))
-                    with m.If((loaded | self.loaded) & self.scale_ready & settled):
-                        m.next = "ROWS"
-                guard()
-            with m.State("ROWS"):
-                m.d.comb += [
-                    self.rows_active.eq(1),
-                    row_ready.eq((gap == 0) & (self.scale_ready | embed) & (~head | ~live[0] | self.head_ready)),
-                    self.issue.valid.eq(row_ready & ~head),
-                    self.head_valid.eq(head & (gap == 0) & self.scale_ready & live[0]),
-                    self.drain.eq(row_ready & ~embed),
-                    self.reload.eq(last_row_group & ~last_context),
-                ]
-                with m.If(row_ready):
-                    m.d.sync += [row_group.eq(row_group + 1), gap.eq(Array(gaps[o] for o in Op)[op] - 1)]
-                    with m.If(last_row_group):
-                        m.d.sync += [row_group.eq(0), context.eq(context + 1)]
-                        with m.If(last_context):
-                            m.d.sync += context.eq(0)
-                            block_done()
-                guard()
-            with m.State("DEPEND"):
-                with m.If(self.empty):
-                    m.d.comb += self.dependency.eq(1)
-                    m.d.sync += self.constants_valid.eq(0)
-                    with m.If((group == Group.CONTRACT) & ~last_layer):
-                        m.d.sync += [layer.eq(layer + 1), group.eq(Group.MIX)]
-                    with m.Else():
-                        m.d.sync += group.eq(group + 1)
-                    m.next = "CONSTANTS"
-                guard()
-            with m.State("SETTLE"):
-                m.d.comb += self.clear.eq(1)
-                m.d.sync += [settle.eq(settle + 1), self.constants_valid.eq(0)]
-                m.d.sync += [loaded.eq(0), self.block_pending.eq(0), embed_blocks.eq(0)]
-                with m.If((settle == last_settle) & self.empty):
-                    m.d.sync += settle.eq(0)
-                    m.next = "FINISH"
-                with m.Elif(settle == last_settle):
-                    m.d.sync += settle.eq(settle)
-            with m.State("FINISH"):
-                m.d.comb += self.finish.eq(1)
-                m.d.sync += self.constants_valid.eq(0)
-                m.next = "RESULT"
-            with m.State("RESULT"), m.If(self.finished):
-                m.next = "IDLE"
+        states = OneHot(m, _STATES)
+        at, go = states.at, states.go
+        m.d.comb += [
+            self.idle.eq(at["IDLE"]),
+            self.clear.eq(at["SETTLE"]),
+            self.rows_active.eq(at["ROWS"]),
+            working.eq(~(at["IDLE"] | at["SETTLE"] | at["FINISH"] | at["RESULT"])),
+        ]
+
+        go("IDLE", "HEADER", some)
+        with m.If(at["IDLE"]):
+            m.d.sync += [self.status.eq(Status.OK), accepted.eq(0)]
+        go("HEADER", "CHECK", read(at["HEADER"], sc.HEADER_WORDS))
+        good, checked = self.header_status == Status.OK, at["CHECK"] & self.header_done & ~self.fault
+        go("CHECK", "CONSTANTS", self.header_done & good)
+        go("CHECK", "SETTLE", self.header_done & ~good)
+        with m.If(checked & good):
+            m.d.sync += [self.accept.eq(1), accepted.eq(1), self.torn.eq(self.torn & ~shape.used)]
+        with m.If(checked & ~good):
+            m.d.sync += [self.reject.eq(1), self.status.eq(self.header_status)]
+        go("CONSTANTS", "ARRIVE", read(at["CONSTANTS"], sc.CONSTANT_WORDS))
+        go("ARRIVE", "WAIT", self.constants_valid)
+        m.d.sync += self.begin.eq(at["ARRIVE"] & self.constants_valid)
+        # the place and what follows from it settle
+        go("TURN", "TURNED")
+        go("TURNED", "WAIT")
+        there = loaded & scaled & (buffered | ~place.needs_buffers)
+        go("WAIT", "ROWS", Mux(place.embed, embed_waits, there))
+        m.d.comb += [
+            embed_taken.eq(at["WAIT"] & place.embed & embed_waits),
+            leave.eq(at["ROWS"] & place.gap_over & (~place.head | head_room)),
+            block_ends.eq(leave & place.ends),
+            group_ends.eq(place.last_matrix & place.last_block),
+        ]
+        go("ROWS", "TURN", block_ends & ~group_ends)
+        go("ROWS", "LEAVE", block_ends & group_ends & ~place.head)
+        go("ROWS", "FINISH", block_ends & group_ends & place.head)
+        with m.If(block_ends):
+            m.d.sync += loaded.eq(0)
+        # the last row group reaches the vector path
+        go("LEAVE", "LEFT")
+        go("LEFT", "DEPEND")
+        go("DEPEND", "CONSTANTS", empty)
+        m.d.comb += place.next_group.eq(at["DEPEND"] & empty)
+        m.d.sync += self.dependency.eq(place.next_group)
+        with m.If(place.next_group | at["SETTLE"] | at["FINISH"]):
+            m.d.sync += self.constants_valid.eq(0)
+
+        # a fault ends the packet wherever it is; once accepted, it may have changed the state
+        states.interrupt("SETTLE", working & self.fault)
+        with m.If(working & self.fault):
+            m.d.sync += [self.status.eq(self.fault_status), torn.eq(accepted)]
+        with m.If(torn):
+            m.d.sync += self.torn.eq(self.torn | shape.used)
+        with m.If(at["SETTLE"]):
+            m.d.sync += [loaded.eq(0), embed_blocks.eq(0)]
+            with m.If(~settled):
+                m.d.sync += [waited.eq(waited + 1), settled.eq(waited == last_settle)]
+            with m.Elif(empty):
+                m.d.sync += [waited.eq(0), settled.eq(0)]
+        go("SETTLE", "FINISH", settled & empty)
+        go("FINISH", "RESULT")
+        m.d.sync += self.finish.eq(at["FINISH"])
+        go("RESULT", "IDLE", self.finished)
+        states.build()
+        with m.If(at["SETTLE"]):
+            m.d.sync += [self.reading.eq(0), self._count.eq(0)]
 
         with m.If(self.restored):
             m.d.sync += self.torn.eq(0)
         return m
 
-    def _reader(self, m: Module) -> Callable[[int, str], None]:
-        """Header words to the reader, constants to registers; the result reads so many words, then goes on."""
+    def _leave(self, m: Module, place: Place, leave: Signal) -> None:
+        """The next row group leaves: its tag, and on to the one after it."""
+        core, shape, matrix, block = self._core, self.shape, self.matrix, self.block
+        groups_log2, lane_bits = core.row_groups.bit_length() - 1, core.vector_rows.bit_length() - 1
+        context, row_group, gap = self.rows_context, Signal(max(1, groups_log2)), Signal.like(place.gap)
+        index, live = Cat(row_group[:groups_log2], block), Signal(core.vector_rows)
+        full, partial = place.rows >> lane_bits, place.rows[:lane_bits]
+        last_row_group, last_context = row_group == core.row_groups - 1, Signal()
+        for lane in range(core.vector_rows):
+            partly = (index == full) & (lane < partial) if lane < core.vector_rows - 1 else 0
+            m.d.comb += live[lane].eq((index < full) | partly)
+        m.d.comb += [
+            last_context.eq(context == place.contexts if core.batch > 1 else 1),
+            place.ends.eq(last_row_group & last_context),
+            self.head_live.eq(self.issue.live),
+            self.head_row.eq(self.issue.index << lane_bits),
+        ]
+        m.d.sync += [
+            self.issue.valid.eq(leave & ~place.head),
+            self.issue.op.eq(place.op),
+            self.issue.context.eq(context),
+            self.issue.index.eq(index),
+            self.issue.last.eq(place.ends),
+            self.issue.live.eq(live),
+            self.zero.eq(shape.zero.bit_select(context, 1)),
+            self.head_valid.eq(leave & place.head & live[0]),
+            self.drain.eq(leave & ~place.embed),
+            self.reload.eq(last_row_group & ~last_context),
+            self.drained.eq(leave & ~place.embed & place.ends),
+            self.next_context.eq(context + 1),
+            # before a row block's rows, whether the scales of all its contexts are there
+            self.scale_context.eq(Mux(self.rows_active, context, place.contexts)),
+        ]
+        with m.If(leave):
+            m.d.sync += [row_group.eq(row_group + 1), gap.eq(place.gap), place.gap_over.eq(place.gap == 0)]
+        with m.Elif(~place.gap_over):
+            m.d.sync += [gap.eq(gap - 1), place.gap_over.eq(gap == 1)]
+        with m.If(leave & last_row_group):
+            m.d.sync += [row_group.eq(0), context.eq(context + 1)]
+        with m.If(leave & place.ends):
+            m.d.sync += [context.eq(0), matrix.eq(matrix + 1)]
+            with m.If(place.last_matrix):
+                m.d.sync += [matrix.eq(0), block.eq(Mux(place.last_block, 0, block + 1))]
+        with m.If(self.idle):
+            m.d.sync += [block.eq(0), row_group.eq(0), matrix.eq(0), context.eq(0)]
+
+    def _reader(self, m: Module) -> Callable[[Value, int], Value]:
+        """Header words to the reader, constants to registers; the result reads a whole segment in a state and says
+        when it is done."""
         core = self._core
         lane_bits = core.vector_rows.bit_length() - 1
-        beat_bits = (core.lanes // 4).bit_length() - 1
-        count = Signal(range(sc.HEADER_WORDS))
+        count = self._count
         reading, constant = self.reading, Signal()
-        at = [Signal.like(count, name=f"count_{i}") for i in range(SideWords.latency)]
+        at = delay(m, count, SideWords.latency, "count")
         sent, kind = (delay(m, s, SideWords.latency, s.name) for s in (reading, constant))
-        for earlier, later in pairwise([count, *at]):
-            m.d.sync += later.eq(earlier)
-        constants = Array(Signal(32, name=f"constant_{i}") for i in range(sc.CONSTANT_WORDS))
+        constants = Array(Signal(32, name=f"constant_{i}", reset_less=True) for i in range(sc.CONSTANT_WORDS))
+        arrived = {
+            words: delay(m, self.level >= sc.side_beats(core, words), 1, f"arrived_{words}")
+            for words in (sc.HEADER_WORDS, sc.CONSTANT_WORDS)
+        }
         m.d.comb += [
             self.address.eq(count >> lane_bits),
-            self.word.eq(self.words[at[-1][:lane_bits]] if lane_bits else self.words[0]),
+            self.word.eq(self.words[at[:lane_bits]] if lane_bits else self.words[0]),
             self.header_pop.eq(sent & ~kind),
             self.kappa.eq(constants[3]),
             self.bias.eq(Cat(constants[4], constants[5])),
@@ -294,36 +285,37 @@ class Sequencer(wiring.Component):
         for index in range(3):
             m.d.comb += self.scale_words[index].eq(constants[index])
         with m.If(sent & kind):
-            m.d.sync += constants[at[-1][:3]].eq(self.word)
-            with m.If(at[-1] == sc.CONSTANT_WORDS - 1):
+            m.d.sync += constants[at[:3]].eq(self.word)
+            with m.If(at == sc.CONSTANT_WORDS - 1):
                 m.d.sync += self.constants_valid.eq(1)
-        with m.If(self.clear | self.idle):
-            m.d.sync += count.eq(0)
+        m.d.sync += self.side_release.eq(0)
 
-        def read(words: int, then: str) -> None:
-            m.d.comb += [
-                reading.eq(self.level > count >> beat_bits),
-                constant.eq(words == sc.CONSTANT_WORDS),
-                self.side_amount.eq(sc.side_beats(core, words)),
-            ]
-            with m.If(reading):
-                m.d.sync += count.eq(count + 1)
-                with m.If(count == words - 1):
-                    m.d.comb += self.side_release.eq(1)
-                    m.d.sync += count.eq(0)
-                    m.next = then
+        def read(at: Value, words: int) -> Value:
+            done = Signal(name=f"read_{words}")
+            m.d.comb += done.eq(reading & (count == words - 1))
+            with m.If(at):
+                m.d.sync += [
+                    constant.eq(words == sc.CONSTANT_WORDS),
+                    self.side_amount.eq(sc.side_beats(core, words)),
+                    reading.eq(Mux(reading, ~done, arrived[words])),
+                    self.side_release.eq(done),
+                ]
+                with m.If(reading):
+                    m.d.sync += count.eq(Mux(done, 0, count + 1))
+            return done
 
         return read
 
-    def _state_base(self, m: Module, context: Signal) -> None:
-        """The state word of row group 0, a cycle after a change of context: G rows are two cycles apart at least."""
+    def _state_base(self, m: Module, place: Place) -> None:
+        """The state word of row group 0, two cycles after a change of context: G rows are as far apart at least."""
         core, shape = self._core, self.shape
-        lane_bits = core.vector_rows.bit_length() - 1
-        layer_base = Signal.like(self.state_base)
+        layer_base, slot_base = Signal.like(self.state_base), Signal.like(self.state_base)
         slot_words = core.max_layers * core.max_hidden // core.vector_rows
-        slot_base = Array(slot * slot_words for slot in range(core.batch))[shape.slots[context]]
-        m.d.sync += self.state_base.eq(slot_base + layer_base)
-        with m.If(self.begin_packet):
+        m.d.sync += [
+            slot_base.eq(Array(slot * slot_words for slot in range(core.batch))[shape.slots[self.rows_context]]),
+            self.state_base.eq(slot_base + layer_base),
+        ]
+        with m.If(self.idle):
             m.d.sync += layer_base.eq(0)
-        with m.Elif(self.dependency & (self.group == Group.CONTRACT)):
-            m.d.sync += layer_base.eq(layer_base + (shape.hidden + core.vector_rows - 1 >> lane_bits))
+        with m.Elif(place.next_group & (self.group == Group.CONTRACT)):
+            m.d.sync += layer_base.eq(layer_base + place.hidden_words)

@@ -2,13 +2,16 @@
 """Side words: the part of the weight stream that is not trits, readable at random until it is released."""
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
 from hw.ops import delay
 from hw.params import CoreParams
+
+UNDER_WAY = 4
+"""Beats that may still come after ``room`` has fallen."""
 
 
 def units(core: CoreParams) -> int:
@@ -22,8 +25,8 @@ def release_limit(core: CoreParams) -> int:
 
 
 def depth(core: CoreParams) -> int:
-    """Beats of the ring: room for two row blocks of the kind with the most side words."""
-    return 1 << (max(16, 2 * core.gain_beats * (core.batch + 3)) - 1).bit_length()
+    """Beats of the ring: room for two row blocks of the kind with the most side words, whatever is under way."""
+    return 1 << (max(16, 2 * core.gain_beats * (core.batch + 3) + UNDER_WAY - 1) - 1).bit_length()
 
 
 class SideWords(wiring.Component):
@@ -33,8 +36,8 @@ class SideWords(wiring.Component):
     ring has room for two row blocks of the kind with the most side words, so that the next block's gains never wait
     for this block's rows. A beat is readable from the cycle in which ``level`` counts it.
 
-    Throughput: one beat in, V words out a cycle. ``beats.ready`` does not depend on any input: a full ring takes no
-    beat in the cycle of a release.
+    Throughput: one beat in, V words out a cycle. ``room`` is a register: while it is high the ring, as of a cycle
+    before, has room for `UNDER_WAY` more beats, so that its giver may decide two cycles ahead.
 
     Parameters
     ----------
@@ -44,23 +47,27 @@ class SideWords(wiring.Component):
     ----------
     latency : cycles from ``address`` to ``words``.
     depth : beats of the ring, a power of two.
-    beats : In, stream of beats, taken while there is room.
+    put, beat : In, a beat is stored; only if ``room`` was high two cycles ago.
+    room : Out, see above.
     address : In, number of a group of V words below ``units(core)``, taken with this cycle's base; it must lie in
         the first ``level`` beats.
     words : Out, the group's 32 bit words.
     release, amount : In, the base moves on by ``amount`` beats, at most ``level``, from the next cycle on.
     level : Out, beats stored from the base on, 0 to ``depth``.
-    clear : In, empties the ring; a beat that is taken in the same cycle is lost too.
+    clear : In, empties the ring; a beat that is put in the same cycle is lost too.
     """
 
-    latency = 2
+    latency = 4
+    """Address, memory, its output register, choice among the beat's words."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
         self.depth = depth(core)
         super().__init__(
             {
-                "beats": In(stream.Signature(unsigned(8 * core.lanes))),
+                "put": In(1),
+                "beat": In(unsigned(8 * core.lanes)),
+                "room": Out(1, init=1),
                 "address": In(range(units(core))),
                 "words": Out(data.ArrayLayout(unsigned(32), core.vector_rows)),
                 "release": In(1),
@@ -72,29 +79,30 @@ class SideWords(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.ring = ring = Memory(shape=self.beats.payload.shape(), depth=self.depth, init=[])
+        m.submodules.ring = ring = Memory(
+            shape=unsigned(8 * self._core.lanes),
+            depth=self.depth,
+            init=[],
+            attrs={"ram_style": "block", "no_rw_check": 1},
+        )
         write, read = ring.write_port(), ring.read_port()
         base, end = Signal(range(self.depth)), Signal(range(self.depth))
-        taken = Signal()
-        m.d.comb += [
-            self.beats.ready.eq(self.level != self.depth),
-            taken.eq(self.beats.valid & self.beats.ready),
-            write.addr.eq(end),
-            write.data.eq(self.beats.payload),
-            write.en.eq(taken),
-        ]
+        m.d.comb += [write.addr.eq(end), write.data.eq(self.beat), write.en.eq(self.put)]
         released = Mux(self.release, self.amount, 0)
         m.d.sync += [
-            end.eq(end + taken),
+            end.eq(end + self.put),
             base.eq(base + released),
-            self.level.eq(self.level + taken - released),
+            self.level.eq(self.level + self.put - released),
+            self.room.eq(self.level <= self.depth - UNDER_WAY),
         ]
         with m.If(self.clear):
             m.d.sync += [end.eq(0), base.eq(0), self.level.eq(0)]
 
         # both lengths are powers of two: the address' low bits choose within a beat
         bits = (self._core.lanes // (4 * self._core.vector_rows) - 1).bit_length()
-        select = delay(m, self.address[:bits], 1, "select")
-        m.d.comb += [read.addr.eq(base + self.address[bits:]), read.en.eq(1)]
-        m.d.sync += self.words.as_value().eq(read.data.word_select(select, 32 * self._core.vector_rows))
+        select = delay(m, self.address[:bits], 3, "select")
+        held = Signal(8 * self._core.lanes, reset_less=True)
+        m.d.sync += [read.addr.eq(base + self.address[bits:]), held.eq(read.data)]
+        m.d.comb += read.en.eq(1)
+        m.d.sync += self.words.as_value().eq(held.word_select(select, 32 * self._core.vector_rows))
         return m

@@ -8,8 +8,11 @@ latencies are those of the units themselves, so that a change of the gateware ch
 from dataclasses import dataclass
 
 from hw.array import array_latency
+from hw.front import StreamFront
+from hw.header import HeaderReader
 from hw.ops import OPS, Op, slots
 from hw.params import CoreParams
+from hw.result import ResultUnit
 from hw.scales import ScaleUnit
 from hw.schedule import (
     CONSTANT_WORDS,
@@ -22,6 +25,7 @@ from hw.schedule import (
     side_beats,
     token_beats,
 )
+from hw.sequencer import Sequencer
 from hw.side import SideWords
 from hw.store import VectorStore
 from hw.vector import VectorPath
@@ -65,7 +69,7 @@ class CycleModel:
         self._core, self._slots = core, slots(core)
         path = VectorPath(core)
         self._empty, self._buffered = path.until_empty, path.until_buffered
-        self._issue = VectorStore.read_latency + array_latency(core) + 1
+        self._issue = VectorStore.read_latency - 1 + array_latency(core) + 1 + Sequencer.reaction
         """From a row block's last feed to the issue of its first row group."""
 
     def packet(self, shape: Shape, contexts: int = 1) -> Cycles:
@@ -77,7 +81,7 @@ class CycleModel:
             for group, _ in groups(shape)
         )
         repeats = (contexts - 1) * trits
-        result = self._issue + self._rows(Op.HEAD, contexts) + 2 * contexts + 4
+        result = self._issue + self._rows(Op.HEAD, contexts) + ResultUnit(core).latency + 2 * contexts + 2
         end = self._header(contexts) + self._embed(shape, contexts)
         for group, layer in groups(shape):
             if group is not Group.EMBED:
@@ -88,23 +92,26 @@ class CycleModel:
         """From the issue of a row block's first row group to that of its last."""
         return (contexts * self._core.row_groups - 1) * self._slots[op]
 
+    def _concluded(self, op: Op) -> int:
+        """From the issue of a group's last row group to the dependency behind it."""
+        return self._empty[op] + Sequencer.conclusion
+
     def _header(self, contexts: int) -> int:
         """From the packet's first beat to the acceptance of its header."""
         beats = side_beats(self._core, HEADER_WORDS)
-        return max(HEADER_WORDS + 2, beats + 1) + SideWords.latency + 1
+        return max(5, beats + 3) + HEADER_WORDS + SideWords.latency + HeaderReader.latency
 
     def _embed(self, shape: Shape, contexts: int) -> int:
         """From there to the dependency behind the embedding: its rows are slower than its beats."""
         core = self._core
         blocks = core.blocks(shape.outputs(Group.EMBED))
-        first = max(
-            CONSTANT_WORDS + SideWords.latency + 5,
-            side_beats(core, CONSTANT_WORDS) + block_side_beats(core, Group.EMBED, False, contexts) + 3,
-        )
+        read = CONSTANT_WORDS + SideWords.latency + 7
+        arrived = block_side_beats(core, Group.EMBED, False, contexts) + 5
+        first = StreamFront.opening + side_beats(core, CONSTANT_WORDS) + max(read, arrived)
         block = max(
             contexts * core.row_groups * self._slots[Op.EMBED], block_side_beats(core, Group.EMBED, False, contexts)
         )
-        return first + (blocks - 1) * block + self._rows(Op.EMBED, contexts) + self._empty[Op.EMBED]
+        return first + (blocks - 1) * block + self._rows(Op.EMBED, contexts) + self._concluded(Op.EMBED)
 
     def _group(self, shape: Shape, group: Group, layer: int, contexts: int) -> int:
         """From the dependency before a group's products to the one behind them (HEAD: to its last feed)."""
@@ -115,12 +122,12 @@ class CycleModel:
         blocks = core.blocks(shape.outputs(group))
         steps, late = self._steps(ops, feeds, side, contexts)
         # the first activation is there when its reciprocal and the quantiser are
-        first = ScaleUnit.reciprocal_latency + VectorStore.latency
+        first = ScaleUnit.reciprocal_latency + VectorStore.latency + StreamFront.latency
         # nothing is before the first row block
         fed = first + blocks * sum(steps) - steps[0] + feeds - 1
         if group is Group.HEAD:
             return fed
-        return fed + self._issue + late + self._rows(ops[-1], contexts) + self._empty[ops[-1]]
+        return fed + self._issue + late + self._rows(ops[-1], contexts) + self._concluded(ops[-1])
 
     def _steps(self, ops: list[Op], feeds: int, side: int, contexts: int) -> tuple[list[int], int]:
         """What a row block takes for each of its matrices, and how late the rows of the last are issued.
@@ -131,10 +138,10 @@ class CycleModel:
         steps = [max(feeds, self._drained(op, contexts)) for op in ops[:-1]]
         late = 0
         for back, op in enumerate(reversed(ops[:-1])):
-            ready = self._rows(op, contexts) + self._buffered[op] + 1
+            ready = self._rows(op, contexts) + self._buffered[op] + Sequencer.reaction
             late = max(late, ready - sum(steps[len(steps) - 1 - back :]))
         return [max(feeds + side, self._drained(ops[-1], contexts) + late), *steps], late
 
     def _drained(self, op: Op, contexts: int) -> int:
         """From a row block's last feed to that of the next, whose last beat waits for the issue of these rows."""
-        return self._issue + self._rows(op, contexts) + contexts
+        return self._issue + self._rows(op, contexts) + StreamFront.latency + contexts - 1

@@ -3,6 +3,7 @@
 
 import logging
 import random
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from cocotb.triggers import FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from golden.numerics import Formats
+from hw.csr import LATE
 from hw.params import CoreParams
 from hw.register_map import register
 from sim.cocotb_run import test_parameters
@@ -78,17 +80,19 @@ class Bench:
             await RisingEdge(self.dut.clk)
 
     async def _run_memory(self) -> None:
-        """Two cycles from address to data; nothing of use while the core is busy. Counts pulses, too."""
+        """Two cycles from address to data; nothing of use while the core has the memory. Counts pulses, too."""
         dut, bits = self.dut, self.core.formats.wide_bits
         first = second = None
+        busy = deque([0] * LATE, maxlen=LATE)
         while True:
             await FallingEdge(dut.clk)
             answer = random.getrandbits(bits) if second is None else self.memory[second] % (1 << bits)
             dut.state_read_data.value = answer
-            busy, address = int(dut.busy.value), int(dut.state_address.value)
-            first, second = (None if busy or address >= self.depth else address), first
+            busy.append(int(dut.busy.value))
+            address, taken = int(dut.state_address.value), busy[0]
+            first, second = (None if taken or address >= self.depth else address), first
             if int(dut.state_write.value):
-                assert not busy
+                assert not taken
                 self.memory[address] = dut.state_write_data.value.to_signed()
             for name in self.pulses:
                 self.pulses[name] += int(getattr(dut, name).value)

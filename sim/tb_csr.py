@@ -2,12 +2,14 @@
 """cocotb side of the register file: every register through AXI4-Lite with pauses on all channels."""
 
 import random
+from collections import deque
 from typing import Any
 
 import cocotb
 from cocotb.triggers import FallingEdge
 from cocotbext.axi import AxiResp
 
+from hw.csr import LATE
 from hw.register_map import REGISTERS, Access, constants, register
 from sim.csr_bench import COUNTERS, MASK, SHORT, Bench, pauses
 
@@ -61,13 +63,16 @@ async def errors(dut: Any) -> None:
     bench = Bench(dut)
     await bench.begin()
     sticky, seen = 0, []
+    before: deque[int] = deque([0] * 3, maxlen=3)
 
     async def predict() -> None:
         nonlocal sticky
         while True:
             await FallingEdge(dut.clk)
+            before.append(sticky)
             if int(dut.arready.value):
-                seen.append(sticky)
+                # what is read is of two cycles before
+                seen.append(before[0])
             if int(dut.awready.value):
                 sticky &= ~int(dut.wdata.value)
             sticky |= int(dut.error_set.value)
@@ -95,7 +100,8 @@ async def counters(dut: Any) -> None:
         assert await bench.write("CONTROL", 2) is AxiResp.OKAY
         await bench.cycles(3)
         for name in COUNTERS:
-            getattr(dut, f"{name.lower()}_count").value = start
+            getattr(dut, f"{name.lower()}_count").value = start & MASK
+            getattr(dut, f"{name.lower()}_above").value = start >> 32
         counts = {name: start if name in COUNTERS else 0 for name in names}
         for _ in range(400):
             for name, event in names.items():
@@ -154,7 +160,7 @@ async def state_window(dut: Any) -> None:
             assert await bench.read_at(register("STATE_DATA").offset) == (0, AxiResp.SLVERR)
             assert await bench.write("STATE_DATA", 1) is AxiResp.SLVERR
             dut.busy.value = 0
-            await bench.cycles(1)
+            await bench.cycles(LATE + 3)
         for _ in range(random.randrange(4)):
             if random.random() < 0.5:
                 value = random.choice([wide_max, -wide_max, 0, -1, random.randint(-wide_max, wide_max)])

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cocotb side of the stream front: every port in every cycle against a walk over the schedule's segments.
+"""cocotb side of the stream front: what becomes of every beat against a walk over the schedule's segments.
 
 The bench plays what surrounds the front: side words with random room, activations that become available at random,
-row blocks that are drained at random, a sequencer that accepts, rejects and becomes idle at random.
+row blocks that are drained at random, a sequencer that accepts, rejects, clears and becomes idle at random. A beat
+must not come before what it needs is there, and not long after; how long exactly, the whole core's cycle model knows.
 """
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -27,8 +28,10 @@ ROUNDS = 8
 """Packets of every ending."""
 ENDINGS = (Status.OK, Status.OK, Status.SHORT, Status.LONG, Status.ABORTED, Status.TOKEN)
 """TOKEN stands for whatever the sequencer rejects."""
-IDLE_FALLS = 2
+IDLE_FALLS = 4
 """Cycles from a packet's first beat until the sequencer has seen it."""
+PATIENCE = 12
+"""Cycles in which what the next beat needs is there, and it must have been let in."""
 
 
 @dataclass(frozen=True)
@@ -132,98 +135,74 @@ class Model:
         self.packets = packets
         self.packet = next(packets)
         self.mode, self.at, self.context = "header", 0, 0
+        self.over = self.late = False
 
     @property
     def beat(self) -> Beat | None:
         """The beat that is waited for."""
         return self.packet.beats[self.at] if self.mode in ("header", "body") else None
 
-    def outputs(self, env: dict[str, int]) -> dict[str, int]:
-        """The outputs that this cycle must show; those that do not matter are left out."""
-        beat, valid, begun = self.beat, env["valid"], self.at > 0
-        side = self.mode in ("header", "body") and beat.address is None
-        trits = self.mode == "body" and not side
-        final = self.context == self.packet.contexts - 1
-        available = trits and beat.address + self.context < env["available"]
-        fits = available and not (beat.last and env["block_pending"])
-        open_ = side and (self.mode == "body" or begun or env["idle"])
-        ready = self.mode == "drop" or (open_ and env["side_ready"]) or (fits and final)
-        taken, feed = valid and ready, valid and fits
-        found = {
-            "weights__ready": ready,
-            "side__valid": open_ and valid,
-            "feed": feed,
-            "release": feed and final and beat.release,
-            "embed_block": taken and self.mode == "body" and beat.embed,
-        }
-        if open_ and valid:
-            found["side__payload"] = env["data"]
-        if trits:
-            found["code_address"] = beat.address + self.context
-        if feed:
-            found |= {"feed_first": beat.first, "feed_last": beat.last}
-            found |= {"feed_context": self.context, "final_context": final}
-        if begun and beat:
-            found |= {"group": beat.group, "matrix": beat.matrix, "block": beat.block}
-        fault = self.fault(env, taken)
-        found["fault"] = fault is not None
-        if fault is not None:
-            found["fault_status"] = fault
+    @property
+    def final(self) -> bool:
+        """It is the turn of the packet's last context."""
+        return self.context == self.packet.contexts - 1
 
-        outside = self.mode in ("tail", "drop") or (self.mode == "header" and not begun)
-        found["busy"] = taken or not (outside and env["idle"])
-        if not found["busy"]:
-            cycle = Cycle.IDLE
-        elif taken:
-            cycle = Cycle.BEAT
-        elif feed:
-            cycle = Cycle.REPEAT
-        elif fits or ready:
-            cycle = Cycle.STARVED
-        elif outside:
-            cycle = Cycle.RESULT
-        elif self.mode == "check" or (trits and not available):
-            cycle = Cycle.DEPENDENCY
-        else:
-            cycle = Cycle.DRAIN
-        found["cycle"] = cycle
+    def may(self, env: dict[str, int]) -> bool:
+        """Whether the beat may come, as far as these inputs say."""
+        beat = self.beat
+        if self.mode == "drop":
+            return not self.over
+        if beat is None or (self.mode == "header" and not self.at and not env["idle"]):
+            return False
+        if beat.address is None:
+            return env["side_room"]
+        return beat.address + self.context < env["available"] and not (beat.last and env["pending"])
+
+    def left(self, taken: bool) -> dict[str, int]:
+        """What must leave, a cycle later, of a beat that was accepted or (not ``taken``) given to the array."""
+        beat, body = self.beat, self.mode == "body"
+        if beat is None:
+            return {"side_put": 0, "feed": 0, "release": 0, "embed_block": 0}
+        side = beat.address is None
+        found = {"side_put": side, "feed": not side, "release": taken and beat.release}
+        found["embed_block"] = body and side and beat.embed
+        if not side:
+            found |= {"feed_first": beat.first, "feed_last": beat.last}
+            found |= {"feed_context": self.context, "final_context": self.final}
         return found
 
-    def fault(self, env: dict[str, int], taken: bool) -> Status | None:
-        """How this cycle ends the packet, if it does so before its time."""
-        if self.mode == "drop" or (self.mode == "header" and not (self.at or taken)):
-            return None
-        if env["abort"] and not (self.mode == "tail" and env["idle"]):
-            return Status.ABORTED
-        if taken:
-            end = self.at == len(self.packet.beats) - 1
-            if env["last"] != end:
-                return Status.SHORT if env["last"] else Status.LONG
-        return None
-
-    def step(self, env: dict[str, int], found: dict[str, int]) -> None:
-        """On to the next cycle."""
-        taken = env["valid"] and found["weights__ready"]
-        mode = self.mode
-        if found["fault"]:
-            self.mode = "header" if mode == "tail" or (taken and env["last"]) else "drop"
-        elif mode == "drop":
-            self.mode = "header" if taken and env["last"] else "drop"
-        elif mode == "tail":
-            self.mode = "header" if env["idle"] else "tail"
-        elif mode == "check":
-            self.mode = "body" if env["accept"] else "drop" if env["reject"] else "check"
+    def step(self, env: dict[str, int], taken: bool, fed: bool, last: bool) -> Status | None:
+        """A cycle's beat, known in the next one with the inputs ``env``; how that ends the packet, if it does."""
+        mode, begun = self.mode, self.at > 0 or (taken and self.mode == "header")
+        if mode == "drop":
+            self.over = self.over or (taken and last)
         elif taken:
-            self.at, self.context = self.at + 1, 0
-            if self.at == len(self.packet.beats):
+            self.at, self.context, end = self.at + 1, 0, self.at + 1 == len(self.packet.beats)
+            if env["abort"] or last != end:
+                self.mode, self.over = "drop", last
+                return Status.ABORTED if env["abort"] else Status.SHORT if last else Status.LONG
+            if end:
                 self.mode = "tail"
             elif mode == "header" and not self.packet.beats[self.at].header:
                 self.mode = "check"
-        elif found["feed"]:
+            return None
+        elif fed:
             self.context += 1
-        if self.mode == "header" and (mode != "header" or found["fault"]):
-            self.at = self.context = 0
-            self.packet = next(self.packets)
+        if mode in ("check", "body") or (mode == "header" and begun) or (mode == "tail" and not env["was_idle"]):
+            if mode == "check" and env["accept"]:
+                self.mode = "body"
+            elif env["reject"]:
+                self.mode, self.over = "drop", False
+            elif env["abort"]:
+                self.over = self.late = mode == "tail"
+                self.mode = "drop"
+                return Status.ABORTED
+        return None
+
+    def rest(self) -> None:
+        """On to the next packet."""
+        self.mode, self.at, self.context, self.over, self.late = "header", 0, 0, False, False
+        self.packet = next(self.packets)
 
 
 class Surroundings:
@@ -231,6 +210,7 @@ class Surroundings:
 
     def __init__(self) -> None:
         self.idle, self.falls, self.available, self.pending, self.limit = 1, 0, 0, 0, 0
+        self.clear, self.was_idle = 0, 1
         self.new_pace()
 
     def new_pace(self) -> None:
@@ -242,50 +222,53 @@ class Surroundings:
     def chance(self, name: str) -> bool:
         return random.random() < self.pace[name]
 
-    def inputs(self, model: Model) -> dict[str, int]:
+    def inputs(self, model: Model, fault: bool) -> dict[str, int]:
         """Of this cycle."""
         packet, mode = model.packet, model.mode
         answer = mode == "check" and self.chance("answer")
         abort = packet.ending is Status.ABORTED and model.at >= packet.abort_from
         abort = abort and (mode in ("check", "tail") or random.random() < 0.2)
-        between = mode == "drop" or (mode == "header" and not model.at)
-        if between:
+        if mode == "drop" or (mode == "header" and not model.at):
             # without effect, unless it meets a packet's first beat
             abort = random.random() < 0.02
-        if (mode == "tail" and not abort and self.chance("answer")) or (between and random.random() < 0.1):
+        self.clear -= self.clear > 0
+        if fault and not self.falls and not self.idle and not self.clear and self.chance("answer"):
+            self.clear = random.randint(1, 9)
+        if answer and packet.ending is Status.TOKEN:
+            self.clear = random.randint(1, 9)
+        if not self.clear and (model.late or not fault) and mode in ("tail", "drop") and self.chance("answer"):
             self.idle = 1
-        if mode == "tail" and self.idle:
-            # too late
-            abort = random.random() < 0.5
+        drained = self.pending and self.chance("drained")
         return {
             "idle": self.idle,
-            "side_ready": self.chance("side"),
+            "was_idle": self.was_idle,
+            "clear": self.clear > 0,
+            "side_room": self.chance("side"),
             "accept": answer and packet.ending is not Status.TOKEN,
             "reject": answer and packet.ending is Status.TOKEN,
-            "abort": abort,
+            "abort": abort and not answer,
             "available": self.available,
-            "block_pending": self.pending,
+            "drained": drained,
+            "pending": self.pending,
         }
 
-    def step(self, model: Model, env: dict[str, int], found: dict[str, int]) -> None:
-        """After a cycle in which the front showed ``found``; ``model`` is still in it."""
-        packet = model.packet
+    def step(self, model: Model, env: dict[str, int], left: dict[str, int], began: bool, status: Any) -> None:
+        """After a cycle; ``left`` shows what became of the beat before it."""
+        packet, self.was_idle = model.packet, self.idle
         if self.falls:
             self.falls -= 1
             self.idle = int(self.falls > 0)
-        if model.mode == "header" and not model.at and env["valid"] and found["weights__ready"]:
-            self.idle, self.falls = 1, IDLE_FALLS - 1
-        if found["fault"]:
-            self.idle = self.falls = 0
-        if found["release"] or found["fault"] or env["accept"]:
-            following = packet.beats[min(model.at + 1, len(packet.beats) - 1)].group
+        if began:
+            self.idle, self.falls = 1, IDLE_FALLS - 2
+        if left["release"] or status is not None or env["accept"]:
+            following = packet.beats[min(model.at, len(packet.beats) - 1)].group
             self.available, self.limit = 0, positions(packet.shape, packet.contexts, max(following, Group.MIX))
         elif self.chance("codes"):
             self.available = min(self.limit, self.available + random.choice([1, 1, self.limit]))
-        if found["feed"] and found["feed_last"] and found["final_context"]:
-            self.pending = 1
-        elif self.chance("drained"):
+        if env["drained"] or status is not None:
             self.pending = 0
+        if left["feed"] and left["feed_last"] and left["final_context"]:
+            self.pending = 1
 
 
 @cocotb.test()
@@ -293,54 +276,101 @@ async def packets(dut: Any) -> None:
     """Packets in a row, whole and broken ones, each offered while the one before it is still on its way."""
     for name in ("weights__valid", "weights__payload", "idle", "accept", "reject", "abort_token", "available"):
         getattr(dut, name).value = 0
+    dut.side_room.value = dut.clear.value = dut.drained.value = 0
     await begin(dut)
     plan = [some_packet(ending, number) for number in range(ROUNDS) for ending in ENDINGS]
     random.shuffle(plan)
     offers = ((i == packet.sent - 1) for packet in plan for i in range(packet.sent))
     never = some_packet(Status.OK)
     model, around = Model(iter([*plan, never])), Surroundings()
-    payload, offered = 0, False
+    payload, offered, last, shape, waited = 0, False, False, 0, 0
     faults: Counter[tuple[str, Status]] = Counter()
     cycles: Counter[Cycle] = Counter()
-    shape, last = 0, False
+    # of the cycles before: what the inputs were, whether a beat was accepted, which, and what the accounts must say
+    envs: deque[dict[str, int]] = deque(maxlen=3)
+    before: dict[str, int] = {"taken": 0, "last": 0, "data": 0, "address": 0, "valid": 0}
+    accounts: deque[tuple[str, Any]] = deque([("header", None)])
+    fault = status = None
     while model.packet is not never or not around.idle:
         if not offered and around.chance("offer"):
             following = next(offers, None)
             offered, last = following is not None, bool(following)
             payload = random.getrandbits(8 * core().lanes)
-        env = around.inputs(model) | {"valid": offered, "last": last, "data": payload}
-        if model.packet.ending is Status.SHORT and model.packet.number % 2 and last:
-            # an abort in the very cycle of the early end
-            env["abort"] = offered and model.outputs(env)["weights__ready"]
+        env = around.inputs(model, fault is not None)
+        if model.packet.ending is Status.SHORT and model.packet.number % 2 and before["taken"] and before["last"]:
+            # an abort as the early end becomes known
+            env["abort"] = not env["accept"] and not env["reject"]
         if env["accept"]:
             shape = model.packet.fields()
         elif model.mode not in ("body", "tail"):
             shape = random.getrandbits(len(dut.shape))
         dut.weights__valid.value = int(offered)
         dut.weights__payload.value = packet_beat(core()).const({"data": payload, "last": last}).as_value().value
-        dut.side__ready.value, dut.shape.value = int(env["side_ready"]), shape
-        for name in ("idle", "accept", "reject", "available", "block_pending"):
+        dut.shape.value = shape
+        for name in ("idle", "clear", "side_room", "accept", "reject", "available", "drained"):
             getattr(dut, name).value = int(env[name])
         dut.abort_token.value = int(env["abort"])
         await ReadOnly()
-        found = model.outputs(env)
-        for name, value in found.items():
-            assert int(getattr(dut, name).value) == value, (name, value, model.mode, model.at, env)
-        mode, packet = model.mode, model.packet
-        cycles[found["cycle"]] += 1
-        if found["fault"]:
-            faults[mode, found["fault_status"]] += 1
-            early = last and offered and found["weights__ready"] and model.at < len(packet.beats) - 1
-            faults["early end", found["fault_status"]] += early
+
+        # what became of the beat that was there a cycle before
+        taken, fed = bool(before["taken"]), bool(int(dut.feed.value))
+        left = dict.fromkeys(("side_put", "feed", "release", "embed_block"), 0)
+        mode, at = model.mode, model.at
+        if (taken or fed) and status is None:
+            assert before["valid"]
+            assert any(model.may(past) for past in envs) or not envs, (mode, at, envs)
+            left = model.left(taken)
+            assert taken == (left["side_put"] or mode == "drop" or (fed and model.final)), (mode, at)
+            if left["feed"]:
+                assert before["address"] == model.beat.address + model.context
+            if mode != "drop":
+                assert int(dut.beat.value) == before["data"]
+        for name, value in left.items():
+            # a beat that comes while the packet ends before its time may go anywhere
+            assert status is not None or int(getattr(dut, name).value) == value, (name, value, mode, at)
+        may = envs and all(model.may(past) for past in envs)
+        waited = waited + 1 if may and before["valid"] and not (taken or fed) else 0
+        assert waited < PATIENCE, (mode, at, env)
+        assert int(dut.fault.value) == (fault is not None), (fault, mode, at)
+        if fault is not None:
+            assert int(dut.fault_status.value) == fault
+        # the accounts are two cycles late
+        expected_mode, kind = accounts.popleft()
+        cycle = Cycle(int(dut.cycle.value))
+        cycles[cycle] += 1
+        assert int(dut.busy.value) == (cycle is not Cycle.IDLE)
+        if kind is not None:
+            assert cycle is kind, (cycle, kind, expected_mode)
+        elif expected_mode == "body":
+            assert cycle in (Cycle.STARVED, Cycle.DRAIN, Cycle.DEPENDENCY), cycle
+
+        accounts.append((mode, Cycle.BEAT if taken else Cycle.REPEAT if fed else None))
+        packet = model.packet
+        status = model.step(env, taken, fed, bool(before["last"]))
+        if status is not None:
+            faults[mode, status] += 1
+            early = taken and before["last"] and at < len(packet.beats) - 1
+            faults["early end", status] += bool(early)
         if env["reject"]:
             faults[mode, Status.TOKEN] += 1
-        offered = offered and not found["weights__ready"]
-        around.step(model, env, found)
-        model.step(env, found)
-        if model.packet is not packet:
+        around.step(model, env, left, taken and mode == "header" and not at, status)
+        if fault is not None and (env["clear"] or (model.late and env["was_idle"])):
+            fault = None
+        elif status is not None:
+            fault = status
+        if (model.mode == "tail" and env["was_idle"]) or (
+            model.mode == "drop" and model.over and fault is None and around.idle and not status
+        ):
+            model.rest()
             around.new_pace()
+        accepted = offered and int(dut.weights__ready.value)
+        before = {"taken": accepted, "last": last, "data": payload, "valid": offered}
+        before["address"] = int(dut.code_address.value)
+        offered = offered and not accepted
+        envs.append(env)
         await FallingEdge(dut.clk)
-    assert min(cycles[kind] for kind in Cycle if kind is not Cycle.REPEAT or core().batch > 1) > 50, cycles
+    kinds = [kind for kind in Cycle if kind is not Cycle.REPEAT or core().batch > 1]
+    assert min(cycles[kind] for kind in kinds) > 30, cycles
     expected = {(mode, Status.ABORTED) for mode in ("header", "check", "body", "tail")}
     expected |= {("early end", Status.ABORTED)}
     expected |= {("header", Status.SHORT), ("body", Status.SHORT), ("body", Status.LONG), ("check", Status.TOKEN)}

@@ -11,7 +11,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import FallingEdge
 
-from hw.header import token_shape
+from hw.header import HeaderReader, token_shape
 from hw.packet import Context, header_words
 from hw.schedule import HEADER_WORDS, MAX_BATCH, Shape, Status
 from sim.tb_result import core
@@ -20,8 +20,8 @@ from sim.tb_units import begin
 DIMENSIONS = ("hidden", "layers", "intermediate", "vocab")
 """In the order of their words."""
 FIRST_DIMENSION = 9
-BROKEN_HEADERS = 500
-VALID_HEADERS = 150
+BROKEN_HEADERS = 450
+VALID_HEADERS = 100
 
 
 def limits() -> list[int]:
@@ -172,9 +172,10 @@ async def send(dut: Any, words: Sequence[int], torn: int, pace: float) -> tuple[
             await step()
         drive(1, word)
         await step()
-    drive(0, random.getrandbits(32))
-    dut.torn.value = torn
-    await step(done=int(len(words) == HEADER_WORDS))
+    for cycle in range(HeaderReader.latency - 1):
+        drive(0, random.getrandbits(32))
+        dut.torn.value = torn
+        await step(done=int(len(words) == HEADER_WORDS and cycle == HeaderReader.latency - 2))
     status, shape = int(dut.status.value), token_shape(core()).from_bits(int(dut.shape.value))
     drive(0, random.getrandbits(32))
     await step()
@@ -188,8 +189,8 @@ async def ready(dut: Any) -> None:
 
 
 def some_torn() -> int:
-    """A mask of slots, empty more often than not."""
-    return random.choice([0, 0, random.getrandbits(core().batch)])
+    """A mask of slots, often empty."""
+    return random.choice([0, random.getrandbits(core().batch)])
 
 
 @cocotb.test()
@@ -207,7 +208,7 @@ async def valid_headers(dut: Any) -> None:
         for name, value in fields.items():
             assert (list(shape[name]) if name == "slots" else int(shape[name])) == value, name
         seen[Status(status)] += 1
-    assert set(seen) == {Status.OK, Status.STATE} and min(seen.values()) > 10, seen
+    assert set(seen) == {Status.OK, Status.STATE} and min(seen.values()) > 5, seen
 
 
 @cocotb.test()
@@ -228,7 +229,7 @@ async def broken_headers(dut: Any) -> None:
         assert shape["sequence"] == fields["sequence"]
         seen[Status(status)] += 1
     checked = set(Status) - {Status.SHORT, Status.LONG, Status.ABORTED}
-    assert set(seen) == checked and min(seen.values()) >= 4, seen
+    assert set(seen) == checked and min(seen.values()) >= 2, seen
 
 
 def flips() -> Iterator[tuple[list[int], bool]]:

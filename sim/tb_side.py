@@ -8,10 +8,11 @@ from typing import Any
 import cocotb
 from cocotb.triggers import FallingEdge
 
+from hw.side import UNDER_WAY
 from sim.cocotb_run import test_parameters
 from sim.tb_units import begin
 
-CYCLES = 400
+CYCLES = 300
 """Of one phase."""
 
 
@@ -22,7 +23,8 @@ class Bench:
         parameters = test_parameters()
         self.depth, self.units, self.limit = (parameters[name] for name in ("depth", "units", "limit"))
         self.dut = dut
-        self.per_beat, self.per_group = len(dut.beats__payload) // 32, len(dut.words) // 32
+        self.room = deque([True] * 4, maxlen=4)
+        self.per_beat, self.per_group = len(dut.beat) // 32, len(dut.words) // 32
         self.beats: list[list[int]] = []
         self.due: deque[list[int] | None] = deque([None] * parameters["latency"])
         self.seen: Counter[str] = Counter()
@@ -31,7 +33,8 @@ class Bench:
         """Outputs of this cycle."""
         dut, level = self.dut, len(self.beats)
         assert int(dut.level.value) == level
-        assert int(dut.beats__ready.value) == (level < self.depth)
+        assert int(dut.room.value) == self.room[-1]
+        self.room.append(level <= self.depth - UNDER_WAY)
         words = self.due.popleft()
         if words is not None:
             found = int(dut.words.value)
@@ -50,7 +53,8 @@ class Bench:
         offered, releases = random.random() < arrival, random.random() < release
         amount = random.choice([0, 1, min(level, self.limit), random.randint(0, min(level, self.limit))])
         amount = min(amount, level) if releases else random.randint(0, self.limit)
-        taken = offered and level < self.depth
+        # decided two cycles ago
+        taken = offered and self.room[0]
         if taken:
             self.beats.append(beat)
         if releases:
@@ -68,8 +72,8 @@ class Bench:
             empty=level == 0,
             cleared=clear and level > 0 and taken and releases,
         )
-        dut.beats__valid.value = int(offered)
-        dut.beats__payload.value = sum(word << 32 * k for k, word in enumerate(beat))
+        dut.put.value = int(taken)
+        dut.beat.value = sum(word << 32 * k for k, word in enumerate(beat))
         dut.address.value = address
         dut.release.value = int(releases)
         dut.amount.value = amount
@@ -79,7 +83,7 @@ class Bench:
 @cocotb.test()
 async def side(dut: Any) -> None:
     """Every word at its address, the exact level in every cycle; full, empty, over the end of the ring, cleared."""
-    for name in ("beats__valid", "release", "clear", "address"):
+    for name in ("put", "release", "clear", "address"):
         getattr(dut, name).value = 0
     await begin(dut)
     bench = Bench(dut)

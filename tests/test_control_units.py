@@ -34,7 +34,7 @@ UNITS: dict[str, tuple[Callable[[CoreParams], wiring.Component], list[str]]] = {
     "sequencer": (Sequencer, ["packets"]),
 }
 CASES = [
-    *(("header", name) for name in ("1x1", "2x3", "1x8")),
+    *(("header", name) for name in ("1x1", "1x8")),
     *(("front", name) for name in ("1x1", "2x3-wide")),
     *(("sequencer", name) for name in ("1x1", "2x3")),
 ]

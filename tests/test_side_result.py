@@ -14,9 +14,8 @@ from rtl_gen.lint import lint
 from sim.cocotb_run import run_cocotb
 
 SIDE = [
-    (CoreParams(lanes=4, vector_rows=1, batch=1, element_bytes=2), {"depth": 16, "units": 16, "limit": 16}),
+    (CoreParams(lanes=4, vector_rows=1, batch=1, element_bytes=2), {"depth": 32, "units": 16, "limit": 16}),
     (CoreParams(lanes=64, vector_rows=2, batch=3, element_bytes=4), {"depth": 16, "units": 48, "limit": 6}),
-    (CoreParams(lanes=256, vector_rows=8, batch=1, element_bytes=4), {"depth": 16, "units": 32, "limit": 4}),
     (CoreParams(lanes=16, vector_rows=4, batch=8, element_bytes=1), {"depth": 128, "units": 44, "limit": 44}),
 ]
 """A core, then what follows from it: beats of the ring, groups of words in reach, most beats released at once."""
@@ -24,7 +23,6 @@ SIDE = [
 RESULT = [
     CoreParams(lanes=4, max_vocab=33),
     CoreParams(lanes=32, vector_rows=8, max_vocab=77),
-    CoreParams(lanes=16, vector_rows=2, batch=3, max_vocab=45),
     CoreParams(lanes=16, vector_rows=4, batch=8, max_vocab=64),
 ]
 

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the sequencer's rows are, and in registers what follows from it."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+
+from hw.ops import OPS, Op, context_bits, slots
+from hw.params import CoreParams
+from hw.schedule import Group
+
+
+class Place:
+    """What follows from where the rows are, settled two cycles after a change of matrix, block or group.
+
+    op : the operation. rows : of the matrix. gap : cycles between two row groups, less one. needs_buffers : rows wait
+    for those of other matrices. contexts : number of the last one. hidden_words : state words of a layer.
+    gap_over : the next row group may leave. ends : it is its row block's last. next_group : on to the next one.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        self.op, self.rows, self.gap = Signal(Op), Signal(16, name="rows"), Signal(range(max(slots(core).values())))
+        self.contexts = Signal(context_bits(core), name="last_of_contexts")
+        self.hidden_words = Signal(range(-(-core.max_hidden // core.vector_rows) + 1))
+        self.embed, self.head, self.needs_buffers = Signal(), Signal(), Signal()
+        self.last_layer, self.last_matrix, self.last_block = Signal(), Signal(), Signal()
+        self.gap_over, self.ends, self.next_group = Signal(init=1), Signal(), Signal()
+
+
+def settle(m: Module, core: CoreParams, sequencer: wiring.Component) -> Place:
+    """Registers with what follows from ``shape``, ``group``, ``matrix`` and ``block`` of the sequencer."""
+    shape, group, matrix, block = sequencer.shape, sequencer.group, sequencer.matrix, sequencer.block
+    place = Place(core)
+    layer, layers, last, reached = Signal(8), Signal(8), Signal(16), Signal(2)
+    gaps = slots(core)
+    block_bits = core.rows.bit_length() - 1
+    m.d.sync += [
+        layers.eq(shape.layers - 1),
+        place.last_layer.eq(layer == layers),
+        place.contexts.eq(shape.contexts - 1),
+        place.hidden_words.eq((shape.hidden + core.vector_rows - 1) >> (core.vector_rows.bit_length() - 1)),
+        place.rows.eq(shape.hidden),
+        last.eq((place.rows - 1)[block_bits:]),
+        reached.eq(Cat(block[:8] == last[:8], block[8:] == last[8:])),
+        place.last_matrix.eq(1),
+        place.embed.eq(group == Group.EMBED),
+        place.head.eq(group == Group.HEAD),
+        place.needs_buffers.eq((place.op == Op.G) | (place.op == Op.UP)),
+        place.gap.eq(Array(gaps[op] - 1 for op in Op)[place.op]),
+        # gate and up share a vector and a scale
+        sequencer.scale_matrix.eq(Mux(group == Group.MIX, matrix, 0)),
+        sequencer.next_three.eq((group == Group.EMBED) | ((group == Group.CONTRACT) & ~place.last_layer)),
+        sequencer.next_inner.eq(group == Group.EXPAND),
+    ]
+    m.d.comb += place.last_block.eq(reached.all())
+    with m.Switch(group):
+        for g, ops in OPS.items():
+            with m.Case(g):
+                m.d.sync += [place.op.eq(Array(ops)[matrix]), place.last_matrix.eq(matrix == len(ops) - 1)]
+                if g is Group.EXPAND:
+                    m.d.sync += place.rows.eq(shape.intermediate)
+                elif g is Group.HEAD:
+                    m.d.sync += place.rows.eq(shape.vocab)
+                elif g is Group.CONTRACT:
+                    with m.If(place.last_layer):
+                        m.d.sync += place.op.eq(Op.OUT)
+    with m.If(place.next_group):
+        m.d.sync += group.eq(group + 1)
+        with m.If((group == Group.CONTRACT) & ~place.last_layer):
+            m.d.sync += [layer.eq(layer + 1), group.eq(Group.MIX)]
+    with m.If(sequencer.idle):
+        m.d.sync += [group.eq(Group.EMBED), layer.eq(0)]
+    return place
