@@ -184,7 +184,9 @@ class ResultUnit(wiring.Component):
         largest = Array(Signal(signed(core.acc_bits), name=f"largest_{c}") for c in range(core.batch))
         tokens = Array(Signal(range(core.max_vocab), name=f"token_{c}") for c in range(core.batch))
         wins = Signal()
-        m.d.sync += wins.eq(valid & live & (~seen.bit_select(whose, 1) | (acc > largest[whose])))
+        m.d.sync += wins.eq(
+            valid & live & (~seen.bit_select(whose, 1) | _above(m, acc, largest[whose], "the_largest"))
+        )
         candidate, index, winner = Signal.like(largest[0]), Signal.like(tokens[0]), Signal.like(whose)
         m.d.sync += [candidate.eq(acc), index.eq(row | lane), winner.eq(whose)]
         with m.If(wins):
@@ -203,10 +205,20 @@ class ResultUnit(wiring.Component):
         acc = Signal(signed(self._core.acc_bits), name=f"largest_{name}", reset_less=True)
         lane = Signal(len(left[2]) + 1, name=f"lane_{name}", reset_less=True)
         wins, live = Signal(name=f"right_{name}"), Signal(name=f"live_{name}", reset_less=True)
-        m.d.comb += wins.eq(right[1] & (right[0] > left[0]))
+        m.d.comb += wins.eq(right[1] & _above(m, right[0], left[0], name))
         m.d.sync += [
             live.eq(left[1]),
             acc.eq(Mux(wins, right[0], left[0])),
             lane.eq(Cat(Mux(wins, right[2], left[2]), wins)),
         ]
         return acc, live, lane
+
+
+def _above(m: Module, left: Value, right: Value, name: str) -> Value:
+    """left > right of signed numbers: two short carry chains side by side instead of a long one."""
+    half = len(left) // 2
+    above, equal, below = (Signal(name=f"{part}_{name}") for part in ("above", "equal", "low_above"))
+    # with the sign turned over, signed numbers are in the order of unsigned ones
+    high = [Cat(value[half:-1], ~value[-1]) for value in (left, right)]
+    m.d.comb += [above.eq(high[0] > high[1]), equal.eq(high[0] == high[1]), below.eq(left[:half] > right[:half])]
+    return above | equal & below
