@@ -36,7 +36,7 @@ class Device:
     cells: tuple[tuple[str, str | None], ...]
 
 
-_ADDER_MAPS = tuple(Path(__file__).with_name(f"{kind}_adder.v") for kind in ("ecp5", "alu"))
+ADDER_MAPS = tuple(Path(__file__).with_name(f"{kind}_adder.v") for kind in ("ecp5", "alu"))
 """How the array's conditional adders become carry chains; they lie beside the script."""
 
 
@@ -275,7 +275,7 @@ def _netlist(
 
 
 def _recipe(script: Sequence[str]) -> list[str]:
-    return [*script, *(file.read_text() for file in _ADDER_MAPS), _ZERO.pattern, *versions().values()]
+    return [*script, *(file.read_text() for file in ADDER_MAPS), _ZERO.pattern, *versions().values()]
 
 
 # Memories power up as zeros anyway, and Yosys takes minutes over a loop that clears many rows.
@@ -286,7 +286,7 @@ _ZERO = re.compile(
 
 def _yosys(folder: Path, files: Sequence[Path], top: str, script: Sequence[str], log: Log | None) -> None:
     """Run a script on a design in a folder."""
-    for file in (*_ADDER_MAPS, *files):
+    for file in (*ADDER_MAPS, *files):
         (folder / file.name).write_text(_ZERO.sub("", file.read_text()))
     read = [f"read_verilog {' '.join(file.name for file in files)}", f"hierarchy -check -top {top}"]
     (folder / "script.ys").write_text("\n".join([*read, *script]) + "\n")
