@@ -13,8 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from golden.checkpoint import ModelConfig
 from golden.text import TOKENIZER, TextCodec
 from golden.train_data import Labelled, read_text, train_tokenizer
-from golden.train_loop import Recipe, Trainer
+from golden.train_loop import Trainer
 from golden.train_model import pick_device
+from golden.train_recipe import Recipe
 
 
 def main(
@@ -31,6 +32,9 @@ def main(
     window: int = Recipe.window,
     lr: float = Recipe.lr,
     decay: float = Recipe.decay,
+    fall: Annotated[
+        float, typer.Option(help="Powers of ten that the rate falls by; 0: as a cosine, to zero.")
+    ] = Recipe.fall,
     muon: Annotated[bool, typer.Option(help="Step the matrices of the layers with Muon, not AdamW.")] = Recipe.muon,
     drop: float = Recipe.drop,
     noise: float = Recipe.noise,
@@ -43,6 +47,7 @@ def main(
     every: Annotated[int, typer.Option(help="Steps between evaluations.")] = Recipe.every,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     compiled: Annotated[bool, typer.Option("--compile/--no-compile")] = False,
+    init: Annotated[Path | None, typer.Option(help="Begin with the weights of this checkpoint.")] = None,
     state: Annotated[Path | None, typer.Option(help="State file [build/OUT.train.pt].")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the state file.")] = False,
 ) -> None:
@@ -57,6 +62,7 @@ def main(
             window,
             lr,
             decay=decay,
+            fall=fall,
             muon=muon,
             drop=drop,
             noise=noise,
@@ -67,6 +73,8 @@ def main(
         config = ModelConfig(hidden, layers, intermediate, vocab)
         train, validation = read_text(corpus), read_text(val)
         tokenizer = train_tokenizer(train, vocab)
+        if init is not None and TextCodec.from_folder(init).tokenizer.to_str() != tokenizer.to_str():
+            raise ValueError(f"{init} has another tokenizer; give the corpus that it was trained on.")
         out.mkdir(parents=True, exist_ok=True)
         tokenizer.save(str(out / f"{TOKENIZER}.tmp"))
         os.replace(out / f"{TOKENIZER}.tmp", out / TOKENIZER)
@@ -81,14 +89,16 @@ def main(
             pick_device(device),
             compiled,
         )
+        if init is not None:
+            trainer.start_from(init)
         if resume:
             trainer.resume()
+        columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+        with Progress(*columns, console=console) as progress:
+            trainer.run(progress)
     except ValueError as error:
         console.print(f"[red]Error:[/red] {error}")
         raise typer.Exit(2) from error
-    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console) as progress:
-        trainer.run(progress)
 
 
 if __name__ == "__main__":

@@ -1,87 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: recipe, optimiser, evaluation, state file."""
+"""The training loop: optimiser, evaluation, state file."""
 
 import math
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from rich.progress import Progress
 from torch.nn.functional import cross_entropy
 
-from golden.checkpoint import ModelConfig, write_checkpoint
+from golden.checkpoint import Checkpoint, ModelConfig, write_checkpoint
 from golden.ternary import keep_clear
 from golden.text import TextCodec
 from golden.train_data import Labelled, Streams, encode_variants, stream
 from golden.train_model import TrainModel
 from golden.train_muon import Muon
+from golden.train_recipe import Recipe
 
 STORED = torch.float16
 """Type of the saved weights: at these magnitudes it rounds eight times finer than bfloat16."""
 WARM_UP = 3
 """Steps before one is recorded: the first ones compile and allocate."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train; everything but the data.
-
-    Attributes
-    ----------
-    steps, minutes
-        The end, by count or by the clock; exactly one is given, and the schedule follows it.
-    batch, window
-        Sequences a step and tokens a sequence.
-    lr, warmup, decay
-        Peak learning rate, share of the run it rises over, weight decay of the matrices.
-    muon
-        Whether Muon steps the matrices of the layers, not AdamW.
-    drop
-        Dropout.
-    noise
-        Share of the tokenizer's merges skipped at random in all but one of the corpus's copies; with 0
-        there is one copy. The library seeds this by itself, so a resumed run has other copies.
-    plain
-        Whether to train a teacher, whose products are not quantised.
-    seed
-        Of initial weights, windows and dropout.
-    every
-        Steps between evaluations.
-    """
-
-    steps: int | None = None
-    minutes: float | None = None
-    batch: int = 64
-    window: int = 256
-    lr: float = 4e-3
-    warmup: float = 0.03
-    decay: float = 0.1
-    muon: bool = False
-    drop: float = 0.1
-    noise: float = 0.0
-    plain: bool = False
-    seed: int = 0
-    every: int = 250
-
-    def __post_init__(self) -> None:
-        if (self.steps is None) == (self.minutes is None):
-            raise ValueError("Give either --steps or --minutes.")
-        for name in ("steps", "minutes", "batch", "window", "lr", "every"):
-            if getattr(self, name) is not None and getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}.")
-        for name in ("drop", "noise"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is a share in 0..1, not {getattr(self, name)}.")
-
-    def done(self, step: int, seconds: float) -> float:
-        """Return the share of the run that is over."""
-        return min(1.0, step / self.steps if self.steps is not None else seconds / (60 * self.minutes))
-
-    def rate(self, done: float) -> float:
-        """Return the learning rate: a linear rise, then a cosine to zero."""
-        return self.lr * min(1.0, (done + 1e-3) / self.warmup) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 class Trainer:
@@ -141,27 +82,59 @@ class Trainer:
 
     def _make_optimizers(self, device: str) -> list[torch.optim.Optimizer]:
         """AdamW for all, or Muon for the matrices of the layers and AdamW for the rest."""
-        layers = [p for p in self.model.model.layers.parameters() if self.recipe.muon and p.ndim == 2]
-        others = [p for p in self.model.parameters() if not any(p is q for q in layers)]
-        rate, decay, gpu = torch.zeros((), device=device), self.recipe.decay, device != "cpu"
-        groups = [
-            {"params": [p for p in others if p.ndim == 2], "weight_decay": decay},
-            {"params": [p for p in others if p.ndim != 2], "weight_decay": 0.0},
-        ]
-        adam = torch.optim.AdamW(groups, rate, betas=(0.9, 0.95), fused=gpu, capturable=gpu)
-        return [adam, Muon(layers, rate, decay)] if layers else [adam]
+        linears = {f"{name}.weight" for name in self.config.linear_shapes()}
+        parameters = list(self.model.named_parameters())
+        layers = [p for n, p in parameters if self.recipe.muon and p.ndim == 2 and n.startswith("model.layers")]
+        decay, gpu = self.recipe.decay, device != "cpu"
+
+        def group(quantised: bool, matrices: bool) -> dict:
+            chosen = [p for n, p in parameters if (n in linears) == quantised and (p.ndim == 2) == matrices]
+            return {
+                "params": [p for p in chosen if not any(p is q for q in layers)],
+                "weight_decay": decay if matrices else 0.0,
+                "lr": torch.zeros((), device=device),
+                "quantised": quantised,
+            }
+
+        groups = [group(True, True), group(False, True), group(False, False)]
+        adam = torch.optim.AdamW(groups, betas=(0.9, 0.95), fused=gpu, capturable=gpu)
+        if not layers:
+            return [adam]
+        muon = Muon(layers, torch.zeros((), device=device), decay)
+        muon.param_groups[0]["quantised"] = True
+        return [adam, muon]
+
+    def start_from(self, folder: Path) -> None:
+        """Take the weights of a checkpoint; raise ValueError for one of another shape.
+
+        Weight decay has made the embeddings of tokens that it never met zero. A gradient through them would
+        overflow, a thousandfold in each normalisation, so these tokens begin anew.
+        """
+        checkpoint = Checkpoint(folder)
+        if checkpoint.config != self.config:
+            raise ValueError(f"{folder} has the shape {checkpoint.config}, not {self.config}; give the same.")
+        weights = {name: checkpoint.tensor(name) for name in checkpoint.names()}
+        name, begun = "model.embeddings.weight", self.model.model.embeddings.weight.detach().cpu()
+        unmet = (weights[name] == 0).all(1, keepdim=True)
+        weights[name] = torch.where(unmet, begun, weights[name])
+        self.model.load_state_dict(weights)
 
     def run(self, report: Progress, until: int | None = None) -> float:
-        """Train to the recipe's end, or to step `until`; return the best bits per character."""
+        """Train to the recipe's end, or to step `until`; return the best bits per character.
+
+        Raise ValueError where an evaluation is due and the loss is not finite.
+        """
         task = report.add_task("training", total=1.0, completed=self.recipe.done(self.step, self.seconds))
         while (done := self.recipe.done(self.step, self.seconds)) < 1 and self.step != until:
             start = time.monotonic()
-            loss = self._advance(self.recipe.rate(done))
+            loss = self._advance(done)
             if self.step % 50 == 0 or self.step == self.recipe.steps:
                 report.update(task, completed=done, description=f"step {self.step}, loss {loss.item():.3f}")
             self.seconds += time.monotonic() - start
             over = self.recipe.done(self.step, self.seconds) == 1 or self.step == until
             if over or self.step % self.recipe.every == 0:
+                if not math.isfinite(loss.item()):
+                    raise ValueError(f"The loss is no longer a number at step {self.step}; take a lower --lr.")
                 report.console.print(self._checkpoint(loss.item()))
         return self.best
 
@@ -214,7 +187,7 @@ class Trainer:
         self._streams.at, self._carried = saved["streams"][0].cpu(), saved["streams"][1]
         self.step, self.seconds, self.best = saved["progress"]
 
-    def _advance(self, rate: float) -> torch.Tensor:
+    def _advance(self, done: float) -> torch.Tensor:
         """Take one step; its randomness depends on the seed and the step number alone."""
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
         window = self._streams(self.step)
@@ -223,7 +196,7 @@ class Trainer:
             place.copy_(value)
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
-                group["lr"].fill_(rate)
+                group["lr"].fill_(self.recipe.rate(done, group["quantised"]))
         if self._graph is not None:
             self._graph.replay()
         elif not self._record:

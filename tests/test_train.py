@@ -2,6 +2,7 @@
 """Training: the parallel scan and the straight-through gradients, data, resuming, what is saved."""
 
 import lzma
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +14,15 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from golden import train, train_dream
-from golden.checkpoint import Checkpoint, ModelConfig
+from golden.checkpoint import Checkpoint, ModelConfig, write_checkpoint
 from golden.reference import ReferenceModel, quantise
 from golden.ternary import keep_clear, ternarise
 from golden.text import TextCodec, bits_per_character
 from golden.train_data import Labelled, Streams, encode_variants, read_text, stream, train_tokenizer
-from golden.train_loop import Recipe, Trainer
+from golden.train_loop import Trainer
 from golden.train_model import BitLinear, Recurrence, TernaryProduct, TrainModel
 from golden.train_muon import Muon, orthogonalise
+from golden.train_recipe import Recipe
 from golden.train_scan import scan
 
 TALE = "".join(f"There was a king of {n} lands, and he had {n} sons.\n" for n in range(150))
@@ -235,10 +237,11 @@ def test_there_is_nothing_to_resume_from_another_run(tmp_path: Path, saved: bool
 
 
 @pytest.mark.parametrize(
-    "options", [{"steps": None}, {"minutes": 1.0}, {"steps": 0}, {"batch": 0}, {"lr": -1.0}, {"drop": 1.0}]
+    "options",
+    [{"steps": None}, {"minutes": 1.0}, {"steps": 0}, {"batch": 0}, {"lr": -1.0}, {"fall": -1.0}, {"drop": 1.0}],
 )
 def test_senseless_recipes_are_refused(options: dict[str, float | None]) -> None:
-    with pytest.raises(ValueError, match=r"minutes|positive|share"):
+    with pytest.raises(ValueError, match=r"minutes|positive|share|more"):
         replace(RECIPE, **options)
 
 
@@ -247,6 +250,54 @@ def test_the_rate_rises_and_falls() -> None:
     peak = rates.index(max(rates))
     assert rates[:peak] == sorted(rates[:peak]) and rates[peak:] == sorted(rates[peak:], reverse=True)
     assert max(rates) == pytest.approx(RECIPE.lr, rel=0.01) and rates[-1] == 0
+
+
+def test_the_rate_falls_evenly_where_asked_and_half_as_far_for_what_is_not_quantised(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, fall=4.0, muon=True)
+    for quantised, decades in (True, 4), (False, 2):
+        rates = [math.log10(recipe.rate(n / 10, quantised) / recipe.lr) for n in range(1, 11)]
+        assert rates == pytest.approx([-decades * n / 10 for n in range(1, 11)])
+    run = trainer(tmp_path, recipe)
+    before = {name: value.clone() for name, value in run.model.named_parameters()}
+    run._advance(1.0)
+    latent = {f"{name}.weight" for name in CONFIG.linear_shapes()}
+    for name, value in run.model.named_parameters():
+        moved = (value - before[name]).abs().max()
+        assert 0 < moved < 10 * recipe.rate(1.0, name in latent), name
+        assert name in latent or moved > 0.5 * recipe.rate(1.0, False), name
+
+
+def test_a_run_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    first = trainer(tmp_path / "a", replace(RECIPE, steps=60))
+    first.run(quiet())
+    second = trainer(tmp_path / "b")
+    second.start_from(tmp_path / "a/best")
+    assert second.evaluate() == pytest.approx(first.best, rel=1e-3)
+    config = replace(CONFIG, layers=1)
+    with pytest.raises(ValueError, match="give the same"):
+        trainer(tmp_path / "c", config=config).start_from(tmp_path / "a/best")
+
+
+def test_a_token_that_a_checkpoint_never_met_breaks_nothing(tmp_path: Path) -> None:
+    config, odd = replace(CONFIG, layers=8), 77
+    weights = trainer(tmp_path / "a", config=config).stored()
+    weights["model.embeddings.weight"][odd] = 0
+    write_checkpoint(tmp_path / "zero", config, weights)
+    tokens = torch.full((600,), odd)
+    tokens[::5] = CODEC.encode("\n")[0]
+    labelled = Labelled(tokens, tokens[:, None].to(torch.int16), torch.ones(600, 1, dtype=torch.float16))
+    run = trainer(tmp_path / "b", replace(RECIPE, steps=2), config, labelled)
+    run.start_from(tmp_path / "zero")
+    run.run(quiet())
+    assert all(value.isfinite().all() for value in run.model.parameters())
+
+
+def test_a_run_that_diverges_ends(tmp_path: Path) -> None:
+    run = trainer(tmp_path)
+    torch.nn.init.constant_(run.model.model.norm.weight, math.nan)
+    with pytest.raises(ValueError, match="no longer a number"):
+        run.run(quiet())
+    assert not (tmp_path / "state.pt").exists()
 
 
 def command(module: object, *arguments: object) -> tuple[int, str]:
@@ -271,8 +322,12 @@ def test_the_commands_train_and_sample(tmp_path: Path) -> None:
     assert all(map(torch.equal, Labelled.load([dream]), sampled))
     assert command(train_dream, *teachers, "--text", text, "--out", read, "--streams", 4, "--keep", 7)[0] == 0
     assert Labelled.load([read]).pieces.shape == (len(CODEC.encode(TALE)) // 4 * 4, 7)
-    status, output = command(train, *common, "--out", tmp_path / "o", "--labelled", read, "--labelled", read)
+    labels = "--labelled", read, "--labelled", read
+    status, output = command(train, *common, "--out", tmp_path / "o", *labels, "--init", best, "--fall", 3)
     assert status == 0 and "step 3" in output
+    text.write_text(TALE.replace("king", "jinn"))
+    status, output = command(train, *common, "--out", tmp_path / "p", "--init", best)
+    assert status == 2 and "another tokenizer" in output.replace("\n", " ")
 
 
 def ensemble(count: int, keep: int = 5) -> tuple[list[TrainModel], train_dream.Ensemble]:
