@@ -173,10 +173,10 @@ class TernaryArray(wiring.Component):
                 m.d.sync += pair.eq(pair << 1)
         for lane, acc in enumerate(self.acc):
             rows = [row.shadow for row in self._accumulators[lane :: core.vector_rows]]
-            m.d.comb += acc.eq(_multiplex(rows, pair, odd))
+            m.d.comb += acc.eq(_multiplex(m, f"lane_{lane}", rows, pair, odd))
 
 
-def _multiplex(rows: Sequence[Value], pair: Value, odd: Value) -> Value:
+def _multiplex(m: Module, name: str, rows: Sequence[Value], pair: Value, odd: Value) -> Value:
     """Row 2i + odd for bit i of the one-hot ``pair``: one 4-input table for two rows.
 
     What goes from table to table is ``odd`` as far as the pair's, and its choice from there on.
@@ -184,7 +184,9 @@ def _multiplex(rows: Sequence[Value], pair: Value, odd: Value) -> Value:
     if len(rows) == 1:
         return rows[0]
     result = odd.replicate(len(rows[0]))
-    for chosen, even_row, odd_row in zip(pair, rows[::2], rows[1::2], strict=True):
-        choice = (even_row & ~result) | (odd_row & result)
-        result = Mux(chosen, choice, result)
+    for number, (chosen, even_row, odd_row) in enumerate(zip(pair, rows[::2], rows[1::2], strict=True)):
+        # a signal of its own, or it would be written out three times at the next pair, and so on
+        following = Signal.like(rows[0], name=f"{name}_{number}")
+        m.d.comb += following.eq(Mux(chosen, (even_row & ~result) | (odd_row & result), result))
+        result = following
     return result
