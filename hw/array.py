@@ -2,6 +2,8 @@
 """Ternary array: the rows of a row block side by side, and the drain of their sums."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import xor
 from typing import ClassVar
 
 from amaranth import Cat, Module, Mux, Signal, Value, signed
@@ -16,6 +18,8 @@ from hw.params import CoreParams
 
 GROUP_ROWS = 8
 """Elements that share one copy of the operand registers."""
+DRAIN_PAIRS = 4
+"""Pairs of rows that a chain of the drain chooses from."""
 
 
 def add_latency(core: CoreParams) -> int:
@@ -173,18 +177,23 @@ class TernaryArray(wiring.Component):
                 m.d.sync += pair.eq(pair << 1)
         for lane, acc in enumerate(self.acc):
             rows = [row.shadow for row in self._accumulators[lane :: core.vector_rows]]
-            m.d.comb += acc.eq(_multiplex(rows, pair, odd))
+            m.d.comb += acc.eq(_multiplex(m, f"lane_{lane}", rows, pair, odd))
 
 
-def _multiplex(rows: Sequence[Value], pair: Value, odd: Value) -> Value:
+def _multiplex(m: Module, name: str, rows: Sequence[Value], pair: Value, odd: Value) -> Value:
     """Row 2i + odd for bit i of the one-hot ``pair``: one 4-input table for two rows.
 
-    What goes from table to table is ``odd`` as far as the pair's, and its choice from there on.
+    What goes from table to table is ``odd`` as far as the pair's, and its choice from there on. A chain that was not
+    chosen from ends in ``odd``, so several, which are short enough for synthesis to leave alone, combine by XOR.
     """
     if len(rows) == 1:
         return rows[0]
-    result = odd.replicate(len(rows[0]))
-    for chosen, even_row, odd_row in zip(pair, rows[::2], rows[1::2], strict=True):
-        choice = (even_row & ~result) | (odd_row & result)
-        result = Mux(chosen, choice, result)
-    return result
+    idle, chains = odd.replicate(len(rows[0])), []
+    for number, (chosen, even_row, odd_row) in enumerate(zip(pair, rows[::2], rows[1::2], strict=True)):
+        if number % DRAIN_PAIRS == 0:
+            chains.append(idle)
+        before = chains[-1]
+        # a signal of its own, or it would be written out three times at the next pair, and so on
+        chains[-1] = Signal.like(rows[0], name=f"{name}_{number}")
+        m.d.comb += chains[-1].eq(Mux(chosen, (even_row & ~before) | (odd_row & before), before))
+    return reduce(xor, chains if len(chains) % 2 else [*chains, idle])

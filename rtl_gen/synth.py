@@ -36,13 +36,17 @@ class Device:
     cells: tuple[tuple[str, str | None], ...]
 
 
-_ADDER_MAP = Path(__file__).with_name("ecp5_adder.v")
-_ADDERS = f"chtype -set ecp5_conditional_adder t:*_conditional_adder*; techmap -map {_ADDER_MAP.name}"
-"""The array's conditional adders as carry chains; the map lies beside the script."""
+ADDER_MAPS = tuple(Path(__file__).with_name(f"{kind}_adder.v") for kind in ("ecp5", "alu"))
+"""How the array's conditional adders become carry chains; they lie beside the script."""
+
+
+def _adders(kind: str) -> str:
+    return f"chtype -set {kind}_conditional_adder t:*_conditional_adder*; techmap -map {kind}_adder.v"
+
 
 DEVICES = {
     "ecp5-85k": Device(
-        f"{_ADDERS}; synth_ecp5 -nowidelut -cmp2softlogic",
+        f"{_adders('ecp5')}; synth_ecp5 -nowidelut -cmp2softlogic",
         4,
         2,
         (
@@ -56,7 +60,7 @@ DEVICES = {
         ),
     ),
     "ultrascale+": Device(
-        "synth_xilinx -family xcup -noiopad -noclkbuf -flatten",
+        f"{_adders('alu')}; synth_xilinx -family xcup -noiopad -noclkbuf -flatten",
         6,
         0,
         (
@@ -70,7 +74,7 @@ DEVICES = {
         ),
     ),
     "cyclonev": Device(
-        "synth_intel_alm -family cyclonev -noiopad -noclkbuf",
+        f"{_adders('alu')}; synth_intel_alm -family cyclonev -noiopad -noclkbuf",
         6,
         1,
         (
@@ -285,7 +289,7 @@ def netlist(
 
 
 def _recipe(script: Sequence[str]) -> list[str]:
-    return [*script, _ADDER_MAP.read_text(), _ZERO.pattern, *versions().values()]
+    return [*script, *(file.read_text() for file in ADDER_MAPS), _ZERO.pattern, *versions().values()]
 
 
 # Memories power up as zeros anyway, and Yosys takes minutes over a loop that clears many rows.
@@ -296,7 +300,7 @@ _ZERO = re.compile(
 
 def _yosys(folder: Path, files: Sequence[Path], top: str, script: Sequence[str], log: Log | None) -> None:
     """Run a script on a design in a folder."""
-    for file in (_ADDER_MAP, *files):
+    for file in (*ADDER_MAPS, *files):
         (folder / file.name).write_text(_ZERO.sub("", file.read_text()))
     read = [f"read_verilog {' '.join(file.name for file in files)}", f"hierarchy -check -top {top}"]
     (folder / "script.ys").write_text("\n".join([*read, *script]) + "\n")

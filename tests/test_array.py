@@ -22,7 +22,7 @@ CORES = [
         (4, 2, 1, 3, "nested"),
         (16, 4, 4, 2, "two_bit"),
         (16, 4, 4, 1, "nested"),
-        (64, 2, 8, 1, "nested"),
+        (64, 2, 1, 1, "nested"),
     )
 ]
 IDS = ["-".join(map(str, core.values())) for core in CORES]

@@ -11,6 +11,7 @@ from amaranth.lib import wiring
 from typer.testing import CliRunner
 
 from host.cli import app
+from hw.adder import ConditionalAdder
 from hw.array import TernaryArray
 from hw.decoder import TritDecoder
 from hw.element import Element
@@ -18,7 +19,19 @@ from hw.trits import CODES
 from rtl_gen.ecp5_pack import COUNT
 from rtl_gen.emit import emit_verilog
 from rtl_gen.pnr import pins, place_and_route, read_report
-from rtl_gen.synth import MEMORIES, MULTIPLIERS, Area, SynthError, area, check, synthesise, unit_areas
+from rtl_gen.synth import (
+    ADDER_MAPS,
+    DEVICES,
+    MEMORIES,
+    MULTIPLIERS,
+    Area,
+    SynthError,
+    area,
+    check,
+    synthesise,
+    unit_areas,
+)
+from rtl_gen.yowasp import run
 from sim.transport import TOP, cached_verilog
 from tests.cores import CORES
 
@@ -99,6 +112,27 @@ def test_the_array_multiplies_nothing_and_has_no_block_ram(code: str, tmp_path: 
     check(files, TOP, MULTIPLIERS)
     total = synthesise(files, TOP, "ecp5-85k").total
     assert (total.dsp, total.block_ram) == (0, 0) and total.carry > 0
+
+
+@pytest.mark.parametrize("width", [9, 10])
+@pytest.mark.parametrize("device", ["ecp5-85k", "ultrascale+"])
+def test_mapped_adders_add(device: str, width: int, tmp_path: Path) -> None:
+    """A proof for all operands, of a width that fills its last carry cell and of one that does not."""
+    emit_verilog(ConditionalAdder(width), "wanted", tmp_path)
+    for file in ADDER_MAPS:
+        (tmp_path / file.name).write_text(file.read_text())
+    ports = ("a", "b", "plus", "minus", "carry", "total")
+    (tmp_path / "mapped.v").write_text(
+        f"module mapped(input signed [{width - 1}:0] a, b, input plus, minus, carry,"
+        f" output signed [{width - 1}:0] total);\n"
+        f"  \\core_conditional_adder adder ({', '.join(f'.{port}({port})' for port in ports)});\nendmodule\n"
+    )
+    *mapping, _ = DEVICES[device].command.split("; ")
+    cells = "+/ecp5/cells_sim.v" if device == "ecp5-85k" else "+/techmap.v"
+    script = ["read_verilog mapped.v", *mapping, f"techmap -map {cells}", "read_verilog wanted.v", "proc", "flatten"]
+    script += ["miter -equiv -flatten wanted mapped miter", "sat -verify -prove trigger 0 miter"]
+    status, lines = run("yosys", ["-p", "; ".join(script)], tmp_path)
+    assert status == 0 and "SAT proof finished - no model found: SUCCESS!" in lines, lines[-5:]
 
 
 @pytest.mark.parametrize("code", CODES)
