@@ -4,7 +4,7 @@
 import torch
 import typer
 
-from host import cli_bench, cli_checkpoint, cli_image, cli_run, cli_sim, cli_synth
+from host import cli_bench, cli_checkpoint, cli_image, cli_power, cli_run, cli_sim, cli_synth
 from host.console import Commands
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ for command, name in (
     (cli_sim.cosim, "cosim"),
     (cli_sim.demo, "demo"),
     (cli_synth.synth, "synth"),
+    (cli_power.power, "power"),
     (cli_bench.bench, "bench"),
 ):
     app.command(name)(command)
