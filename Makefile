@@ -5,9 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PRESETS := tiny edge
+MODEL ?= 370M
+PRESET ?= edge
+PLATFORM ?= ecp5-85f
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint verilog cosim synth bench clean
+.PHONY: help setup demo test lint verilog cosim synth bench estimate report clean
 
 help:
 	@echo "make setup    create $(VENV) with everything needed (PYTHON=$(PYTHON), at least 3.11)"
@@ -18,6 +21,8 @@ help:
 	@echo "make cosim    check the core against the golden integer model"
 	@echo "make synth    synthesise, place and route the preset edge (a quarter of an hour)"
 	@echo "make bench    measure occupancy, prefill and speed, also at full size (10 GB, half an hour)"
+	@echo "make estimate tokens/s, watts and joules of one core (MODEL=$(MODEL) PRESET=$(PRESET) PLATFORM=$(PLATFORM))"
+	@echo "make report   write build/report.html: every estimate as tables and plots"
 	@echo "make clean    remove what was built, but not $(VENV)"
 
 setup: $(READY)
@@ -49,6 +54,12 @@ synth: $(READY)
 
 bench: $(READY)
 	@$(BIN)/tritforge bench -o build/bench/figures.json --page docs/benchmarks.md
+
+estimate: $(READY)
+	@$(BIN)/tritforge estimate $(MODEL) --preset $(PRESET) --platform $(PLATFORM)
+
+report: $(READY)
+	@$(BIN)/tritforge report -o build/report.html
 
 clean:
 	@rm -rf build *.egg-info .pytest_cache .ruff_cache .hypothesis

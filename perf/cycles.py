@@ -96,7 +96,7 @@ class CycleModel:
     def _embed(self, shape: Shape, contexts: int) -> int:
         """From there to the dependency behind the embedding: its rows are slower than its beats."""
         core = self._core
-        blocks = core.blocks(shape.hidden)
+        blocks = core.blocks(shape.outputs(Group.EMBED))
         first = max(
             CONSTANT_WORDS + SideWords.latency + 5,
             side_beats(core, CONSTANT_WORDS) + block_side_beats(core, Group.EMBED, False, contexts) + 3,

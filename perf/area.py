@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Area of a core from the areas of cores that were synthesised (perf/areas.toml), scaled per parameter.
+
+Logic and multipliers of a unit grow linearly with what it is copied for (`DRIVERS`); constant and slopes are the
+least squares over the measured points. Memories follow from their widths
+and depths. Written by ``python -m perf.areas``; docs/estimates.md says how well that meets a core that is not
+among the points.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from pydantic import Field
+
+from golden.numerics import DECAY_FRAC
+from hw import side
+from hw.floats import code_float
+from hw.params import CoreParams, preset
+from hw.store import VectorStore
+from perf.data import HERE, Table, read
+from perf.platform import Platform
+
+AREAS = HERE / "areas.toml"
+Driver = Callable[[CoreParams], float]
+DRIVERS: dict[str, tuple[Driver, ...]] = {
+    "ternary_array": (lambda c: c.lanes * 5, lambda c: (c.batch - 1) * c.rows * c.acc_bits),
+    "vector_path": (lambda c: c.vector_rows, lambda c: c.batch - 1),
+    "vector_store": (lambda c: c.vector_rows, lambda c: c.batch - 1),
+    "stream_front": (lambda c: c.lanes,),
+    "side_words": (lambda c: c.lanes,),
+}
+"""What a unit grows with: trits a cycle and accumulators, rows a cycle, contexts, lanes. The others are constant."""
+
+
+class Point(Table):
+    """A unit as it was synthesised for an LFE5U-85F.
+
+    Attributes
+    ----------
+    unit, preset, set
+        Which one, of which core.
+    logic, lut_ram, ff, block_ram, dsp
+        Cells, as `rtl_gen.synth.Area` counts them.
+    """
+
+    unit: str
+    preset: str
+    set: dict[str, int] = Field(default_factory=dict)
+    logic: int
+    lut_ram: int
+    ff: int
+    block_ram: int
+    dsp: int
+
+    @property
+    def core(self) -> CoreParams:
+        """The core it is a unit of."""
+        return preset(self.preset).override({name: str(value) for name, value in self.set.items()})
+
+
+class Points(Table):
+    """All of them, and how they were obtained; `check` is the sum over the units of a core that is not among them."""
+
+    source: str
+    check: Point
+    points: list[Point]
+
+
+@dataclass(frozen=True)
+class UnitArea:
+    """LUT4s (of an ECP5) with their flip-flops, and 18 x 18 multipliers."""
+
+    logic: float
+    dsp: float
+
+
+def units(core: CoreParams) -> dict[str, UnitArea]:
+    """The units below a core's top."""
+    return {
+        unit: UnitArea(*(max(0.0, float(row @ fit)) for fit in fits))
+        for unit, fits in _fits().items()
+        for row in [_row(unit, core)]
+    }
+
+
+@dataclass(frozen=True)
+class Memory:
+    """So many memories of ``depth`` words of ``width`` bits."""
+
+    width: int
+    depth: int
+    number: int = 1
+
+    @property
+    def block_rams(self) -> int:
+        """Blocks of 18 kbit; none where tables are enough."""
+        if self._of_tables:
+            return 0
+        return self.number * min(-(-self.width // w) * -(-self.depth // d) for w, d in _SHAPES)
+
+    @property
+    def tables(self) -> int:
+        """LUT4s: four for each 16 words of 4 bits."""
+        return 4 * self.number * -(-self.width // 4) * -(-self.depth // 16) if self._of_tables else 0
+
+    @property
+    def _of_tables(self) -> bool:
+        return self.width * self.depth <= _TABLES or self.depth <= 16
+
+
+_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+"""Width and depth that a block of 18 kbit can have."""
+_TABLES = 2048
+"""Bits up to which Yosys makes a memory of tables."""
+
+
+def memories(core: CoreParams, cores: int = 1) -> dict[str, Memory]:
+    """The memories of one of so many cores that share a model by output rows.
+
+    State and residual keep a core's own rows, V values a word. The vector store keeps whole vectors: a bank of code
+    floats a column and one memory of codes. The sigmoid's table is one block a row; the ring of side words is a beat
+    wide.
+    """
+    rows, wide, store = core.vector_rows, core.formats.wide_bits, VectorStore(core).depth
+    words = core.batch * -(-core.max_hidden // (rows * cores))
+    return {
+        "state": Memory(wide * rows, words * core.max_layers),
+        "residual": Memory(wide * rows, words),
+        "row buffers": Memory((wide + DECAY_FRAC) * rows, core.batch * core.row_groups),
+        "sigmoid": Memory(36, 512, rows),
+        "vectors": Memory(code_float(core.formats).size, store, core.columns),
+        "codes": Memory(8 * core.columns, store),
+        "side words": Memory(8 * core.lanes, side.depth(core)),
+    }
+
+
+@dataclass(frozen=True)
+class Area:
+    """What a core takes of a device.
+
+    Attributes
+    ----------
+    logic
+        In the technology's own unit.
+    block_ram, dsp
+        Blocks of 18 kbit, multipliers.
+    """
+
+    logic: float
+    block_ram: int
+    dsp: float
+
+
+def area(core: CoreParams, platform: Platform, cores: int = 1) -> Area:
+    """One of so many cores that share a model; multipliers become logic on a device without any.
+
+    The sum of the units: whole and flattened, cores were 5 to 7 % smaller in the measured cases.
+    """
+    tech = platform.technology_data
+    parts, kept = units(core).values(), memories(core, cores).values()
+    tables = sum(part.logic for part in parts) + sum(memory.tables for memory in kept)
+    logic, dsp = tech.logic_per_lut4.value * tables, sum(part.dsp for part in parts)
+    if not platform.resources.dsp.value:
+        logic, dsp = logic + dsp * tech.dsp_as_logic.value, 0
+    return Area(logic, sum(memory.block_rams for memory in kept), dsp)
+
+
+def points() -> Points:
+    """What was measured."""
+    return read(AREAS, Points)
+
+
+def _row(unit: str, core: CoreParams) -> np.ndarray:
+    return np.array([1.0, *(driver(core) for driver in DRIVERS.get(unit, ()))])
+
+
+@cache
+def _fits() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For each unit the coefficients of logic and of multipliers."""
+    by_unit: dict[str, list[Point]] = {}
+    for point in points().points:
+        by_unit.setdefault(point.unit, []).append(point)
+    fits = {}
+    for unit, measured in by_unit.items():
+        rows = np.stack([_row(unit, point.core) for point in measured])
+        logic, dsp = ([getattr(point, name) for point in measured] for name in ("logic", "dsp"))
+        fits[unit] = tuple(np.linalg.lstsq(rows, np.array(y, float), rcond=None)[0] for y in (logic, dsp))
+    return fits

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Platforms that a core may run on: a file each in perf/platforms, or one of the user's."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from perf.data import HERE, DataError, Positive, Table, Value, read
+from perf.figure import Figure
+from perf.technology import TECHNOLOGIES, Technology
+
+FOLDER = HERE / "platforms"
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Memory(Table):
+    """Where the weights come from.
+
+    Attributes
+    ----------
+    kind
+        Its name.
+    peak
+        GB/s that its pins can carry.
+    achieved
+        Fraction of the peak that long sequential reads reach.
+    energy
+        pJ per bit read: cells, interface and controller.
+    """
+
+    kind: Text
+    peak: Positive
+    achieved: Positive
+    energy: Value
+
+    @property
+    def bandwidth(self) -> Figure:
+        """Bytes a second that arrive."""
+        return self.peak.figure * self.achieved.figure * 1e9
+
+
+class Resources(Table):
+    """What a device has.
+
+    Attributes
+    ----------
+    logic
+        Tables, ALMs or gates, as `perf.technology.Technology.logic_kind` says.
+    block_ram
+        Blocks of 18 to 20 kbit.
+    dsp
+        Multipliers of 18 x 18 bits or more; 0 where they are made of gates.
+    """
+
+    logic: Positive
+    block_ram: Positive
+    dsp: Value
+
+
+class Platform(Table):
+    """A device with its memory.
+
+    Attributes
+    ----------
+    name, technology
+        What it is called; a technology of perf/technologies.toml.
+    clock
+        MHz of the core.
+    memory, resources
+        See there.
+    static
+        W that it draws while nothing moves.
+    scope
+        Whether `static` is that of the device or of the whole board.
+    """
+
+    name: Text
+    technology: Literal[*TECHNOLOGIES]
+    clock: Positive
+    memory: Memory
+    resources: Resources
+    static: Value
+    scope: Literal["device", "board"]
+
+    @property
+    def technology_data(self) -> Technology:
+        """What its logic costs."""
+        return TECHNOLOGIES[self.technology]
+
+
+def names() -> list[str]:
+    """The platforms that are here."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def platform(name: str) -> Platform:
+    """A platform by its name or its file.
+
+    Raises
+    ------
+    DataError
+        If there is none or its file is wrong.
+    """
+    if name in names():
+        return read(FOLDER / f"{name}.toml", Platform)
+    if not name.endswith(".toml"):
+        raise DataError(f"Unknown platform '{name}'; choose from {', '.join(names())} or give a .toml file.")
+    return read(Path(name), Platform)
