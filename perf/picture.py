@@ -42,10 +42,9 @@ class Axis:
 
 def comparison() -> str:
     """Tokens a second and joules a token: dots, with lines from low to high."""
-    ours = [
-        Row(f"this core, {MODEL}, {e.platform.name}", OURS, e.rate, e.joules)
-        for e in (choice.estimate for choice in survey.choices() if choice.model == MODEL)
-    ]
+    ones = [choice for choice in survey.choices() if choice.model == MODEL]
+    ours = [_row("this core", choice) for choice in ones]
+    ours += [_row(f"{choice.estimate.cores} of this core", choice) for choice in survey.same_platforms()]
     theirs = [
         Row(f"{s.name}, {s.model}, {s.platform}", THEIRS, s.rate.figure, Figure.exact(s.joules))
         for s in published().systems
@@ -83,6 +82,11 @@ def comparison() -> str:
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
+def _row(what: str, choice: survey.Choice) -> Row:
+    one = choice.estimate
+    return Row(f"{what}, {choice.model}, {one.platform.name}", OURS, one.rate, one.joules)
+
+
 def _rate(row: Row) -> float:
     return row.rate.nominal
 
@@ -101,7 +105,7 @@ def _frame(axes: tuple[Axis, ...], rows: int) -> Iterator[str]:
         yield f'<text x="{middle}" y="18" text-anchor="middle" font-weight="bold" fill="#1d2329">{axis.title}</text>'
         for decade in range(axis.low, axis.high + 1):
             x = axis.place(10.0**decade)
-            label = f"{10**decade:,}" if decade >= 0 else f"{10.0**decade:.{-decade}f}"
+            label = f"{10.0**decade:g}" if decade < 3 else f"{10 ** (decade - 3)}k"
             at = f'x="{x:.1f}" y="{TOP - 12}" text-anchor="middle"'
             yield f'<line x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{bottom}" stroke="{GRID}"/>'
             yield f'<text {at} font-size="11" fill="#4a4f57">{label}</text>'

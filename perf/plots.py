@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plots of the report."""
 
+from collections.abc import Sequence
+
 import plotly.graph_objects as go
 
+from golden.config import PUBLISHED
 from hw.params import TRITS_PER_BYTE
 from perf import survey
 from perf.estimate import Estimate
@@ -122,9 +125,9 @@ def energy() -> go.Figure:
 def comparison() -> go.Figure:
     """Tokens a second and joules a token of this core and of published systems."""
     plot = _figure("tokens a second", "J a token", "log", "log")
-    models = {choice.model for choice in survey.choices()}
-    for model, colour in zip(sorted(models), COLOURS, strict=False):
-        found = [choice.estimate for choice in survey.choices() if choice.model == model]
+    groups = {f"this core, {model}": _of(survey.choices(), model) for model in PUBLISHED}
+    groups["many of this core"] = [choice.estimate for choice in survey.same_platforms()]
+    for (name, found), colour in zip(groups.items(), COLOURS, strict=False):
         plot.add_scatter(
             x=[one.rate.nominal for one in found],
             y=[one.joules.nominal for one in found],
@@ -132,7 +135,7 @@ def comparison() -> go.Figure:
             error_y=_bounds([one.joules for one in found], colour),
             mode="markers",
             marker={"color": colour, "size": 9},
-            name=f"this core, {model}",
+            name=name,
             text=[f"{one.platform.name}<br>{_told(one)}" for one in found],
             hoverinfo="text",
         )
@@ -144,7 +147,7 @@ def comparison() -> go.Figure:
             y=[system.joules],
             mode="markers",
             marker={"color": "#4a4f57", "size": 11, "symbol": symbol},
-            name=f"{system.name} ({system.model}, {system.platform})",
+            name=f"{system.name}, {system.model}",
             text=[
                 f"{system.name}: {system.model} on {system.platform}<br>{system.rate.value:g} tokens/s "
                 f"[{system.rate.tag}], {system.joules:.3g} J"
@@ -153,6 +156,10 @@ def comparison() -> go.Figure:
         )
     plot.update_layout(height=620)
     return plot
+
+
+def _of(choices: Sequence[survey.Choice], model: str) -> list[Estimate]:
+    return [choice.estimate for choice in choices if choice.model == model]
 
 
 def _told(one: Estimate) -> str:
