@@ -9,6 +9,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 
 from rtl_gen.cells import Gates
@@ -16,6 +17,12 @@ from rtl_gen.synth import SynthError
 
 Lookup = Callable[[str], tuple[float, float] | None]
 """Changes a cycle and share of cycles high of a net by its name, None if nothing is known."""
+Cells = list[tuple[str, Mapping]]
+KNOWN = Path(__file__).with_name("known.lib")
+"""A library of few cells with energies that one can reckon with."""
+_REPORT = "report_power -digits 8 -instances [get_cells *]"
+SLEW = 0.2
+"""Transition in ns at the cells' inputs: that of a net with a few loads in a 180 nm library."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +31,8 @@ class Power:
 
     Attributes
     ----------
-    internal : inside cells, the flip-flops' clock pins included. switching : loads of their outputs.
-    leakage : without any activity.
+    internal : inside cells, the flip-flops' clock pins included, by OpenSTA. switching : half C V^2 for each change
+        of a net with the input pins it drives. leakage : without any activity, by OpenSTA.
     """
 
     internal: float = 0.0
@@ -44,8 +51,8 @@ class Power:
 def power(gates: Gates, liberty: Path, clock: str, period: float, activity: Lookup) -> dict[str, Power]:
     """What every unit draws.
 
-    Activity is given on every pin, so that OpenSTA estimates none: inputs decide what happens inside a cell, outputs
-    what their loads cost. Its command set_power_activity passes over outputs; the one beneath it does not.
+    OpenSTA 2.0 propagates activities of its own and heeds what it is told only where a net begins at a port. So it is
+    given the cells one by one: each input pin is a port with its activity, each output one with its load.
 
     Parameters
     ----------
@@ -68,35 +75,84 @@ def power(gates: Gates, liberty: Path, clock: str, period: float, activity: Look
     dict
         By instance below the top; the top's own cells under the empty name.
     """
-    program = shutil.which("sta") or shutil.which("opensta")
-    if program is None:
-        raise SynthError("Power needs OpenSTA, which is not installed: apt-get install opensta.")
     module = json.loads(gates.flat.read_text())["modules"][gates.top]
     cells = [(name, cell) for name, cell in module["cells"].items() if not cell["type"].startswith("$")]
-    nets = _names(module)
+    library, names = _library(liberty), _names(module)
     (clock_net,) = module["ports"][clock]["bits"]
-    with tempfile.TemporaryDirectory() as folder:
-        design, script = Path(folder, "design.v"), Path(folder, "power.tcl")
-        design.write_text("\n".join(_verilog(gates.top, cells, clock_net)))
-        lines = [f"read_liberty {{{liberty}}}", f"read_verilog {{{design}}}", f"link_design {gates.top}"]
-        lines += [f"create_clock -period {period} [get_ports clk]", "set_power_activity -input -activity 0"]
-        lines += _activities(cells, nets, clock_net, activity)
-        lines.append("report_power -digits 8 -instances [get_cells *]")
-        script.write_text("\n".join(lines) + "\n")
-        done = subprocess.run(
-            [program, "-no_splash", "-exit", script], capture_output=True, text=True, cwd=folder, check=False
-        )
-    errors = re.findall(r"^Error: .*", done.stdout + done.stderr, re.M)
+    loads: dict[int, float] = defaultdict(float)
+    for _, pin, bit, kind in _pins(cells, "input"):
+        loads[bit] += library.capacitance[kind, pin]
+
+    def known(bit: int) -> tuple[float, float]:
+        found = activity(names[bit])
+        if found is None:
+            raise SynthError(f"The simulation says nothing about the net {names[bit]}; simulate it again.")
+        return found
+
+    design = "\n".join(_apart(gates.top, cells, clock_net))
+    script = [f"read_liberty {{{liberty.resolve()}}}", "read_verilog cells.v", f"link_design {gates.top}"]
+    script += _constraints(period)
+    for index, pin, bit, _ in _pins(cells, "input"):
+        if bit != clock_net:
+            toggles, high = known(bit)
+            script.append(f"set_power_activity -input_ports c{index}_{pin} -activity {toggles:.6g} -duty {high:.6g}")
     drawn: dict[str, Power] = defaultdict(Power)
-    number = r"([\d.]+e[+-]\d+)"
-    seen = 0
-    for *parts, index in re.findall(rf"^\s*{number}\s+{number}\s+{number}\s+[\d.e+-]+ c(\d+)$", done.stdout, re.M):
-        unit, dot, _ = cells[int(index)][0].partition(".")
-        drawn[unit if dot else ""] += Power(*map(float, parts))
-        seen += 1
-    if errors or seen != len(cells):
-        raise SynthError(f"OpenSTA cannot tell the power of {gates.top}: {(errors or [f'{seen} cells answered'])[0]}")
+    for index, pin, bit, _ in _pins(cells, "output"):
+        script.append(f"set_load {loads[bit]:.6g} [get_ports c{index}_{pin}]")
+        watts = loads[bit] * library.farads * library.volts**2 / 2 * known(bit)[0] / (1e-9 * period)
+        drawn[_unit(cells[index][0])] += Power(switching=watts)
+    script.append(_REPORT)
+    share = _counted_energy()
+    for index, internal, leakage in _run(design, script, len(cells)):
+        drawn[_unit(cells[index][0])] += Power(internal / share, 0.0, leakage)
     return dict(drawn)
+
+
+def _constraints(period: float) -> list[str]:
+    """Activities are a cycle's only where OpenSTA knows the cycle: every port belongs to the clock."""
+    return [
+        f"create_clock -name clk -period {period} [get_ports clk]",
+        "set_input_delay 0 -clock clk [all_inputs]",
+        "set_output_delay 0 -clock clk [all_outputs]",
+        f"set_input_transition {SLEW} [all_inputs]",
+    ]
+
+
+@cache
+def _counted_energy() -> float:
+    """How much of a cell's internal energy OpenSTA counts: 2.0 counts a rise and a fall for every change, twice all.
+
+    Asked with a flip-flop whose clock takes 1 pJ a cycle: in 1 ns, 1 mW.
+    """
+    script = [f"read_liberty {{{KNOWN}}}", "read_verilog cells.v", "link_design top", *_constraints(1.0)[:1]]
+    design = "module top (clk, q);\n input clk;\n output q;\n DFF c0 (.CLK(clk), .D(1'b0), .Q(q));\nendmodule\n"
+    ((_, internal, _),) = _run(design, [*script, _REPORT], 1)
+    return internal / 1e-3
+
+
+@dataclass(frozen=True)
+class _Library:
+    """Volts, the unit of capacitance, and capacitances of the input pins by cell and pin."""
+
+    volts: float
+    farads: float
+    capacitance: dict[tuple[str, str], float]
+
+
+def _library(liberty: Path) -> _Library:
+    text = liberty.read_text(errors="replace")
+    volts = re.search(r"^\s*nom_voltage\s*:\s*([\d.]+)", text, re.M)
+    unit = re.search(r"capacitive_load_unit\s*\(\s*([\d.]+)\s*,\s*\"?([pf])f", text, re.I)
+    if not volts or not unit:
+        raise SynthError(f"{liberty} gives no nom_voltage or no capacitive_load_unit; take another library.")
+    farads = float(unit[1]) * {"p": 1e-12, "f": 1e-15}[unit[2].lower()]
+    capacitance = {}
+    for cell in re.split(r"^\s*cell\s*\(", text, flags=re.M)[1:]:
+        for pin in re.split(r"^\s*pin\s*\(", cell, flags=re.M)[1:]:
+            found = re.search(r"^\s*capacitance\s*:\s*([\d.eE+-]+)|\Wcapacitance\s*:\s*([\d.eE+-]+)", pin, re.M)
+            value = float(found[1] or found[2]) if found else 0.0
+            capacitance[re.match(r'\s*"?(\w+)', cell)[1], re.match(r'\s*"?(\w+)', pin)[1]] = value
+    return _Library(float(volts[1]), farads, capacitance)
 
 
 def _names(module: Mapping) -> dict[int, str]:
@@ -108,31 +164,44 @@ def _names(module: Mapping) -> dict[int, str]:
     return names
 
 
-def _verilog(top: str, cells: list[tuple[str, Mapping]], clock: int) -> Iterator[str]:
-    """The cells as plain Verilog; what comes from ports and memories are inputs."""
-    used, driven = set(), set()
-    for _, cell in cells:
-        for pin, (bit,) in cell["connections"].items():
-            if isinstance(bit, int) and bit != clock:
-                (driven if cell["port_directions"][pin] == "output" else used).add(bit)
-    inputs = [f"n{bit}" for bit in sorted(used - driven)]
-    yield f"module {top} ({', '.join(['clk', *inputs])});"
-    yield from (f" input {name};" for name in ["clk", *inputs])
-    yield from (f" wire n{bit};" for bit in sorted(driven))
-    wire = {clock: "clk", "0": "1'b0", "1": "1'b1", "x": "1'b0"}
+def _unit(cell: str) -> str:
+    unit, dot, _ = cell.partition(".")
+    return unit if dot else ""
+
+
+def _pins(cells: Cells, direction: str) -> Iterator[tuple[int, str, int, str]]:
+    """Number of the cell, pin, net and kind of cell for every pin that is not tied to a constant."""
     for index, (_, cell) in enumerate(cells):
-        pins = ", ".join(f".{pin}({wire.get(bit, f'n{bit}')})" for pin, (bit,) in cell["connections"].items())
+        for pin, (bit,) in cell["connections"].items():
+            if cell["port_directions"][pin] == direction and isinstance(bit, int):
+                yield index, pin, bit, cell["type"]
+
+
+def _apart(top: str, cells: Cells, clock: int) -> Iterator[str]:
+    """Verilog of cells that have nothing to do with one another, but for the clock."""
+    ports = {d: [f"c{i}_{pin}" for i, pin, bit, _ in _pins(cells, d) if bit != clock] for d in ("input", "output")}
+    yield f"module {top} ({', '.join(['clk', *ports['input'], *ports['output']])});\n input clk;"
+    yield from (f" {direction} {name};" for direction, names in ports.items() for name in names)
+    tied = {clock: "clk", "0": "1'b0", "1": "1'b1", "x": "1'b0"}
+    for index, (_, cell) in enumerate(cells):
+        pins = ", ".join(f".{pin}({tied.get(bit, f'c{index}_{pin}')})" for pin, (bit,) in cell["connections"].items())
         yield f" {cell['type']} c{index} ({pins});"
     yield "endmodule\n"
 
 
-def _activities(
-    cells: list[tuple[str, Mapping]], nets: Mapping[int, str], clock: int, activity: Lookup
-) -> Iterator[str]:
-    for index, (_, cell) in enumerate(cells):
-        for pin, (bit,) in cell["connections"].items():
-            if isinstance(bit, int) and bit != clock:
-                known = activity(nets[bit])
-                if known is None:
-                    raise SynthError(f"The simulation says nothing about the net {nets[bit]}; simulate it again.")
-                yield f"sta::set_power_pin_activity [get_pins c{index}/{pin}] {known[0]:.6g} {known[1]:.6g}"
+def _run(design: str, script: list[str], cells: int) -> Iterator[tuple[int, float, float]]:
+    """Number, internal and leakage power of every cell."""
+    program = shutil.which("sta") or shutil.which("opensta")
+    if program is None:
+        raise SynthError("Power needs OpenSTA, which is not installed: apt-get install opensta.")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "cells.v").write_text(design)
+        Path(folder, "power.tcl").write_text("\n".join(script) + "\n")
+        command = [program, "-no_splash", "-exit", "power.tcl"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    errors = re.findall(r"^Error: .*", done.stdout + done.stderr, re.M)
+    number = r"([\d.]+e[+-]\d+)"
+    found = re.findall(rf"^\s*{number}\s+{number}\s+{number}\s+{number} c(\d+)$", done.stdout, re.M)
+    if errors or len(found) != cells:
+        raise SynthError(f"OpenSTA fails: {(errors or [f'it tells the power of {len(found)} of {cells} cells.'])[0]}")
+    return ((int(index), float(internal), float(leakage)) for internal, _, leakage, _, index in found)
