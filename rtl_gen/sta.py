@@ -20,6 +20,8 @@ Lookup = Callable[[str], tuple[float, float] | None]
 Cells = list[tuple[str, Mapping]]
 KNOWN = Path(__file__).with_name("known.lib")
 """A library of few cells with energies that one can reckon with."""
+AT_ONCE = 2000
+"""Cells that OpenSTA is given: its time grows with the square of the ports."""
 _REPORT = "report_power -digits 8 -instances [get_cells *]"
 SLEW = 0.2
 """Transition in ns at the cells' inputs: that of a net with a few loads in a 180 nm library."""
@@ -89,22 +91,23 @@ def power(gates: Gates, liberty: Path, clock: str, period: float, activity: Look
             raise SynthError(f"The simulation says nothing about the net {names[bit]}; simulate it again.")
         return found
 
-    design = "\n".join(_apart(gates.top, cells, clock_net))
-    script = [f"read_liberty {{{liberty.resolve()}}}", "read_verilog cells.v", f"link_design {gates.top}"]
-    script += _constraints(period)
-    for index, pin, bit, _ in _pins(cells, "input"):
-        if bit != clock_net:
-            toggles, high = known(bit)
-            script.append(f"set_power_activity -input_ports c{index}_{pin} -activity {toggles:.6g} -duty {high:.6g}")
     drawn: dict[str, Power] = defaultdict(Power)
-    for index, pin, bit, _ in _pins(cells, "output"):
-        script.append(f"set_load {loads[bit]:.6g} [get_ports c{index}_{pin}]")
+    for index, _, bit, _ in _pins(cells, "output"):
         watts = loads[bit] * library.farads * library.volts**2 / 2 * known(bit)[0] / (1e-9 * period)
         drawn[_unit(cells[index][0])] += Power(switching=watts)
-    script.append(_REPORT)
-    share = _counted_energy()
-    for index, internal, leakage in _run(design, script, len(cells)):
-        drawn[_unit(cells[index][0])] += Power(internal / share, 0.0, leakage)
+    for first in range(0, len(cells), AT_ONCE):
+        part = cells[first : first + AT_ONCE]
+        script = [f"read_liberty {{{liberty.resolve()}}}", "read_verilog cells.v", f"link_design {gates.top}"]
+        script += _constraints(period)
+        for index, pin, bit, _ in _pins(part, "input"):
+            if bit != clock_net:
+                toggles, high = known(bit)
+                port = f"c{index}_{pin}"
+                script.append(f"set_power_activity -input_ports {port} -activity {toggles:.6g} -duty {high:.6g}")
+        script += [f"set_load {loads[bit]:.6g} [get_ports c{i}_{pin}]" for i, pin, bit, _ in _pins(part, "output")]
+        design = "\n".join(_apart(gates.top, part, clock_net))
+        for index, internal, leakage in _run(design, [*script, _REPORT], len(part)):
+            drawn[_unit(part[index][0])] += Power(internal / _counted_energy(), 0.0, leakage)
     return dict(drawn)
 
 

@@ -2,12 +2,11 @@
 """Reads the switching activity that a simulation wrote as SAIF."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Activity:
+class Activity(NamedTuple):
     """How often a net changed.
 
     Attributes
