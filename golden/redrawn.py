@@ -7,11 +7,11 @@ from dataclasses import replace
 import torch
 
 from golden.integer import IntegerSource
-from golden.quantise import IntegerHead, IntegerLayer, Matrix
+from golden.quantise import IntegerCheckpoint, IntegerHead, IntegerLayer, Matrix
 
 
 class Redrawn:
-    """An `IntegerSource` whose trits are drawn at random; gains, scales and embedding are those of another.
+    """A quantised checkpoint whose trits are drawn at random; all else is that of another.
 
     Parameters
     ----------
@@ -23,8 +23,9 @@ class Redrawn:
         The same seed gives the same trits.
     """
 
-    def __init__(self, source: IntegerSource, zeros: float, seed: int = 1) -> None:
+    def __init__(self, source: IntegerCheckpoint, zeros: float, seed: int = 1) -> None:
         self.config, self.fmt, self.embedding = source.config, source.fmt, source.embedding
+        self.checkpoint = source.checkpoint
         self._source, self._zeros, self._seed = source, zeros, seed
 
     def layer(self, index: int) -> IntegerLayer:

@@ -15,7 +15,7 @@ from host.console import Json, PresetName, Settings, chosen_core, err, out, prin
 from host.models import DEFAULT_PRESET, Model
 
 if TYPE_CHECKING:
-    from sim.gates import Token
+    from sim.gate_power import Token
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 """Where Debian's package qflow-tech-osu018 puts a 180 nm library."""
@@ -23,7 +23,7 @@ ARRAY = "array"
 
 
 def power(
-    path: Annotated[Path, typer.Argument(help="A checkpoint folder or an image.", metavar="MODEL")] = TALES,
+    path: Annotated[Path, typer.Argument(help="A checkpoint folder.", metavar="CHECKPOINT")] = TALES,
     prompt: Annotated[str, typer.Option(help="Its last token is run.")] = "Once upon a time",
     name: PresetName = None,
     settings: Settings = None,
@@ -39,11 +39,13 @@ def power(
 
     Example: tritforge power models/tales --preset edge
     """
-    from sim.gates import measure, sources
+    from sim.gate_power import measure, sources
 
     if not liberty.is_file():
         remedy = "apt-get install qflow-tech-osu018" if liberty == OSU018 else "give another with --liberty"
         raise ValueError(f"There is no library {liberty}: {remedy}.")
+    if not path.is_dir():
+        raise ValueError(f"{path} is no checkpoint folder; an image's trits cannot be drawn anew.")
     core = chosen_core(name or DEFAULT_PRESET, settings)
     model = Model(path, core, say, progress)
     ids = encode_prompt(model, prompt)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from golden.integer import IntegerModel, IntegerSource
+from golden.integer import IntegerModel
+from golden.quantise import IntegerCheckpoint
 from golden.redrawn import Redrawn, zero_share
 from host.backends import CoreBackend
 from host.driver import MisfitError, misfit
@@ -53,13 +54,13 @@ class Token:
         return sum(self.units.values(), Power())
 
 
-def sources(source: IntegerSource) -> dict[str, IntegerSource]:
+def sources(source: IntegerCheckpoint) -> dict[str, IntegerCheckpoint]:
     """A model as it is, with random trits, and with mostly zeros: what the data alone changes."""
     return {"model": source, "random": Redrawn(source, RANDOM), "sparse": Redrawn(source, SPARSE)}
 
 
 def measure(
-    models: Mapping[str, IntegerSource],
+    models: Mapping[str, IntegerCheckpoint],
     ids: list[int],
     core: CoreParams,
     liberty: Path,
@@ -109,7 +110,7 @@ def measure(
 
 
 def _run(
-    source: IntegerSource, image: Image, ids: list[int], core: CoreParams, library: Path, saif: Path
+    source: IntegerCheckpoint, image: Image, ids: list[int], core: CoreParams, library: Path, saif: Path
 ) -> tuple[int, int]:
     """Cycles and beats of the last token."""
     reason = misfit(core, image)
