@@ -185,6 +185,11 @@ class CoreBackend:
         """See `Backend`; the next context begins from a zero state."""
         self._fresh = True
 
+    def resume(self, state: Tensor) -> None:
+        """Go on from a state [L, d] of the integer model."""
+        self.driver.write_state(state.int().numpy())
+        self._fresh = False
+
     def state(self) -> Tensor:
         """See `Backend`; read word by word from the core's registers."""
         return torch.from_numpy(self.driver.read_state())

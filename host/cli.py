@@ -4,7 +4,7 @@
 import torch
 import typer
 
-from host import cli_bench, cli_checkpoint, cli_estimate, cli_image, cli_run, cli_sim, cli_synth
+from host import cli_bench, cli_checkpoint, cli_estimate, cli_image, cli_power, cli_run, cli_sim, cli_synth
 from host.console import Commands
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ for command, name in (
     (cli_sim.cosim, "cosim"),
     (cli_sim.demo, "demo"),
     (cli_synth.synth, "synth"),
+    (cli_power.power, "power"),
     (cli_bench.bench, "bench"),
     (cli_estimate.estimate_core, "estimate"),
     (cli_estimate.project_cores, "project"),

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from rtl_gen.synth import Area, Synthesis
 
 
-class SynthesisFailed(RuntimeError):
-    """The tools refuse the design."""
-
-
 def synth(
     name: PresetName = DEFAULT_PRESET,
     settings: Settings = None,
@@ -37,7 +33,7 @@ def synth(
     Example: tritforge synth --preset tiny --device ecp5-85k --pnr --seeds 2
     """
     from rtl_gen.pnr import DEVICE, place_and_route
-    from rtl_gen.synth import DEVICES, SynthError, check, synthesise, versions
+    from rtl_gen.synth import DEVICES, check, synthesise, versions
     from sim.transport import TOP, cached_verilog
 
     if device not in DEVICES:
@@ -53,13 +49,10 @@ def synth(
         if unit not in modules:
             raise ValueError(f"The core has no unit '{unit}'; choose from {', '.join(modules)}.")
     with err.status("Checking") as spinner:
-        log = _follow(spinner.update)
-        try:
-            check(files, top, log=log)
-            synthesis = synthesise(files, top, device, say, log)
-            routes = place_and_route(synthesis, top, range(1, seeds + 1), say, log) if pnr else []
-        except SynthError as error:
-            raise SynthesisFailed(str(error)) from error
+        log = follow(spinner.update)
+        check(files, top, log=log)
+        synthesis = synthesise(files, top, device, say, log)
+        routes = place_and_route(synthesis, top, range(1, seeds + 1), say, log) if pnr else []
     if as_json:
         print_json(
             {
@@ -79,7 +72,7 @@ def synth(
         out.print(f"{routes[0].logic:,} LUT4 occupied, RAM included. MHz by seed: {others}")
 
 
-def _follow(update: Callable[[str], None]) -> Callable[[str], None]:
+def follow(update: Callable[[str], None]) -> Callable[[str], None]:
     """Shows on a spinner which step a tool is at."""
 
     def log(line: str) -> None:

@@ -53,7 +53,7 @@ class Commands(TyperGroup):
             _say_error(error)
             raise typer.Exit(2) from error
         except (RuntimeError, AssertionError) as error:
-            if type(error).__module__.split(".")[0] not in ("host", "sim"):
+            if type(error).__module__.split(".")[0] not in ("host", "sim", "rtl_gen"):
                 raise
             _say_error(error)
             raise typer.Exit(1) from error

@@ -168,9 +168,9 @@ def check(files: Sequence[Path], top: str, without: Sequence[str] = (), log: Log
     """
     script = ["proc -latches error", "flatten", "opt_clean", "check -assert -nolatches"]
     script += [f"select -assert-none t:{cell}" for cell in without]
-    with cached_build("check", top, _recipe(script), files) as folder:
+    with cached_build("check", top, recipe(script), files) as folder:
         if folder.fresh:
-            _yosys(folder.path, files, top, script, log)
+            run_script(folder.path, files, top, script, log)
 
 
 def synthesise(
@@ -275,11 +275,11 @@ def netlist(
         below = " ".join(f"{top}/t:{file.stem}" for file in files if file.stem != top)
         script.insert(0, f"setattr -set keep_hierarchy 1 {below}")
     script.append("write_json netlist.json")
-    recipe = _recipe(script) + ([Path(ecp5_pack.__file__).read_text()] if pack else [])
-    with cached_build("synth", top, recipe, files) as folder:
+    steps = recipe(script) + ([Path(ecp5_pack.__file__).read_text()] if pack else [])
+    with cached_build("synth", top, steps, files) as folder:
         if folder.fresh:
             say(status, f"Synthesising {top} for {device}, {'unit by unit' if apart else 'the whole'}")
-            _yosys(folder.path, files, top, script, log)
+            run_script(folder.path, files, top, script, log)
             if pack:
                 path = folder.path / "netlist.json"
                 design = json.loads(path.read_text())
@@ -288,7 +288,8 @@ def netlist(
     return folder.final / "netlist.json"
 
 
-def _recipe(script: Sequence[str]) -> list[str]:
+def recipe(script: Sequence[str]) -> list[str]:
+    """All that decides what `run_script` makes of a design, for the cache."""
     return [*script, *(file.read_text() for file in ADDER_MAPS), _ZERO.pattern, *versions().values()]
 
 
@@ -298,8 +299,8 @@ _ZERO = re.compile(
 )
 
 
-def _yosys(folder: Path, files: Sequence[Path], top: str, script: Sequence[str], log: Log | None) -> None:
-    """Run a script on a design in a folder."""
+def run_script(folder: Path, files: Sequence[Path], top: str, script: Sequence[str], log: Log | None) -> None:
+    """Run a Yosys script on a design in a folder; `SynthError` with what it says if it fails."""
     for file in (*ADDER_MAPS, *files):
         (folder / file.name).write_text(_ZERO.sub("", file.read_text()))
     read = [f"read_verilog {' '.join(file.name for file in files)}", f"hierarchy -check -top {top}"]

@@ -27,7 +27,12 @@ class BuildError(RuntimeError):
 
 
 def build_harness(
-    verilog_files: Sequence[Path], top: str, lanes: int, taps: bool = False, status: Status | None = None
+    verilog_files: Sequence[Path],
+    top: str,
+    lanes: int,
+    taps: bool = False,
+    status: Status | None = None,
+    activity: bool = False,
 ) -> Path:
     """Build the harness of a core.
 
@@ -43,6 +48,9 @@ def build_harness(
         Whether the core has the debug ports ``tap_*``, of any number of rows a cycle.
     status
         Called with a line about what is going on, if something has to be built.
+    activity
+        Whether `Harness.activity` is to record how often every net changes; far slower. Meant for netlists, and
+        compiled with little optimisation: there is much to compile and little to run.
 
     Returns
     -------
@@ -55,9 +63,12 @@ def build_harness(
     BuildError
         With the tools' messages.
     """
-    flags = [f"-DLANES={lanes}", *(["-DTAPS"] if taps else [])]
+    flags = [f"-DLANES={lanes}", *(["-DTAPS"] if taps else []), *(["-DSAIF"] if activity else [])]
     fixed = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--threads", "1")
     options = ("-fPIC", "-fvisibility=hidden")
+    if activity:
+        # names of gates begin with an underscore; the lint of a tool's netlist is nobody's business
+        fixed = (*fixed, "--trace-saif", "--trace-underscore", "--output-split", "20000", "-Wno-fatal", "-Wno-lint")
     runtime = Runtime("harness", (*fixed, *options), ("verilated.o", "verilated_threads.o"))
     command = [
         *("verilator", "--cc", "--exe", "--prefix", "Vcore", "--top-module", top, *fixed),
@@ -69,7 +80,8 @@ def build_harness(
             say(status, f"Compiling the simulation of {top}, once (about a minute for a large core)")
             run_tool([*command, "-Mdir", str(folder.path), *map(str, sources)])
             runtime.copy(folder.path)
-            run_tool(["make", "-C", str(folder.path), "-f", "Vcore.mk", "-j", str(os.cpu_count() or 1)])
+            make = ["make", "-C", str(folder.path), "-f", "Vcore.mk", "-j", str(os.cpu_count() or 1)]
+            run_tool([*make, *(["OPT_FAST=-O1", "OPT_SLOW=-O0"] if activity else [])])
             runtime.keep(folder.path)
             _keep_only(folder.path, LIBRARY)
     return folder.final / LIBRARY

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Drives the Verilated core (prefix Vcore, LANES bytes a beat, debug ports if TAPS is defined) behind a C interface.
+// Drives the Verilated core (prefix Vcore, LANES bytes a beat, debug ports if TAPS is defined, activity of its nets if
+// SAIF is) behind a C interface.
 // Every call returns 0 or one of the error codes below; sim/harness.py is the other side.
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,9 @@
 
 #include "Vcore.h"
 #include "verilated.h"
+#ifdef SAIF
+#include "verilated_saif_c.h"
+#endif
 
 namespace {
 
@@ -52,7 +56,12 @@ class Dice {
 
 class Core {
   public:
-    Core() : context_(new VerilatedContext), top_(new Vcore(context_.get())) { reset(); }
+    Core() : context_(new VerilatedContext), top_(new Vcore(context_.get())) {
+#ifdef SAIF
+        context_->traceEverOn(true);
+#endif
+        reset();
+    }
     ~Core() { top_->final(); }
 
     Vcore& ports() { return *top_; }
@@ -75,6 +84,10 @@ class Core {
 #endif
         top_->clk = 1;
         top_->eval();
+#ifdef SAIF
+        if (saif_) [[unlikely]]
+            saif_->dump(saif_cycles_++);
+#endif
     }
 
     void tick() {
@@ -97,6 +110,19 @@ class Core {
         for (int i = 0; i < 4; i++) tick();
         top_->rst = 0;
     }
+
+#ifdef SAIF
+    // Writes down how often every net changes, once a cycle, from now on; without a path, ends the file.
+    void record_activity(const char* path) {
+        if (saif_) saif_->close();
+        saif_.reset();
+        if (!path) return;
+        saif_.reset(new VerilatedSaifC);
+        top_->trace(saif_.get(), 99);
+        saif_->open(path);
+        saif_cycles_ = 0;
+    }
+#endif
 
     void record_taps(bool on) { recording_taps_ = on; }
     std::vector<uint32_t>& taps() { return taps_; }
@@ -139,6 +165,10 @@ class Core {
 
     std::unique_ptr<VerilatedContext> context_;
     std::unique_ptr<Vcore> top_;
+#ifdef SAIF
+    std::unique_ptr<VerilatedSaifC> saif_;
+    uint64_t saif_cycles_ = 0;
+#endif
     std::vector<uint32_t> taps_;
     std::vector<TraceEntry> trace_;
     uint64_t traced_cycles_ = 0;
@@ -341,6 +371,10 @@ uint64_t harness_taps_fetch(Core* core, uint32_t* buffer) {
     }
     return words;
 }
+
+#ifdef SAIF
+void harness_activity(Core* core, const char* path) { core->record_activity(path); }
+#endif
 
 void harness_trace_record(Core* core, int on) { core->record_trace(on); }
 

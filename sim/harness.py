@@ -3,7 +3,8 @@
 
 import ctypes
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -244,6 +245,15 @@ class Harness:
         self._library.harness_trace_fetch(self._core, trace.ctypes.data, ctypes.byref(cycles))
         return Trace(trace[:, 0].copy(), trace[:, 1].copy(), cycles.value)
 
+    @contextmanager
+    def activity(self, path: Path) -> Iterator[None]:
+        """Count how often every net changes while the context lasts, into a SAIF file (of a library built for it)."""
+        self._library.harness_activity(self._core, str(path).encode())
+        try:
+            yield
+        finally:
+            self._library.harness_activity(self._core, None)
+
     def _segment(self, segment: NDArray[np.uint8]) -> _Segment:
         if segment.dtype != np.uint8 or not segment.flags.c_contiguous or segment.size % self._lanes:
             raise ValueError(
@@ -302,6 +312,9 @@ def _load(path: Path) -> ctypes.CDLL:
     library.harness_taps_record.argtypes = (core, ctypes.c_int)
     library.harness_taps_fetch.argtypes = (core, pointer)
     library.harness_taps_fetch.restype = u64
+    if hasattr(library, "harness_activity"):
+        library.harness_activity.argtypes = (core, ctypes.c_char_p)
+        library.harness_activity.restype = None
     library.harness_trace_record.argtypes = (core, ctypes.c_int)
     library.harness_trace_fetch.argtypes = (core, pointer, pointer)
     library.harness_trace_fetch.restype = u64

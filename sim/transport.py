@@ -4,6 +4,7 @@
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
@@ -40,6 +41,8 @@ class SimTransport:
         Of the random stalls.
     interval
         Cycles in which the memory delivers a beat.
+    library
+        A compiled netlist of the same core to run instead of its Verilog.
 
     Attributes
     ----------
@@ -58,13 +61,15 @@ class SimTransport:
         stall: float = 0.0,
         seed: int = 1,
         interval: int = 1,
+        library: Path | None = None,
     ) -> None:
         self.progress: Progress | None = None
         self.cycles, self.seconds = 0, 0.0
         self._core, self._stall, self._seed, self._interval = core, stall, seed, interval
         self._tracing = False
-        files = cached_verilog(core, status)
-        self._harness = Harness(build_harness(files, TOP, core.lanes, core.taps, status), core.lanes)
+        if library is None:
+            library = build_harness(cached_verilog(core, status), TOP, core.lanes, core.taps, status)
+        self._harness = Harness(library, core.lanes)
         self._harness.reset()
 
     def __enter__(self) -> "SimTransport":
@@ -119,6 +124,10 @@ class SimTransport:
     def fetch_taps(self) -> NDArray[np.uint32]:
         """What was recorded since; see `sim.harness.Harness.fetch_taps`."""
         return self._harness.fetch_taps()
+
+    def activity(self, path: Path) -> AbstractContextManager[None]:
+        """Count how often every net changes; see `sim.harness.Harness.activity`."""
+        return self._harness.activity(path)
 
     def record_trace(self) -> None:
         """Record the trace port (of a core with debug ports) from now on; of several exchanges the last is kept."""

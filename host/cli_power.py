@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command that measures a core's power at the gates."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from host.cli_run import encode_prompt
+from host.cli_sim import TALES
+from host.cli_synth import follow
+from host.console import Json, PresetName, Settings, chosen_core, err, out, print_json, progress, say
+from host.models import DEFAULT_PRESET, Model
+
+if TYPE_CHECKING:
+    from sim.gate_power import Token
+
+OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
+"""Where Debian's package qflow-tech-osu018 puts a 180 nm library."""
+ARRAY = "array"
+
+
+def power(
+    path: Annotated[Path, typer.Argument(help="A checkpoint folder.", metavar="CHECKPOINT")] = TALES,
+    prompt: Annotated[str, typer.Option(help="Its last token is run.")] = "Once upon a time",
+    name: PresetName = None,
+    settings: Settings = None,
+    liberty: Annotated[Path, typer.Option(help="Library of standard cells.", metavar="FILE")] = OSU018,
+    clock: Annotated[float, typer.Option(help="MHz.", min=1)] = 100,
+    as_json: Json = False,
+) -> None:
+    """Power of a core's units at the gates, from the switching of every net while it runs a token.
+
+    The core is mapped onto the cells of a library, simulated as a netlist and given to OpenSTA; logits and state are
+    compared with the golden integer model. Beside the model: the same with random trits and with mostly zeros.
+    Wires, clock tree and memories are not included. Needs OpenSTA (apt-get install opensta qflow-tech-osu018).
+
+    Example: tritforge power models/tales --preset edge
+    """
+    from sim.gate_power import measure, sources
+
+    if not liberty.is_file():
+        remedy = "apt-get install qflow-tech-osu018" if liberty == OSU018 else "give another with --liberty"
+        raise ValueError(f"There is no library {liberty}: {remedy}.")
+    if not path.is_dir():
+        raise ValueError(f"{path} is no checkpoint folder; an image's trits cannot be drawn anew.")
+    core = chosen_core(name or DEFAULT_PRESET, settings)
+    model = Model(path, core, say, progress)
+    ids = encode_prompt(model, prompt)
+    with err.status("Mapping") as spinner:
+        tokens = measure(sources(model.source()), ids, core, liberty, clock, say, follow(spinner.update))
+    trits = 5 * core.lanes
+    facts = {
+        key: {
+            "zeros": token.zeros,
+            "cycles": token.cycles,
+            "beats": token.beats,
+            "watts": asdict(token.total) | {"units": {unit: asdict(p) for unit, p in token.units.items()}},
+            "joules_per_token": _joules(token, clock),
+            "array_pj_per_trit": 1e12 * _joules(token, clock, ARRAY) / (token.beats * trits),
+        }
+        for key, token in tokens.items()
+    }
+    if as_json:
+        print_json({"library": liberty.stem, "clock_mhz": clock, "data": facts})
+        return
+    out.print(_units(tokens, f"mW at {clock:g} MHz in {liberty.stem}: dynamic, and leakage"))
+    for key, fact in facts.items():
+        out.print(
+            f"{key}: {fact['zeros']:.1%} zeros, {fact['cycles']:,} cycles, "
+            f"{1e6 * fact['joules_per_token']:.2f} uJ a token, array {fact['array_pj_per_trit']:.3f} pJ a trit",
+            highlight=False,
+        )
+
+
+def _joules(token: "Token", clock: float, unit: str | None = None) -> float:
+    """Energy of the token, leakage included, of a unit or of all."""
+    drawn = token.units[unit] if unit else token.total
+    return (drawn.dynamic + drawn.leakage) * token.cycles / (clock * 1e6)
+
+
+def _units(tokens: dict[str, "Token"], title: str) -> Table:
+    table = Table("unit", title=title, title_justify="left")
+    for key in tokens:
+        table.add_column(key, justify="right")
+    table.add_column("leakage", justify="right")
+    first = next(iter(tokens.values()))
+    for unit in sorted(first.units, key=lambda unit: -first.units[unit].dynamic):
+        drawn = [f"{1e3 * token.units[unit].dynamic:.3f}" for token in tokens.values()]
+        table.add_row(unit or "(top)", *drawn, f"{1e3 * first.units[unit].leakage:.5f}")
+    table.add_section()
+    totals = [f"{1e3 * token.total.dynamic:.3f}" for token in tokens.values()]
+    table.add_row("sum", *totals, f"{1e3 * first.total.leakage:.5f}")
+    return table

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Maps a design onto the standard cells of a Liberty library, with Yosys."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtl_gen.synth import SynthError, recipe, run_script
+from rtl_gen.yowasp import Log
+from sim.build import Status, cached_build, say
+
+NETLIST, MODELS, FLAT = "gates.v", "cells.v", "flat.json"
+
+
+@dataclass(frozen=True)
+class Gates:
+    """A design as cells of a library.
+
+    Attributes
+    ----------
+    top : its name.
+    netlist, models : Verilog to simulate: the cells unit by unit, with memories as behaviour, and what each kind of
+        cell does, as the library says.
+    flat : the same cells without boundaries and memories, as Yosys' JSON.
+    """
+
+    top: str
+    netlist: Path
+    models: Path
+    flat: Path
+
+
+def map_cells(
+    files: Sequence[Path],
+    top: str,
+    liberty: Path,
+    period: float,
+    status: Status | None = None,
+    log: Log | None = None,
+) -> Gates:
+    """Map a design onto a library.
+
+    Memories stay memories: what stands for them on a chip is no standard cell.
+
+    Parameters
+    ----------
+    files, top
+        Verilog of the design, one module a file of the same name, and its top module.
+    liberty
+        The library; needs an inverter and a flip-flop without reset at least.
+    period
+        Nanoseconds that a path should take at most; what is slower gets larger cells and buffers.
+    status, log
+        Told what begins, if it is not cached, and every line of the tools.
+
+    Raises
+    ------
+    SynthError
+        If the library has no inverter or Yosys fails.
+    """
+    driver = _inverter(liberty)
+    below = " ".join(f"{top}/t:{file.stem}" for file in files if file.stem != top)
+    script = [
+        "read_liberty -lib cells.lib",
+        f"setattr -set keep_hierarchy 1 {below}",
+        f"synth -top {top} -flatten -run begin:fine",
+        *("opt -fast -full", "techmap", "opt -fast"),
+        *("dfflibmap -liberty cells.lib", "opt"),
+        # without a driver and a load nothing is buffered, and power is many times too high
+        f"abc -liberty cells.lib -constr constraints -D {round(1000 * period)}",
+        # single bits simulate faster, and named alike in every file they can be found again
+        *("splitnets", "opt_clean -purge", "rename -enumerate -pattern _%_"),
+        f"write_verilog -noattr {NETLIST}",
+        *("delete t:$mem_v2", "setattr -unset keep_hierarchy *", "setattr -mod -unset keep_hierarchy *"),
+        *("flatten", f"write_json {FLAT}"),
+        "design -reset",
+        "read_liberty -ignore_miss_func cells.lib",
+        f"write_verilog -noattr {MODELS}",
+    ]
+    constraints = f"set_driving_cell {driver}\nset_load 0.02 [all_outputs]\n"
+    with cached_build("gates", top, [*recipe(script), constraints], [*files, liberty]) as folder:
+        if folder.fresh:
+            say(status, f"Mapping {top} onto {liberty.stem} (minutes for a whole core)")
+            (folder.path / "constraints").write_text(constraints)
+            (folder.path / "cells.lib").write_bytes(liberty.read_bytes())
+            run_script(folder.path, files, top, script, log)
+            # what happens inside a cell is none of a trace's business
+            models = folder.path / MODELS
+            models.write_text("/* verilator tracing_off */\n" + models.read_text())
+    return Gates(top, *(folder.final / name for name in (NETLIST, MODELS, FLAT)))
+
+
+def _inverter(liberty: Path) -> str:
+    """An inverter of middling strength, by its function."""
+    found = []
+    for body in re.split(r"^\s*cell\s*\(", liberty.read_text(errors="replace"), flags=re.M)[1:]:
+        functions = re.findall(r'function\s*:\s*"([^"]*)"', body)
+        area = re.search(r"area\s*:\s*([\d.]+)", body)
+        if len(functions) == 1 and re.fullmatch(r"\(?\s*!\s*\(?\s*\w+\s*\)?\s*\)?", functions[0]) and area:
+            found.append((float(area[1]), re.match(r'\s*"?(\w+)', body)[1]))
+    if not found:
+        raise SynthError(f"{liberty} has no inverter; give a Liberty file of a standard-cell library.")
+    found.sort()
+    return found[len(found) // 2][1]

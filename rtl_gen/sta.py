@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Power of a mapped design with OpenSTA, unit by unit, from the activity of every net."""
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+
+from rtl_gen.cells import Gates
+from rtl_gen.synth import SynthError
+
+Lookup = Callable[[str], tuple[float, float] | None]
+"""Changes a cycle and share of cycles high of a net by its name, None if nothing is known."""
+Cells = list[tuple[str, Mapping]]
+KNOWN = Path(__file__).with_name("known.lib")
+"""A library of few cells with energies that one can reckon with."""
+AT_ONCE = 2000
+"""Cells that OpenSTA is given: its time grows with the square of the ports."""
+_REPORT = "report_power -digits 8 -instances [get_cells *]"
+SLEW = 0.2
+"""Transition in ns at the cells' inputs: that of a net with a few loads in a 180 nm library."""
+
+
+@dataclass(frozen=True)
+class Power:
+    """Watts of cells at the library's voltage: no wires between cells, no clock tree, no memories.
+
+    Attributes
+    ----------
+    internal : inside cells, the flip-flops' clock pins included, by OpenSTA. switching : half C V^2 for each change
+        of a net with the input pins it drives. leakage : without any activity, by OpenSTA.
+    """
+
+    internal: float = 0.0
+    switching: float = 0.0
+    leakage: float = 0.0
+
+    @property
+    def dynamic(self) -> float:
+        """All but leakage."""
+        return self.internal + self.switching
+
+    def __add__(self, other: "Power") -> "Power":
+        return Power(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Power)))
+
+
+def power(gates: Gates, liberty: Path, clock: str, period: float, activity: Lookup) -> dict[str, Power]:
+    """What every unit draws.
+
+    OpenSTA 2.0 propagates activities of its own and heeds what it is told only where a net begins at a port. So it is
+    given the cells one by one: each input pin is a port with its activity, each output one with its load.
+
+    Parameters
+    ----------
+    gates
+        The design.
+    liberty
+        The library it was mapped onto.
+    clock, period
+        Name of the clock port and nanoseconds of a cycle.
+    activity
+        Of a net in `Gates.flat`.
+
+    Raises
+    ------
+    SynthError
+        If OpenSTA is missing or fails, or a net is unknown.
+
+    Returns
+    -------
+    dict
+        By instance below the top; the top's own cells under the empty name.
+    """
+    module = json.loads(gates.flat.read_text())["modules"][gates.top]
+    cells = [(name, cell) for name, cell in module["cells"].items() if not cell["type"].startswith("$")]
+    library, names = _library(liberty), _names(module)
+    (clock_net,) = module["ports"][clock]["bits"]
+    loads: dict[int, float] = defaultdict(float)
+    for _, pin, bit, kind in _pins(cells, "input"):
+        loads[bit] += library.capacitance[kind, pin]
+
+    def known(bit: int) -> tuple[float, float]:
+        found = activity(names[bit])
+        if found is None:
+            raise SynthError(f"The simulation says nothing about the net {names[bit]}; simulate it again.")
+        return found
+
+    drawn: dict[str, Power] = defaultdict(Power)
+    for index, _, bit, _ in _pins(cells, "output"):
+        watts = loads[bit] * library.farads * library.volts**2 / 2 * known(bit)[0] / (1e-9 * period)
+        drawn[_unit(cells[index][0])] += Power(switching=watts)
+    for first in range(0, len(cells), AT_ONCE):
+        part = cells[first : first + AT_ONCE]
+        script = [f"read_liberty {{{liberty.resolve()}}}", "read_verilog cells.v", f"link_design {gates.top}"]
+        script += _constraints(period)
+        for index, pin, bit, _ in _pins(part, "input"):
+            if bit != clock_net:
+                toggles, high = known(bit)
+                port = f"c{index}_{pin}"
+                script.append(f"set_power_activity -input_ports {port} -activity {toggles:.6g} -duty {high:.6g}")
+        script += [f"set_load {loads[bit]:.6g} [get_ports c{i}_{pin}]" for i, pin, bit, _ in _pins(part, "output")]
+        design = "\n".join(_apart(gates.top, part, clock_net))
+        for index, internal, leakage in _run(design, [*script, _REPORT], len(part)):
+            drawn[_unit(part[index][0])] += Power(internal / _counted_energy(), 0.0, leakage)
+    return dict(drawn)
+
+
+def _constraints(period: float) -> list[str]:
+    """Activities are a cycle's only where OpenSTA knows the cycle: every port belongs to the clock."""
+    return [
+        f"create_clock -name clk -period {period} [get_ports clk]",
+        "set_input_delay 0 -clock clk [all_inputs]",
+        "set_output_delay 0 -clock clk [all_outputs]",
+        f"set_input_transition {SLEW} [all_inputs]",
+    ]
+
+
+@cache
+def _counted_energy() -> float:
+    """How much of a cell's internal energy OpenSTA counts: 2.0 counts a rise and a fall for every change, twice all.
+
+    Asked with a flip-flop whose clock takes 1 pJ a cycle: in 1 ns, 1 mW.
+    """
+    script = [f"read_liberty {{{KNOWN}}}", "read_verilog cells.v", "link_design top", *_constraints(1.0)[:1]]
+    design = "module top (clk, q);\n input clk;\n output q;\n DFF c0 (.CLK(clk), .D(1'b0), .Q(q));\nendmodule\n"
+    ((_, internal, _),) = _run(design, [*script, _REPORT], 1)
+    return internal / 1e-3
+
+
+@dataclass(frozen=True)
+class _Library:
+    """Volts, the unit of capacitance, and capacitances of the input pins by cell and pin."""
+
+    volts: float
+    farads: float
+    capacitance: dict[tuple[str, str], float]
+
+
+def _library(liberty: Path) -> _Library:
+    text = liberty.read_text(errors="replace")
+    volts = re.search(r"^\s*nom_voltage\s*:\s*([\d.]+)", text, re.M)
+    unit = re.search(r"capacitive_load_unit\s*\(\s*([\d.]+)\s*,\s*\"?([pf])f", text, re.I)
+    if not volts or not unit:
+        raise SynthError(f"{liberty} gives no nom_voltage or no capacitive_load_unit; take another library.")
+    farads = float(unit[1]) * {"p": 1e-12, "f": 1e-15}[unit[2].lower()]
+    capacitance = {}
+    for cell in re.split(r"^\s*cell\s*\(", text, flags=re.M)[1:]:
+        for pin in re.split(r"^\s*pin\s*\(", cell, flags=re.M)[1:]:
+            found = re.search(r"^\s*capacitance\s*:\s*([\d.eE+-]+)|\Wcapacitance\s*:\s*([\d.eE+-]+)", pin, re.M)
+            value = float(found[1] or found[2]) if found else 0.0
+            capacitance[re.match(r'\s*"?(\w+)', cell)[1], re.match(r'\s*"?(\w+)', pin)[1]] = value
+    return _Library(float(volts[1]), farads, capacitance)
+
+
+def _names(module: Mapping) -> dict[int, str]:
+    """A name of every net of a flat module."""
+    names: dict[int, str] = {}
+    for name, net in module["netnames"].items():
+        for index, bit in enumerate(net["bits"]):
+            names.setdefault(bit, f"{name}[{index}]" if len(net["bits"]) > 1 else name)
+    return names
+
+
+def _unit(cell: str) -> str:
+    unit, dot, _ = cell.partition(".")
+    return unit if dot else ""
+
+
+def _pins(cells: Cells, direction: str) -> Iterator[tuple[int, str, int, str]]:
+    """Number of the cell, pin, net and kind of cell for every pin that is not tied to a constant."""
+    for index, (_, cell) in enumerate(cells):
+        for pin, (bit,) in cell["connections"].items():
+            if cell["port_directions"][pin] == direction and isinstance(bit, int):
+                yield index, pin, bit, cell["type"]
+
+
+def _apart(top: str, cells: Cells, clock: int) -> Iterator[str]:
+    """Verilog of cells that have nothing to do with one another, but for the clock."""
+    ports = {d: [f"c{i}_{pin}" for i, pin, bit, _ in _pins(cells, d) if bit != clock] for d in ("input", "output")}
+    yield f"module {top} ({', '.join(['clk', *ports['input'], *ports['output']])});\n input clk;"
+    yield from (f" {direction} {name};" for direction, names in ports.items() for name in names)
+    tied = {clock: "clk", "0": "1'b0", "1": "1'b1", "x": "1'b0"}
+    for index, (_, cell) in enumerate(cells):
+        pins = ", ".join(f".{pin}({tied.get(bit, f'c{index}_{pin}')})" for pin, (bit,) in cell["connections"].items())
+        yield f" {cell['type']} c{index} ({pins});"
+    yield "endmodule\n"
+
+
+def _run(design: str, script: list[str], cells: int) -> Iterator[tuple[int, float, float]]:
+    """Number, internal and leakage power of every cell."""
+    program = shutil.which("sta") or shutil.which("opensta")
+    if program is None:
+        raise SynthError("Power needs OpenSTA, which is not installed: apt-get install opensta.")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "cells.v").write_text(design)
+        Path(folder, "power.tcl").write_text("\n".join(script) + "\n")
+        command = [program, "-no_splash", "-exit", "power.tcl"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    errors = re.findall(r"^Error: .*", done.stdout + done.stderr, re.M)
+    number = r"([\d.]+e[+-]\d+)"
+    found = re.findall(rf"^\s*{number}\s+{number}\s+{number}\s+{number} c(\d+)$", done.stdout, re.M)
+    if errors or len(found) != cells:
+        raise SynthError(f"OpenSTA fails: {(errors or [f'it tells the power of {len(found)} of {cells} cells.'])[0]}")
+    return ((int(index), float(internal), float(leakage)) for internal, _, leakage, _, index in found)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the switching activity that a simulation wrote as SAIF."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Activity(NamedTuple):
+    """How often a net changed.
+
+    Attributes
+    ----------
+    toggles : changes a cycle, 0 to 1: what happens within a cycle, glitches and the clock, is not seen.
+    high : share of the cycles in which the net was 1.
+    """
+
+    toggles: float
+    high: float
+
+
+_LINE = re.compile(r"\s*\((?:INSTANCE (\S+)|(\S+) \(T0 (\d+)\) \(T1 (\d+)\).* \(TC (\d+)\)\)|NET)$|\s*(\))$")
+_DURATION = re.compile(r"\(DURATION (\d+)\)")
+
+
+def read_saif(path: Path, top: str) -> dict[str, Activity]:
+    """Every net of a design.
+
+    Parameters
+    ----------
+    path
+        Written by Verilator, one time step a cycle.
+    top
+        The instance that the names count from.
+
+    Returns
+    -------
+    dict
+        By name as in the flat netlist: instances and net with dots between, a bit in brackets behind.
+
+    Raises
+    ------
+    ValueError
+        If the file has no cycle or no such instance.
+    """
+    nets: dict[str, Activity] = {}
+    scopes: list[str] = []
+    cycles = 0
+    with path.open() as lines:
+        for line in lines:
+            duration = _DURATION.match(line)
+            if duration:
+                cycles = int(duration[1])
+            found = _LINE.match(line)
+            if not found:
+                continue
+            scope, net, _, high, changes, closed = found.groups()
+            if scope or line.lstrip().startswith("(NET"):
+                scopes.append((scope or "").replace("\\", ""))
+            elif closed:
+                if scopes:
+                    scopes.pop()
+            elif scopes[1:2] == [top]:
+                name = ".".join([*filter(None, scopes[2:]), net.replace("\\", "")])
+                nets[name] = Activity(int(changes) / cycles, int(high) / cycles)
+    if not nets:
+        raise ValueError(f"{path} tells nothing about {top}; simulate it again.")
+    return nets

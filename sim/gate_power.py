@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A token of a model on a core's netlist: the power of every unit from the switching of its nets."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from golden.integer import IntegerModel
+from golden.quantise import IntegerCheckpoint
+from golden.redrawn import Redrawn, zero_share
+from host.backends import CoreBackend
+from host.driver import MisfitError, misfit
+from host.image import Image
+from host.pack import pack
+from hw.params import CoreParams
+from rtl_gen.cells import map_cells
+from rtl_gen.sta import Power, power
+from rtl_gen.yowasp import Log
+from sim.activity import read_saif
+from sim.build import Status, build_harness, say
+from sim.transport import TOP, SimTransport, cached_verilog
+
+CLOCK = "clk"
+RANDOM, SPARSE = 1 / 3, 0.9
+"""Shares of zeros in trits that are drawn at random."""
+
+
+class GateError(RuntimeError):
+    """The netlist does not do what the golden integer model says."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token on the netlist.
+
+    Attributes
+    ----------
+    zeros : share of zeros among the model's trits.
+    cycles, beats : of the token.
+    units : power by unit; the top's own cells under the empty name.
+    """
+
+    zeros: float
+    cycles: int
+    beats: int
+    units: Mapping[str, Power]
+
+    @property
+    def total(self) -> Power:
+        """Of all units."""
+        return sum(self.units.values(), Power())
+
+
+def sources(source: IntegerCheckpoint) -> dict[str, IntegerCheckpoint]:
+    """A model as it is, with random trits, and with mostly zeros: what the data alone changes."""
+    return {"model": source, "random": Redrawn(source, RANDOM), "sparse": Redrawn(source, SPARSE)}
+
+
+def measure(
+    models: Mapping[str, IntegerCheckpoint],
+    ids: list[int],
+    core: CoreParams,
+    liberty: Path,
+    clock: float,
+    status: Status | None = None,
+    log: Log | None = None,
+) -> dict[str, Token]:
+    """Run the last token of a sequence on the netlist of a core, after the state that the others lead to.
+
+    Logits and state are compared with the golden integer model.
+
+    Parameters
+    ----------
+    models
+        By the names that the result has.
+    ids
+        The sequence; at least one token.
+    core, liberty, clock
+        The core, the library it is mapped onto, and MHz.
+    status, log
+        Told what takes long, and every line of the tools.
+
+    Raises
+    ------
+    MisfitError
+        If the core cannot run a model.
+    GateError
+        If the netlist differs.
+    SynthError
+        If a tool fails or is missing.
+    """
+    period = 1000 / clock
+    gates = map_cells(cached_verilog(core, status), TOP, liberty, period, status, log)
+    library = build_harness([gates.models, gates.netlist], TOP, core.lanes, status=status, activity=True)
+    tokens = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, source in models.items():
+            image, saif = Path(folder, f"{name}.tfi"), Path(folder, f"{name}.saif")
+            say(status, f"Running a token on the netlist ({name})")
+            pack(source, core, image)
+            cycles, beats = _run(source, Image.open(image), ids, core, library, saif)
+            activity = read_saif(saif, TOP)
+            say(status, f"Adding up the power ({name})")
+            units = power(gates, liberty, CLOCK, period, activity.get)
+            tokens[name] = Token(zero_share(source), cycles, beats, units)
+    return tokens
+
+
+def _run(
+    source: IntegerCheckpoint, image: Image, ids: list[int], core: CoreParams, library: Path, saif: Path
+) -> tuple[int, int]:
+    """Cycles and beats of the last token."""
+    reason = misfit(core, image)
+    if reason:
+        raise MisfitError(reason)
+    model = IntegerModel(source)
+    last = torch.tensor(ids[-1:])
+    before = model.forward(torch.tensor(ids[:-1]))[1] if len(ids) > 1 else model.initial_state()
+    expected, after = model.forward(last, before)
+    with SimTransport(core, library=library) as transport:
+        backend = CoreBackend(transport, image)
+        backend.resume(before)
+        cycles = transport.cycles
+        with transport.activity(saif):
+            got = backend.run(last)
+        cycles = transport.cycles - cycles
+        if not torch.equal(got.exact.raw, expected.raw) or not torch.equal(backend.state(), after.int()):
+            raise GateError("The netlist differs from the golden integer model; compare the core first.")
+        return cycles, backend.counters().beats

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Power at the gates: the activity of every net, and what it costs in a library that one can reckon with."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from golden.checkpoint import Checkpoint
+from golden.numerics import Formats
+from golden.quantise import IntegerCheckpoint
+from golden.redrawn import Redrawn, zero_share
+from rtl_gen.cells import Gates, map_cells
+from rtl_gen.sta import KNOWN, power
+from rtl_gen.synth import SynthError
+from sim.activity import Activity, read_saif
+from tests.checkpoints import random_checkpoint
+
+PERIOD = 10.0
+CYCLE = 1e9 / PERIOD
+"""Cycles a second."""
+FLOP, GATE = 1e-12, 0.5e-12
+"""J that a flip-flop's clock takes a cycle, and a NAND's first input a change while the second is high."""
+VOLTS, NAND_INPUT, FLOP_INPUT = 2.0, 0.02e-12, 0.04e-12
+needs_sta = pytest.mark.skipif(
+    not (shutil.which("sta") or shutil.which("opensta")), reason="OpenSTA is not installed: apt-get install opensta"
+)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory) -> Gates:
+    """A flip-flop in one unit; a NAND of it and an input with a flip-flop behind, in another."""
+    folder = tmp_path_factory.mktemp("pair")
+    sources = {
+        "pair": "module pair(input clk, input a, output q); wire t;"
+        " flip first(.clk(clk), .d(a), .q(t)); gate second(.clk(clk), .a(t), .b(a), .q(q)); endmodule",
+        "flip": "module flip(input clk, input d, output reg q); always @(posedge clk) q <= d; endmodule",
+        "gate": "module gate(input clk, input a, input b, output reg q);"
+        " always @(posedge clk) q <= ~(a & b); endmodule",
+    }
+    for name, text in sources.items():
+        (folder / f"{name}.v").write_text(text + "\n")
+    return map_cells([folder / f"{name}.v" for name in sources], "pair", KNOWN, PERIOD)
+
+
+def test_a_design_becomes_cells_unit_by_unit(pair: Gates):
+    cells = json.loads(pair.flat.read_text())["modules"]["pair"]["cells"]
+    kinds = sorted((name.partition(".")[0], cell["type"]) for name, cell in cells.items() if "$" not in cell["type"])
+    assert kinds == [("first", "DFF"), ("second", "DFF"), ("second", "NAND")]
+    assert {"module pair", "module flip", "module gate"} <= {
+        line.partition("(")[0] for line in pair.netlist.read_text().splitlines()
+    }
+
+
+@needs_sta
+def test_every_change_costs_what_the_library_says(pair: Gates):
+    nets = {"a": (0.3, 0.25), "t": (0.4, 0.5), "q": (0.9, 0.5)}
+    inner = (0.7, 0.5)
+
+    def activity(name: str) -> tuple[float, float]:
+        return {"first.d": nets["a"], "second.b": nets["a"], "first.q": nets["t"]}.get(name) or nets.get(name, inner)
+
+    drawn = power(pair, KNOWN, "clk", PERIOD, activity)
+    half = VOLTS**2 / 2 * CYCLE
+    first, second = drawn["first"], drawn["second"]
+    assert first.switching == pytest.approx(0.4 * NAND_INPUT * half, rel=1e-6)
+    assert second.switching == pytest.approx(0.7 * FLOP_INPUT * half, rel=1e-6)
+    assert first.internal == pytest.approx(FLOP * CYCLE, rel=1e-6)
+    # the NAND passes on what its first input does while the second is high
+    assert second.internal == pytest.approx((FLOP + 0.4 * 0.25 * GATE) * CYCLE, rel=1e-6)
+    assert first.leakage == pytest.approx(4e-9, rel=1e-6)
+    assert second.leakage == pytest.approx(6e-9, rel=1e-6)
+
+
+@needs_sta
+def test_a_net_without_activity_is_named(pair: Gates):
+    with pytest.raises(SynthError, match="says nothing about the net"):
+        power(pair, KNOWN, "clk", PERIOD, lambda name: None)
+
+
+def test_a_library_without_inverter_is_refused(tmp_path: Path):
+    library = tmp_path / "none.lib"
+    library.write_text("library(none) { cell(DFF) { area : 1; } }\n")
+    with pytest.raises(SynthError, match="no inverter"):
+        map_cells([], "pair", library, PERIOD)
+
+
+SAIF = r"""(SAIFILE
+(DURATION 8)
+ (INSTANCE TOP
+  (NET
+   (clk (T0 0) (T1 8) (TZ 0) (TX 0) (TB 0) (TC 1))
+  )
+  (INSTANCE top
+   (NET
+    (q\[0\] (T0 8) (T1 0) (TZ 0) (TX 0) (TB 0) (TC 0))
+    (q\[1\] (T0 2) (T1 6) (TZ 0) (TX 0) (TB 0) (TC 5))
+   )
+   (INSTANCE unit.of
+    (NET
+     (_12_ (T0 4) (T1 4) (TZ 0) (TX 0) (TB 0) (TC 8))
+    )
+    (INSTANCE cell
+    )
+   )
+   (INSTANCE other
+    (NET
+     (x (T0 4) (T1 4) (TZ 0) (TX 0) (TB 0) (TC 2))
+    )
+   )
+  )
+ )
+)
+"""
+
+
+def test_saif_is_read_by_the_names_of_the_flat_netlist(tmp_path: Path):
+    file = tmp_path / "x.saif"
+    file.write_text(SAIF)
+    assert read_saif(file, "top") == {
+        "q[0]": Activity(0.0, 0.0),
+        "q[1]": Activity(5 / 8, 6 / 8),
+        "unit.of._12_": Activity(1.0, 0.5),
+        "other.x": Activity(0.25, 0.5),
+    }
+    with pytest.raises(ValueError, match="tells nothing about core"):
+        read_saif(file, "core")
+
+
+def test_redrawn_changes_the_trits_alone(tmp_path: Path):
+    source = IntegerCheckpoint(Checkpoint(random_checkpoint(tmp_path, tokenizer=False)), Formats())
+    sparse = Redrawn(source, 0.9)
+    assert zero_share(sparse) == pytest.approx(0.9, abs=0.01)
+    for index in range(source.config.layers):
+        ours, theirs = sparse.layer(index), source.layer(index)
+        for name, norm in ours.norms.items():
+            assert torch.equal(torch.stack(norm.gains), torch.stack(theirs.norms[name].gains))
+        assert torch.equal(ours.omega, theirs.omega)
+        for name, matrix in ours.matrices.items():
+            assert (matrix.mantissa, matrix.exponent) == (
+                theirs.matrices[name].mantissa,
+                theirs.matrices[name].exponent,
+            )
+            assert matrix.trits.shape == theirs.matrices[name].trits.shape
+            assert set(matrix.trits.unique().tolist()) == {-1, 0, 1}
+            assert not torch.equal(matrix.trits, theirs.matrices[name].trits)
