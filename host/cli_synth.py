@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.table import Table
 
 from host.console import Json, PresetName, Settings, chosen_core, err, out, print_json, say
@@ -84,18 +85,15 @@ def follow(update: Callable[[str], None]) -> Callable[[str], None]:
 
 
 def _areas(synthesis: "Synthesis", title: str, lut: int) -> Table:
-    table = Table(title=title, title_justify="left")
+    # 80 columns hold it: no frame, and the number of a unit only where there are several
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("unit", no_wrap=True)
-    for column in ("", f"LUT{lut}s", "LUT", "carry", "FF", "BRAM", "LUTRAM", "DSP", "inner FF"):
-        table.add_column(column, justify="right")
-    rest = type(synthesis.total)()
+    for column in (f"LUT{lut}s", "LUT", "carry", "FF", "BRAM", "LUTRAM", "DSP", "inner FF"):
+        table.add_column(column, justify="right", no_wrap=True)
     for unit in synthesis.units:
-        table.add_row(unit.name, str(unit.number), *_cells(unit.area))
-        for _ in range(unit.number):
-            rest += unit.area
+        table.add_row(unit.name if unit.number == 1 else f"{unit.number} x {unit.name}", *_cells(unit.area))
     table.add_section()
-    table.add_row("sum of the units", "", *_cells(rest))
-    table.add_row("whole, flattened", "", *_cells(synthesis.total))
+    table.add_row("sum", *_cells(synthesis.total))
     return table
 
 

@@ -27,7 +27,7 @@ def measure(status: Status | None = None) -> dict[str, dict[str, int]]:
     from hw.params import preset
     from sim.transport import TOP, cached_verilog
 
-    design = json.loads(netlist(cached_verilog(preset(PRESET), status), TOP, DEVICE, True, status).read_text())
+    design = json.loads(netlist(cached_verilog(preset(PRESET), status), TOP, DEVICE, status).read_text())
     return {
         unit.name: {kind: unit.number * asdict(unit.area)[kind] for kind in KINDS}
         for unit in unit_areas(design, TOP, DEVICE)

@@ -56,8 +56,12 @@ def test_only_declared_memories_become_ram_and_none_in_the_array() -> None:
         for file in files
         for name in re.findall(r"^  reg (?:\[\d+:0\] )?\\?([\w$]+) +\[\d+:0\];", file.read_text(), re.M)
     }
-    cells = json.loads(netlist(files, TOP, "ecp5-85k").read_text())["modules"][TOP]["cells"]
-    rams = [name for name, cell in cells.items() if cell["type"] in ("DP16KD", "TRELLIS_DPR16X4")]
-    assert rams and not [name for name in rams if name.startswith("array.")]
+    modules = json.loads(netlist(files, TOP, "ecp5-85k").read_text())["modules"]
+    rams_of = {
+        unit: [name for name, cell in module["cells"].items() if cell["type"] in ("DP16KD", "TRELLIS_DPR16X4")]
+        for unit, module in modules.items()
+    }
+    assert rams_of[f"{TOP}_vector_path"] and not rams_of[f"{TOP}_ternary_array"]
+    rams = [name for names in rams_of.values() for name in names]
     asked = re.compile(rf"(?:\w+\.)*(?:{'|'.join(map(re.escape, declared))})\.\d+\.\d+")
     assert not [name for name in rams if not asked.fullmatch(name)]
