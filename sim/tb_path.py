@@ -285,7 +285,7 @@ async def path(dut: Any) -> None:
     ends = ENDS if bench.core.rows <= bench.core.max_hidden else set()
     packets = 0
     while packets < PACKETS or not bench.exact >= ends:
-        assert packets < 10 * PACKETS, f"Only {bench.exact} could be seen to end exactly when the path is empty."
+        assert packets < 40 * PACKETS, f"Only {bench.exact} could be seen to end exactly when the path is empty."
         await bench.packet(random.choice((1, bench.core.batch, random.randint(1, bench.core.batch))))
         packets += 1
     await bench.host(write=False)
