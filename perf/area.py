@@ -120,7 +120,8 @@ def memories(core: CoreParams, cores: int = 1) -> dict[str, Memory]:
     """The memories of one of so many cores that share a model by output rows.
 
     State and residual keep a core's own rows, V values a word. The vector store keeps whole vectors: a bank of code
-    floats a column and one memory of codes. The sigmoid's table is one block a row; the ring of side words is a beat
+    floats a column and one memory of codes. The sigmoid's table is one block a row, those of
+    reciprocal and root are three in all; the ring of side words is a beat
     wide.
     """
     rows, wide, store = core.vector_rows, core.formats.wide_bits, VectorStore(core).depth
@@ -130,6 +131,7 @@ def memories(core: CoreParams, cores: int = 1) -> dict[str, Memory]:
         "residual": Memory(wide * rows, words),
         "row buffers": Memory((wide + DECAY_FRAC) * rows, core.batch * core.row_groups),
         "sigmoid": Memory(36, 512, rows),
+        "chords": Memory(36, 512, 3),
         "vectors": Memory(code_float(core.formats).size, store, core.columns),
         "codes": Memory(8 * core.columns, store),
         "side words": Memory(8 * core.lanes, side.depth(core)),
