@@ -107,7 +107,8 @@ SHIPPED = Case(
     str(Path("models") / "tales"),
     PRESETS["edge"],
     note="Lost: 29 dependencies of about 75 cycles, dear beside row blocks of 26 beats, and drain: the 256 rows of "
-    "the embedding need four cycles each and arrive in one, and rows of g wait for f and i longer than a row block streams.",
+    "the embedding need four cycles each and arrive in one, and rows of g wait for f and i longer than a row "
+    "block streams.",
 )
 BATCHES, INTERVALS = (1, 2, 4, 8), (1, 4, 8)
 
