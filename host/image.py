@@ -179,3 +179,30 @@ def config_shape(config: ModelConfig) -> Shape:
 def config_bytes(config: ModelConfig) -> bytes:
     """The section `config`."""
     return json.dumps(asdict(config)).encode()
+
+
+def image_header(config: ModelConfig, core: CoreParams, bits: int, group: int, tokenizer: int = 0) -> Header:
+    """The sections of an image, without CRCs.
+
+    Parameters
+    ----------
+    config
+        The model's shape.
+    core
+        Its geometry and code decide the padding.
+    bits, group
+        8 or 16 bits of an embedding value; values that share a scale.
+    tokenizer
+        Bytes of its tokenizer.
+    """
+    header = Header(
+        lanes=core.lanes,
+        element_bytes=core.element_bytes,
+        code=core.code,
+        formats=core.formats,
+        shape=config_shape(config),
+        embedding_bits=bits,
+        embedding_group=group,
+        residual_frac=0,
+    )
+    return header.place(header.lengths() | {"config": len(config_bytes(config)), "tokenizer": tokenizer})
