@@ -5,16 +5,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import torch
 import typer
 from rich.table import Table
 
-from host.cli_run import encode_prompt
+from host.backends import check_ids
+from host.cli_run import encode_prompt, read_ids
 from host.cli_sim import TALES
 from host.cli_synth import follow
 from host.console import Json, PresetName, Settings, chosen_core, err, out, print_json, progress, say
 from host.models import DEFAULT_PRESET, Model
 
 if TYPE_CHECKING:
+    from rtl_gen.sta import Power
     from sim.gate_power import Token
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
@@ -25,6 +28,10 @@ ARRAY = "array"
 def power(
     path: Annotated[Path, typer.Argument(help="A checkpoint folder.", metavar="CHECKPOINT")] = TALES,
     prompt: Annotated[str, typer.Option(help="Its last token is run.")] = "Once upon a time",
+    ids_path: Annotated[
+        Path | None,
+        typer.Option("--ids", help="Token ids, integers [T], as .npy, instead of a prompt.", metavar="FILE"),
+    ] = None,
     name: PresetName = None,
     settings: Settings = None,
     liberty: Annotated[Path, typer.Option(help="Library of standard cells.", metavar="FILE")] = OSU018,
@@ -48,9 +55,10 @@ def power(
         raise ValueError(f"{path} is no checkpoint folder; an image's trits cannot be drawn anew.")
     core = chosen_core(name or DEFAULT_PRESET, settings)
     model = Model(path, core, say, progress)
-    ids = encode_prompt(model, prompt)
+    ids = read_ids(ids_path) if ids_path else torch.tensor(encode_prompt(model, prompt))
+    check_ids(ids, model.config.vocab)
     with err.status("Mapping") as spinner:
-        tokens = measure(sources(model.source()), ids, core, liberty, clock, say, follow(spinner.update))
+        tokens = measure(sources(model.source()), ids.tolist(), core, liberty, clock, say, follow(spinner.update))
     trits = 5 * core.lanes
     facts = {
         key: {
@@ -66,7 +74,7 @@ def power(
     if as_json:
         print_json({"library": liberty.stem, "clock_mhz": clock, "data": facts})
         return
-    out.print(_units(tokens, f"mW at {clock:g} MHz in {liberty.stem}: dynamic, and leakage"))
+    out.print(_units(tokens, f"mW at {clock:g} MHz in {liberty.stem}: dynamic, and leakage; area in NANDs"))
     for key, fact in facts.items():
         out.print(
             f"{key}: {fact['zeros']:.1%} zeros, {fact['cycles']:,} cycles, "
@@ -85,12 +93,16 @@ def _units(tokens: dict[str, "Token"], title: str) -> Table:
     table = Table("unit", title=title, title_justify="left")
     for key in tokens:
         table.add_column(key, justify="right")
-    table.add_column("leakage", justify="right")
+    for column in ("leakage", "gates"):
+        table.add_column(column, justify="right")
     first = next(iter(tokens.values()))
     for unit in sorted(first.units, key=lambda unit: -first.units[unit].dynamic):
-        drawn = [f"{1e3 * token.units[unit].dynamic:.3f}" for token in tokens.values()]
-        table.add_row(unit or "(top)", *drawn, f"{1e3 * first.units[unit].leakage:.5f}")
+        table.add_row(unit or "(top)", *_row([token.units[unit] for token in tokens.values()]))
     table.add_section()
-    totals = [f"{1e3 * token.total.dynamic:.3f}" for token in tokens.values()]
-    table.add_row("sum", *totals, f"{1e3 * first.total.leakage:.5f}")
+    table.add_row("sum", *_row([token.total for token in tokens.values()]))
     return table
+
+
+def _row(drawn: "list[Power]") -> list[str]:
+    first = drawn[0]
+    return [*(f"{1e3 * one.dynamic:.3f}" for one in drawn), f"{1e3 * first.leakage:.5f}", f"{first.gates:,.0f}"]
