@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command that measures a core's power at the gates."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 import typer
@@ -15,6 +17,7 @@ from host.cli_sim import TALES
 from host.cli_synth import follow
 from host.console import Json, PresetName, Settings, chosen_core, err, out, print_json, progress, say
 from host.models import DEFAULT_PRESET, Model
+from hw.params import CoreParams
 
 if TYPE_CHECKING:
     from rtl_gen.sta import Power
@@ -59,22 +62,13 @@ def power(
     check_ids(ids, model.config.vocab)
     with err.status("Mapping") as spinner:
         tokens = measure(sources(model.source()), ids.tolist(), core, liberty, clock, say, follow(spinner.update))
-    trits = 5 * core.lanes
-    facts = {
-        key: {
-            "zeros": token.zeros,
-            "cycles": token.cycles,
-            "beats": token.beats,
-            "watts": asdict(token.total) | {"units": {unit: asdict(p) for unit, p in token.units.items()}},
-            "joules_per_token": _joules(token, clock),
-            "array_pj_per_trit": 1e12 * _joules(token, clock, ARRAY) / (token.beats * trits),
-        }
-        for key, token in tokens.items()
-    }
+    facts = {key: _facts(token, core, clock) for key, token in tokens.items()}
     if as_json:
         print_json({"library": liberty.stem, "clock_mhz": clock, "data": facts})
         return
-    out.print(_units(tokens, f"mW at {clock:g} MHz in {liberty.stem}: dynamic, and leakage; area in NANDs"))
+    out.print(
+        _units(tokens, f"mW at {clock:g} MHz in {liberty.stem}: dynamic, idle (the clock alone), leakage; NANDs")
+    )
     for key, fact in facts.items():
         out.print(
             f"{key}: {fact['zeros']:.1%} zeros, {fact['cycles']:,} cycles, "
@@ -83,26 +77,39 @@ def power(
         )
 
 
-def _joules(token: "Token", clock: float, unit: str | None = None) -> float:
-    """Energy of the token, leakage included, of a unit or of all."""
-    drawn = token.units[unit] if unit else token.total
-    return (drawn.dynamic + drawn.leakage) * token.cycles / (clock * 1e6)
+def _facts(token: "Token", core: CoreParams, clock: float) -> dict[str, Any]:
+    """Of a token, for programs; energies with leakage."""
+    from rtl_gen.sta import total
+
+    seconds, trits = token.cycles / (clock * 1e6), token.beats * core.rows * core.columns
+    whole = total(token.units)
+    array = token.units[ARRAY]
+    return {
+        "zeros": token.zeros,
+        "cycles": token.cycles,
+        "beats": token.beats,
+        "watts": asdict(whole) | {"units": {unit: asdict(drawn) for unit, drawn in token.units.items()}},
+        "idle_watts": {unit: drawn.dynamic for unit, drawn in token.idle.items()},
+        "joules_per_token": (whole.dynamic + whole.leakage) * seconds,
+        "array_pj_per_trit": 1e12 * (array.dynamic + array.leakage) * seconds / trits,
+    }
 
 
 def _units(tokens: dict[str, "Token"], title: str) -> Table:
+    from rtl_gen.sta import total
+
     table = Table("unit", title=title, title_justify="left")
-    for key in tokens:
-        table.add_column(key, justify="right")
-    for column in ("leakage", "gates"):
+    for column in (*tokens, "idle", "leakage", "NANDs"):
         table.add_column(column, justify="right")
     first = next(iter(tokens.values()))
+
+    def row(name: str, unit: "Callable[[Mapping[str, Power]], Power]") -> None:
+        one, drawn = unit(first.units), [unit(token.units) for token in tokens.values()]
+        milliwatts = [f"{1e3 * power.dynamic:.3f}" for power in (*drawn, unit(first.idle))]
+        table.add_row(name, *milliwatts, f"{1e3 * one.leakage:.5f}", f"{one.gates:,.0f}")
+
     for unit in sorted(first.units, key=lambda unit: -first.units[unit].dynamic):
-        table.add_row(unit or "(top)", *_row([token.units[unit] for token in tokens.values()]))
+        row(unit or "(top)", itemgetter(unit))
     table.add_section()
-    table.add_row("sum", *_row([token.total for token in tokens.values()]))
+    row("sum", total)
     return table
-
-
-def _row(drawn: "list[Power]") -> list[str]:
-    first = drawn[0]
-    return [*(f"{1e3 * one.dynamic:.3f}" for one in drawn), f"{1e3 * first.leakage:.5f}", f"{first.gates:,.0f}"]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws figures as dots, a line each, beside one another as an SVG picture.
+"""Draws figures as dots, a line each, as an SVG picture.
 
-``python -m perf.dots ROWS.json --label NAME... --value NAME... -o PICTURE.svg`` draws what a command of this project
-printed with ``--json``: a list of objects, a line each, named by the values of `--label`, with a panel for each
-`--value`. Further files are drawn below, in another colour; `--name` says whose lines they are.
+``python -m perf.dots NAME=ROWS.json ... --label KEY... --value KEY... -o PICTURE.svg`` draws what commands of this
+project print with ``--json``: a list of objects, a line each, named by the values of `--label`, with a panel for each
+`--value` and a colour for each file.
 """
 
 import argparse
@@ -12,25 +12,29 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import cycle
 from math import ceil, floor, log10
 from pathlib import Path
 
 from perf.figure import Figure, number
 
 PANEL, GAP, TOP, PITCH = 230, 60, 56, 22
-COLOURS, GRID = ("#1f5fa8", "#b8701a", "#2e8b57", "#7a4fa3"), "#dde1e6"
+COLOURS = ("#1f5fa8", "#b8701a", "#2e8b57", "#7a4fa3")
+INK, GRID = "#1d2329", "#dde1e6"
 TICKS = 4
 """At most so many on a linear axis, and one."""
 
 
+Marks = tuple[tuple[str, Figure], ...]
+"""Colours and figures."""
+
+
 @dataclass(frozen=True)
 class Row:
-    """A line of the picture: its name, its colour, and what it has in each panel, if anything."""
+    """A line of the picture: its name in a colour, and what it has in each panel."""
 
     label: str
     colour: str
-    figures: tuple[Figure | None, ...]
+    panels: tuple[Marks, ...]
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,22 @@ class Axis:
             yield 10.0**decade, f"{10.0**decade:g}" if decade < 3 else f"{10 ** (decade - 3)}k"
 
 
-def draw(rows: Sequence[Row], titles: Sequence[str], foot: str, label: int) -> str:
-    """The picture: dots, with lines from low to high; names take ``label`` of its width."""
+def draw(
+    rows: Sequence[Row], titles: Sequence[str], foot: str, label: int, names: dict[str, str] | None = None
+) -> str:
+    """The picture: dots, with lines from low to high.
+
+    Parameters
+    ----------
+    rows, titles, foot
+        Lines, a title for each panel, a remark below.
+    label
+        Width of the lines' names.
+    names
+        What colours mean, if that has to be said.
+    """
     axes = [
-        Axis.over(title, label + index * (PANEL + GAP), [f for row in rows if (f := row.figures[index])])
+        Axis.over(title, label + index * (PANEL + GAP), [figure for row in rows for _, figure in row.panels[index]])
         for index, title in enumerate(titles)
     ]
     width, height = label + len(axes) * (PANEL + GAP) - GAP + 16, TOP + PITCH * len(rows) + 30
@@ -87,9 +103,13 @@ def draw(rows: Sequence[Row], titles: Sequence[str], foot: str, label: int) -> s
         lines.append(
             f'<text x="{label - 12}" y="{y + 4:.1f}" text-anchor="end" fill="{row.colour}">{escape(row.label)}</text>'
         )
-        for axis, figure in zip(axes, row.figures, strict=True):
-            if figure:
-                lines += _dot(axis, figure, y, row.colour)
+        for axis, marks in zip(axes, row.panels, strict=True):
+            for colour, figure in marks:
+                lines += _dot(axis, figure, y, colour)
+    for index, (name, colour) in enumerate((names or {}).items()):
+        x = label + index * (width - label) / len(names)
+        lines.append(f'<rect x="{x:.1f}" y="{height - 18}" width="8" height="8" fill="{colour}"/>')
+        lines.append(f'<text x="{x + 14:.1f}" y="{height - 10}" font-size="12" fill="#4a4f57">{escape(name)}</text>')
     lines.append(
         f'<text x="{width / 2}" y="{height - 10}" text-anchor="middle" font-size="12" fill="#4a4f57">'
         f"{escape(foot)}</text>"
@@ -110,7 +130,7 @@ def _frame(axes: Sequence[Axis], rows: int) -> Iterator[str]:
     for axis in axes:
         middle = axis.left + PANEL / 2
         yield (
-            f'<text x="{middle}" y="18" text-anchor="middle" font-weight="bold" fill="#1d2329">'
+            f'<text x="{middle}" y="18" text-anchor="middle" font-weight="bold" fill="{INK}">'
             f"{escape(axis.title)}</text>"
         )
         for value, label in axis.ticks():
@@ -120,30 +140,36 @@ def _frame(axes: Sequence[Axis], rows: int) -> Iterator[str]:
             yield f'<text {at} font-size="11" fill="#4a4f57">{label}</text>'
 
 
-def read_rows(path: Path, name: str, labels: Sequence[str], values: Sequence[str], colour: str) -> Iterator[Row]:
-    """The lines of a file; nothing is drawn of a value that is zero or missing."""
-    for entry in json.loads(path.read_text()):
-        parts = (f"{key} {entry[key]}" if isinstance(entry[key], int) else entry[key] for key in labels)
-        figures = tuple(Figure.exact(float(entry[value])) if entry.get(value) else None for value in values)
-        yield Row(", ".join(filter(None, (name, *parts))), colour, figures)
+def compared(files: dict[str, list[dict]], labels: Sequence[str], values: Sequence[str]) -> list[Row]:
+    """A line for each label that a file has; nothing is drawn of a value that is zero or missing."""
+    panels: dict[str, list[list[tuple[str, Figure]]]] = {}
+    for entries, colour in zip(files.values(), COLOURS, strict=False):
+        for entry in entries:
+            parts = (f"{key} {entry[key]}" if isinstance(entry[key], int) else entry[key] for key in labels)
+            marks = panels.setdefault(", ".join(parts), [[] for _ in values])
+            for found, value in zip(marks, values, strict=True):
+                if entry.get(value):
+                    found.append((colour, Figure.exact(float(entry[value]))))
+    return [Row(label, INK, tuple(map(tuple, marks))) for label, marks in panels.items() if any(marks)]
 
 
 def main() -> None:
     """Draw files of rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", type=Path, nargs="+", help="lists of objects as JSON")
-    parser.add_argument("--name", nargs="+", default=[], help="of each file's lines")
-    parser.add_argument("--label", nargs="+", required=True, help="what a line is named by")
-    parser.add_argument("--value", nargs="+", required=True, help="what is drawn, a panel each")
-    parser.add_argument("--foot", default="", help="a remark below")
+    parser.add_argument("files", nargs="+", metavar="[NAME=]FILE", help="lists of objects as JSON, four at most")
+    parser.add_argument("--label", nargs="+", required=True, metavar="KEY", help="what a line is named by")
+    parser.add_argument("--value", nargs="+", required=True, metavar="KEY", help="what is drawn, a panel each")
     parser.add_argument("--width", type=int, default=200, help="of the names")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the picture")
     given = parser.parse_args()
-    rows: list[Row] = []
-    for path, name, colour in zip(given.files, [*given.name, *[""] * len(given.files)], cycle(COLOURS), strict=False):
-        rows += read_rows(path, name, given.label, given.value, colour)
+    if len(given.files) > len(COLOURS):
+        parser.error(f"there are colours for {len(COLOURS)} files; draw them in several pictures.")
+    named = [text.rpartition("=") for text in given.files]
+    files = {name: json.loads(Path(file).read_text()) for name, _, file in named}
+    names = {name: colour for name, colour in zip(files, COLOURS, strict=False) if name}
+    text = draw(compared(files, given.label, given.value), given.value, "", given.width, names)
     temporary = given.output.with_suffix(".tmp")
-    temporary.write_text(draw(rows, given.value, given.foot, given.width))
+    temporary.write_text(text)
     os.replace(temporary, given.output)
 
 

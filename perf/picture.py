@@ -18,7 +18,7 @@ def comparison() -> str:
     ours = [_row("this core", choice) for choice in ones]
     ours += [_row(f"{choice.estimate.cores} of this core", choice) for choice in survey.same_platforms()]
     theirs = [
-        Row(f"{s.name}, {s.model}, {s.platform}", THEIRS, (s.rate.figure, Figure.exact(s.joules)))
+        _line(f"{s.name}, {s.model}, {s.platform}", THEIRS, s.rate.figure, Figure.exact(s.joules))
         for s in published().systems
     ]
     rows = sorted(ours, key=_rate) + sorted(theirs, key=_rate)
@@ -27,8 +27,13 @@ def comparison() -> str:
 
 def _row(what: str, choice: survey.Choice) -> Row:
     one = choice.estimate
-    return Row(f"{what}, {choice.model}, {one.platform.name}", OURS, (one.rate, one.joules))
+    return _line(f"{what}, {choice.model}, {one.platform.name}", OURS, one.rate, one.joules)
+
+
+def _line(label: str, colour: str, *figures: Figure) -> Row:
+    return Row(label, colour, tuple(((colour, figure),) for figure in figures))
 
 
 def _rate(row: Row) -> float:
-    return row.figures[0].nominal
+    ((_, rate),) = row.panels[0]
+    return rate.nominal

@@ -52,6 +52,11 @@ class Power:
         return Power(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Power)))
 
 
+def total(units: Mapping[str, Power]) -> Power:
+    """Of all units."""
+    return sum(units.values(), Power())
+
+
 def power(gates: Gates, liberty: Path, clock: str, period: float, activity: Lookup) -> dict[str, Power]:
     """What every unit draws.
 

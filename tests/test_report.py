@@ -93,17 +93,22 @@ def test_tables_have_every_figure(page: Page) -> None:
 
 
 def test_rows_of_any_table_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dot for each value but zeros, ten times as far to the right where it is ten times as much."""
-    rows = [{"way": "kept & stored", "times": 1, "error": error} for error in (0.0, 0.01, 0.1, 1.0)]
-    (tmp_path / "rows.json").write_text(json.dumps(rows))
-    files = [str(tmp_path / "rows.json"), "-o", str(tmp_path / "rows.svg")]
+    """A dot for each value but zeros, ten times as much as far again to the right; a colour for each file."""
+    for name, errors in (("a", (0.0, 0.01, 0.1)), ("b", (1.0, 0.01, 0.1))):
+        rows = [{"way": "kept & stored", "times": times, "error": error} for times, error in enumerate(errors)]
+        (tmp_path / f"{name}.json").write_text(json.dumps(rows))
+    files = [f"first={tmp_path}/a.json", f"second={tmp_path}/b.json", "-o", str(tmp_path / "rows.svg")]
     monkeypatch.setattr("sys.argv", ["dots", *files, "--label", "way", "times", "--value", "error"])
     dots.main()
-    root = ET.parse(tmp_path / "rows.svg").getroot()
-    places = [float(dot.get("cx")) for dot in root.iter("{http://www.w3.org/2000/svg}circle")]
-    assert len(places) == 3 and places[1] > places[0] + 10
-    assert places[2] - places[1] == pytest.approx(places[1] - places[0])
-    assert "kept & stored, times 1" in [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    root, space = ET.parse(tmp_path / "rows.svg").getroot(), "{http://www.w3.org/2000/svg}"
+    drawn = [(float(dot.get("cy")), float(dot.get("cx")), dot.get("fill")) for dot in root.iter(f"{space}circle")]
+    (_, one, blue), *others = sorted(drawn, key=lambda dot: (-dot[2].count("1f5fa8"), dot[0]))
+    second, *brown = others
+    tenth = second[1] - one
+    assert tenth > 10 and second[2] == blue and {dot[2] for dot in brown} != {blue}
+    assert [dot[1] for dot in brown] == pytest.approx([one + 2 * tenth, one, one + tenth])
+    texts = [text.text for text in root.iter(f"{space}text")]
+    assert {"kept & stored, times 0", "first", "second", "error"} <= set(texts)
 
 
 def test_the_picture_is_whole(written: Path) -> None:
