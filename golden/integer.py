@@ -15,8 +15,9 @@ from torch import Tensor
 from golden import numerics as nx
 from golden.checkpoint import ModelConfig
 from golden.chunks import by_rows
-from golden.numerics import Formats
-from golden.quantise import Embedding, IntegerHead, IntegerLayer, Matrix, Norm
+from golden.embedding import Embedding
+from golden.formats import Formats
+from golden.quantise import IntegerHead, IntegerLayer, Matrix, Norm
 
 Tap = Callable[[int, str, Tensor], None]
 """Called with (layer, unit, values [T, n]) at every observable point; the head's layer is the layer count."""
@@ -124,7 +125,7 @@ class IntegerModel:
         """Logits of every position of ``ids`` [T] and the state after the last one; ``state`` is not changed."""
         tap = tap or (lambda layer, unit, values: None)
         state = self.initial_state() if state is None else state.clone()
-        x = self.source.embedding.rows(ids)
+        x = torch.from_numpy(self.source.embedding.rows(ids.numpy()))
         tap(0, "embedding", x)
         for index in range(self.config.layers):
             x = self._layer(x, index, state[index], tap)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from golden import numerics, quantise, ternary
+from golden import embedding, formats, numerics, quantise, ternary
 from golden.checkpoint import Checkpoint, CheckpointError, ModelConfig
 from golden.integer import IntegerSource
 from golden.quantise import IntegerCheckpoint
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PRESET = "edge"
 CACHE = Path("build") / "images"
-_DECIDE = (numerics, quantise, ternary, header, layout, packer, packet, schedule, trits)
+_DECIDE = (embedding, formats, numerics, quantise, ternary, header, layout, packer, packet, schedule, trits)
 """The modules on which the bytes of an image depend."""
 
 

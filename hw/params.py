@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, field, fields, replace
 
-from golden.numerics import CODE_MAX, Formats
+from golden.formats import CODE_MAX, Formats
 from hw.trits import CODES, Code
 
 

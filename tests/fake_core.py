@@ -199,7 +199,7 @@ class _Source:
         contexts = len(embed.words) - sc.gain_words(sc.Group.EMBED, False)
         rows, embed.words = embed.words[:contexts], embed.words[contexts:]
         assert not rows[:, shape.hidden :].any()
-        residual = torch.from_numpy(rows[:, : shape.hidden].view(np.int32).astype(np.int64))
+        residual = rows[:, : shape.hidden].view(np.int32).astype(np.int64)
         self.embedding = SimpleNamespace(rows=lambda indices: residual[indices])
         self._shape, self._products = shape, products
 
