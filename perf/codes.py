@@ -138,6 +138,7 @@ def main() -> None:
         temporary = FILE.with_suffix(".tmp")
         temporary.write_text(measure())
         os.replace(temporary, FILE)
+        return
     print(markdown(given.model, given.platform, given.bandwidth or BANDWIDTHS), end="")
 
 
