@@ -25,6 +25,7 @@ from torch import Tensor
 GAIN_BITS = 18
 STAT_BITS = 14
 CODE_MAX = 127
+"""Code of the largest element, or of the level that outliers exceed (`golden.outlier_codes`)."""
 OMEGA_FRAC = 16
 """Fraction bits of a decay gain 1 - LB, 0 to 2**16 inclusive."""
 SIGMA_FRAC = 18
@@ -83,6 +84,11 @@ class Formats:
         return self.wide_bits - 1 + STAT_BITS - 1 - 24
 
     @property
+    def power_shift(self) -> int:
+        """Shift of value x gain to the 25 bit magnitude that is squared to compare with an outlier threshold."""
+        return self.wide_bits - 1 + GAIN_BITS - 1 - 24
+
+    @property
     def epsilon_shift(self) -> int:
         """Shift of value x kappa: nine bits more, since kappa is sqrt(eps) with nine bits more."""
         return self.square_shift + 9
@@ -126,7 +132,7 @@ def code_reciprocal(m: Tensor, fmt: Formats) -> Tensor:
 
 
 def codes(m: Tensor, e: Tensor, negative: Tensor, reciprocal: Tensor, e_max: Tensor, fmt: Formats) -> Tensor:
-    """int8 codes, half away from zero: 127 * v / max|v|."""
+    """Codes, half away from zero: 127 * v / max|v|, times 2**s where ``e_max`` is s less than the largest's."""
     shift = (fmt.code_shift + e_max - e).clamp(max=62)
     q = rshift_round(m * reciprocal, shift)
     return torch.where(negative, -q, q)

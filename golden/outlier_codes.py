@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Codes of more than eight bits for vectors with outliers: part of the numeric contract (`docs/numerics.md`).
+
+The largest element of a vector usually gets the code 127. Where it is an outlier, that leaves little for the others.
+Here 127 then belongs to ``max / 2**s``, and what is beyond it has codes up to ``127 * 2**s``, which fit ``8 + s``
+bits: nothing is clipped. s is the least with ``max / 2**s <= threshold * rms``, as far as the bits go. That takes no
+more bits than ``threshold * rms`` itself would, its steps are never coarser, and nothing is divided or multiplied
+anew: the exponent of the largest element is taken as s less, in the codes as in the output scale.
+
+The comparison is one of logarithms with six fraction bits: the threshold is off by 3 % at most, no code is.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from golden.numerics import Formats, bit_length
+
+CODE_BITS = 8
+MOST_BITS = 12
+DEFAULT_THRESHOLD = 6.0
+THRESHOLD_FRAC = 4
+THRESHOLD_BITS = 10
+LOG_FRAC = 6
+"""Fraction bits of a logarithm to base two, and of a significand those it is taken of."""
+LOGARITHMS = tuple(round(2**LOG_FRAC * math.log2(1 + (index + 0.5) / 2**LOG_FRAC)) for index in range(1 << LOG_FRAC))
+
+
+@dataclass(frozen=True)
+class Activations:
+    """How the inputs of ternary products are coded.
+
+    Parameters
+    ----------
+    bits : of a code, 8 to 12.
+    threshold : from which multiple of the vector's root mean square on an element is an outlier, in sixteenths; 0 for
+        none at all: then every code is that of eight bits.
+    """
+
+    bits: int = CODE_BITS
+    threshold: int = 0
+
+    def __post_init__(self) -> None:
+        if not CODE_BITS <= self.bits <= MOST_BITS:
+            raise ValueError(f"act_bits must be {CODE_BITS} to {MOST_BITS}, not {self.bits}.")
+        if not 0 <= self.threshold < 1 << THRESHOLD_BITS:
+            raise ValueError(f"An outlier threshold has {THRESHOLD_BITS} bits, so {self.threshold} is none.")
+
+    @property
+    def extra(self) -> int:
+        """Bits beyond eight."""
+        return self.bits - CODE_BITS
+
+
+def activations(bits: int, threshold: float | None = None) -> Activations:
+    """Codes of ``bits``, with a threshold in root mean squares, 0 for off; None takes the default, in int8 off."""
+    if threshold is None:
+        threshold = DEFAULT_THRESHOLD if bits > CODE_BITS else 0
+    elif threshold and bits == CODE_BITS:
+        raise ValueError("An outlier threshold needs codes of more than 8 bits, such as with --set act_bits=10.")
+    most = ((1 << THRESHOLD_BITS) - 1) / 2**THRESHOLD_FRAC
+    if threshold and not 2**-THRESHOLD_FRAC <= threshold <= most:
+        raise ValueError(f"The outlier threshold must be 0 (off) or {2**-THRESHOLD_FRAC} to {most}, not {threshold}.")
+    return Activations(bits, round(threshold * 2**THRESHOLD_FRAC))
+
+
+def logarithm(value: Tensor) -> Tensor:
+    """2**LOG_FRAC * log2 of integers from 1 on, by the LOG_FRAC bits after the first; off by at most 1.4 in 64."""
+    exponent = bit_length(value) - 1
+    fraction = torch.where(
+        exponent > LOG_FRAC, value >> (exponent - LOG_FRAC).clamp(min=0), value << (LOG_FRAC - exponent).clamp(min=0)
+    )
+    return (exponent << LOG_FRAC) + torch.tensor(LOGARITHMS)[fraction - (1 << LOG_FRAC)]
+
+
+def widening(power: Tensor, m: Tensor, e: Tensor, length: int, given: Activations, fmt: Formats) -> Tensor:
+    """s of vectors of ``length`` elements, 0 to ``given.extra``.
+
+    Parameters
+    ----------
+    power : int64, sum of the squares of ``v >> fmt.power_shift``, rounded.
+    m, e : int64, significand and exponent of the largest magnitude (`golden.numerics.normalise`).
+    """
+    if not given.threshold:
+        return torch.zeros_like(power)
+    threshold = logarithm(torch.tensor(given.threshold)) - (THRESHOLD_FRAC << LOG_FRAC)
+    largest = logarithm(m) + (e - fmt.mantissa + fmt.product_drop - fmt.power_shift << LOG_FRAC)
+    square = 2 * (largest - threshold) + logarithm(torch.tensor(length)) - logarithm(power.clamp(min=1))
+    return (square + (2 << LOG_FRAC) - 1 >> LOG_FRAC + 1).clamp(0, given.extra)
