@@ -25,7 +25,10 @@ THRESHOLD_FRAC = 4
 THRESHOLD_BITS = 10
 LOG_FRAC = 6
 """Fraction bits of a logarithm to base two, and of a significand those it is taken of."""
-LOGARITHMS = tuple(round(2**LOG_FRAC * math.log2(1 + (index + 0.5) / 2**LOG_FRAC)) for index in range(1 << LOG_FRAC))
+LOGARITHMS = tuple(
+    min(round(2**LOG_FRAC * math.log2(1 + (index + 0.5) / 2**LOG_FRAC)), (1 << LOG_FRAC) - 1)
+    for index in range(1 << LOG_FRAC)
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def activations(bits: int, threshold: float | None = None) -> Activations:
 
 
 def logarithm(value: Tensor) -> Tensor:
-    """2**LOG_FRAC * log2 of integers from 1 on, by the LOG_FRAC bits after the first; off by at most 1.4 in 64."""
+    """2**LOG_FRAC * log2 of integers from 1 on, by the LOG_FRAC bits after the first; off by at most 1.5 in 64."""
     exponent = bit_length(value) - 1
     fraction = torch.where(
         exponent > LOG_FRAC, value >> (exponent - LOG_FRAC).clamp(min=0), value << (LOG_FRAC - exponent).clamp(min=0)

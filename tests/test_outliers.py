@@ -94,7 +94,7 @@ def test_codes_stand_for_the_same_values(fmt: Formats) -> None:
 
 def test_logarithms_are_close() -> None:
     value = torch.cat([torch.arange(1, 5000), (2.0 ** torch.linspace(12, 62.9, 5000, dtype=torch.float64)).long()])
-    assert (logarithm(value) / 64 - value.double().log2()).abs().max() < 1.4 / 64
+    assert (logarithm(value) / 64 - value.double().log2()).abs().max() < 1.5 / 64
 
 
 def test_off_and_eight_bits_are_int8_in_the_whole_model(checkpoint: Checkpoint) -> None:
