@@ -35,7 +35,7 @@ def in_float(yardstick: Yardstick) -> list[Row]:
         shares = (share.elements, share.vectors) if share else ("", "")
         return {"activations": name, "outliers": shares[0], "vectors with": shares[1], **measured}
 
-    rows = [row("int8", absmax(8)), row("LLM.int8()", llm_int8(share := Share()), share)]
+    rows = [row("not quantised", exact), row("int8", absmax(8)), row("LLM.int8()", llm_int8(share := Share()), share)]
     for name, power_of_two in ("6 rms", False), ("max / 2^s", True):
         for bits in BITS:
             quantise = extended(bits, share := Share(), power_of_two=power_of_two)

@@ -5,24 +5,26 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from golden.checkpoint import ModelConfig
 from golden.integer import IntegerModel
 from golden.outlier_codes import activations
 from host.backends import Cached, CoreBackend
+from host.cli import app
 from host.driver import Driver
 from host.image import Image
 from hw.params import CoreParams, preset
 from sim.cosim import compare
 from sim.transport import SimTransport
+from tests.checkpoints import random_checkpoint
 from tests.cores import CORES, packed
 from tests.fake_core import FakeCore
 
 MODEL = ModelConfig(hidden=150, layers=2, intermediate=171, vocab=101)
-WIDE = {"10 bits": replace(CORES["4x2"], act_bits=10), "12 bits": replace(CORES["64x4"], act_bits=12)}
-"""One row a cycle and three contexts, four rows and two contexts."""
 THRESHOLDS = (None, 0, 2.5, 1 / 16)
 
 
@@ -30,10 +32,11 @@ def golden(image: Image, bits: int, threshold: float | None, ids: torch.Tensor):
     return IntegerModel(Cached(image), activations=activations(bits, threshold)).forward(ids)
 
 
-@pytest.mark.parametrize("name", WIDE)
+@pytest.mark.parametrize("name", ["narrow", "256x4"])
 def test_cores_are_bit_exact_at_any_threshold(name: str, tmp_path: Path) -> None:
     """Logits, scales and state; off, logits are those of eight bits, at any threshold others."""
-    core = WIDE[name]
+    core = CORES[name]
+    assert core.extra_bits
     image = packed(core, tmp_path, MODEL)
     ids = torch.arange(7)
     logits = []
@@ -78,6 +81,32 @@ def test_an_older_core_has_eight_bits(small: Image) -> None:
     fake.registers["VERSION"] &= ~0xFFFF
     fake.registers["ACTIVATIONS"] = 0xDEAD
     assert Driver(fake, small).core.act_bits == 8
+
+
+def test_estimates_refuse_what_was_not_measured() -> None:
+    result = CliRunner().invoke(app, ["estimate", "370M", "--set", "act_bits=10"])
+    assert result.exit_code == 2 and "known for act_bits 8 only" in result.stderr
+
+
+def test_commands_take_a_threshold(tmp_path: Path) -> None:
+    """Wider codes change logits, unless they are off; eight bits and float have no threshold."""
+    model = random_checkpoint(tmp_path / "model", MODEL, tokenizer=False)
+    np.save(tmp_path / "ids.npy", np.arange(9))
+
+    def run(*options: str):
+        out = tmp_path / "out.npz"
+        arguments = ["logits", str(model), "--ids", str(tmp_path / "ids.npy"), "--out", str(out), *options]
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code in (0, 2), result.output
+        return np.load(out)["logits"] if result.exit_code == 0 else result.stderr
+
+    wide = "--set", "act_bits=12"
+    plain, off = run(), run(*wide, "--outlier-threshold", "0")
+    assert np.array_equal(plain, off)
+    assert not np.array_equal(run(*wide), plain)
+    assert np.array_equal(run(*wide), run(*wide, "--outlier-threshold", "6"))
+    assert "needs codes of more than 8 bits" in run("--outlier-threshold", "6")
+    assert "needs --backend integer or rtl" in run("--backend", "float", "--outlier-threshold", "6")
 
 
 def test_a_core_needs_a_width_that_it_can_have() -> None:
