@@ -10,6 +10,7 @@ import torch
 
 from golden.checkpoint import Checkpoint, ModelConfig
 from golden.integer import IntegerModel
+from golden.outlier_codes import activations
 from golden.quantise import IntegerCheckpoint
 from golden.synthetic import write_random_checkpoint
 from host.driver import MisfitError, misfit
@@ -97,7 +98,7 @@ def run(
         if reason:
             raise MisfitError(reason)
         ids = torch.randint(model.shape.vocab, (tokens,), generator=torch.Generator().manual_seed(seed))
-        expected, state = IntegerModel(model).forward(ids)
+        expected, state = IntegerModel(model, activations=activations(core.act_bits)).forward(ids)
         out = folder / "core.npz"
         given = {"image": str(path.resolve()), "ids": ids.tolist(), "out": str(out), "stall": stall}
         files, options = cached_verilog(core, status), {}

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from golden.integer import IntegerModel
+from golden.outlier_codes import activations
 from golden.quantise import IntegerCheckpoint
 from golden.redrawn import Redrawn, zero_share
 from host.backends import CoreBackend
@@ -116,7 +117,7 @@ def _run(
     reason = misfit(core, image)
     if reason:
         raise MisfitError(reason)
-    model = IntegerModel(source)
+    model = IntegerModel(source, activations=activations(core.act_bits))
     last = torch.tensor(ids[-1:])
     before = model.forward(torch.tensor(ids[:-1]))[1] if len(ids) > 1 else model.initial_state()
     expected, after = model.forward(last, before)

@@ -57,7 +57,7 @@ class Dependency:
             maxima=[[random_maximum(fmt) for _ in range(3)] for _ in range(batch)],
             totals=random.choices(all_totals, k=batch),
             words=[(random.randint(half, 2 * half - 1), random.choice(exponents)) for _ in range(3)],
-            powers=[random.choices([0, 1, *all_totals], k=3) for _ in range(batch)],
+            powers=[random.choices([0, 1, *(total >> 2 for total in all_totals)], k=3) for _ in range(batch)],
             length=random.choice([1, 8192, random.randint(1, 8192)]),
             activations=activations,
         )
