@@ -34,10 +34,11 @@ class Axis:
     left: float
     low: int
     high: int
+    width: float = PANEL
 
     def place(self, value: float) -> float:
         """Where a value lies."""
-        return self.left + PANEL * (log10(value) - self.low) / (self.high - self.low)
+        return self.left + self.width * (log10(value) - self.low) / (self.high - self.low)
 
 
 def comparison() -> str:
@@ -59,7 +60,7 @@ def comparison() -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         'font-family="sans-serif" font-size="13">',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
-        *_frame(axes, len(rows)),
+        *frame(axes, len(rows)),
     ]
     for index, row in enumerate(rows):
         y = TOP + PITCH * index + PITCH / 2
@@ -97,11 +98,11 @@ def _axis(title: str, left: float, figures: list[Figure]) -> Axis:
     return Axis(title, left, low, high)
 
 
-def _frame(axes: tuple[Axis, ...], rows: int) -> Iterator[str]:
+def frame(axes: tuple[Axis, ...], rows: int) -> Iterator[str]:
     """Titles, decades and their lines."""
     bottom = TOP + PITCH * rows
     for axis in axes:
-        middle = axis.left + PANEL / 2
+        middle = axis.left + axis.width / 2
         yield f'<text x="{middle}" y="18" text-anchor="middle" font-weight="bold" fill="#1d2329">{axis.title}</text>'
         for decade in range(axis.low, axis.high + 1):
             x = axis.place(10.0**decade)
