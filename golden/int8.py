@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from golden.outlier_codes import CODE_BITS, DEFAULT_THRESHOLD
+from golden.activations import CODE_BITS, DEFAULT_THRESHOLD
 from golden.reference import CODE_MAX, PEAK_FLOOR, ReferenceModel, rms_norm, round_half_away
 
 Quantise = Callable[[Tensor], Tensor]

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from golden import numerics as nx
+from golden.activations import Activations
 from golden.checkpoint import ModelConfig
 from golden.chunks import by_rows
-from golden.numerics import Formats
-from golden.outlier_codes import Activations, widening
-from golden.quantise import Embedding, IntegerHead, IntegerLayer, Matrix, Norm
+from golden.embedding import Embedding
+from golden.formats import Formats
+from golden.outlier_codes import widening
+from golden.quantise import IntegerHead, IntegerLayer, Matrix, Norm
 
 Tap = Callable[[int, str, Tensor], None]
 """Called with (layer, unit, values [T, n]) at every observable point; the head's layer is the layer count."""
@@ -141,7 +143,7 @@ class IntegerModel:
         """Logits of every position of ``ids`` [T] and the state after the last one; ``state`` is not changed."""
         tap = tap or (lambda layer, unit, values: None)
         state = self.initial_state() if state is None else state.clone()
-        x = self.source.embedding.rows(ids)
+        x = torch.from_numpy(self.source.embedding.rows(ids.numpy()))
         tap(0, "embedding", x)
         for index in range(self.config.layers):
             x = self._layer(x, index, state[index], tap)

@@ -11,62 +11,20 @@ The comparison is one of logarithms with six fraction bits: the threshold is off
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from golden.numerics import Formats, bit_length
+from golden.activations import THRESHOLD_FRAC, Activations
+from golden.formats import Formats
+from golden.numerics import bit_length
 
-CODE_BITS = 8
-MOST_BITS = 12
-DEFAULT_THRESHOLD = 6.0
-THRESHOLD_FRAC = 4
-THRESHOLD_BITS = 10
 LOG_FRAC = 6
 """Fraction bits of a logarithm to base two, and of a significand those it is taken of."""
 LOGARITHMS = tuple(
     min(round(2**LOG_FRAC * math.log2(1 + (index + 0.5) / 2**LOG_FRAC)), (1 << LOG_FRAC) - 1)
     for index in range(1 << LOG_FRAC)
 )
-
-
-@dataclass(frozen=True)
-class Activations:
-    """How the inputs of ternary products are coded.
-
-    Parameters
-    ----------
-    bits : of a code, 8 to 12.
-    threshold : from which multiple of the vector's root mean square on an element is an outlier, in sixteenths; 0 for
-        none at all: then every code is that of eight bits.
-    """
-
-    bits: int = CODE_BITS
-    threshold: int = 0
-
-    def __post_init__(self) -> None:
-        if not CODE_BITS <= self.bits <= MOST_BITS:
-            raise ValueError(f"act_bits must be {CODE_BITS} to {MOST_BITS}, not {self.bits}.")
-        if not 0 <= self.threshold < 1 << THRESHOLD_BITS:
-            raise ValueError(f"An outlier threshold has {THRESHOLD_BITS} bits, so {self.threshold} is none.")
-
-    @property
-    def extra(self) -> int:
-        """Bits beyond eight."""
-        return self.bits - CODE_BITS
-
-
-def activations(bits: int, threshold: float | None = None) -> Activations:
-    """Codes of ``bits``, with a threshold in root mean squares, 0 for off; None takes the default, in int8 off."""
-    if threshold is None:
-        threshold = DEFAULT_THRESHOLD if bits > CODE_BITS else 0
-    elif threshold and bits == CODE_BITS:
-        raise ValueError("An outlier threshold needs codes of more than 8 bits, such as with --set act_bits=10.")
-    most = ((1 << THRESHOLD_BITS) - 1) / 2**THRESHOLD_FRAC
-    if threshold and not 2**-THRESHOLD_FRAC <= threshold <= most:
-        raise ValueError(f"The outlier threshold must be 0 (off) or {2**-THRESHOLD_FRAC} to {most}, not {threshold}.")
-    return Activations(bits, round(threshold * 2**THRESHOLD_FRAC))
 
 
 def logarithm(value: Tensor) -> Tensor:

@@ -7,11 +7,11 @@ elements at or beyond the threshold, token by token, *vectors with* that of vect
 
 from functools import lru_cache
 
+from golden.activations import DEFAULT_THRESHOLD, activations
 from golden.checkpoint import Checkpoint
 from golden.compare import TOKENS, Row, Yardstick, given_text, parser, print_rows
 from golden.int8 import Quantise, QuantisedModel, Share, absmax, exact, extended, llm_int8
 from golden.integer import IntegerModel, IntegerSource
-from golden.outlier_codes import DEFAULT_THRESHOLD, activations
 from golden.quantise import IntegerCheckpoint
 from golden.reference import ReferenceModel
 

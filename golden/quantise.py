@@ -16,7 +16,8 @@ from torch import Tensor
 
 from golden.checkpoint import Checkpoint, ModelConfig
 from golden.chunks import by_rows
-from golden.numerics import CODE_MAX, EPS, GAIN_BITS, OMEGA_FRAC, STAT_BITS, UNIT_EXPONENT, Formats
+from golden.embedding import Embedding
+from golden.formats import CODE_MAX, EPS, GAIN_BITS, OMEGA_FRAC, STAT_BITS, UNIT_EXPONENT, Formats
 from golden.ternary import ternarise
 
 STAT_EXPONENT_MAX = 17
@@ -126,22 +127,6 @@ def fold_norm(outer: Tensor | None, own: list[Tensor], input_frac: int, double: 
     return FoldedNorm(norm, stat_frac, tuple(e for _, e in pairs), input_frac, n)
 
 
-@dataclass(frozen=True)
-class Embedding:
-    """Embedding codes [V, d] with one float32 scale a group: row = round(code * scale * 2**residual_frac)."""
-
-    codes: Tensor
-    scales: Tensor
-    residual_frac: int
-
-    def rows(self, ids: Tensor) -> Tensor:
-        """int64 [T, d] residual values of the tokens ``ids``."""
-        codes, scales = self.codes[ids], self.scales[ids]
-        group = codes.shape[1] // scales.shape[1]
-        wide = scales.double().repeat_interleave(group, dim=1) * 2.0**self.residual_frac
-        return torch.round(codes.double() * wide).long()
-
-
 def residual_frac(peak: float, fmt: Formats) -> int:
     """Fraction bits of the residual: the largest embedding value gets 12 bits of room to grow."""
     exponent = fmt.wide_bits - 13 if peak == 0 else fmt.wide_bits - 13 - math.frexp(peak)[1]
@@ -159,7 +144,7 @@ def quantise_embedding(table: Tensor, bits: int, group: int, frac: int) -> Embed
         torch.div(grouped.abs().amax(-1), limit, out=scale)
         safe = torch.where(scale > 0, scale, 1).unsqueeze(-1)
         code.copy_((grouped.double() / safe).round_().clamp_(-limit, limit).flatten(1))
-    return Embedding(codes, scales, frac)
+    return Embedding(codes.numpy(), scales.numpy(), frac)
 
 
 class IntegerCheckpoint:

@@ -21,7 +21,7 @@ def measure(checkpoint: Checkpoint, yardstick: Yardstick) -> list[Row]:
         for group in dict.fromkeys(math.gcd(hidden, group) for group in GROUPS):
             source = IntegerCheckpoint(checkpoint, None, bits, group)
             embedding = source.embedding
-            found = embedding.rows(torch.arange(len(table))).double() * 2.0**-embedding.residual_frac
+            found = torch.from_numpy(embedding.rows(range(len(table)))).double() * 2.0**-embedding.residual_frac
             error = ((found - table).square().mean() / table.square().mean()).sqrt().item()
             size = embedding.codes.nbytes + embedding.scales.nbytes
             facts: Row = {"bits": bits, "group": group, "bytes": size, "row error": error}

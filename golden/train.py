@@ -32,9 +32,9 @@ def main(
     window: int = Recipe.window,
     lr: float = Recipe.lr,
     decay: float = Recipe.decay,
-    fall: Annotated[
-        float, typer.Option(help="Powers of ten that the rate falls by; 0: as a cosine, to zero.")
-    ] = Recipe.fall,
+    settle: Annotated[
+        float, typer.Option(help="Share of the run, at its end, in which the ternary matrices rest.")
+    ] = Recipe.settle,
     muon: Annotated[bool, typer.Option(help="Step the matrices of the layers with Muon, not AdamW.")] = Recipe.muon,
     drop: float = Recipe.drop,
     noise: float = Recipe.noise,
@@ -62,7 +62,7 @@ def main(
             window,
             lr,
             decay=decay,
-            fall=fall,
+            settle=settle,
             muon=muon,
             drop=drop,
             noise=noise,

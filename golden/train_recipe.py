@@ -17,10 +17,9 @@ class Recipe:
         Sequences a step and tokens a sequence.
     lr, warmup, decay
         Peak learning rate, share of the run it rises over, weight decay of the matrices.
-    fall
-        Powers of ten that the rate falls by, evenly over the run: trits near a rounding threshold settle only
-        at small rates, through which a cosine rushes. What is not quantised falls by half as many, so that it
-        still learns once the trits have settled. With 0 the rate of all falls as a cosine, to zero.
+    settle
+        Share of the run, at its end, in which the ternary matrices rest: trits near a rounding threshold flip at any
+        rate, and what is not quantised learns well only once they are still. 1: the matrices never learn.
     muon
         Whether Muon steps the matrices of the layers, not AdamW.
     drop
@@ -43,7 +42,7 @@ class Recipe:
     lr: float = 4e-3
     warmup: float = 0.03
     decay: float = 0.1
-    fall: float = 0.0
+    settle: float = 0.0
     muon: bool = False
     drop: float = 0.1
     noise: float = 0.0
@@ -57,8 +56,8 @@ class Recipe:
         for name in ("steps", "minutes", "batch", "window", "lr", "every"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}.")
-        if self.fall < 0:
-            raise ValueError(f"fall is a number of powers of ten, 0 or more, not {self.fall}.")
+        if not 0 <= self.settle <= 1:
+            raise ValueError(f"settle is a share in 0..1, not {self.settle}.")
         for name in ("drop", "noise"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is a share in 0..1, not {getattr(self, name)}.")
@@ -68,7 +67,8 @@ class Recipe:
         return min(1.0, step / self.steps if self.steps is not None else seconds / (60 * self.minutes))
 
     def rate(self, done: float, quantised: bool = True) -> float:
-        """Return the learning rate of what is `quantised` or is not: a linear rise, then a fall."""
-        decades = self.fall if quantised else self.fall / 2
-        fall = 10 ** (-decades * done) if self.fall else 0.5 * (1 + math.cos(math.pi * done))
-        return self.lr * min(1.0, (done + 1e-3) / self.warmup) * fall
+        """Return the learning rate of what is `quantised` or is not: a linear rise, then a cosine to zero."""
+        end = 1 - self.settle if quantised else 1.0
+        if done >= end:
+            return 0.0
+        return self.lr * min(1.0, (done + 1e-3) / self.warmup) * 0.5 * (1 + math.cos(math.pi * done / end))

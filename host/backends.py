@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from golden import addsub, integer
+from golden.activations import Activations
 from golden.checkpoint import ModelConfig
 from golden.integer import INT8, IntegerLogits, IntegerModel, IntegerSource
-from golden.outlier_codes import Activations
 from golden.quantise import IntegerHead, IntegerLayer
 from golden.reference import ReferenceModel
 from host.driver import Counters, Driver, Prediction

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
+from golden.activations import activations
 from golden.checkpoint import Checkpoint
 from golden.config import CONFIG, PUBLISHED
-from golden.outlier_codes import activations
 from golden.quantise import IntegerCheckpoint
 from golden.synthetic import write_random_checkpoint
 from host.backends import CoreBackend, IntegerBackend

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.numerics import Formats
-from golden.outlier_codes import Activations, activations
+from golden.activations import Activations, activations
+from golden.formats import Formats
 from host.image import Image
 from host.stream import TokenStream
 from host.transport import Transport

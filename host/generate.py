@@ -149,7 +149,12 @@ def generate(
     """
     backend.reset()
     generator = sampler.generator()
-    output = backend.run(torch.tensor(prompt, dtype=torch.int64), not sampler.greedy, advance)
+    ids = torch.tensor(prompt, dtype=torch.int64)
+    if not sampler.greedy and len(ids) > 1:
+        # only the last token's logits are drawn from
+        backend.run(ids[:-1], False, advance)
+        ids = ids[-1:]
+    output = backend.run(ids, not sampler.greedy, advance)
     for left in range(count, 0, -1):
         token = sampler.pick(output, generator)
         if token == backend.config.eos:

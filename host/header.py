@@ -5,7 +5,7 @@ import struct
 import zlib
 from dataclasses import dataclass, field, replace
 
-from golden.numerics import Formats
+from golden.formats import Formats
 from hw import schedule as sc
 from hw.params import CoreParams
 from hw.trits import CODES, NUMBERS

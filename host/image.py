@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packed images of a model: opened as a memory map, streamed as they are or decoded back to integers."""
+"""Packed images of a model: opened as a memory map and streamed as they are.
+
+A host that drives a core needs no more than NumPy: what decodes an image to integers is imported when asked for.
+"""
 
 import json
 import zlib
@@ -7,21 +10,22 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
-from golden.checkpoint import ModelConfig
-from golden.numerics import Formats
-from golden.quantise import Embedding, IntegerHead, IntegerLayer, Matrix, Norm
-from golden.text import TextCodec
+from golden.config import ModelConfig
+from golden.embedding import Embedding
+from golden.formats import Formats
 from host.header import HEADER_BYTES, SECTIONS, Header, ImageError
-from host.layout import Bytes, GroupView, body_groups, decode_trits, group_view, in_rows
-from hw.packet import split_gain, split_scale
+from host.layout import Bytes, GroupView, body_groups, group_view
 from hw.params import CoreParams
 from hw.schedule import CONSTANT_WORDS, Group, Shape
+
+if TYPE_CHECKING:
+    from golden.quantise import IntegerHead, IntegerLayer
+    from golden.text import TextCodec
 
 __all__ = ["Image", "ImageError", "Progress"]
 
@@ -82,7 +86,7 @@ class Image:
                 raise ImageError(f"it is truncated to {size} of {header.size} bytes; copy it again.")
             if size > header.size:
                 raise ImageError(f"it holds {size - header.size} bytes behind its end; copy it again.")
-            # Copy on write, since torch wants writable memory; nothing is ever written.
+            # Copy on write: whatever is done to it, the file stays.
             image = cls(path, header, np.asarray(np.memmap(path, dtype=np.uint8, mode="c")))
             if verify:
                 image.verify(progress)
@@ -119,12 +123,16 @@ class Image:
     def embedding(self) -> Embedding:
         """Codes and scales, mapped."""
         vocab, dtype = self.shape.vocab, np.int8 if self.header.embedding_bits == 8 else np.int16
-        codes = torch.from_numpy(self._section("codes").view(dtype).reshape(vocab, -1))
-        scales = torch.from_numpy(self._section("scales").view(np.float32).reshape(vocab, -1))
+        codes = self._section("codes").view(dtype).reshape(vocab, -1)
+        scales = self._section("scales").view(np.float32).reshape(vocab, -1)
         return Embedding(codes, scales, self.header.residual_frac)
 
-    def codec(self) -> TextCodec:
+    def codec(self) -> "TextCodec":
         """The tokenizer; raise ImageError where the checkpoint had none."""
+        from tokenizers import Tokenizer
+
+        from golden.text import TextCodec
+
         raw = self._section("tokenizer")
         if not len(raw):
             raise ImageError(f"{self.path} holds no tokenizer; pack a checkpoint that has a tokenizer.json.")
@@ -133,57 +141,25 @@ class Image:
         except Exception as error:  # the library raises nothing narrower
             raise ImageError(f"The tokenizer in {self.path} is unreadable ({error}); pack it again.") from error
 
-    def layer(self, index: int) -> IntegerLayer:
+    def layer(self, index: int) -> "IntegerLayer":
         """Decode one layer."""
-        mix, out = self._view(Group.MIX, index), self._view(Group.OUT, index)
-        expand, contract = self._view(Group.EXPAND, index), self._view(Group.CONTRACT, index)
-        hidden = self.shape.hidden
-        mix_words = in_rows(mix.gains, hidden)
-        norms = {
-            "mix": self._entry_norm(index),
-            "out": _norm(mix, mix_words[:, 1:]),
-            "expand": _norm(out, in_rows(out.gains, hidden)),
-            "contract": _norm(expand, in_rows(expand.gains, self.shape.intermediate), stat=False),
-        }
-        gate = torch.cat([self._trits(expand, Group.EXPAND, name) for name in ("gate", "up")])
-        matrices = {
-            name: Matrix(self._trits(mix, Group.MIX, name), *split_scale(int(mix.constants[k])))
-            for k, name in enumerate(("f", "i", "g"))
-        }
-        matrices |= {
-            "o": Matrix(self._trits(out, Group.OUT, "o"), *split_scale(int(out.constants[0]))),
-            "gate": Matrix(gate, *split_scale(int(expand.constants[0]))),
-            "down": Matrix(self._trits(contract, Group.CONTRACT, "down"), *split_scale(int(contract.constants[0]))),
-        }
-        omega = torch.from_numpy(split_gain(mix_words[:, 0])[0])
-        return IntegerLayer(omega, norms, matrices)
+        from host.decode import layer
 
-    def head(self) -> IntegerHead:
+        return layer(self, index)
+
+    def head(self) -> "IntegerHead":
         """Decode the final norm and lm_head."""
-        last = self.shape.layers - 1
-        before, head = self._view(Group.CONTRACT, last), self._view(Group.HEAD, last + 1)
-        norm = _norm(before, in_rows(before.gains, self.shape.hidden))
-        trits = self._trits(head, Group.HEAD, "lm_head")
-        return IntegerHead(norm, Matrix(trits, *split_scale(int(head.constants[0]))))
+        from host.decode import head
 
-    def _entry_norm(self, layer: int) -> Norm:
-        """The norm in front of a layer's MIX, which the product before it carries."""
-        if layer == 0:
-            constants, words = self.entry
-            return _norm(GroupView(constants, words, {}), words)
-        before = self._view(Group.CONTRACT, layer - 1)
-        return _norm(before, in_rows(before.gains, self.shape.hidden))
+        return head(self)
+
+    def view(self, group: Group, layer: int) -> GroupView:
+        """Words and codes of one group, mapped."""
+        return group_view(self.body[self._groups[group, layer]], self.core, self.shape, group, layer)
 
     def _section(self, name: str) -> Bytes:
         section = self.header.sections[name]
         return self._data[section.offset : section.offset + section.length]
-
-    def _view(self, group: Group, layer: int) -> GroupView:
-        return group_view(self.body[self._groups[group, layer]], self.core, self.shape, group, layer)
-
-    def _trits(self, view: GroupView, group: Group, name: str) -> torch.Tensor:
-        trits = decode_trits(view.trits[name], self.shape.outputs(group), self.shape.inputs(group), self.core)
-        return torch.from_numpy(trits)
 
     def _read_config(self) -> ModelConfig:
         try:
@@ -205,10 +181,28 @@ def config_bytes(config: ModelConfig) -> bytes:
     return json.dumps(asdict(config)).encode()
 
 
-def _norm(view: GroupView, words: NDArray[np.uint32], stat: bool = True) -> Norm:
-    """The norm whose constants a group carries; ``words`` [n, gains] as in `hw.schedule.gain_words`."""
-    gains, stats = split_gain(words)
-    vectors = [torch.from_numpy(np.ascontiguousarray(v)) for v in gains.T]
-    outer = torch.from_numpy(np.ascontiguousarray(stats[:, 0])) if stat else None
-    kappa, bias = int(view.constants[3]), int(view.constants[4]) | int(view.constants[5]) << 32
-    return Norm(outer, tuple(vectors), kappa, bias)
+def image_header(config: ModelConfig, core: CoreParams, bits: int, group: int, tokenizer: int = 0) -> Header:
+    """The sections of an image, without CRCs.
+
+    Parameters
+    ----------
+    config
+        The model's shape.
+    core
+        Its geometry and code decide the padding.
+    bits, group
+        8 or 16 bits of an embedding value; values that share a scale.
+    tokenizer
+        Bytes of its tokenizer.
+    """
+    header = Header(
+        lanes=core.lanes,
+        element_bytes=core.element_bytes,
+        code=core.code,
+        formats=core.formats,
+        shape=config_shape(config),
+        embedding_bits=bits,
+        embedding_group=group,
+        residual_frac=0,
+    )
+    return header.place(header.lengths() | {"config": len(config_bytes(config)), "tokenizer": tokenizer})

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from golden.activations import Activations
 from golden.integer import INT8, IntegerModel, IntegerSource
 from golden.numerics import Formats, sigmoid_negative
-from golden.outlier_codes import Activations
 from hw.ops import Op
 
 ACC, WIDE = 0, 1

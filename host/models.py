@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from golden import numerics, quantise, ternary
+from golden import embedding, formats, numerics, quantise, ternary
+from golden.activations import activations
 from golden.checkpoint import Checkpoint, CheckpointError, ModelConfig
 from golden.integer import IntegerSource
-from golden.outlier_codes import activations
 from golden.quantise import IntegerCheckpoint
 from golden.reference import ReferenceModel
 from golden.text import TextCodec
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PRESET = "edge"
 CACHE = Path("build") / "images"
-_DECIDE = (numerics, quantise, ternary, header, layout, packer, packet, schedule, trits)
+_DECIDE = (embedding, formats, numerics, quantise, ternary, header, layout, packer, packet, schedule, trits)
 """The modules on which the bytes of an image depend."""
 
 

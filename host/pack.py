@@ -131,7 +131,7 @@ class _Packer:
 
     def _small_sections(self) -> dict[str, NDArray]:
         embedding, norm = self._source.embedding, self._layer.norms["mix"]
-        codes, scales = embedding.codes.numpy(), embedding.scales.numpy()
+        codes, scales = embedding.codes, embedding.scales
         self._note("model.embeddings", codes, codes.nbytes + scales.nbytes)
         tokenizer = self._source.checkpoint.folder / TOKENIZER
         return {
@@ -150,7 +150,7 @@ class _Packer:
             code=self._core.code,
             formats=self._core.formats,
             shape=self._shape,
-            embedding_bits=8 * embedding.codes.element_size(),
+            embedding_bits=8 * embedding.codes.itemsize,
             embedding_group=self._shape.hidden // embedding.scales.shape[1],
             residual_frac=embedding.residual_frac,
         )

@@ -7,37 +7,9 @@ import math
 from golden.compare import Row, print_rows
 from golden.config import ModelConfig
 from host.cli_checkpoint import parse_shape
-from host.header import Header
-from host.image import config_bytes, config_shape
+from host.image import image_header
 from host.models import DEFAULT_PRESET
 from hw.params import CoreParams, preset
-
-
-def image_header(config: ModelConfig, core: CoreParams, bits: int, group: int, tokenizer: int = 0) -> Header:
-    """The sections of an image, without CRCs.
-
-    Parameters
-    ----------
-    config
-        The model's shape.
-    core
-        Its geometry and code decide the padding.
-    bits, group
-        8 or 16 bits of an embedding value; values that share a scale.
-    tokenizer
-        Bytes of its tokenizer.
-    """
-    header = Header(
-        lanes=core.lanes,
-        element_bytes=core.element_bytes,
-        code=core.code,
-        formats=core.formats,
-        shape=config_shape(config),
-        embedding_bits=bits,
-        embedding_group=group,
-        residual_frac=0,
-    )
-    return header.place(header.lengths() | {"config": len(config_bytes(config)), "tokenizer": tokenizer})
 
 
 def measure(config: ModelConfig, core: CoreParams, bits: int, group: int) -> Row:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from host.image import Image
@@ -40,8 +39,8 @@ class TokenStream:
         for context in contexts:
             check_token(context.token, shape.vocab)
         data, words = self._embed(count)
-        rows = self._image.embedding.rows(torch.tensor([context.token for context in contexts]))
-        words[:] = in_blocks(rows.numpy().T.astype(np.int32).view(np.uint32), core)
+        rows = self._image.embedding.rows([context.token for context in contexts])
+        words[:] = in_blocks(rows.T.astype(np.int32).view(np.uint32), core)
         header = header_words(core, shape, contexts, sequence)
         return [header.view(np.uint8), data, self._image.body]
 

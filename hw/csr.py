@@ -10,7 +10,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.outlier_codes import THRESHOLD_BITS
+from golden.activations import THRESHOLD_BITS
 from hw.axi_lite import AXI_LITE, AxiLiteSlave
 from hw.params import CoreParams
 from hw.register_map import REGISTERS, Access, Register, constants, register

@@ -34,7 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.numerics import STAT_BITS
+from golden.formats import STAT_BITS
 from hw import schedule as sc
 from hw.params import CoreParams
 

@@ -3,8 +3,8 @@
 
 from dataclasses import dataclass, field, fields, replace
 
-from golden.numerics import CODE_MAX, Formats
-from golden.outlier_codes import Activations
+from golden.activations import Activations
+from golden.formats import CODE_MAX, Formats
 from hw.trits import CODES, Code
 
 

@@ -70,12 +70,13 @@ class Recurrence(wiring.Component):
         bits = (self._lanes - 1).bit_length()
         lane, host_word = self.address[:bits], self.address[bits:]
         # the host's or the recurrence's, a cycle before the memory takes it
-        written = delay(m, Cat(self.update, self.word), self.latency, "written", reset_less=True)
+        updated = delay(m, self.update, self.latency, "updated")
+        word = delay(m, self.word, self.latency, "word", reset_less=True)
         write, write_word = Signal(self._lanes), Signal.like(self.word, reset_less=True)
         write_data = Signal.like(self.h, reset_less=True)
         m.d.sync += [
-            write.eq(Mux(self.host, self.write << lane, written[: self._lanes])),
-            write_word.eq(Mux(self.host, host_word, written[self._lanes :])),
+            write.eq(Mux(self.host, self.write << lane, updated)),
+            write_word.eq(Mux(self.host, host_word, word)),
         ]
         m.d.sync += [write_data[i].eq(Mux(self.host, self.write_data, self.h[i])) for i in range(self._lanes)]
         m.d.comb += [

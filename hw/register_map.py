@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from golden.outlier_codes import THRESHOLD_BITS
+from golden.activations import THRESHOLD_BITS
 from hw.params import CoreParams
 from hw.schedule import STREAM_VERSION, Status
 

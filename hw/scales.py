@@ -6,8 +6,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.lib.wiring import In, Out
 
+from golden.activations import THRESHOLD_BITS
 from golden.numerics import CODE_MAX
-from golden.outlier_codes import THRESHOLD_BITS
 from hw.chords import Quotient
 from hw.floats import EXPONENT_BITS, maximum
 from hw.multiplier import Multiplier

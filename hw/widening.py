@@ -5,7 +5,8 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.outlier_codes import LOG_FRAC, LOGARITHMS, THRESHOLD_BITS, THRESHOLD_FRAC
+from golden.activations import THRESHOLD_BITS, THRESHOLD_FRAC
+from golden.outlier_codes import LOG_FRAC, LOGARITHMS
 from hw.floats import EXPONENT_BITS, maximum
 from hw.ops import delay
 from hw.params import CoreParams

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from hw.params import preset
 from rtl_gen.synth import netlist, unit_areas, versions
 from sim.build import Status
+from sim.transport import TOP, cached_verilog
 
 PRESET, DEVICE, TOLERANCE = "tiny", "ecp5-85k", 0.05
 RECORD = Path(__file__).with_name("area.json")
@@ -22,15 +24,16 @@ Areas = Mapping[str, Mapping[str, int]]
 """Cells by kind (see `rtl_gen.synth.Area`) of all copies of a unit, by its name."""
 
 
-def measure(status: Status | None = None) -> dict[str, dict[str, int]]:
-    """Synthesise the preset unit by unit."""
-    from hw.params import preset
-    from sim.transport import TOP, cached_verilog
+def recorded_design(status: Status | None = None) -> dict:
+    """The netlist of the preset, synthesised unit by unit."""
+    return json.loads(netlist(cached_verilog(preset(PRESET), status), TOP, DEVICE, status).read_text())
 
-    design = json.loads(netlist(cached_verilog(preset(PRESET), status), TOP, DEVICE, status).read_text())
+
+def measure(status: Status | None = None) -> dict[str, dict[str, int]]:
+    """Cells of the preset's units."""
     return {
         unit.name: {kind: unit.number * asdict(unit.area)[kind] for kind in KINDS}
-        for unit in unit_areas(design, TOP, DEVICE)
+        for unit in unit_areas(recorded_design(status), TOP, DEVICE)
     }
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from golden.activations import activations
 from golden.checkpoint import Checkpoint, ModelConfig
 from golden.integer import IntegerModel
-from golden.outlier_codes import activations
 from golden.quantise import IntegerCheckpoint
 from golden.synthetic import write_random_checkpoint
 from host.driver import MisfitError, misfit

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from golden.activations import activations
 from golden.integer import IntegerModel
-from golden.outlier_codes import activations
 from golden.quantise import IntegerCheckpoint
 from golden.redrawn import Redrawn, zero_share
 from host.backends import CoreBackend

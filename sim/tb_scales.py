@@ -12,8 +12,9 @@ from cocotb.triggers import FallingEdge, Timer
 
 from golden import integer
 from golden import numerics as nx
+from golden.activations import Activations
 from golden.numerics import Formats
-from golden.outlier_codes import Activations, widening
+from golden.outlier_codes import widening
 from golden.quantise import Matrix
 from hw.packet import scale_word
 from hw.root import TOTAL_BITS

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from golden.activations import Activations
 from golden.checkpoint import ModelConfig
 from golden.integer import IntegerModel
-from golden.outlier_codes import Activations
 from golden.quantise import IntegerHead, IntegerLayer, Matrix, Norm
 from host.backends import Cached
 from hw import register_map as rm
@@ -201,7 +201,7 @@ class _Source:
         contexts = len(embed.words) - sc.gain_words(sc.Group.EMBED, False)
         rows, embed.words = embed.words[:contexts], embed.words[contexts:]
         assert not rows[:, shape.hidden :].any()
-        residual = torch.from_numpy(rows[:, : shape.hidden].view(np.int32).astype(np.int64))
+        residual = rows[:, : shape.hidden].view(np.int32).astype(np.int64)
         self.embedding = SimpleNamespace(rows=lambda indices: residual[indices])
         self._shape, self._products = shape, products
 

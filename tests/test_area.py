@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Area: no unit grows by more than 5 % over the record without the record saying so."""
+"""Records of the netlist: areas, of which none grows by more than 5 % unsaid, and registers without reset."""
 
 import json
 
-from rtl_gen.area import RECORD, growth, measure
+import pytest
+
+from rtl_gen.area import RECORD, growth, measure, recorded_design
+from rtl_gen.unknown import RECORD as UNKNOWN
+from rtl_gen.unknown import beyond, unknown_after_reset
+from sim.transport import TOP
 
 
 def test_no_unit_has_grown() -> None:
@@ -20,3 +25,31 @@ def test_growth_is_found() -> None:
         "unit: dsp grew from 4 to 5",
     ]
     assert growth({"unit": cells}, {"other": cells}) == ["other is not in the record"]
+
+
+def test_the_reset_reaches_every_register_that_is_not_payload() -> None:
+    """Unknown registers, unknown inputs, some cycles of reset: of control nothing is unknown any more."""
+    assert not beyond(json.loads(UNKNOWN.read_text()), unknown_after_reset(recorded_design(), TOP))
+
+
+@pytest.mark.parametrize(
+    ("unit", "register"),
+    [
+        ("registers", "bvalid"),
+        ("sequencer", "constants_valid"),
+        ("stream_front", "fault"),
+        ("result_unit", "queue.level"),
+    ],
+)
+def test_a_register_that_the_reset_misses_is_found(unit: str, register: str) -> None:
+    design = recorded_design()
+    recorded = unknown_after_reset(design, TOP)
+    module = design["modules"][f"{TOP}_{unit}"]
+    bits = module["netnames"][register]["bits"]
+    (cut,) = [
+        cell
+        for cell in module["cells"].values()
+        if cell["type"] == "TRELLIS_FF" and cell["connections"]["Q"] == bits[:1]
+    ]
+    cut["connections"]["LSR"] = ["0"]
+    assert beyond(recorded, unknown_after_reset(design, TOP)) == [f"{unit}: reset does not reach {register}"]

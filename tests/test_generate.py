@@ -118,6 +118,19 @@ def test_sampling_follows_its_seed_and_its_top_k(source: IntegerCheckpoint) -> N
     assert {Sampler(9.0, 3).pick(output, generator) for _ in range(200)} == set(largest)
 
 
+def test_only_the_last_of_the_prompts_logits_are_asked_for(
+    source: IntegerCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, asked = IntegerBackend(source), []
+    run = backend.run
+    monkeypatch.setattr(
+        backend, "run", lambda ids, logits, *more: asked.append((len(ids), logits)) or run(ids, logits)
+    )
+    list(generate(backend, IDS, 2, Sampler(1.0)))
+    list(generate(backend, IDS, 2, Sampler()))
+    assert asked == [(len(IDS) - 1, False), (1, True), (1, True), (len(IDS), False), (1, False)]
+
+
 def test_generation_ends_before_end_of_text(source: IntegerCheckpoint) -> None:
     backend = IntegerBackend(source)
     story = list(generate(backend, IDS, 6, Sampler()))

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from golden import outliers
+from golden.activations import Activations, activations
 from golden.checkpoint import Checkpoint, ModelConfig
 from golden.int8 import QuantisedModel, Share, absmax, exact, extended, llm_int8
 from golden.integer import INT8, IntegerModel, Scales, analyse, output_scale
 from golden.numerics import Formats
-from golden.outlier_codes import Activations, activations, logarithm
+from golden.outlier_codes import logarithm
 from golden.quantise import IntegerCheckpoint, Matrix, fold_norm
 from golden.reference import ReferenceModel
 from perf import outlier_picture

@@ -10,9 +10,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from golden.activations import activations
 from golden.checkpoint import ModelConfig
 from golden.integer import IntegerModel
-from golden.outlier_codes import activations
 from host.backends import Cached, CoreBackend
 from host.cli import app
 from host.driver import Driver

@@ -8,9 +8,9 @@ import pytest
 from golden.checkpoint import Checkpoint
 from golden.config import PUBLISHED
 from golden.quantise import IntegerCheckpoint
-from host.image import Image
+from host.image import Image, image_header
 from host.pack import pack
-from host.size import image_header, measure
+from host.size import measure
 from hw.params import PRESETS, CoreParams
 from tests.checkpoints import SMALL, random_checkpoint
 

@@ -86,17 +86,17 @@ def test_trits_and_scales_are_those_of_the_public_implementation(name: str) -> N
 
 
 @pytest.mark.parametrize("dtype", STORED)
-@pytest.mark.parametrize(("bits", "kind"), [(8, torch.int8), (16, torch.int16)])
-def test_an_embedding_is_quantised_group_by_group(bits: int, kind: torch.dtype, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("bits", "kind"), [(8, np.int8), (16, np.int16)])
+def test_an_embedding_is_quantised_group_by_group(bits: int, kind: type, dtype: torch.dtype) -> None:
     table, limit = random((31, 24), 1).to(dtype), (1 << (bits - 1)) - 1
     table[3] = 0
     embedding = quantise_embedding(table, bits, 8, 4)
     grouped = table.float().view(31, 3, 8)
     scales = grouped.abs().amax(-1) / limit
     codes = torch.round(grouped.double() / scales.double().unsqueeze(-1)).nan_to_num().view(31, 24)
-    assert torch.equal(embedding.scales, scales)
-    assert torch.equal(embedding.codes, codes.to(kind)) and embedding.codes.dtype == kind
-    assert embedding.codes.abs().max() == limit and embedding.residual_frac == 4
+    assert np.array_equal(embedding.scales, scales)
+    assert np.array_equal(embedding.codes, codes) and embedding.codes.dtype == kind
+    assert abs(embedding.codes).max() == limit and embedding.residual_frac == 4
 
 
 def test_products_are_exact() -> None:
