@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command that measures a core's power at the gates."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import torch
 import typer
 from rich.table import Table
 
-from host.cli_run import encode_prompt
+from host.backends import check_ids
+from host.cli_run import encode_prompt, read_ids
 from host.cli_sim import TALES
 from host.cli_synth import follow
 from host.console import Json, PresetName, Settings, chosen_core, err, out, print_json, progress, say
 from host.models import DEFAULT_PRESET, Model
+from hw.params import CoreParams
 
 if TYPE_CHECKING:
+    from rtl_gen.sta import Power
     from sim.gate_power import Token
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
@@ -25,6 +31,10 @@ ARRAY = "array"
 def power(
     path: Annotated[Path, typer.Argument(help="A checkpoint folder.", metavar="CHECKPOINT")] = TALES,
     prompt: Annotated[str, typer.Option(help="Its last token is run.")] = "Once upon a time",
+    ids_path: Annotated[
+        Path | None,
+        typer.Option("--ids", help="Token ids, integers [T], as .npy, instead of a prompt.", metavar="FILE"),
+    ] = None,
     name: PresetName = None,
     settings: Settings = None,
     liberty: Annotated[Path, typer.Option(help="Library of standard cells.", metavar="FILE")] = OSU018,
@@ -48,25 +58,17 @@ def power(
         raise ValueError(f"{path} is no checkpoint folder; an image's trits cannot be drawn anew.")
     core = chosen_core(name or DEFAULT_PRESET, settings)
     model = Model(path, core, say, progress)
-    ids = encode_prompt(model, prompt)
+    ids = read_ids(ids_path) if ids_path else torch.tensor(encode_prompt(model, prompt))
+    check_ids(ids, model.config.vocab)
     with err.status("Mapping") as spinner:
-        tokens = measure(sources(model.source()), ids, core, liberty, clock, say, follow(spinner.update))
-    trits = 5 * core.lanes
-    facts = {
-        key: {
-            "zeros": token.zeros,
-            "cycles": token.cycles,
-            "beats": token.beats,
-            "watts": asdict(token.total) | {"units": {unit: asdict(p) for unit, p in token.units.items()}},
-            "joules_per_token": _joules(token, clock),
-            "array_pj_per_trit": 1e12 * _joules(token, clock, ARRAY) / (token.beats * trits),
-        }
-        for key, token in tokens.items()
-    }
+        tokens = measure(sources(model.source()), ids.tolist(), core, liberty, clock, say, follow(spinner.update))
+    facts = {key: _facts(token, core, clock) for key, token in tokens.items()}
     if as_json:
         print_json({"library": liberty.stem, "clock_mhz": clock, "data": facts})
         return
-    out.print(_units(tokens, f"mW at {clock:g} MHz in {liberty.stem}: dynamic, and leakage"))
+    out.print(
+        _units(tokens, f"mW at {clock:g} MHz in {liberty.stem}: dynamic, idle (the clock alone), leakage; NANDs")
+    )
     for key, fact in facts.items():
         out.print(
             f"{key}: {fact['zeros']:.1%} zeros, {fact['cycles']:,} cycles, "
@@ -75,22 +77,39 @@ def power(
         )
 
 
-def _joules(token: "Token", clock: float, unit: str | None = None) -> float:
-    """Energy of the token, leakage included, of a unit or of all."""
-    drawn = token.units[unit] if unit else token.total
-    return (drawn.dynamic + drawn.leakage) * token.cycles / (clock * 1e6)
+def _facts(token: "Token", core: CoreParams, clock: float) -> dict[str, Any]:
+    """Of a token, for programs; energies with leakage."""
+    from rtl_gen.sta import total
+
+    seconds, trits = token.cycles / (clock * 1e6), token.beats * core.rows * core.columns
+    whole = total(token.units)
+    array = token.units[ARRAY]
+    return {
+        "zeros": token.zeros,
+        "cycles": token.cycles,
+        "beats": token.beats,
+        "watts": asdict(whole) | {"units": {unit: asdict(drawn) for unit, drawn in token.units.items()}},
+        "idle_watts": {unit: drawn.dynamic for unit, drawn in token.idle.items()},
+        "joules_per_token": (whole.dynamic + whole.leakage) * seconds,
+        "array_pj_per_trit": 1e12 * (array.dynamic + array.leakage) * seconds / trits,
+    }
 
 
 def _units(tokens: dict[str, "Token"], title: str) -> Table:
+    from rtl_gen.sta import total
+
     table = Table("unit", title=title, title_justify="left")
-    for key in tokens:
-        table.add_column(key, justify="right")
-    table.add_column("leakage", justify="right")
+    for column in (*tokens, "idle", "leakage", "NANDs"):
+        table.add_column(column, justify="right")
     first = next(iter(tokens.values()))
+
+    def row(name: str, unit: "Callable[[Mapping[str, Power]], Power]") -> None:
+        one, drawn = unit(first.units), [unit(token.units) for token in tokens.values()]
+        milliwatts = [f"{1e3 * power.dynamic:.3f}" for power in (*drawn, unit(first.idle))]
+        table.add_row(name, *milliwatts, f"{1e3 * one.leakage:.5f}", f"{one.gates:,.0f}")
+
     for unit in sorted(first.units, key=lambda unit: -first.units[unit].dynamic):
-        drawn = [f"{1e3 * token.units[unit].dynamic:.3f}" for token in tokens.values()]
-        table.add_row(unit or "(top)", *drawn, f"{1e3 * first.units[unit].leakage:.5f}")
+        row(unit or "(top)", itemgetter(unit))
     table.add_section()
-    totals = [f"{1e3 * token.total.dynamic:.3f}" for token in tokens.values()]
-    table.add_row("sum", *totals, f"{1e3 * first.total.leakage:.5f}")
+    row("sum", total)
     return table

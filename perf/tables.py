@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the tables of docs/estimates.md: ``python -m perf.tables docs/estimates.md``."""
+"""Writes the tables of documents: ``python -m perf.tables docs/estimates.md docs/codes.md``."""
 
 import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from perf import survey
+from perf import codes, survey
 from perf.figure import Figure, number
+from perf.markdown import table
 from perf.validation import checks
 
 
@@ -23,7 +24,7 @@ def validation() -> str:
         )
         for check in checks()
     )
-    return _table(("", "published", "here", "error", "made of"), (":", "", "", "", ":"), rows)
+    return table(("", "published", "here", "error", "made of"), (True, False, False, False, True), rows)
 
 
 def estimates() -> str:
@@ -40,13 +41,16 @@ TABLES: dict[str, Callable[[], str]] = {
     "validation": validation,
     "estimates": estimates,
     "same platforms": same_platforms,
+    "codes": codes.markdown,
 }
-"""What stands between ``<!-- name -->`` and ``<!-- end -->`` in the document."""
+"""What stands between ``<!-- name -->`` and ``<!-- end -->`` in a document."""
+LEFT = ("model", "platform", "cores", "limit")
+"""Columns of words."""
 
 
-def filled(document: str, names: Iterable[str] = TABLES) -> str:
-    """The document with these tables made anew."""
-    for name in names:
+def filled(document: str, names: Iterable[str] = ()) -> str:
+    """The document with these tables made anew, or all that it has a place for."""
+    for name in names or [name for name in TABLES if f"<!-- {name} -->" in document]:
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         document, found = re.subn(
             pattern, lambda match, name=name: match[1] + TABLES[name]() + match[2], document, flags=re.S
@@ -79,18 +83,12 @@ def _choices(choices: Iterable[survey.Choice]) -> str:
         for one in [choice.estimate]
     )
     head = ("model", "platform", "cores", "tokens/s", "limit", "W", "J/token", "pJ/trit", "room")
-    return _table(head, (":", ":", ":", "", ":", "", "", "", ""), rows)
-
-
-def _table(head: tuple[str, ...], left: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    ruler = "|".join(":---" if side else "---:" for side in left)
-    lines = [f"| {' | '.join(head)} |", f"|{ruler}|", *(f"| {' | '.join(row)} |" for row in rows)]
-    return "\n".join(lines) + "\n"
+    return table(head, [name in LEFT for name in head], rows)
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    text = filled(path.read_text())
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    for path in map(Path, sys.argv[1:]):
+        text = filled(path.read_text())
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(text)
+        temporary.replace(path)

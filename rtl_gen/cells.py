@@ -95,7 +95,7 @@ def _inverter(liberty: Path) -> str:
     """An inverter of middling strength, by its function."""
     found = []
     for body in re.split(r"^\s*cell\s*\(", liberty.read_text(errors="replace"), flags=re.M)[1:]:
-        functions = re.findall(r'function\s*:\s*"([^"]*)"', body)
+        functions = re.findall(r'\bfunction\s*:\s*"([^"]*)"', body)
         area = re.search(r"area\s*:\s*([\d.]+)", body)
         if len(functions) == 1 and re.fullmatch(r"\(?\s*!\s*\(?\s*\w+\s*\)?\s*\)?", functions[0]) and area:
             found.append((float(area[1]), re.match(r'\s*"?(\w+)', body)[1]))

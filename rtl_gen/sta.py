@@ -29,17 +29,19 @@ SLEW = 0.2
 
 @dataclass(frozen=True)
 class Power:
-    """Watts of cells at the library's voltage: no wires between cells, no clock tree, no memories.
+    """Watts and area of cells at the library's voltage: no wires between cells, no clock tree, no memories.
 
     Attributes
     ----------
     internal : inside cells, the flip-flops' clock pins included, by OpenSTA. switching : half C V^2 for each change
         of a net with the input pins it drives. leakage : without any activity, by OpenSTA.
+    gates : the cells' area in NAND gates of two inputs, the library's smallest.
     """
 
     internal: float = 0.0
     switching: float = 0.0
     leakage: float = 0.0
+    gates: float = 0.0
 
     @property
     def dynamic(self) -> float:
@@ -50,11 +52,17 @@ class Power:
         return Power(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Power)))
 
 
+def total(units: Mapping[str, Power]) -> Power:
+    """Of all units."""
+    return sum(units.values(), Power())
+
+
 def power(gates: Gates, liberty: Path, clock: str, period: float, activity: Lookup) -> dict[str, Power]:
     """What every unit draws.
 
     OpenSTA 2.0 propagates activities of its own and heeds what it is told only where a net begins at a port. So it is
-    given the cells one by one: each input pin is a port with its activity, each output one with its load.
+    given the cells one by one: each input pin is a port with its activity, each output one with its load. So is what
+    is tied to a constant: two such pins in a design and it crashes.
 
     Parameters
     ----------
@@ -81,11 +89,13 @@ def power(gates: Gates, liberty: Path, clock: str, period: float, activity: Look
     cells = [(name, cell) for name, cell in module["cells"].items() if not cell["type"].startswith("$")]
     library, names = _library(liberty), _names(module)
     (clock_net,) = module["ports"][clock]["bits"]
-    loads: dict[int, float] = defaultdict(float)
+    loads: dict[int | str, float] = defaultdict(float)
     for _, pin, bit, kind in _pins(cells, "input"):
         loads[bit] += library.capacitance[kind, pin]
 
-    def known(bit: int) -> tuple[float, float]:
+    def known(bit: int | str) -> tuple[float, float]:
+        if isinstance(bit, str):
+            return 0.0, float(bit == "1")
         found = activity(names[bit])
         if found is None:
             raise SynthError(f"The simulation says nothing about the net {names[bit]}; simulate it again.")
@@ -107,7 +117,9 @@ def power(gates: Gates, liberty: Path, clock: str, period: float, activity: Look
         script += [f"set_load {loads[bit]:.6g} [get_ports c{i}_{pin}]" for i, pin, bit, _ in _pins(part, "output")]
         design = "\n".join(_apart(gates.top, part, clock_net))
         for index, internal, leakage in _run(design, [*script, _REPORT], len(part)):
-            drawn[_unit(part[index][0])] += Power(internal / _counted_energy(), 0.0, leakage)
+            name, cell = part[index]
+            size = library.area[cell["type"]] / library.gate
+            drawn[_unit(name)] += Power(internal / _counted_energy(), 0.0, leakage, size)
     return dict(drawn)
 
 
@@ -135,11 +147,13 @@ def _counted_energy() -> float:
 
 @dataclass(frozen=True)
 class _Library:
-    """Volts, the unit of capacitance, and capacitances of the input pins by cell and pin."""
+    """Volts, the unit of capacitance, capacitances of the input pins by cell and pin, areas by cell and of a NAND."""
 
     volts: float
     farads: float
     capacitance: dict[tuple[str, str], float]
+    area: dict[str, float]
+    gate: float
 
 
 def _library(liberty: Path) -> _Library:
@@ -149,13 +163,18 @@ def _library(liberty: Path) -> _Library:
     if not volts or not unit:
         raise SynthError(f"{liberty} gives no nom_voltage or no capacitive_load_unit; take another library.")
     farads = float(unit[1]) * {"p": 1e-12, "f": 1e-15}[unit[2].lower()]
-    capacitance = {}
+    capacitance, area = {}, {}
     for cell in re.split(r"^\s*cell\s*\(", text, flags=re.M)[1:]:
+        name, size = re.match(r'\s*"?(\w+)', cell)[1], re.search(r"^\s*area\s*:\s*([\d.]+)", cell, re.M)
+        area[name] = float(size[1]) if size else 0.0
         for pin in re.split(r"^\s*pin\s*\(", cell, flags=re.M)[1:]:
             found = re.search(r"^\s*capacitance\s*:\s*([\d.eE+-]+)|\Wcapacitance\s*:\s*([\d.eE+-]+)", pin, re.M)
             value = float(found[1] or found[2]) if found else 0.0
-            capacitance[re.match(r'\s*"?(\w+)', cell)[1], re.match(r'\s*"?(\w+)', pin)[1]] = value
-    return _Library(float(volts[1]), farads, capacitance)
+            capacitance[name, re.match(r'\s*"?(\w+)', pin)[1]] = value
+    gates = [area[name] for name in area if re.search(r"nand2?(_|x|$)", name, re.I)]
+    if not gates:
+        raise SynthError(f"{liberty} has no cell with nand2 in its name; take another library.")
+    return _Library(float(volts[1]), farads, capacitance, area, min(gates))
 
 
 def _names(module: Mapping) -> dict[int, str]:
@@ -168,15 +187,16 @@ def _names(module: Mapping) -> dict[int, str]:
 
 
 def _unit(cell: str) -> str:
+    """The instance below the top; without the number that tells it from a signal of its name."""
     unit, dot, _ = cell.partition(".")
-    return unit if dot else ""
+    return re.sub(r"_\d+$", "", unit) if dot else ""
 
 
-def _pins(cells: Cells, direction: str) -> Iterator[tuple[int, str, int, str]]:
-    """Number of the cell, pin, net and kind of cell for every pin that is not tied to a constant."""
+def _pins(cells: Cells, direction: str) -> Iterator[tuple[int, str, int | str, str]]:
+    """Number of the cell, pin, net or constant, and kind of cell for every pin."""
     for index, (_, cell) in enumerate(cells):
         for pin, (bit,) in cell["connections"].items():
-            if cell["port_directions"][pin] == direction and isinstance(bit, int):
+            if cell["port_directions"][pin] == direction:
                 yield index, pin, bit, cell["type"]
 
 
@@ -185,9 +205,9 @@ def _apart(top: str, cells: Cells, clock: int) -> Iterator[str]:
     ports = {d: [f"c{i}_{pin}" for i, pin, bit, _ in _pins(cells, d) if bit != clock] for d in ("input", "output")}
     yield f"module {top} ({', '.join(['clk', *ports['input'], *ports['output']])});\n input clk;"
     yield from (f" {direction} {name};" for direction, names in ports.items() for name in names)
-    tied = {clock: "clk", "0": "1'b0", "1": "1'b1", "x": "1'b0"}
     for index, (_, cell) in enumerate(cells):
-        pins = ", ".join(f".{pin}({tied.get(bit, f'c{index}_{pin}')})" for pin, (bit,) in cell["connections"].items())
+        nets = {pin: "clk" if bit == clock else f"c{index}_{pin}" for pin, (bit,) in cell["connections"].items()}
+        pins = ", ".join(f".{pin}({net})" for pin, net in nets.items())
         yield f" {cell['type']} c{index} ({pins});"
     yield "endmodule\n"
 

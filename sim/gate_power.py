@@ -2,7 +2,7 @@
 """A token of a model on a core's netlist: the power of every unit from the switching of its nets."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from hw.params import CoreParams
 from rtl_gen.cells import map_cells
 from rtl_gen.sta import Power, power
 from rtl_gen.yowasp import Log
-from sim.activity import read_saif
+from sim.activity import Activity, read_saif
 from sim.build import Status, build_harness, say
 from sim.transport import TOP, SimTransport, cached_verilog
 
@@ -42,17 +42,14 @@ class Token:
     zeros : share of zeros among the model's trits.
     cycles, beats : of the token.
     units : power by unit; the top's own cells under the empty name.
+    idle : the same of a core that waits: nothing changes but the clock.
     """
 
     zeros: float
     cycles: int
     beats: int
     units: Mapping[str, Power]
-
-    @property
-    def total(self) -> Power:
-        """Of all units."""
-        return sum(self.units.values(), Power())
+    idle: Mapping[str, Power]
 
 
 def sources(source: IntegerCheckpoint) -> dict[str, IntegerCheckpoint]:
@@ -97,6 +94,7 @@ def measure(
     gates = map_cells(cached_verilog(core, status), TOP, liberty, period, status, log)
     library = build_harness([gates.models, gates.netlist], TOP, core.lanes, status=status, activity=True)
     tokens = {}
+    idle: Mapping[str, Power] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, source in models.items():
             image, saif = Path(folder, f"{name}.tfi"), Path(folder, f"{name}.saif")
@@ -106,8 +104,14 @@ def measure(
             activity = read_saif(saif, TOP)
             say(status, f"Adding up the power ({name})")
             units = power(gates, liberty, CLOCK, period, activity.get)
-            tokens[name] = Token(zero_share(source), cycles, beats, units)
+            idle = idle or power(gates, liberty, CLOCK, period, _still(activity))
+            tokens[name] = Token(zero_share(source), cycles, beats, units, idle)
     return tokens
+
+
+def _still(activity: Mapping[str, Activity]) -> Callable[[str], Activity | None]:
+    """The nets as high as they are, and never changing."""
+    return lambda net: (found := activity.get(net)) and Activity(0.0, found.high)
 
 
 def _run(

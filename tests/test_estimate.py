@@ -14,8 +14,11 @@ from typer.testing import CliRunner
 from golden.config import PUBLISHED
 from host.cli import app
 from hw.params import CoreParams, preset
-from hw.schedule import Shape, segments
+from hw.schedule import Shape, segments, token_beats
+from hw.trits import CODES
+from perf import codes
 from perf.area import area, memories, points, units
+from perf.cycles import CycleModel
 from perf.estimate import Estimate, Limit, estimate, sized, trits
 from perf.figure import Figure, Tag
 from perf.platform import FOLDER, Platform, names, platform
@@ -194,6 +197,19 @@ def test_energy_follows_activity() -> None:
     assert nominal(two)["array"] > 1.8 * nominal(fast)["array"]
     bits = 8 * fast.work.stream
     assert nominal(fast)["DRAM interface"] == pytest.approx(bits * there.memory.energy.value * 1e-12)
+
+
+def test_a_code_is_as_fast_as_its_bytes_or_its_array() -> None:
+    model, there = shape("370M"), platform("ecp5-85f")
+    found = {row.array.code: row for row in codes.rows(model, there, (0.1, 1000))}
+    assert set(found) == set(CODES)
+    for code, row in found.items():
+        core = sized(replace(preset("edge"), code=code), model)
+        stream, cycles = core.lanes * token_beats(core, model), CycleModel(core).packet(model).total
+        slow, fast = (one.rate.nominal for one in row.estimates)
+        assert slow == pytest.approx(0.1e9 / stream)
+        assert fast == pytest.approx(1e6 * min(there.clock.value, row.array.mhz) / cycles)
+    assert found["two_bit"].estimates[0].work.stream > 1.2 * found["nested"].estimates[0].work.stream
 
 
 def test_the_command_says_everything_in_a_table_and_in_json() -> None:

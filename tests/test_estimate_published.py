@@ -61,10 +61,11 @@ def test_no_figure_depends_on_what_it_is_compared_with(
         assert one.here == two.here, one.what
 
 
-def test_the_table_of_the_documentation_is_current() -> None:
-    """If this fails: python -m perf.tables docs/estimates.md."""
-    page = (HERE.parent / "docs/estimates.md").read_text()
-    assert filled(page, ["validation"]) == page
+@pytest.mark.parametrize(("document", "table"), [("estimates", "validation"), ("codes", "codes")])
+def test_the_tables_of_the_documentation_are_current(document: str, table: str) -> None:
+    """If this fails: python -m perf.tables docs/estimates.md docs/codes.md."""
+    page = (HERE.parent / f"docs/{document}.md").read_text()
+    assert filled(page, [table]) == page
 
 
 def test_every_published_system_has_its_platforms_and_sources() -> None:

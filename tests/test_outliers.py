@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Codes of more than eight bits for vectors with outliers, in the golden model."""
 
-import json
 import math
 import sys
-from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import pytest
 import torch
@@ -20,7 +17,6 @@ from golden.numerics import Formats
 from golden.outlier_codes import logarithm
 from golden.quantise import IntegerCheckpoint, Matrix, fold_norm
 from golden.reference import ReferenceModel
-from perf import outlier_picture
 from tests.checkpoints import random_checkpoint
 
 FORMATS = [Formats(), Formats(wide_bits=24, frac=13, mantissa=12)]
@@ -154,23 +150,6 @@ def test_the_comparison_ranks_them(
     monkeypatch.setattr(sys, "argv", ["outliers", str(checkpoint.folder), "--tokens", "2"])
     outliers.main()
     assert "LLM.int8()" in capsys.readouterr().out
-
-
-def test_the_picture_has_a_dot_for_each_model_and_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    errors = {"exact": 0.0, "coarse": 0.1, "fine": 0.001}
-    for name, factor in (("a", 1), ("b", 2)):
-        rows = [{"activations": way, "logit error": factor * error} for way, error in errors.items()]
-        (tmp_path / name).write_text(json.dumps(rows))
-    names = [f"{name}={tmp_path / name}" for name in "ab"]
-    monkeypatch.setattr(sys, "argv", ["picture", *names, "-o", str(tmp_path / "picture.svg")])
-    outlier_picture.main()
-    root = ET.parse(tmp_path / "picture.svg").getroot()
-    dots = [dot for dot in root if dot.tag.endswith("circle")][:4]
-    coarse_a, coarse_b, fine_a, fine_b = (float(dot.get("cx")) for dot in dots)
-    # two decades lie between the ways, a factor of two between the models
-    assert coarse_a - fine_a == pytest.approx(coarse_b - fine_b, abs=0.2)
-    assert (coarse_b - coarse_a) / (coarse_a - fine_a) == pytest.approx(math.log10(2) / 2, abs=0.01)
-    assert {"coarse", "fine", "a", "b"} <= {text.text for text in root if text.tag.endswith("text")}
 
 
 @pytest.mark.parametrize(

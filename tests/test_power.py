@@ -72,6 +72,31 @@ def test_every_change_costs_what_the_library_says(pair: Gates):
     assert second.internal == pytest.approx((FLOP + 0.4 * 0.25 * GATE) * CYCLE, rel=1e-6)
     assert first.leakage == pytest.approx(4e-9, rel=1e-6)
     assert second.leakage == pytest.approx(6e-9, rel=1e-6)
+    # a flip-flop of area 6, a NAND of 2
+    assert (first.gates, second.gates) == (3.0, 4.0)
+
+
+@needs_sta
+def test_pins_that_are_tied_never_change(tmp_path: Path):
+    """Two NANDs with an input of 1 and two with one of 0."""
+    directions = {"A": "input", "B": "input", "Y": "output"}
+    cells = {
+        f"tied{bit}.{index}": {
+            "type": "NAND",
+            "port_directions": directions,
+            "connections": {"A": [3], "B": [bit], "Y": [10 + 2 * index + int(bit)]},
+        }
+        for bit in "01"
+        for index in (0, 1)
+    }
+    nets = {"clk": [2], "a": [3]} | {f"y{bit}": [bit] for bit in range(10, 14)}
+    names = {name: {"bits": bits} for name, bits in nets.items()}
+    flat = tmp_path / "flat.json"
+    module = {"ports": {"clk": {"bits": [2]}}, "cells": cells, "netnames": names}
+    flat.write_text(json.dumps({"modules": {"top": module}}))
+    drawn = power(Gates("top", flat, flat, flat), KNOWN, "clk", PERIOD, lambda name: (0.3, 0.5))
+    assert drawn["tied1"].internal == pytest.approx(2 * 0.3 * GATE * CYCLE, rel=1e-6)
+    assert drawn["tied0"].internal == 0 and drawn["tied0"].gates == 2
 
 
 @needs_sta

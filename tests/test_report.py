@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report: one page without the network, its tables and plots; in a browser where there is one."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from host.cli import app
-from perf import survey
+from perf import dots, survey
 from perf.published import published
 from perf.validation import checks
 
@@ -91,15 +92,34 @@ def test_tables_have_every_figure(page: Page) -> None:
     assert len(rows["published"]) == len(published().systems)
 
 
+def test_rows_of_any_table_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dot for each value but zeros, ten times as much as far again to the right; a colour for each file."""
+    for name, errors in (("a", (0.0, 0.01, 0.1)), ("b", (1.0, 0.01, 0.1))):
+        rows = [{"way": "kept & stored", "times": times, "error": error} for times, error in enumerate(errors)]
+        (tmp_path / f"{name}.json").write_text(json.dumps(rows))
+    files = [f"first={tmp_path}/a.json", f"second={tmp_path}/b.json", "-o", str(tmp_path / "rows.svg")]
+    monkeypatch.setattr("sys.argv", ["dots", *files, "--label", "way", "times", "--value", "error"])
+    dots.main()
+    root, space = ET.parse(tmp_path / "rows.svg").getroot(), "{http://www.w3.org/2000/svg}"
+    drawn = [(float(dot.get("cy")), float(dot.get("cx")), dot.get("fill")) for dot in root.iter(f"{space}circle")]
+    (_, one, blue), *others = sorted(drawn, key=lambda dot: (-dot[2].count("1f5fa8"), dot[0]))
+    second, *brown = others
+    tenth = second[1] - one
+    assert tenth > 10 and second[2] == blue and {dot[2] for dot in brown} != {blue}
+    assert [dot[1] for dot in brown] == pytest.approx([one + 2 * tenth, one, one + tenth])
+    texts = [text.text for text in root.iter(f"{space}text")]
+    assert {"kept & stored, times 0", "first", "second", "error"} <= set(texts)
+
+
 def test_the_picture_is_whole(written: Path) -> None:
     root = ET.parse(written / "picture.svg").getroot()
     width, height = float(root.get("width")), float(root.get("height"))
     labels = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert any("this core" in label for label in labels) and any("TerEffic" in label for label in labels)
-    dots = [element for element in root.iter() if element.tag.endswith("circle")]
+    drawn = [element for element in root.iter() if element.tag.endswith("circle")]
     platforms = sum(choice.model == "370M" for choice in survey.choices()) + len(survey.SAME)
-    assert len(dots) == 2 * (platforms + len(published().systems))
-    assert all(0 < float(dot.get("cx")) < width and 0 < float(dot.get("cy")) < height for dot in dots)
+    assert len(drawn) == 2 * (platforms + len(published().systems))
+    assert all(0 < float(dot.get("cx")) < width and 0 < float(dot.get("cy")) < height for dot in drawn)
 
 
 def test_a_report_is_a_web_page() -> None:
