@@ -12,12 +12,12 @@ def accumulate(codes: Tensor, trits: Tensor) -> Tensor:
 
     Parameters
     ----------
-    codes : integers [T, n] of at most 127 in magnitude.
+    codes : integers [T, n] of at most 127 * 16 in magnitude.
     trits : int8 [rows, n].
 
     Returns
     -------
-    int64 [T, rows]; sums are taken in int32, which no row of this model can overflow (127 * n < 2**24).
+    int64 [T, rows]; sums are taken in int32, which no row of this model can overflow (127 * 16 * n < 2**24).
     """
     vectors = codes.to(torch.int32).unsqueeze(1)
     rows_at_once = max(1, CHUNK // codes.numel())

@@ -39,11 +39,21 @@ class Yardstick:
         Of the model; its tokenizer is needed for a text only.
     text
         To score; None for none.
+    model
+        The reference; None takes the usual one.
+    tokens
+        How many random ones.
     """
 
-    def __init__(self, checkpoint: Checkpoint, text: str | None = None) -> None:
-        self.model = ReferenceModel.from_checkpoint(checkpoint)
-        self._ids = torch.randint(self.model.config.vocab, (TOKENS,), generator=torch.Generator().manual_seed(0))
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        text: str | None = None,
+        model: ReferenceModel | None = None,
+        tokens: int = TOKENS,
+    ) -> None:
+        self.model = model or ReferenceModel.from_checkpoint(checkpoint)
+        self._ids = torch.randint(self.model.config.vocab, (tokens,), generator=torch.Generator().manual_seed(0))
         self._expected, _ = self.model.forward(self._ids)
         self._text = text
         self._codec = TextCodec.from_folder(checkpoint.folder) if text else None

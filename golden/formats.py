@@ -20,6 +20,7 @@ from dataclasses import dataclass
 GAIN_BITS = 18
 STAT_BITS = 14
 CODE_MAX = 127
+"""Code of the largest element, or of the level that outliers exceed (`golden.outlier_codes`)."""
 OMEGA_FRAC = 16
 """Fraction bits of a decay gain 1 - LB, 0 to 2**16 inclusive."""
 SIGMA_FRAC = 18
@@ -76,6 +77,11 @@ class Formats:
     def square_shift(self) -> int:
         """Shift of value x gain to the 25 bit magnitude that is squared."""
         return self.wide_bits - 1 + STAT_BITS - 1 - 24
+
+    @property
+    def power_shift(self) -> int:
+        """Shift of value x gain to the 25 bit magnitude that is squared to compare with an outlier threshold."""
+        return self.wide_bits - 1 + GAIN_BITS - 1 - 24
 
     @property
     def epsilon_shift(self) -> int:

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from golden import numerics as nx
+from golden.activations import Activations
 from golden.checkpoint import ModelConfig
 from golden.chunks import by_rows
 from golden.embedding import Embedding
 from golden.formats import Formats
+from golden.outlier_codes import widening
 from golden.quantise import IntegerHead, IntegerLayer, Matrix, Norm
 
 Tap = Callable[[int, str, Tensor], None]
@@ -37,7 +39,10 @@ class IntegerSource(Protocol):
 
 @dataclass(frozen=True)
 class Scales:
-    """What follows from one input vector per token: int8 codes per matrix and the parts of its output scale."""
+    """What follows from one input vector per token: codes per matrix and the parts of its output scale.
+
+    ``m_max`` and ``e_max`` are the significand and exponent of what has the code 127: the largest element, or less.
+    """
 
     codes: tuple[Tensor, ...]
     m_max: tuple[Tensor, ...]
@@ -63,10 +68,13 @@ class IntegerLogits:
         return (self.raw.double() * self.scale().unsqueeze(-1)).float()
 
 
-def analyse(value: Tensor, second: Tensor, norm: Norm, fmt: Formats) -> Scales:
+INT8 = Activations()
+
+
+def analyse(value: Tensor, second: Tensor, norm: Norm, fmt: Formats, given: Activations = INT8) -> Scales:
     """Codes and scale parts of the vectors ``value`` [T, n]; ``second`` is the operand of the eps term.
 
-    Equations: v = value * gain; code = round(127 v / max|v|);
+    Equations: v = value * gain; code = round(127 v / (max|v| / 2^s)), s being 0 in int8;
     t = sum(round(value * stat)^2) + sum(round(second * kappa)^2) + bias; root = 1 / sqrt(t).
     """
     stat = 1 << nx.UNIT_EXPONENT if norm.stat is None else norm.stat
@@ -80,6 +88,9 @@ def analyse(value: Tensor, second: Tensor, norm: Norm, fmt: Formats) -> Scales:
         largest = ((e << fmt.mantissa) | m).amax(-1, keepdim=True)
         top_e = largest >> fmt.mantissa
         top_m = torch.where(top_e > 0, largest & ((1 << fmt.mantissa) - 1), 1 << (fmt.mantissa - 1))
+        if given.extra:
+            power = nx.rshift_round(v, fmt.power_shift).square().sum(-1, keepdim=True)
+            top_e = top_e - widening(power, top_m, top_e, v.shape[-1], given, fmt)
         codes.append(nx.codes(m, e, v < 0, nx.code_reciprocal(top_m, fmt), top_e, fmt))
         m_max.append(top_m)
         e_max.append(top_e)
@@ -95,7 +106,7 @@ def output_scale(scales: Scales, which: int, matrix: Matrix, fmt: Formats) -> tu
 
 
 def accumulate(codes: Tensor, trits: Tensor) -> Tensor:
-    """Exact ternary product int64 [T, rows]; |acc| <= 127 * 8192 < 2**24, so float32 holds every partial sum."""
+    """Exact ternary product int64 [T, rows]; |acc| <= 127 * 16 * 8192 < 2**24, so float32 holds every partial sum."""
     vectors = codes.float()
     return torch.cat([vectors @ rows.float().T for (rows,) in by_rows(trits)], dim=-1).long()
 
@@ -107,11 +118,18 @@ class IntegerModel:
     ----------
     source : gives the integers of each layer.
     product : codes [T, n] and trits [rows, n] to exact sums int64 [T, rows]; `golden.addsub` has another one.
+    activations : how the codes are made.
     """
 
-    def __init__(self, source: IntegerSource, product: Callable[[Tensor, Tensor], Tensor] = accumulate) -> None:
+    def __init__(
+        self,
+        source: IntegerSource,
+        product: Callable[[Tensor, Tensor], Tensor] = accumulate,
+        activations: Activations = INT8,
+    ) -> None:
         self.source = source
         self._accumulate = product
+        self._activations = activations
         self.config = source.config
         self.fmt = source.fmt
 
@@ -130,7 +148,7 @@ class IntegerModel:
         for index in range(self.config.layers):
             x = self._layer(x, index, state[index], tap)
         head = self.source.head()
-        scales = analyse(x, x, head.norm, self.fmt)
+        scales = self._analyse(x, x, head.norm)
         raw = self._accumulate(scales.codes[0], head.matrix.trits)
         tap(self.config.layers, "head.acc", raw)
         mantissa, shift = output_scale(scales, 0, head.matrix, self.fmt)
@@ -149,7 +167,7 @@ class IntegerModel:
             tap(index, name, y)
             return y
 
-        mix = analyse(x, x, layer.norms["mix"], fmt)
+        mix = self._analyse(x, x, layer.norms["mix"])
         f, i, g = (product(name, mix, k) for k, name in enumerate("fig"))
         sigma = nx.sigmoid_negative(f, fmt)
         c = nx.rshift_round(sigma * layer.omega, nx.SIGMA_FRAC + nx.OMEGA_FRAC - nx.DECAY_FRAC)
@@ -158,14 +176,17 @@ class IntegerModel:
         tap(index, "state", hs)
         t = nx.saturate(nx.rshift_round(g * nx.silu(hs, fmt), fmt.frac), limit)
         tap(index, "mix", t)
-        r = nx.saturate(x + product("o", analyse(t, g, layer.norms["out"], fmt), 0), limit)
+        r = nx.saturate(x + product("o", self._analyse(t, g, layer.norms["out"]), 0), limit)
         tap(index, "out", r)
-        gate, up = product("gate", analyse(r, r, layer.norms["expand"], fmt), 0).chunk(2, dim=-1)
+        gate, up = product("gate", self._analyse(r, r, layer.norms["expand"]), 0).chunk(2, dim=-1)
         z = nx.saturate(nx.rshift_round(up * nx.silu(gate, fmt), fmt.frac), limit)
         tap(index, "expand", z)
-        x = nx.saturate(r + product("down", analyse(z, z, layer.norms["contract"], fmt), 0), limit)
+        x = nx.saturate(r + product("down", self._analyse(z, z, layer.norms["contract"]), 0), limit)
         tap(index, "contract", x)
         return x
+
+    def _analyse(self, value: Tensor, second: Tensor, norm: Norm) -> Scales:
+        return analyse(value, second, norm, self.fmt, self._activations)
 
     @staticmethod
     def _recur(c: Tensor, candidate: Tensor, h: Tensor) -> Tensor:

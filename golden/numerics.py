@@ -57,7 +57,7 @@ def code_reciprocal(m: Tensor, fmt: Formats) -> Tensor:
 
 
 def codes(m: Tensor, e: Tensor, negative: Tensor, reciprocal: Tensor, e_max: Tensor, fmt: Formats) -> Tensor:
-    """int8 codes, half away from zero: 127 * v / max|v|."""
+    """Codes, half away from zero: 127 * v / max|v|, times 2**s where ``e_max`` is s less than the largest's."""
     shift = (fmt.code_shift + e_max - e).clamp(max=62)
     q = rshift_round(m * reciprocal, shift)
     return torch.where(negative, -q, q)

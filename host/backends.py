@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from golden import addsub, integer
+from golden.activations import Activations
 from golden.checkpoint import ModelConfig
-from golden.integer import IntegerLogits, IntegerModel, IntegerSource
+from golden.integer import INT8, IntegerLogits, IntegerModel, IntegerSource
 from golden.quantise import IntegerHead, IntegerLayer
 from golden.reference import ReferenceModel
 from host.driver import Counters, Driver, Prediction
@@ -119,11 +120,13 @@ class IntegerBackend:
         An image or a quantised checkpoint; its layers are kept once they have been read.
     arith
         How it computes the ternary products; the outcome is the same.
+    activations
+        How it codes their inputs.
     """
 
-    def __init__(self, source: IntegerSource, arith: Arith = Arith.MATMUL) -> None:
+    def __init__(self, source: IntegerSource, arith: Arith = Arith.MATMUL, activations: Activations = INT8) -> None:
         self.config = source.config
-        self._model = IntegerModel(Cached(source), PRODUCTS[arith])
+        self._model = IntegerModel(Cached(source), PRODUCTS[arith], activations)
         self.reset()
 
     def run(self, ids: Tensor, logits: bool = True, advance: Advance | None = None) -> Output:
@@ -154,11 +157,13 @@ class CoreBackend:
         The link to the core.
     image
         The model.
+    outlier_threshold
+        See `Driver`.
     """
 
-    def __init__(self, transport: Transport, image: Image) -> None:
+    def __init__(self, transport: Transport, image: Image, outlier_threshold: float | None = None) -> None:
         self.config = image.config
-        self.driver = Driver(transport, image)
+        self.driver = Driver(transport, image, outlier_threshold)
         self.driver.clear_counters()
         self.reset()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from golden.activations import activations
 from golden.checkpoint import Checkpoint
 from golden.config import CONFIG, PUBLISHED
 from golden.quantise import IntegerCheckpoint
@@ -144,7 +145,7 @@ class Bench:
     def core(self, case: Case) -> list[Figure]:
         """A token of a model on a core: cycles by cause, occupancy, exactness, and how fast that is simulated."""
         image, ids = self._image(case), torch.tensor([1, 2])
-        golden = IntegerBackend(image)
+        golden = IntegerBackend(image, activations=activations(case.core.act_bits))
         self._say(f"{case.title}: integer model")
         golden.run(ids[:1])  # reads and keeps the weights
         golden.reset()

@@ -41,6 +41,15 @@ BackendKind = Annotated[
 ArithKind = Annotated[
     Arith, typer.Option("--arith", help="Products of the integer model: addsub adds and subtracts, nothing else.")
 ]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        "--outlier-threshold",
+        help="Multiple of a vector's root mean square from which on codes extend beyond 8 bits, for cores with "
+        "act_bits above 8; 0: never. Default 6.",
+        metavar="T",
+    ),
+]
 Stall = Annotated[float, typer.Option(help="Probability of random stalls on the core's streams.")]
 Trace = Annotated[
     Path | None,
@@ -59,6 +68,7 @@ def generate_text(
     count: Annotated[int, typer.Option("--max-new-tokens", help="Most tokens to add.", min=1)] = 64,
     backend: BackendKind = Kind.INTEGER,
     arith: ArithKind = Arith.MATMUL,
+    threshold: Threshold = None,
     check: Check = False,
     temperature: Annotated[float, typer.Option(help="0: always the most likely token.")] = 0.0,
     top_k: Annotated[int, typer.Option(help="Choose among so many; 0: all.")] = 0,
@@ -77,7 +87,7 @@ def generate_text(
     model = Model(path, chosen_core(name, settings), say, progress)
     ids = encode_prompt(model, prompt)
     story = Story(model.codec(), prompt, ids, None if as_json else out)
-    with model.session(backend, check, stall, trace, arith) as session:
+    with model.session(backend, check, stall, trace, arith, threshold) as session:
         with story:
             if session.transport:
                 session.transport.progress = story.cycles
@@ -112,6 +122,7 @@ def logits(
     output: Annotated[Path, typer.Option("--out", help="The .npz to write.", metavar="FILE")],
     backend: BackendKind = Kind.INTEGER,
     arith: ArithKind = Arith.MATMUL,
+    threshold: Threshold = None,
     name: PresetName = None,
     settings: Settings = None,
     stall: Stall = 0.0,
@@ -127,7 +138,7 @@ def logits(
     model = Model(path, chosen_core(name, settings), say, progress)
     ids = read_ids(ids_path)
     check_ids(ids, model.config.vocab)
-    with model.session(backend, stall=stall, trace=trace, arith=arith) as session:
+    with model.session(backend, stall=stall, trace=trace, arith=arith, outlier_threshold=threshold) as session:
         with progress(f"Running {len(ids)} tokens") as advance:
             outputs = run_all(session.backend, ids, advance)
         arrays = arrays_of(outputs) | {"state": session.backend.state().numpy()}
@@ -145,6 +156,7 @@ def evaluate(
     text_path: Annotated[Path, typer.Option("--text", help="UTF-8, or .xz of it.", metavar="FILE")],
     backend: BackendKind = Kind.INTEGER,
     arith: ArithKind = Arith.MATMUL,
+    threshold: Threshold = None,
     name: PresetName = None,
     settings: Settings = None,
     as_json: Json = False,
@@ -154,7 +166,8 @@ def evaluate(
         raise ValueError("A whole text takes too long on a simulated core; choose --backend float or integer.")
     model = Model(path, chosen_core(name, settings), say, progress)
     text, codec = read_text(text_path), model.codec()
-    with model.session(backend, arith=arith) as session, progress(f"Scoring {text_path}") as advance:
+    opened = model.session(backend, arith=arith, outlier_threshold=threshold)
+    with opened as session, progress(f"Scoring {text_path}") as advance:
         score = bits_per_character(_Scored(session.backend), codec, text, CHUNK, advance)
     if as_json:
         print_json({"backend": backend, "characters": len(text), **score._asdict()})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.activations import Activations, activations
 from golden.formats import Formats
 from host.image import Image
 from host.stream import TokenStream
@@ -98,19 +99,26 @@ class Driver:
         The link.
     image
         The model.
+    outlier_threshold
+        From which multiple of a vector's root mean square on an element is an outlier, 0 for off; None takes the
+        default of a core that has codes of more than eight bits.
 
     Attributes
     ----------
     core
         The core's parameters, as its registers tell them.
+    activations
+        How it codes the inputs of products.
 
     Raises
     ------
     MisfitError
         Where there is no tritforge core or it cannot run the image.
+    ValueError
+        For a threshold that it cannot take.
     """
 
-    def __init__(self, transport: Transport, image: Image) -> None:
+    def __init__(self, transport: Transport, image: Image, outlier_threshold: float | None = None) -> None:
         self._transport = transport
         self._image = image
         self._stream = TokenStream(image)
@@ -119,6 +127,9 @@ class Driver:
         reason = misfit(self.core, image)
         if reason:
             raise MisfitError(reason)
+        self.activations: Activations = activations(self.core.act_bits, outlier_threshold)
+        if self.core.extra_bits:
+            self._write("OUTLIERS", self.activations.threshold)
 
     def step(self, contexts: Sequence[Context]) -> tuple[Prediction, ...]:
         """Run one packet: tokens that share one pass over the weights.
@@ -234,6 +245,7 @@ class Driver:
             lanes=1 << self._field("GEOMETRY", "LOG2_LANES"),
             element_bytes=self._field("GEOMETRY", "ELEMENT_BYTES"),
             code=NUMBERS[code].name,
+            act_bits=self._read("ACTIVATIONS") if self._field("VERSION", "MINOR") else 8,
             vector_rows=self._field("FORMATS", "VECTOR_ROWS"),
             batch=self._read("LIMIT_BATCH"),
             max_hidden=self._read("LIMIT_HIDDEN"),

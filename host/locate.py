@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from golden.integer import IntegerModel, IntegerSource
+from golden.activations import Activations
+from golden.integer import INT8, IntegerModel, IntegerSource
 from golden.numerics import Formats, sigmoid_negative
 from hw.ops import Op
 
@@ -52,7 +53,9 @@ class Difference(NamedTuple):
         return f"layer {self.layer}, {self.unit}[{self.index}] is {has} instead of {self.wants}"
 
 
-def locate_difference(taps: NDArray[np.uint32], source: IntegerSource, ids: list[int]) -> Difference | None:
+def locate_difference(
+    taps: NDArray[np.uint32], source: IntegerSource, ids: list[int], activations: Activations = INT8
+) -> Difference | None:
     """Compare what a core recorded while it ran the last of the tokens `ids` from a zero state.
 
     Parameters
@@ -63,12 +66,14 @@ def locate_difference(taps: NDArray[np.uint32], source: IntegerSource, ids: list
         The model.
     ids
         All tokens since the reset.
+    activations
+        How the core codes the inputs of products.
 
     Returns
     -------
     The first difference in the golden model's order; None if every row is equal.
     """
-    model, state = IntegerModel(source), None
+    model, state = IntegerModel(source, activations=activations), None
     if len(ids) > 1:
         state = model.forward(torch.tensor(ids[:-1]))[1]
     points: list[tuple[int, str, torch.Tensor]] = []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from golden import embedding, formats, numerics, quantise, ternary
+from golden.activations import activations
 from golden.checkpoint import Checkpoint, CheckpointError, ModelConfig
 from golden.integer import IntegerSource
 from golden.quantise import IntegerCheckpoint
@@ -145,6 +146,7 @@ class Model:
         stall: float = 0.0,
         trace: Path | None = None,
         arith: Arith = Arith.MATMUL,
+        outlier_threshold: float | None = None,
     ) -> Iterator[Session]:
         """Open a backend.
 
@@ -160,6 +162,8 @@ class Model:
             Where to write the timeline of the core's last token at the end.
         arith
             How the integer model computes its ternary products.
+        outlier_threshold
+            See `host.driver.Driver`.
         """
         if arith is not Arith.MATMUL and kind is not Kind.INTEGER:
             raise ValueError(f"--arith {arith} is a way to run the integer model; it needs --backend {Kind.INTEGER}.")
@@ -170,17 +174,22 @@ class Model:
         if trace and not trace.parent.is_dir():
             raise ValueError(f"There is no folder {trace.parent} to write the timeline to; create it first.")
         if kind is Kind.FLOAT:
+            if outlier_threshold is not None:
+                raise ValueError("--outlier-threshold is about integer codes; it needs --backend integer or rtl.")
             if self._checkpoint is None:
                 raise ValueError(f"An image holds integers only; give the checkpoint for --backend {kind}.")
             yield Session(FloatBackend(ReferenceModel.from_checkpoint(self._checkpoint)))
         elif kind is Kind.INTEGER:
-            yield Session(IntegerBackend(self.source(), arith))
+            yield Session(IntegerBackend(self.source(), arith, activations(self.core.act_bits, outlier_threshold)))
         else:
-            yield from self._rtl(check, stall, trace)
+            yield from self._rtl(check, stall, trace, outlier_threshold)
 
-    def _rtl(self, check: bool, stall: float, trace: Path | None) -> Iterator[Session]:
+    def _rtl(
+        self, check: bool, stall: float, trace: Path | None, outlier_threshold: float | None
+    ) -> Iterator[Session]:
         from sim.transport import SimTransport
 
+        given = activations(self.core.act_bits, outlier_threshold)
         image = self.image()
         reason = misfit(self.core, image)
         if reason:
@@ -189,25 +198,26 @@ class Model:
         with SimTransport(core, self._status, stall) as transport:
             if trace:
                 transport.record_trace()
-            backend: Backend = CoreBackend(transport, image)
+            backend: Backend = CoreBackend(transport, image, outlier_threshold)
             if check:
-                backend = Checked(backend, IntegerBackend(self.source()), self.locate)
+                golden = IntegerBackend(self.source(), activations=given)
+                backend = Checked(backend, golden, lambda ids: self.locate(ids, outlier_threshold))
             yield Session(backend, transport)
             if trace:
                 write_timeline(trace, transport.fetch_trace())
 
-    def locate(self, ids: list[int]) -> str:
+    def locate(self, ids: list[int], outlier_threshold: float | None = None) -> str:
         """Run `ids` again on a core with debug taps and say where the last of them first differs."""
         from sim.transport import SimTransport
 
         self._status("Running the tokens again on a core with debug taps, to find the first difference")
         with SimTransport(replace(self.core, taps=True), self._status) as transport:
-            backend = CoreBackend(transport, self.image())
+            backend = CoreBackend(transport, self.image(), outlier_threshold)
             if len(ids) > 1:
                 backend.run(torch.tensor(ids[:-1]), logits=False)
             transport.record_taps()
             backend.run(torch.tensor(ids[-1:]), logits=False)
-            found = locate_difference(transport.fetch_taps(), self.source(), ids)
+            found = locate_difference(transport.fetch_taps(), self.source(), ids, backend.driver.activations)
         return f"first in {found}" if found else "with taps every row is equal, so look at the result unit"
 
 

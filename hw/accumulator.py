@@ -46,7 +46,7 @@ class Accumulator(wiring.Component):
         acc = signed(core.acc_bits)
         super().__init__(
             {
-                "value": In(signed(sum_bits(core.columns))),
+                "value": In(signed(sum_bits(core, core.columns))),
                 "carry": In(1),
                 "context": In(context_bits(core)),
                 "clear": In(1),

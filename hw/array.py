@@ -44,7 +44,7 @@ class OperandCopy(wiring.Component):
     rtl_attributes: ClassVar = {"keep_hierarchy": 1}
 
     def __init__(self, core: CoreParams) -> None:
-        layout = ArrayLayout(signed(8), core.columns)
+        layout = ArrayLayout(signed(core.act_bits), core.columns)
         super().__init__({"source": In(layout), "operands": Out(layout)})
 
     def elaborate(self, platform: object) -> Module:
@@ -80,7 +80,7 @@ class TernaryArray(wiring.Component):
     context : In, whose activations these are; 0 if ``core.batch`` is 1.
     final_context : In, the context is the packet's last.
     beat : In, ``lanes`` bytes of ``core.code``.
-    activations : In, signed 8 bit a column.
+    activations : In, signed ``core.act_bits`` a column.
     loaded : Out, for one cycle: ``acc`` is row group 0 of context 0 of a new block from this cycle on.
     acc : Out, V x signed ``core.acc_bits``: the rows of a group.
     drain : In, ``acc`` is the next row group from the next cycle on.
@@ -98,7 +98,7 @@ class TernaryArray(wiring.Component):
                 "context": In(context_bits(core)),
                 "final_context": In(1),
                 "beat": In(8 * core.lanes),
-                "activations": In(ArrayLayout(signed(8), core.columns)),
+                "activations": In(ArrayLayout(signed(core.act_bits), core.columns)),
                 "loaded": Out(1),
                 "acc": Out(ArrayLayout(signed(core.acc_bits), core.vector_rows)),
                 "drain": In(1),

@@ -82,7 +82,7 @@ class Core(wiring.Component):
         self._products(m, front, header, sequencer, store, array, scales, vector)
         self._rows(m, header, sequencer, array, scales, vector)
         self._result(m, header, sequencer, array, scales, result)
-        self._control(m, registers, front, header, sequencer, vector)
+        self._control(m, registers, front, header, sequencer, scales, vector)
         if core.taps:
             self._taps(m, front, sequencer, array, scales, vector, store, result)
         return m
@@ -127,7 +127,7 @@ class Core(wiring.Component):
 
     def _products(self, m, front, header, sequencer, store, array, scales, vector) -> None:
         """Statistics to scales and codes, codes and trits to the array."""
-        shape = header.shape
+        core, shape = self._core, header.shape
         produced = Signal.like(store.span)
         span, vectors = Signal.like(produced), Signal(2)
         m.d.comb += produced.eq(Mux(sequencer.next_inner, shape.intermediate_span, shape.hidden_span))
@@ -176,6 +176,11 @@ class Core(wiring.Component):
             array.reload.eq(sequencer.reload),
             array.next_context.eq(sequencer.next_context),
         ]
+        if core.extra_bits:
+            m.d.comb += [
+                scales.powers.eq(vector.powers),
+                scales.length.eq(Mux(sequencer.next_inner, shape.intermediate, shape.hidden)),
+            ]
 
     def _rows(self, m, header, sequencer, array, scales, vector) -> None:
         """Drained accumulators with their scales to the vector path."""
@@ -225,7 +230,7 @@ class Core(wiring.Component):
             result.result.ready.eq(self.m_axis_result_tready),
         ]
 
-    def _control(self, m, registers, front, header, sequencer, vector) -> None:
+    def _control(self, m, registers, front, header, sequencer, scales, vector) -> None:
         """Registers: status, counters and the window into the state."""
         for name in AXI_LITE:
             inner, outer = getattr(registers, name), getattr(self, f"s_axil_csr_{name}")
@@ -245,6 +250,8 @@ class Core(wiring.Component):
             registers.state_read_data.eq(vector.read_data),
             sequencer.restored.eq(registers.state_write),
         ]
+        if self._core.extra_bits:
+            m.d.comb += scales.threshold.eq(registers.outlier_threshold)
         with m.If(sequencer.finish):
             with m.If(sequencer.status == 0):
                 m.d.comb += registers.tokens_done.eq(header.shape.contexts)

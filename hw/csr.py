@@ -10,6 +10,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from golden.activations import THRESHOLD_BITS
 from hw.axi_lite import AXI_LITE, AxiLiteSlave
 from hw.params import CoreParams
 from hw.register_map import REGISTERS, Access, Register, constants, register
@@ -69,6 +70,7 @@ class Registers(wiring.Component):
         first six (`hw.trace.Cycle`) exactly one is high in each busy cycle.
     tokens_done : In, added to TOKENS in every cycle.
     abort_token, clear : Out, pulses from CONTROL; ``clear`` also clears the counters here.
+    outlier_threshold : Out, field THRESHOLD of OUTLIERS, with ``core.extra_bits`` only.
     state_address, state_write, state_write_data : Out, state memory; the write is a strobe, never when the core has
         been busy for more than `LATE` cycles or idle for less.
     state_read_data : In, valid two cycles after its address.
@@ -89,6 +91,7 @@ class Registers(wiring.Component):
                 "saturated": In(1),
                 "abort_token": Out(1),
                 "clear": Out(1),
+                **({"outlier_threshold": Out(THRESHOLD_BITS)} if core.extra_bits else {}),
                 "state_address": Out(range(self.depth)),
                 "state_write": Out(1),
                 "state_write_data": Out(wide),
@@ -142,7 +145,12 @@ class Registers(wiring.Component):
             m.d.sync += port.eq(access.write & access.select[control.name] & data[control.field(name).low])
         cleared = Mux(access.write & access.select[errors.name], data[: len(sticky)], 0)
         m.d.sync += sticky.eq(sticky & ~cleared | self.error_set)
-        return {control.name: Const(0), errors.name: sticky}
+        values: _Values = {control.name: Const(0), errors.name: sticky, "OUTLIERS": Const(0)}
+        if self.core.extra_bits:
+            values["OUTLIERS"] = self.outlier_threshold
+            with m.If(access.write & access.select["OUTLIERS"]):
+                m.d.sync += self.outlier_threshold.eq(data)
+        return values
 
     def _counters(self, m: Module, access: _Access) -> _Values:
         values: _Values = {}

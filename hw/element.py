@@ -6,7 +6,6 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
-from golden.numerics import CODE_MAX
 from hw.adder import ConditionalAdder, conditional
 from hw.decoder import TritDecoder
 from hw.params import CoreParams
@@ -25,9 +24,9 @@ def stage(core: CoreParams, column: int) -> int:
     return max(column % chain_trits(core) - 1, 0)
 
 
-def sum_bits(trits: int) -> int:
-    """Width of a sum of that many activations of -CODE_MAX to CODE_MAX or their opposites, even if one short."""
-    return (CODE_MAX * trits).bit_length() + 1
+def sum_bits(core: CoreParams, trits: int) -> int:
+    """Width of a sum of that many activations or their opposites, even if one short."""
+    return (core.code_max * trits).bit_length() + 1
 
 
 def element_latency(core: CoreParams) -> int:
@@ -50,8 +49,8 @@ class Element(wiring.Component):
     ----------
     latency : cycles from ``data`` to ``value``.
     data : In, ``element_bytes`` bytes of the row; byte k holds the trits of columns nk to nk + n - 1 of n a byte.
-    operands : In, -CODE_MAX to CODE_MAX, column c ``1 + stage(core, c)`` cycles after ``data``.
-    value : Out, signed ``sum_bits(core.columns)``: the sum less ``carry``.
+    operands : In, -core.code_max to core.code_max, column c ``1 + stage(core, c)`` cycles after ``data``.
+    value : Out, signed ``sum_bits(core, core.columns)``: the sum less ``carry``.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -60,8 +59,8 @@ class Element(wiring.Component):
         super().__init__(
             {
                 "data": In(8 * core.element_bytes),
-                "operands": In(ArrayLayout(signed(8), core.columns)),
-                "value": Out(signed(sum_bits(core.columns))),
+                "operands": In(ArrayLayout(signed(core.act_bits), core.columns)),
+                "value": Out(signed(sum_bits(core, core.columns))),
                 "carry": Out(1),
             }
         )
@@ -97,7 +96,7 @@ class Element(wiring.Component):
         for number, (trit, operand) in enumerate(columns[1:], 1):
             if number > 1:
                 total, carry = _register(m, total, name), _register(m, carry, f"{name}_carry")
-            m.submodules[f"{name}_adder_{number}"] = adder = ConditionalAdder(sum_bits(number + 1))
+            m.submodules[f"{name}_adder_{number}"] = adder = ConditionalAdder(sum_bits(self._core, number + 1))
             m.d.comb += [
                 adder.a.eq(total),
                 adder.b.eq(operand),

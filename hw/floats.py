@@ -14,3 +14,8 @@ def code_float(fmt: Formats) -> StructLayout:
     The mantissa is normalised (top bit set) or 0.
     """
     return StructLayout({"mantissa": fmt.mantissa, "exponent": EXPONENT_BITS, "negative": 1})
+
+
+def maximum(fmt: Formats) -> StructLayout:
+    """Layout of a largest magnitude; as an integer it orders like the magnitude."""
+    return StructLayout({"mantissa": fmt.mantissa, "exponent": EXPONENT_BITS})

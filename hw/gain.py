@@ -13,6 +13,12 @@ from hw.params import CoreParams
 from hw.side import SideWords, release_limit, units
 from hw.statistics import Statistics
 
+
+def outputs(core: CoreParams) -> tuple[str, ...]:
+    """The outputs of Statistics."""
+    return ("total", "maxima", "powers") if core.extra_bits else ("total", "maxima")
+
+
 GAIN_OPS = (Op.EMBED, Op.F, Op.G, Op.OUT, Op.UP, Op.CONTRACT)
 """The operations whose rows have side words; the others pass by."""
 
@@ -46,7 +52,7 @@ class GainStage(wiring.Component):
     value_valid, which, value_context, values : Out, code floats of the lanes in the mask, for matrix ``which``.
     decay_tag, decay : Out, c of each lane for the recurrence, when the tag is valid.
     traced, held : Out, each row group (of EMBED the loaded one) once, one cycle after ``wide``.
-    total, maxima : Out, of Statistics.
+    total, maxima : Out, of Statistics. powers : Out, of Statistics, with ``core.extra_bits``.
     """
 
     lead = 2 + SideWords.latency
@@ -60,13 +66,15 @@ class GainStage(wiring.Component):
         lane, statistics = self._lanes[0], self._statistics
         value = lane.code_latency + statistics.maximum_latency
         square = lane.product_latency + statistics.latency
+        # the last of three powers is a slot later than the last square
+        power = 1 if core.extra_bits else 0
         self.settled = {
-            Op.EMBED: 1 + max(2 + value, 1 + square),
+            Op.EMBED: 1 + max(2 + value, 1 + power + square),
             Op.F: lane.decay_latency + 1,
             Op.G: max(value, 1 + square),
             Op.OUT: max(value, 1 + square),
             Op.UP: max(value, square),
-            Op.CONTRACT: max(2 + value, 1 + square),
+            Op.CONTRACT: max(2 + value, 1 + power + square),
         }
         super().__init__(
             {
@@ -89,7 +97,7 @@ class GainStage(wiring.Component):
                 "decay": Out(data.ArrayLayout(DECAY_FRAC, lanes)),
                 "traced": Out(tag_layout(core)),
                 "held": Out(wide),
-                **{name: statistics.signature.members[name] for name in ("total", "maxima")},
+                **{name: statistics.signature.members[name] for name in outputs(core)},
             }
         )
 
@@ -124,6 +132,12 @@ class GainStage(wiring.Component):
             self.value_context.eq(delay(m, context, codes - products, "value_context")),
             self.which.eq(delay(m, slot, codes, "which")),
         ]
+
+        if self._core.extra_bits:
+            m.d.comb += [
+                statistics.power_valid.eq(delay(m, value_valid, products, "power_valid")),
+                statistics.power_which.eq(delay(m, slot, products, "power_which")),
+            ]
 
         # what leaves once for each row group
         decay_tag = Signal.like(row)
@@ -179,8 +193,7 @@ class GainStage(wiring.Component):
             statistics.value_context.eq(self.value_context),
             statistics.which.eq(self.which),
             statistics.values.eq(self.values),
-            self.total.eq(statistics.total),
-            self.maxima.eq(statistics.maxima),
+            *(getattr(self, name).eq(getattr(statistics, name)) for name in outputs(self._core)),
         ]
         for index, lane in enumerate(self._lanes):
             m.submodules[f"lane_{index}"] = lane
@@ -198,3 +211,5 @@ class GainStage(wiring.Component):
                 self.decay[index].eq(lane.decay),
                 self.held[index].eq(lane.held),
             ]
+            if self._core.extra_bits:
+                m.d.comb += statistics.gain_products[index].eq(lane.gain_product)

@@ -29,7 +29,7 @@ class GainLane(wiring.Component):
     wide, second : In, the row and the second operand of its statistics.
     word : In, gain of 18 bits above a statistics gain of 14. kappa : In.
     held : Out, the row, one cycle after ``fresh`` or ``load``.
-    stat_product : Out, signed wide + 18. code : Out, code float of value * gain.
+    stat_product, gain_product : Out, signed wide + 18. code : Out, code float of value * gain.
     decay : Out, c = sigma * decay gain with 17 fraction bits.
     """
 
@@ -54,6 +54,7 @@ class GainLane(wiring.Component):
                 "kappa": In(unsigned(17)),
                 "held": Out(wide),
                 "stat_product": Out(signed(fmt.wide_bits + 18)),
+                "gain_product": Out(signed(fmt.wide_bits + 18)),
                 "code": Out(code_float(fmt)),
                 "decay": Out(unsigned(DECAY_FRAC)),
             }
@@ -86,6 +87,7 @@ class GainLane(wiring.Component):
             stat.a.eq(Mux(self.middle, held_second, value)),
             stat.b.eq(stat_gain),
             self.stat_product.eq(stat.product),
+            self.gain_product.eq(gain.product),
             normaliser.product.eq(gain.product),
             self.code.eq(normaliser.code),
         ]

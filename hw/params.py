@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, field, fields, replace
 
+from golden.activations import Activations
 from golden.formats import CODE_MAX, Formats
 from hw.trits import CODES, Code
 
@@ -16,6 +17,7 @@ class CoreParams:
     lanes : bytes of a weight beat, a power of two, 4 to 256.
     element_bytes : bytes of a beat that belong to one output row, 1, 2 or 4; a processing element takes their trits.
     code : trit code of the weights, by its name in `hw.trits.CODES`.
+    act_bits : bits of an activation code, 8 to 12; those beyond eight are for outliers (`golden.outlier_codes`).
     vector_rows : output rows that the vector path takes a cycle, a power of two up to ``lanes / 4`` and ``columns``.
     batch : contexts, 1 to 8: tokens that one pass over the weights can serve.
     max_hidden, max_intermediate, max_layers, max_vocab : largest model that runs without regeneration.
@@ -26,6 +28,7 @@ class CoreParams:
     lanes: int = 16
     element_bytes: int = 2
     code: str = "nested"
+    act_bits: int = 8
     vector_rows: int = 1
     batch: int = 1
     max_hidden: int = 1024
@@ -44,6 +47,7 @@ class CoreParams:
             raise ValueError("lanes / element_bytes must be at least 2 rows; lower element_bytes.")
         if self.code not in CODES:
             raise ValueError(f"Unknown code '{self.code}'; choose from {', '.join(CODES)}.")
+        Activations(self.act_bits)
         if self.vector_rows not in (1, 2, 4, 8, 16, 32, 64) or self.vector_rows > self.lanes // 4:
             raise ValueError(
                 f"vector_rows must be a power of two up to lanes / 4 = {self.lanes // 4}, not {self.vector_rows}."
@@ -96,9 +100,19 @@ class CoreParams:
         return max(self.max_hidden, self.max_intermediate)
 
     @property
+    def extra_bits(self) -> int:
+        """Bits of a code beyond eight."""
+        return Activations(self.act_bits).extra
+
+    @property
+    def code_max(self) -> int:
+        """Largest magnitude of a code."""
+        return CODE_MAX << self.extra_bits
+
+    @property
     def acc_bits(self) -> int:
         """Signed accumulator width: no product can overflow it."""
-        return (CODE_MAX * self.max_inputs).bit_length() + 1
+        return (self.code_max * self.max_inputs).bit_length() + 1
 
     def beats(self, n_in: int) -> int:
         """Beats of one row block of a matrix with n_in columns."""

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantiser: code floats to the int8 activations of the ternary array."""
+"""Quantiser: code floats to the activation codes of the ternary array."""
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, View
 from amaranth.lib.wiring import In, Out
 
-from golden.numerics import CODE_MAX
 from hw.floats import EXPONENT_BITS, code_float
 from hw.multiplier import Multiplier
 from hw.ops import delay
@@ -19,7 +18,8 @@ class Quantiser(wiring.Component):
     ``q = (m * reciprocal + 2**(s - 1)) >> s`` with ``s = code_shift + e_max - e``, then the sign: rounding
     is half away from zero. Only the nine product bits from ``code_shift - 1`` up can reach the code, so they
     alone are shifted. An element greater than the one that ``e_max`` and ``reciprocal`` belong to (stale
-    padding) gets some code from -127 to 127.
+    padding) gets some code from -127 to 127. With k = ``core.extra_bits`` it is k product bits more, and magnitudes
+    below ``2**(7 + k)``.
 
     Throughput: one vector a cycle, no back-pressure. Resources: one ``mantissa`` x ``mantissa`` bit
     multiplier a column, registered before and after.
@@ -32,8 +32,9 @@ class Quantiser(wiring.Component):
     ----------
     latency : cycles from ``i_valid`` to ``o_valid``.
     i_valid, vector, reciprocal, e_max : In, all in one cycle: a code float a column, the reciprocal of the
-        largest element's significand (``golden.numerics.code_reciprocal``) and its exponent.
-    o_valid, codes : Out, signed 8 bit a column.
+        largest element's significand (``golden.numerics.code_reciprocal``) and its exponent, plus k less s
+        (`hw.widening`).
+    o_valid, codes : Out, signed ``core.act_bits`` a column.
     """
 
     latency = 6
@@ -48,7 +49,7 @@ class Quantiser(wiring.Component):
                 "reciprocal": In(fmt.mantissa),
                 "e_max": In(EXPONENT_BITS),
                 "o_valid": Out(1),
-                "codes": Out(ArrayLayout(signed(8), core.columns)),
+                "codes": Out(ArrayLayout(signed(core.act_bits), core.columns)),
             }
         )
 
@@ -65,11 +66,11 @@ class Quantiser(wiring.Component):
         m.submodules[f"multiplier_{index}"] = multiplier = Multiplier(mantissa, mantissa)
         assert multiplier.latency == 2
         m.d.comb += [multiplier.a.eq(element.mantissa), multiplier.b.eq(self.reciprocal)]
-        doubled = multiplier.product[fmt.code_shift - 1 :]
+        doubled = multiplier.product[fmt.code_shift - 1 - self.core.extra_bits :]
         distance, far = Signal(EXPONENT_BITS, reset_less=True), Signal(reset_less=True)
         amount = Signal(range(len(doubled) + 1), reset_less=True)
         coarse, fine_amount = Signal(len(doubled), reset_less=True), Signal(2, reset_less=True)
-        bits = CODE_MAX.bit_length() + 1
+        bits = self.core.act_bits
         shifted = Signal(bits, reset_less=True)
         negative = delay(m, element.negative, 4, "negative", reset_less=True)
         half, more = Signal(signed(bits), reset_less=True), Signal(reset_less=True)
@@ -82,7 +83,7 @@ class Quantiser(wiring.Component):
             coarse.eq(doubled >> Cat(Const(0, 2), amount[2:])),
             fine_amount.eq(amount[:2]),
             shifted.eq(Mux(far_on, 0, coarse >> fine_amount)),
-            # -((s + 1) >> 1) is (~s + 1) >> 1, or ~s >> 1 and its last bit; beyond the maximum it might be 128
+            # -((s + 1) >> 1) is (~s + 1) >> 1, or ~s >> 1 and its last bit; beyond the maximum it might be one more
             half.eq(Cat(shifted[1:] ^ negative.replicate(bits - 1), negative).as_signed()),
             more.eq(negative ^ (shifted[0] & ~shifted[1:].all())),
             held.eq(half + more),

@@ -4,12 +4,13 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from golden.activations import THRESHOLD_BITS
 from hw.params import CoreParams
 from hw.schedule import STREAM_VERSION, Status
 
 CORE_ID = 0x54495254
 """'TRIT', little-endian."""
-CORE_VERSION = 2 << 16
+CORE_VERSION = 2 << 16 | 1
 
 
 class Access(StrEnum):
@@ -107,6 +108,13 @@ REGISTERS: tuple[Register, ...] = (
         ),
     ),
     Register(
+        "ACTIVATIONS",
+        0x024,
+        _RO,
+        "How the inputs of ternary products are coded.",
+        (Field("BITS", 0, 8, "Bits of a code; those beyond eight are for outliers."),),
+    ),
+    Register(
         "CONTROL",
         0x030,
         Access.PULSE,
@@ -149,6 +157,21 @@ REGISTERS: tuple[Register, ...] = (
         "The addressed state word, a sign-extended wide number; each access moves STATE_ADDRESS on. SLVERR, "
         "without effect, while the core is busy, past the end of the state and for numbers out of range.",
     ),
+    Register(
+        "OUTLIERS",
+        0x048,
+        _RW,
+        "When codes extend beyond eight bits; to be changed between packets only. In a core of eight bits it reads "
+        "as zero and ignores writes.",
+        (
+            Field(
+                "THRESHOLD",
+                0,
+                THRESHOLD_BITS,
+                "From how many sixteenths of a vector's root mean square on an element is an outlier; 0: none is.",
+            ),
+        ),
+    ),
     *_counter("CYCLES", 0x080, "Cycles with a packet in flight: the sum of the next six"),
     *_counter("BEATS", 0x088, "Beats accepted"),
     *_counter(
@@ -186,6 +209,7 @@ def constants(core: CoreParams) -> dict[str, int]:
         "LIMIT_VOCAB": core.max_vocab,
         "LIMIT_BATCH": core.batch,
         "FORMATS": fmt.wide_bits | fmt.frac << 8 | fmt.mantissa << 16 | core.vector_rows << 24,
+        "ACTIVATIONS": core.act_bits,
     }
 
 

@@ -40,8 +40,8 @@ class ReciprocalRoot(wiring.Component):
         m = Module()
         bits = self.fmt.mantissa
         value = delay(m, self.total, 1, "total", reset_less=True)
-        value, coarse = _left(m, value, 16, "coarse")
-        value, fine = _left(m, value[TOTAL_BITS - 2 * bits - 15 :], 4, "fine")
+        value, coarse = left(m, value, 16, "coarse")
+        value, fine = left(m, value[TOTAL_BITS - 2 * bits - 15 :], 4, "fine")
         last = ~value[-2:].any()
         square = Signal(2 * bits, reset_less=True)
         m.d.sync += square.eq(Mux(last, value << 2, value)[: len(value)] >> len(value) - 2 * bits)
@@ -62,7 +62,7 @@ class ReciprocalRoot(wiring.Component):
         return m
 
 
-def _left(m: Module, value: Value, step: int, name: str) -> tuple[Signal, Signal]:
+def left(m: Module, value: Value, step: int, name: str) -> tuple[Signal, Signal]:
     """Shift left by the most multiples of ``step``, up to three, that lose no set bit; two cycles later.
 
     Also the multiple, a cycle after it has been found out: with the shifted value.

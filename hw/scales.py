@@ -6,23 +6,20 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.lib.wiring import In, Out
 
-from golden.numerics import CODE_MAX, Formats
+from golden.activations import THRESHOLD_BITS
+from golden.numerics import CODE_MAX
 from hw.chords import Quotient
-from hw.floats import EXPONENT_BITS
+from hw.floats import EXPONENT_BITS, maximum
 from hw.multiplier import Multiplier
 from hw.ops import context_bits, delay
 from hw.params import CoreParams
 from hw.rescale import SHIFT_BITS
 from hw.root import TOTAL_BITS, ReciprocalRoot
+from hw.widening import LENGTH_BITS, Widening
 
 TENSORS = 3
 SCALE_WORD = data.StructLayout({"mantissa": 20, "exponent": signed(12)})
 """A scale word of the constants segment."""
-
-
-def maximum(fmt: Formats) -> data.StructLayout:
-    """Layout of a largest magnitude; as an integer it orders like the magnitude."""
-    return data.StructLayout({"mantissa": fmt.mantissa, "exponent": EXPONENT_BITS})
 
 
 class ScaleUnit(wiring.Component):
@@ -49,9 +46,12 @@ class ScaleUnit(wiring.Component):
     contexts : In, 1 to B; those from 0 on take part; results and ``ready`` of the others are undefined.
     maxima : In, largest magnitude of each context's vector for each matrix; exponent 0 if the vector is zero.
     total : In, unsigned 64 sum of squares of each context.
+    powers, length, threshold : In, with ``core.extra_bits`` only: operands of `Widening`, a power for each of
+        ``maxima``; the threshold is constant until the last ``ready``.
     words, words_valid : In, scale words; stable while valid, needed until the last ``ready``.
     factor_vector, factor_context : In, select ``reciprocal`` and ``e_max``.
-    reciprocal, e_max : Out, for the quantiser, in the same cycle.
+    reciprocal, e_max : Out, for the quantiser, in the same cycle; e_max is the maximum's exponent, plus the extra
+        bits less s.
     reciprocal_ready : Out, the first reciprocal can be read from the next cycle on, the others one a cycle;
         ``reciprocal_latency`` cycles after ``start``.
     scale_matrix, scale_context : In, select ``mantissa``, ``shift`` and ``ready``.
@@ -74,6 +74,7 @@ class ScaleUnit(wiring.Component):
                 "contexts": In(4),
                 "maxima": In(data.ArrayLayout(data.ArrayLayout(maximum(fmt), TENSORS), core.batch)),
                 "total": In(data.ArrayLayout(TOTAL_BITS, core.batch)),
+                **(outlier_inputs(core) if core.extra_bits else {}),
                 "words": In(data.ArrayLayout(SCALE_WORD, TENSORS)),
                 "words_valid": In(1),
                 "factor_vector": In(2),
@@ -100,8 +101,8 @@ class ScaleUnit(wiring.Component):
         maxima = Signal.like(self.maxima, name="maxima_held", reset_less=True)
         with m.If(self.start):
             m.d.sync += [tensors.eq(self.tensors), contexts.eq(self.contexts), maxima.eq(self.maxima)]
-        self._reciprocals(m, tensors, contexts, maxima)
-        self._scales(m, tensors, contexts, maxima)
+        levels = self._reciprocals(m, tensors, contexts, maxima)
+        self._scales(m, tensors, contexts, maxima, levels)
         return m
 
     def _walk(self, m: Module, name: str, contexts: Signal, step: Value) -> data.View:
@@ -129,17 +130,19 @@ class ScaleUnit(wiring.Component):
             stages.append(register)
         return stages
 
-    def _results(self, m: Module, name: str, layout: data.StructLayout, depth: int) -> tuple[WritePort, ReadPort]:
-        """Readable at any time: distributed memory instead of registers and selectors."""
+    def _results(
+        self, m: Module, name: str, layout: data.StructLayout, depth: int, more: int = 0
+    ) -> tuple[WritePort, ReadPort, *tuple[ReadPort, ...]]:
+        """Readable at any time: distributed memory instead of registers and selectors; ``more`` read ports."""
         m.submodules[name] = results = Memory(shape=layout, depth=depth, init=[])
-        return results.write_port(), results.read_port(domain="comb")
+        return results.write_port(), *(results.read_port(domain="comb") for _ in range(1 + more))
 
-    def _reciprocals(self, m: Module, tensors: Signal, contexts: Signal, maxima: data.View) -> None:
-        """One position a cycle."""
+    def _reciprocals(self, m: Module, tensors: Signal, contexts: Signal, maxima: data.View) -> tuple[ReadPort, ...]:
+        """One position a cycle; with extra bits, the port on which the scales read the exponents."""
         fmt = self.fmt
         m.submodules.reciprocal = unit = Quotient(fmt.mantissa, CODE_MAX << fmt.code_shift, rounded=True)
         layout = data.StructLayout({"reciprocal": fmt.mantissa, "e_max": EXPONENT_BITS})
-        write, read = self._results(m, "factors", layout, 4 * self.core.batch)
+        write, read, *levels = self._results(m, "factors", layout, 4 * self.core.batch, bool(self.core.extra_bits))
         given = Signal()
         position = self._walk(m, "dividing", contexts, given)
         stages = self._following(m, "dividing", given, unit.latency)
@@ -151,7 +154,11 @@ class ScaleUnit(wiring.Component):
             write.en.eq(stages[-1]),
             write.addr.eq(Cat(divided.tensor, divided.context)),
             write.data.reciprocal.eq(unit.quotient),
-            write.data.e_max.eq(delay(m, operand.exponent, unit.latency, "e_max", reset_less=True)),
+            write.data.e_max.eq(
+                self._level(m, operand, position)
+                if levels
+                else delay(m, operand.exponent, unit.latency, "e_max", reset_less=True)
+            ),
             read.addr.eq(Cat(self.factor_vector, self.factor_context)),
             self.reciprocal.eq(read.data.reciprocal),
             self.e_max.eq(read.data.e_max),
@@ -161,6 +168,22 @@ class ScaleUnit(wiring.Component):
             m.d.sync += self.reciprocal_ready.eq(0)
         with m.Elif(stages[-2]):
             m.d.sync += self.reciprocal_ready.eq(1)
+        return tuple(levels)
+
+    def _level(self, m: Module, largest: data.View, position: data.View) -> Value:
+        """The exponent for the quantiser, in the cycle of the reciprocal."""
+        assert Widening.latency == Quotient.latency
+        m.submodules.widening = widening = Widening(self.core)
+        powers, length = (Signal.like(port, reset_less=True) for port in (self.powers, self.length))
+        with m.If(self.start):
+            m.d.sync += [powers.eq(self.powers), length.eq(self.length)]
+        m.d.comb += [
+            widening.power.eq(self._chosen(powers, position)),
+            widening.largest.eq(largest),
+            widening.length.eq(length),
+            widening.threshold.eq(self.threshold),
+        ]
+        return widening.level
 
     def _roots(self, m: Module, contexts: Signal, context: Value) -> tuple[Value, Value, Value]:
         """One context a cycle; for ``context``: whether its root is there, significand and exponent."""
@@ -193,8 +216,13 @@ class ScaleUnit(wiring.Component):
             m.d.sync += count.eq(count + 1)
         return (context if batch > 1 else 0) < count, read.data.root, read.data.exponent
 
-    def _scales(self, m: Module, tensors: Signal, contexts: Signal, maxima: data.View) -> None:
-        """Largest x root, then x scale word, one position a cycle; the exponents add up alongside."""
+    def _scales(
+        self, m: Module, tensors: Signal, contexts: Signal, maxima: data.View, levels: tuple[ReadPort, ...]
+    ) -> None:
+        """Largest x root, then x scale word, one position a cycle; the exponents add up alongside.
+
+        Exponents of ``levels`` were written long before: a root takes longer than a reciprocal.
+        """
         bits = self.fmt.mantissa
         layout = data.StructLayout({"mantissa": bits, "shift": signed(SHIFT_BITS)})
         write, read = self._results(m, "outputs", layout, 4 * self.core.batch)
@@ -227,8 +255,12 @@ class ScaleUnit(wiring.Component):
             m.d.sync += register.eq(value)
             return register
 
-        folded = held(root_exponent - (2 * bits - 2), "folded_root")
-        exponent = held(held(word.exponent - operand.exponent, "exponent_1") + folded, "exponent_2")
+        exponent = operand.exponent
+        for level in levels:
+            m.d.comb += level.addr.eq(Cat(position.tensor, position.context))
+            exponent = level.data.e_max
+        folded = held(root_exponent - (2 * bits - 2 - self.core.extra_bits), "folded_root")
+        exponent = held(held(word.exponent - exponent, "exponent_1") + folded, "exponent_2")
         exponent = held(held(exponent - carries[0], "exponent_3"), "exponent_4")
         exponent = held(exponent - carries[1], "exponent_5")
         m.d.comb += [
@@ -243,6 +275,15 @@ class ScaleUnit(wiring.Component):
             self.ready.eq(Cat(self.scale_context, self.scale_matrix) < scaled.as_value()),
             self.scaling.eq(scaled.tensor != tensors),
         ]
+
+
+def outlier_inputs(core: CoreParams) -> dict[str, wiring.Member]:
+    """Ports of the scale unit that cores with extra bits have."""
+    return {
+        "powers": In(data.ArrayLayout(data.ArrayLayout(TOTAL_BITS, TENSORS), core.batch)),
+        "length": In(LENGTH_BITS),
+        "threshold": In(THRESHOLD_BITS),
+    }
 
 
 def _saturated(exponent: Value) -> Value:

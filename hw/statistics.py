@@ -3,15 +3,15 @@
 
 from collections.abc import Callable
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.floats import code_float
+from hw.floats import code_float, maximum
 from hw.multiplier import Squarer
 from hw.ops import context_bits, delay
 from hw.params import CoreParams
-from hw.scales import TENSORS, maximum
+from hw.scales import TENSORS
 
 TOTAL_BITS = 64
 MAGNITUDE_BITS = 26
@@ -42,7 +42,9 @@ class Statistics(wiring.Component):
     value_valid, value_context, which : In, mask of lanes that are compared with the context's maximum ``which``;
         lanes are valid from lane 0 on.
     values : In, code floats.
-    total, maxima : Out, of each context.
+    power_valid, power_which, gain_products : In, with ``core.extra_bits`` only and in time with ``products``: mask of
+        lanes that add round(product >> power_shift)^2 to power ``power_which`` of ``square_context``.
+    total, maxima : Out, of each context. powers : Out, as ``maxima`` and in time with ``total``, with extra bits.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -63,6 +65,7 @@ class Statistics(wiring.Component):
                 "value_context": In(context_bits(core)),
                 "which": In(2),
                 "values": In(data.ArrayLayout(code_float(fmt), lanes)),
+                **(self._power_ports(core) if core.extra_bits else {}),
                 "total": Out(data.ArrayLayout(unsigned(TOTAL_BITS), core.batch)),
                 "maxima": Out(data.ArrayLayout(data.ArrayLayout(maximum(fmt), TENSORS), core.batch)),
             }
@@ -72,41 +75,86 @@ class Statistics(wiring.Component):
         m = Module()
         self._totals(m)
         self._maxima(m)
+        if self._core.extra_bits:
+            self._powers(m)
         return m
+
+    @staticmethod
+    def _power_ports(core: CoreParams) -> dict[str, wiring.Member]:
+        return {
+            "power_valid": In(core.vector_rows),
+            "power_which": In(2),
+            "gain_products": In(data.ArrayLayout(signed(core.formats.wide_bits + 18), core.vector_rows)),
+            "powers": Out(data.ArrayLayout(data.ArrayLayout(unsigned(TOTAL_BITS), TENSORS), core.batch)),
+        }
 
     def _totals(self, m: Module) -> None:
         core, fmt = self._core, self._core.formats
-        squares = []
-        for lane, product in enumerate(self.products):
-            m.submodules[f"squarer_{lane}"] = squarer = Squarer(MAGNITUDE_BITS)
-            # a lane without a square adds zero, so nothing behind it needs to know
-            kept = [product[shift - 1 : shift + MAGNITUDE_BITS] for shift in (fmt.square_shift, fmt.epsilon_shift)]
-            kept = [Cat(part, product[-1].replicate(MAGNITUDE_BITS + 1 - len(part))) for part in kept]
-            shifted = Mux(self.second, *reversed(kept)).as_signed()
-            rounded = Signal(signed(MAGNITUDE_BITS), name=f"rounded_{lane}", reset_less=True)
-            m.d.sync += rounded.eq(Mux(self.square_valid[lane], (shifted + 1)[1:].as_signed(), 0))
-            m.d.comb += squarer.value.eq(rounded)
-            squares.append(squarer.square[:SQUARE_BITS])
-        total = _reduce(m, squares, lambda a, b: a + b, "sum")
+        kept = [
+            Mux(self.second, _kept(product, fmt.epsilon_shift), _kept(product, fmt.square_shift))
+            for product in self.products
+        ]
+        total = self._squares(m, kept, self.square_valid, "")
         context = delay(m, self.square_context, self.latency - 2, "square_context", reset_less=True)
 
         # in halves, the upper one a cycle later
         upper_total = delay(m, total[HALF:], 1, "upper_total", reset_less=True)
         later = delay(m, context, 1, "later_context", reset_less=True)
         for index in range(core.batch):
-            lower, upper, shown = (
-                Signal(HALF, name=f"{name}_{index}", reset_less=True) for name in ("lower", "upper", "shown")
-            )
-            carry = Signal(name=f"carry_{index}", reset_less=True)
-            m.d.comb += self.total[index].eq(Cat(shown, upper))
-            with m.If(self.begin):
-                m.d.sync += [Cat(lower, upper, carry).eq(self.bias), shown.eq(self.bias)]
-            with m.Else():
-                m.d.sync += shown.eq(lower)
-                with m.If(_chosen(context, index, core)):
-                    m.d.sync += Cat(lower, carry).eq(lower + total[:HALF])
-                with m.If(_chosen(later, index, core)):
-                    m.d.sync += upper.eq((Cat(carry, upper) + Cat(carry, upper_total))[1:])
+            now, then = _chosen(context, index, core), _chosen(later, index, core)
+            self._add_up(m, f"_{index}", self.total[index], self.bias, total, upper_total, now, then)
+
+    def _powers(self, m: Module) -> None:
+        core = self._core
+        kept = [_kept(product, core.formats.power_shift) for product in self.gain_products]
+        total = self._squares(m, kept, self.power_valid, "power_")
+        place = Cat(self.power_which, self.square_context)
+        place = delay(m, place, self.latency - 2, "power_place", reset_less=True)
+        upper_total = delay(m, total[HALF:], 1, "upper_power", reset_less=True)
+        later = delay(m, place, 1, "later_power_place", reset_less=True)
+        for index in range(core.batch):
+            for which in range(TENSORS):
+                now, then = ((at[:2] == which) & _chosen(at[2:], index, core) for at in (place, later))
+                output, zero = self.powers[index][which], Const(0, TOTAL_BITS)
+                self._add_up(m, f"_power_{index}_{which}", output, zero, total, upper_total, now, then)
+
+    def _squares(self, m: Module, kept: list[Value], valid: Value, name: str) -> Value:
+        """Sum over the lanes, ``latency`` less two cycles later; a bit below the magnitudes is rounded away."""
+        squares = []
+        for lane, part in enumerate(kept):
+            m.submodules[f"{name}squarer_{lane}"] = squarer = Squarer(MAGNITUDE_BITS)
+            # a lane without a square adds zero, so nothing behind it needs to know
+            rounded = Signal(signed(MAGNITUDE_BITS), name=f"{name}rounded_{lane}", reset_less=True)
+            m.d.sync += rounded.eq(Mux(valid[lane], (part.as_signed() + 1)[1:].as_signed(), 0))
+            m.d.comb += squarer.value.eq(rounded)
+            squares.append(squarer.square[:SQUARE_BITS])
+        return _reduce(m, squares, lambda a, b: a + b, f"{name}sum")
+
+    def _add_up(
+        self,
+        m: Module,
+        name: str,
+        output: Value,
+        bias: Value,
+        total: Value,
+        upper_total: Value,
+        now: Value | int,
+        later: Value | int,
+    ) -> None:
+        """Add ``total`` to ``output`` when ``now``, its upper half when ``later``."""
+        lower, upper, shown = (
+            Signal(HALF, name=f"{part}{name}", reset_less=True) for part in ("lower", "upper", "shown")
+        )
+        carry = Signal(name=f"carry{name}", reset_less=True)
+        m.d.comb += output.eq(Cat(shown, upper))
+        with m.If(self.begin):
+            m.d.sync += [Cat(lower, upper, carry).eq(bias), shown.eq(bias)]
+        with m.Else():
+            m.d.sync += shown.eq(lower)
+            with m.If(now):
+                m.d.sync += Cat(lower, carry).eq(lower + total[:HALF])
+            with m.If(later):
+                m.d.sync += upper.eq((Cat(carry, upper) + Cat(carry, upper_total))[1:])
 
     def _maxima(self, m: Module) -> None:
         core, latency = self._core, self.maximum_latency
@@ -138,6 +186,12 @@ class Statistics(wiring.Component):
                     m.d.sync += stored.eq(0)
                 with m.Elif(changes):
                     m.d.sync += stored.eq(new)
+
+
+def _kept(product: Value, shift: int) -> Value:
+    """The magnitude that is squared and the bit below it, of a signed product."""
+    part = product[shift - 1 : shift + MAGNITUDE_BITS]
+    return Cat(part, product[-1].replicate(MAGNITUDE_BITS + 1 - len(part)))
 
 
 def _chosen(context: Value, index: int, core: CoreParams) -> Value | int:

@@ -25,7 +25,7 @@ class _Source:
 
 
 class VectorStore(wiring.Component):
-    """Keeps up to three vectors of each context as code floats and, when their factors are known, as int8 codes.
+    """Keeps up to three vectors of each context as code floats and, when their factors are known, as codes.
 
     Both memories have ``core.columns`` values a word, so a word is what a beat of trits needs, and hold word w of
     vector k of context c at position ``k * span + w * contexts + c``: the array goes through the positions of a
@@ -68,7 +68,7 @@ class VectorStore(wiring.Component):
     reciprocal, e_max : In, the factors, in the same cycle.
     reciprocal_ready : In, positions may be sent; it may rise at any time from two cycles after the last value on, and
         then stays; it is low or stale until ``start``.
-    address : In, a position below ``available``. available, codes : Out, see above; signed 8 bit a column.
+    address : In, a position below ``available``. available, codes : Out, see above; ``core.act_bits`` a column.
     busy : Out, a position is sent.
     release, clear : In, see above.
     """
@@ -101,7 +101,7 @@ class VectorStore(wiring.Component):
                 "reciprocal_ready": In(1),
                 "address": In(range(self.depth)),
                 "available": Out(range(self.depth + 1)),
-                "codes": Out(data.ArrayLayout(signed(8), core.columns)),
+                "codes": Out(data.ArrayLayout(signed(core.act_bits), core.columns)),
                 "busy": Out(1),
                 "release": In(1),
                 "clear": In(1),
@@ -214,7 +214,7 @@ class VectorStore(wiring.Component):
     def _read_side(self, m: Module) -> None:
         """The code memory and how much of it counts."""
         quantiser = self._quantiser
-        m.submodules.codes = codes = Ram(unsigned(8 * self._core.columns), 1, self.depth)
+        m.submodules.codes = codes = Ram(unsigned(self._core.act_bits * self._core.columns), 1, self.depth)
         m.d.comb += [
             codes.write_address.eq(self.available),
             codes.write_data[0].eq(quantiser.codes),

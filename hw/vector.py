@@ -9,7 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.numerics import DECAY_FRAC
-from hw.gain import GainStage
+from hw.gain import GainStage, outputs
 from hw.lane import VectorLane
 from hw.memory import Ram
 from hw.ops import Op, delay, delayed_tags, is_op, tag_layout
@@ -21,7 +21,7 @@ _LONG = (Op.F, Op.I, Op.G, Op.GATE)
 _MEET = 2
 """Cycles in which the tags of all operations meet at the gain stage's port."""
 _GAIN = (
-    *("begin", "bias", "kappa", "contexts", "value_valid", "which", "value_context", "values", "total", "maxima"),
+    *("begin", "bias", "kappa", "contexts", "value_valid", "which", "value_context", "values"),
     *("side_address", "side_words", "side_release", "side_amount"),
 )
 _HOST = ("host", "address", "write", "write_data", "read_data")
@@ -59,7 +59,7 @@ class VectorPath(wiring.Component):
     begin, bias : In, before a group's first row: see Statistics. kappa : In, constant during a group.
     side_address, side_words, side_release, side_amount : port of SideWords.
     value_valid, which, value_context, values : Out, for the vector store.
-    total, maxima : Out, for the scale unit.
+    total, maxima : Out, for the scale unit. powers : Out, too, with ``core.extra_bits``.
     host, address, write, write_data, read_data : the state's port in Recurrence, between packets.
     empty : Out, every row issued before this cycle is old enough: ``total`` and ``maxima`` are final, the last value
         has been on the port.
@@ -103,7 +103,7 @@ class VectorPath(wiring.Component):
                 "shift": In(signed(12)),
                 "zero": In(1),
                 "state_base": In(range(self._recurrence.words)),
-                **{name: gain[name] for name in _GAIN},
+                **{name: gain[name] for name in (*_GAIN, *outputs(core))},
                 **{name: state[name] for name in _HOST},
                 "empty": Out(1),
                 "buffered": Out(1),
@@ -118,7 +118,7 @@ class VectorPath(wiring.Component):
         m = Module()
         m.submodules.recurrence = recurrence = self._recurrence
         m.submodules.gain = gain = self._gain
-        for inner, names in ((gain, _GAIN), (recurrence, _HOST)):
+        for inner, names in ((gain, (*_GAIN, *outputs(self._core))), (recurrence, _HOST)):
             for name in names:
                 port, outer = getattr(inner, name), getattr(self, name)
                 m.d.comb += port.eq(outer) if inner.signature.members[name].flow is In else outer.eq(port)

@@ -77,7 +77,11 @@ class UnitArea:
 
 
 def units(core: CoreParams) -> dict[str, UnitArea]:
-    """The units below a core's top."""
+    """The units below a core's top; ValueError for a core whose units were not measured."""
+    if core.extra_bits:
+        raise ValueError(
+            "Areas are known for act_bits 8 only; leave it at 8, or measure the core with tritforge synth."
+        )
     return {
         unit: UnitArea(*(max(0.0, float(row @ fit)) for fit in fits))
         for unit, fits in _fits().items()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from golden.activations import activations
 from golden.checkpoint import Checkpoint, ModelConfig
 from golden.integer import IntegerModel
 from golden.quantise import IntegerCheckpoint
@@ -97,7 +98,7 @@ def run(
         if reason:
             raise MisfitError(reason)
         ids = torch.randint(model.shape.vocab, (tokens,), generator=torch.Generator().manual_seed(seed))
-        expected, state = IntegerModel(model).forward(ids)
+        expected, state = IntegerModel(model, activations=activations(core.act_bits)).forward(ids)
         out = folder / "core.npz"
         given = {"image": str(path.resolve()), "ids": ids.tolist(), "out": str(out), "stall": stall}
         files, options = cached_verilog(core, status), {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from golden.activations import activations
 from golden.integer import IntegerModel
 from golden.quantise import IntegerCheckpoint
 from golden.redrawn import Redrawn, zero_share
@@ -120,7 +121,7 @@ def _run(
     reason = misfit(core, image)
     if reason:
         raise MisfitError(reason)
-    model = IntegerModel(source)
+    model = IntegerModel(source, activations=activations(core.act_bits))
     last = torch.tensor(ids[-1:])
     before = model.forward(torch.tensor(ids[:-1]))[1] if len(ids) > 1 else model.initial_state()
     expected, after = model.forward(last, before)

@@ -13,13 +13,12 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from numpy.typing import NDArray
 
-from golden.numerics import CODE_MAX
 from hw.array import array_latency
 from hw.ops import context_bits
 from hw.params import CoreParams
-from hw.trits import Code
 from sim.cocotb_run import test_parameters
 
+CODE_MAX = CoreParams(**test_parameters()).code_max
 CORNERS = (-CODE_MAX, CODE_MAX)
 
 
@@ -48,13 +47,14 @@ class Block:
             result += [(acc, None) for acc in packed[:-1]] + [(packed[-1], following)]
         return result
 
-    def beats(self, code: Code) -> list[tuple[int, int, int]]:
+    def beats(self, core: CoreParams) -> list[tuple[int, int, int]]:
         """(beat, context, activations) as the ports take them, in order."""
+        code = core.trit_code
         index = (self.trits.reshape(len(self.trits), -1, code.trits) + 1) @ (3 ** np.arange(code.trits))
         weights = [_integer(beat) for beat in code.encode_table[index]]
-        codes = self.activations.astype(np.int8)
+        codes = self.activations.tolist()
         return [
-            (weight, context, _integer(codes[context, number]))
+            (weight, context, _pack(codes[context][number], core.act_bits))
             for number, weight in enumerate(weights)
             for context in range(len(codes))
         ]
@@ -93,7 +93,7 @@ class Bench:
             await self._step()
 
     async def _issue(self, block: Block) -> None:
-        dut, beats = self.dut, block.beats(self.core.trit_code)
+        dut, beats = self.dut, block.beats(self.core)
         contexts = len(block.activations)
         for number, (beat, context, activations) in enumerate(beats[: block.abandoned]):
             last = number >= len(beats) - contexts
@@ -127,7 +127,7 @@ class Bench:
             flag.value = random.getrandbits(1)
         dut.context.value = random.getrandbits(context_bits(core))
         dut.beat.value = random.getrandbits(8 * core.lanes)
-        dut.activations.value = random.getrandbits(8 * core.columns)
+        dut.activations.value = random.getrandbits(core.act_bits * core.columns)
         await self._step()
 
     async def _step(self) -> None:

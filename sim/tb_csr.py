@@ -58,6 +58,21 @@ async def commands(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
+async def outliers(dut: Any) -> None:
+    """The threshold is kept until another is written; a core of eight bits has none."""
+    bench = Bench(dut)
+    await bench.begin()
+    kept = 0
+    for value in (0, 96, MASK, 1, random.getrandbits(32), 0):
+        assert await bench.read("OUTLIERS") == kept
+        assert await bench.write("OUTLIERS", value) is AxiResp.OKAY
+        kept = value & register("OUTLIERS").field("THRESHOLD").mask if bench.core.extra_bits else 0
+        await bench.write("ERRORS", MASK)
+        assert await bench.read("OUTLIERS") == kept
+        assert not bench.core.extra_bits or int(dut.outlier_threshold.value) == kept
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def errors(dut: Any) -> None:
     """Bits stay until 1 is written to them; one that is set in that very cycle stays, too."""
     bench = Bench(dut)

@@ -27,6 +27,7 @@ from sim.vector_model import (
     pack,
     random_signed,
     random_words,
+    seen_statistics,
     split_tag,
     tag_value,
     unpack,
@@ -71,7 +72,7 @@ class Plan:
                         self.cycle += SLOTS[op] + random.choice((0, 0, 0, 1, 5))
         for cycle in range(begins, final + 1):
             self.inputs[cycle] |= {"kappa": model.kappa, "contexts": contexts}
-        self.expected["statistics"][final] = (model.total_port(), model.maxima_port())
+        self.expected["statistics"][final] = model.statistics()
         self.cycle = final
 
     def _row_group(self, model, op, context, contexts, block, index, rows, last, words) -> None:
@@ -146,7 +147,7 @@ async def gain(dut: Any) -> None:
         if int(dut.side_release.value):
             seen["release"][cycle] = int(dut.side_amount.value)
         if cycle in plan.expected["statistics"]:
-            seen["statistics"][cycle] = (int(dut.total.value), int(dut.maxima.value))
+            seen["statistics"][cycle] = seen_statistics(core, dut)
         side.cycle(dut)
         await FallingEdge(dut.clk)
     for name, expected in plan.expected.items():

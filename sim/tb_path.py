@@ -11,7 +11,7 @@ from torch import Tensor
 
 from golden import numerics as nx
 from golden.integer import IntegerModel
-from hw.gain import GAIN_OPS
+from hw.gain import GAIN_OPS, outputs
 from hw.ops import OPS, Op, slots
 from hw.recurrence import Recurrence
 from hw.schedule import Group
@@ -25,6 +25,7 @@ from sim.vector_model import (
     lanes_of,
     pack,
     random_words,
+    seen_statistics,
     tag_value,
     unpack,
 )
@@ -48,7 +49,7 @@ class Bench:
         self.expected: dict[str, list[Any]] = {"value": [], "tap": [], "saturated": []}
         self.seen: dict[str, list[Any]] = {name: [] for name in self.expected}
         self.cycle = self.empty_at = self.buffered_at = 0
-        self.pulse, self.statistics = False, (0, 0)
+        self.pulse, self.statistics = False, (0,) * len(outputs(core))
         self.longest, self.exact = "", set[str]()
         self.ages = {name: test_parameters()[name] for name in ("until_empty", "until_buffered")}
 
@@ -81,7 +82,7 @@ class Bench:
             self._note("tap", (int(dut.tap_op.value), lanes_of(core, mask, tap)))
         if int(dut.saturated.value):
             self._note("saturated", self.cycle)
-        self.statistics = (int(dut.total.value), int(dut.maxima.value))
+        self.statistics = seen_statistics(core, dut)
         self.side.cycle(dut)
         await FallingEdge(dut.clk)
         self.cycle += 1
@@ -144,7 +145,7 @@ class Bench:
 
     async def ends(self, op: Op, abandoned: bool) -> None:
         """All is there in the first cycle in which the path is empty; notes whether it was in the one before."""
-        final = (self.model.total_port(), self.model.maxima_port())
+        final = self.model.statistics()
         await self.step()
         while not self.empty:
             await self.step()

@@ -22,7 +22,7 @@ CYCLES = 4000
 
 def _core() -> CoreParams:
     given = test_parameters()
-    return CoreParams(lanes=16, element_bytes=given["element_bytes"], formats=Formats(**given["formats"]))
+    return CoreParams(lanes=16, **given | {"formats": Formats(**given["formats"])})
 
 
 def _pack(m: Tensor, e: Tensor, negative: Tensor, core: CoreParams) -> int:
@@ -37,10 +37,10 @@ def _pack(m: Tensor, e: Tensor, negative: Tensor, core: CoreParams) -> int:
 
 def _random_vector(core: CoreParams) -> tuple[int, int, int, list[int]]:
     """(vector, reciprocal, e_max, codes), of elements no greater than a largest one."""
-    fmt = core.formats
+    fmt, extra = core.formats, core.extra_bits
     lowest, highest = 1 << (fmt.mantissa - 1), (1 << fmt.mantissa) - 1
     top = random.choice([lowest, lowest + 1, highest - 1, highest, random.randint(lowest, highest)])
-    e_max = random.choice([1, fmt.magnitude_bits, (1 << EXPONENT_BITS) - 1, random.randint(1, 63)])
+    e_max = random.choice([1, fmt.magnitude_bits, 63 - extra, random.randint(1, 63 - extra)])
     m, e = [], []
     for _ in range(core.columns):
         below = min(random.choice([0, 0, 1, 2, random.randint(0, 12), random.randint(0, 63)]), e_max)
@@ -52,8 +52,16 @@ def _random_vector(core: CoreParams) -> tuple[int, int, int, list[int]]:
     m, e = torch.tensor(m), torch.tensor(e)
     negative = torch.randint(2, (core.columns,)).bool()
     reciprocal = code_reciprocal(torch.tensor(top), fmt)
-    expected = codes(m, e, negative, reciprocal, torch.tensor(e_max), fmt)
-    return _pack(m, e, negative.long(), core), int(reciprocal), e_max, expected.tolist()
+    level = e_max - random.randint(0, extra)
+    expected = codes(m, e, negative, reciprocal, torch.tensor(level), fmt)
+    return _pack(m, e, negative.long(), core), int(reciprocal), level + extra, expected.tolist()
+
+
+def _codes(dut: object, core: CoreParams) -> list[int]:
+    """The ``codes`` port's values."""
+    bits, value = core.act_bits, dut.codes.value.to_unsigned()
+    found = np.array([value >> bits * column & (1 << bits) - 1 for column in range(core.columns)])
+    return (found - (found >> bits - 1 << bits)).tolist()
 
 
 @cocotb.test()
@@ -76,14 +84,13 @@ async def codes_equal_the_model(dut: object) -> None:
         due = expected.popleft()
         assert dut.o_valid.value == (due is not None)
         if due is not None:
-            found = np.frombuffer(dut.codes.value.to_unsigned().to_bytes(core.columns, "little"), np.int8)
-            assert found.tolist() == due
+            assert _codes(dut, core) == due
         await FallingEdge(dut.clk)
 
 
 @cocotb.test()
-async def stale_elements_stay_int8(dut: object) -> None:
-    """An element beyond the maximum gets a code from -127 to 127, and its neighbours their own."""
+async def stale_elements_stay_in_range(dut: object) -> None:
+    """An element beyond the maximum never gets the least number, and its neighbours their own."""
     core = _core()
     fmt = core.formats
     cocotb.start_soon(Clock(dut.clk, 2, "ns").start())
@@ -98,6 +105,6 @@ async def stale_elements_stay_int8(dut: object) -> None:
         dut.reciprocal.value, dut.e_max.value = int(top), e_max
         for _ in range(Quantiser.latency):
             await FallingEdge(dut.clk)
-        found = np.frombuffer(dut.codes.value.to_unsigned().to_bytes(core.columns, "little"), np.int8)
-        assert found[0] != -128
-        assert found[1:].tolist() == [-127 if column % 2 else 127 for column in range(1, core.columns)]
+        found = _codes(dut, core)
+        assert found[0] != -1 << core.act_bits - 1
+        assert found[1:] == [-core.code_max if column % 2 else core.code_max for column in range(1, core.columns)]

@@ -3,6 +3,7 @@
 
 import random
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import cocotb
@@ -11,11 +12,14 @@ from cocotb.triggers import FallingEdge, Timer
 
 from golden import integer
 from golden import numerics as nx
+from golden.activations import Activations
 from golden.numerics import Formats
+from golden.outlier_codes import widening
 from golden.quantise import Matrix
 from hw.packet import scale_word
 from hw.root import TOTAL_BITS
 from hw.scales import ScaleUnit
+from sim.cocotb_run import test_parameters
 from sim.tb_units import begin, formats, golden_root, pulse_start, totals
 
 Place = tuple[int, int]
@@ -40,9 +44,12 @@ class Dependency:
     maxima: list[list[tuple[int, int]]]
     totals: list[int]
     words: list[tuple[int, int]]
+    powers: list[list[int]]
+    length: int
+    activations: Activations
 
     @staticmethod
-    def random(fmt: Formats, batch: int, all_totals: list[int]) -> "Dependency":
+    def random(fmt: Formats, batch: int, all_totals: list[int], activations: Activations) -> "Dependency":
         half = 1 << (fmt.mantissa - 1)
         exponents = (-2048, 2047, random.randint(-2048, 2047), random.randint(0, 100))
         return Dependency(
@@ -51,13 +58,18 @@ class Dependency:
             maxima=[[random_maximum(fmt) for _ in range(3)] for _ in range(batch)],
             totals=random.choices(all_totals, k=batch),
             words=[(random.randint(half, 2 * half - 1), random.choice(exponents)) for _ in range(3)],
+            powers=[random.choices([0, 1, *(total >> 2 for total in all_totals)], k=3) for _ in range(batch)],
+            length=random.choice([1, 8192, random.randint(1, 8192)]),
+            activations=activations,
         )
 
     def operands(self, fmt: Formats) -> dict[str, int]:
         """Ports taken at start."""
         bits = fmt.mantissa
         maxima = [m | e << bits for row in self.maxima for m, e in row]
-        return {
+        powers = sum(power << index * TOTAL_BITS for index, power in enumerate(chain(*self.powers)))
+        outliers = {"powers": powers, "length": self.length} if self.activations.extra else {}
+        return outliers | {
             "maxima": sum(value << index * (bits + 6) for index, value in enumerate(maxima)),
             "total": sum(total << index * TOTAL_BITS for index, total in enumerate(self.totals)),
             "tensors": self.tensors,
@@ -93,11 +105,14 @@ class Dependency:
             m_max = [torch.tensor([m if e else half]) for m, e in self.maxima[context]]
             e_max = [torch.tensor([e]) for _, e in self.maxima[context]]
             root, exponent = golden_root(self.totals[context], fmt)
+            power = torch.tensor([self.powers[context][tensor]])
+            s = widening(power, m_max[tensor], e_max[tensor], self.length, self.activations, fmt)
+            e_max[tensor] = e_max[tensor] - s
             scales = integer.Scales((), tuple(m_max), tuple(e_max), root, exponent)
             matrix = Matrix(torch.empty(0), *self.words[tensor])
             mantissa, shift = (int(part) for part in integer.output_scale(scales, tensor, matrix, fmt))
             reciprocal = int(nx.code_reciprocal(m_max[tensor], fmt))
-            factor = (reciprocal, self.maxima[context][tensor][1])
+            factor = (reciprocal, int(e_max[tensor]) + self.activations.extra)
             results[tensor, context] = factor, (mantissa, max(-2048, min(2047, shift)))
         return results
 
@@ -137,7 +152,11 @@ async def scales(dut: Any) -> None:
     all_totals = totals()
     dut.words_valid.value = 0
     for index in range(240 // batch):
-        given, abandoned = (Dependency.random(fmt, batch, all_totals) for _ in range(2))
+        bits = test_parameters()["act_bits"]
+        threshold = random.choice([0, 1, 96, 1023, random.randint(1, 1023)]) if bits > 8 else 0
+        given, abandoned = (Dependency.random(fmt, batch, all_totals, Activations(bits, threshold)) for _ in range(2))
+        if bits > 8:
+            dut.threshold.value = threshold
         if index % 2:
             dut.words.value, dut.words_valid.value = random.getrandbits(96), random.getrandbits(1)
             await pulse_start(dut, **abandoned.operands(fmt))

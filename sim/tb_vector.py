@@ -104,7 +104,8 @@ async def statistics(dut: Any) -> None:
     product_bits, code_bits = fmt.wide_bits + 18, fmt.mantissa + EXPONENT_BITS
     largest = signed_values(fmt.wide_bits + 16, 300)
     await begin(dut)
-    for bias, output in ((0, "total"), ((1 << 61) + 12345, "maxima")):
+    powers = [(0, "powers")] if core.extra_bits else []
+    for bias, output in ((0, "total"), ((1 << 61) + 12345, "maxima"), *powers):
         second = pick([0, 1], count)
         products = [
             [value >> (0 if s else nx.GAIN_BITS - nx.STAT_BITS) for value in pick(largest, lanes)] for s in second
@@ -128,11 +129,19 @@ async def statistics(dut: Any) -> None:
                 for values in codes
             ],
         }
+        if powers:
+            gained = [pick(largest, lanes) for _ in range(count)]
+            inputs |= {
+                "gain_products": [pack(values, product_bits) for values in gained],
+                "power_valid": pick(masks, count),
+                "power_which": pick([0, 1, 2], count),
+            }
+            dut.power_valid.value = 0
         dut.begin.value, dut.bias.value = 1, bias
         dut.square_valid.value, dut.value_valid.value = 0, 0
         await FallingEdge(dut.clk)
         dut.begin.value, dut.bias.value = 0, random.getrandbits(64)
-        latency = test_parameters()["latency" if output == "total" else "maximum_latency"]
+        latency = test_parameters()["maximum_latency" if output == "maxima" else "latency"]
         # an idle cycle, whose inputs stay while the last results come
         for name, values in inputs.items():
             values.append(0 if name.endswith("valid") else random.choice(values))
@@ -143,12 +152,19 @@ async def statistics(dut: Any) -> None:
 
         shift = torch.where(torch.tensor(second[:count]).bool(), fmt.epsilon_shift, fmt.square_shift)
         squares = nx.rshift_round(torch.tensor(products), shift[:, None].expand(-1, lanes)).square()
-        totals, maxima = [bias] * core.batch, [[0] * 3 for _ in range(core.batch)]
+        totals = [bias] * core.batch
+        maxima, power = ([[0] * 3 for _ in range(core.batch)] for _ in "ab")
+        squared = nx.rshift_round(torch.tensor(gained), fmt.power_shift).square() if powers else ()
         expected = []
         for cycle in range(count):
             totals[contexts[cycle]] += sum(lanes_of(core, masks[cycle], squares[cycle]))
             compared = lanes_of(core, masks[count + cycle], codes[cycle])
             row, which = maxima[contexts[count + cycle]], inputs["which"][cycle]
             row[which] = max(row[which], *compared, 0)
-            expected.append(pack(totals, 64) if output == "total" else pack(chain(*maxima), code_bits))
+            if powers:
+                which = inputs["power_which"][cycle]
+                added = lanes_of(core, inputs["power_valid"][cycle], squared[cycle])
+                power[contexts[cycle]][which] += int(sum(added))
+            ports = {"total": (totals, 64), "maxima": (chain(*maxima), code_bits), "powers": (chain(*power), 64)}
+            expected.append(pack(*ports[output]))
         compare(found[:-1], [(value,) for value in expected], {"cycle": list(range(count))})

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from golden import numerics as nx
 from golden.numerics import Formats
+from hw.gain import outputs
 from hw.ops import Op, tag_layout
 from hw.packet import gain_word, split_gain
 from hw.params import CoreParams
@@ -119,6 +120,7 @@ class GainModel:
         self._core, self.kappa = core, kappa
         self.totals = [bias] * core.batch
         self.maxima = [[0] * 3 for _ in range(core.batch)]
+        self.powers = [[0] * 3 for _ in range(core.batch)]
 
     def row_group(
         self, op: Op, context: int, live: Tensor, wide: Tensor, second: Tensor, words: Tensor
@@ -138,16 +140,19 @@ class GainModel:
             magnitude = m | e << fmt.mantissa
             largest = int(torch.where(live, magnitude, 0).max())
             self.maxima[context][which] = max(self.maxima[context][which], largest)
+            self.powers[context][which] += int(nx.rshift_round(v, fmt.power_shift).square()[live].sum())
             values.append(tuple((magnitude | (v < 0).long() << (fmt.mantissa + EXPONENT_BITS)).tolist()))
         return values
 
-    def total_port(self) -> int:
-        """The port ``total``."""
-        return pack(self.totals, 64)
+    def statistics(self) -> tuple[int, ...]:
+        """The ports ``total``, ``maxima`` and, if there is one, ``powers``."""
+        maxima = pack(chain(*self.maxima), self._core.formats.mantissa + EXPONENT_BITS)
+        return (pack(self.totals, 64), maxima, pack(chain(*self.powers), 64))[: len(outputs(self._core))]
 
-    def maxima_port(self) -> int:
-        """The port ``maxima``."""
-        return pack(chain(*self.maxima), self._core.formats.mantissa + EXPONENT_BITS)
+
+def seen_statistics(core: CoreParams, dut: Any) -> tuple[int, ...]:
+    """What `GainModel.statistics` says, of a unit."""
+    return tuple(int(getattr(dut, name).value) for name in outputs(core))
 
 
 def decay(sigma: Tensor, words: Tensor) -> Tensor:

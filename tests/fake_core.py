@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from golden.activations import Activations
 from golden.checkpoint import ModelConfig
 from golden.integer import IntegerModel
 from golden.quantise import IntegerHead, IntegerLayer, Matrix, Norm
@@ -97,7 +98,7 @@ class FakeCore:
         elif name == "CONTROL":
             self.registers |= dict.fromkeys((*(f"{n}_LO" for n in _COUNTERS), "TOKENS", "SATURATIONS"), 0)
         else:
-            assert name == "STATE_ADDRESS"
+            assert name in ("STATE_ADDRESS", "OUTLIERS")
             self.registers[name] = value
 
     def _advance(self) -> int:
@@ -169,7 +170,8 @@ class FakeCore:
 
     def _run(self, source: Cached, shape: sc.Shape, sequence: int) -> NDArray[np.uint32]:
         """The contexts one after the other, each from the state that its slot has by then."""
-        model = IntegerModel(source)
+        activations = Activations(self.core.act_bits, self.registers["OUTLIERS"])
+        model = IntegerModel(source, activations=activations)
         stride = -(-shape.hidden // self.core.vector_rows) * self.core.vector_rows
         sent, trailer = [], []
         for index, context in enumerate(self.contexts):

@@ -16,13 +16,13 @@ from rtl_gen.lint import lint
 from sim.cocotb_run import run_cocotb
 
 CORES = [
-    dict(zip(("lanes", "element_bytes", "vector_rows", "batch", "code"), values, strict=True))
+    dict(zip(("lanes", "element_bytes", "vector_rows", "batch", "code", "act_bits"), values, strict=True))
     for values in (
-        (4, 1, 1, 1, "positional"),
-        (4, 2, 1, 3, "nested"),
-        (16, 4, 4, 2, "two_bit"),
-        (16, 4, 4, 1, "nested"),
-        (64, 2, 1, 1, "nested"),
+        (4, 1, 1, 1, "positional", 8),
+        (4, 2, 1, 3, "nested", 12),
+        (16, 4, 4, 2, "two_bit", 8),
+        (16, 4, 4, 1, "nested", 8),
+        (64, 2, 1, 1, "nested", 8),
     )
 ]
 IDS = ["-".join(map(str, core.values())) for core in CORES]

@@ -37,7 +37,7 @@ def assert_exact(backend: CoreBackend, image: Image, ids: torch.Tensor) -> None:
     """Run ``ids`` from a zero state and compare everything."""
     backend.reset()
     got = backend.run(ids)
-    expected, state = IntegerModel(Cached(image)).forward(ids)
+    expected, state = IntegerModel(Cached(image), activations=backend.driver.activations).forward(ids)
     for name in ("raw", "mantissa", "shift"):
         compare(name, getattr(got.exact, name).numpy(), getattr(expected, name).numpy())
     compare("token", got.tokens.numpy(), expected.raw.argmax(-1).numpy())
@@ -142,7 +142,7 @@ def test_sequences_and_prompts_share_a_pass(name: str, stall: float, tmp_path: P
         states = [driver.read_state(slot) for slot in range(core.batch)]
     for slot, ids in enumerate(sequences):
         if ids:
-            expected, state = IntegerModel(image).forward(torch.tensor(ids))
+            expected, state = IntegerModel(image, activations=driver.activations).forward(torch.tensor(ids))
             compare(f"logits of slot {slot}", np.stack(seen[slot]), expected.raw.numpy())
             compare(f"state of slot {slot}", states[slot], state.numpy())
 

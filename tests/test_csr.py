@@ -20,6 +20,7 @@ CORES = {
     "wide": CoreParams(lanes=4, max_hidden=16, max_intermediate=40, max_layers=3, max_vocab=100),
     "narrow": CoreParams(
         lanes=16,
+        act_bits=10,
         vector_rows=4,
         batch=3,
         max_hidden=32,
@@ -36,7 +37,7 @@ def test_registers_behave(name: str, seed: int, tmp_path: Path) -> None:
     files = emit_verilog(Registers(CORES[name]), "registers", tmp_path)
     lint(files, "registers")
     passed = run_cocotb(files, "registers", "sim.tb_csr", {"core": asdict(CORES[name])}, seed=seed)
-    assert len(passed) == 9
+    assert len(passed) == 10
 
 
 def test_registers_and_fields_do_not_overlap() -> None:

@@ -80,15 +80,22 @@ def test_units_equal_the_golden_model(fmt: Formats, tmp_path: Path) -> None:
     assert sorted(run_cocotb(files, "units", "sim.tb_units", parameters)) == sorted(UNITS)
 
 
-SCALES = {"32": (DEFAULT, 1), "12 bit mantissa": (MIXED, 1), "3 contexts": (DEFAULT, 3), "8 contexts": (NARROW, 8)}
+SCALES = {
+    "32": (DEFAULT, 1, 8),
+    "12 bit mantissa": (MIXED, 1, 9),
+    "3 contexts": (DEFAULT, 3, 12),
+    "8 contexts": (NARROW, 8, 8),
+}
+"""Formats, contexts, bits of a code."""
 
 
 @pytest.mark.parametrize("name", SCALES)
 def test_scale_unit_equals_the_golden_model(name: str, tmp_path: Path) -> None:
-    fmt, batch = SCALES[name]
-    files = emit_verilog(ScaleUnit(CoreParams(formats=fmt, batch=batch)), "scales", tmp_path)
+    fmt, batch, bits = SCALES[name]
+    files = emit_verilog(ScaleUnit(CoreParams(formats=fmt, batch=batch, act_bits=bits)), "scales", tmp_path)
     lint(files, "scales")
-    assert run_cocotb(files, "scales", "sim.tb_scales", {"formats": asdict(fmt)}) == ["scales"]
+    parameters = {"formats": asdict(fmt), "act_bits": bits}
+    assert run_cocotb(files, "scales", "sim.tb_scales", parameters) == ["scales"]
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")

@@ -24,7 +24,7 @@ CORES = {
     "1x1": CoreParams(lanes=4, element_bytes=1, max_hidden=22, **LIMITS),
     # one row group is a whole row block: the row buffers are read right after their last write
     "4x1": CoreParams(lanes=16, element_bytes=4, vector_rows=4, max_hidden=24, formats=NARROW, **LIMITS),
-    "2x3": CoreParams(lanes=8, vector_rows=2, batch=3, max_hidden=22, **LIMITS),
+    "2x3": CoreParams(lanes=8, vector_rows=2, batch=3, act_bits=10, max_hidden=22, **LIMITS),
     # a row block is longer than any matrix: the numbers of its last row groups do not fit a tag
     "1x2": CoreParams(
         lanes=16, element_bytes=1, batch=2, max_hidden=8, max_intermediate=8, max_layers=2, max_vocab=64
