@@ -11,6 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.axi_lite import AXI_LITE, AxiLiteSlave
+from hw.ops import delay
 from hw.params import CoreParams
 from hw.register_map import REGISTERS, Access, Register, constants, register
 
@@ -161,7 +162,7 @@ class Registers(wiring.Component):
             with m.If(self.clear):
                 m.d.sync += count.eq(0)
             with m.Elif(~count[32]):
-                m.d.sync += count.eq(count + getattr(self, event))
+                m.d.sync += count.eq(count + delay(m, getattr(self, event), 1, event))
             values[name] = count[:32] | count[32].replicate(32)
         return values
 
