@@ -57,7 +57,7 @@ class ResultUnit(wiring.Component):
     room : Out, see above.
     logits : In, mask of the contexts that send their logits, stable from the first row on to the last.
     contexts : In, 1 to ``core.batch``; needed from ``finish`` to ``done``, as are status, sequence and scales.
-    finish : In, pulse, at the earliest in the cycle after the last row group; sends the trailer.
+    finish : In, pulse, at the earliest with the last row group; sends the trailer.
     status, sequence : In, a `Status` and the packet's number. An error has no contexts in its trailer.
     scale_context : Out, the context whose logit scale is to be in ``mantissa`` and ``shift`` in the same cycle.
     mantissa, shift : In, logit = accumulator * mantissa * 2**-shift.
@@ -67,8 +67,8 @@ class ResultUnit(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        # row register, two a level of the tree, two with the largest so far, the word
-        self._settles = 2 * core.vector_rows.bit_length() + 1
+        # row and its register, two a level of the tree, two with the largest so far, the word
+        self._settles = 2 * core.vector_rows.bit_length() + 2
         self.latency = self._settles + 2
         super().__init__(
             {

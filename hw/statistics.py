@@ -82,9 +82,9 @@ class Statistics(wiring.Component):
             # a lane without a square adds zero, so nothing behind it needs to know
             kept = [product[shift - 1 : shift + MAGNITUDE_BITS] for shift in (fmt.square_shift, fmt.epsilon_shift)]
             kept = [Cat(part, product[-1].replicate(MAGNITUDE_BITS + 1 - len(part))) for part in kept]
-            shifted = Mux(self.second, *reversed(kept)).as_signed()
+            shifted = Mux(self.square_valid[lane], Mux(self.second, *reversed(kept)), 0).as_signed()
             rounded = Signal(signed(MAGNITUDE_BITS), name=f"rounded_{lane}", reset_less=True)
-            m.d.sync += rounded.eq(Mux(self.square_valid[lane], (shifted + 1)[1:].as_signed(), 0))
+            m.d.sync += rounded.eq((shifted + 1)[1:])
             m.d.comb += squarer.value.eq(rounded)
             squares.append(squarer.square[:SQUARE_BITS])
         total = _reduce(m, squares, lambda a, b: a + b, "sum")
