@@ -202,7 +202,7 @@ class Model:
             if state == packet.fault_state and self.part > packet.fault_group - (state in EARLY):
                 # best between two row groups, behind the first context
                 amid = state == "ROWS" and self.gap > 1 and (self.row.context > 0 or core().batch == 1)
-                often = {"WAIT": 0.03, "ROWS": 0.4 if amid else 0.03, "CHECK": 0.8 if env["header_done"] else 0.1}
+                often = {"WAIT": 0.03, "ROWS": 0.4 if amid else 0.1, "CHECK": 0.8 if env["header_done"] else 0.1}
                 often |= {"FINISH": 1.0, "RESULT": 1.0}
                 if random.random() < often.get(state, 0.4):
                     self.fault, self.faulted = random.choice(ENDS), True
