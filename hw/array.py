@@ -18,7 +18,9 @@ from hw.params import CoreParams
 
 GROUP_ROWS = 8
 """Elements that share one copy of the operand registers."""
-DRAIN_PAIRS = 4
+DRAIN_PAIRS = 2
+ANNOUNCED = 3
+"""Cycles by which ``loaded`` precedes the block: its reader takes as long to begin."""
 """Pairs of rows that a chain of the drain chooses from."""
 
 
@@ -28,7 +30,7 @@ def add_latency(core: CoreParams) -> int:
 
 
 def array_latency(core: CoreParams) -> int:
-    """`TernaryArray.latency`."""
+    """`TernaryArray.latency`: cycles from a row block's last beat and context to its sums in the shadows."""
     return add_latency(core) + accumulator_latency(core)
 
 
@@ -60,7 +62,7 @@ class TernaryArray(wiring.Component):
 
     Byte r * element_bytes + k of a beat holds the trits of row r for columns nk to nk + n - 1, n being the trits of
     a byte. A beat comes once for each context of the packet, context 0 first, with that context's activations. When a
-    row block's last beat is in for all of them, ``acc`` is row group 0 of context 0: rows 0 to V - 1, V being
+    row block's last beat is in for all of them, row group 0 of context 0 is next: rows 0 to V - 1, V being
     ``core.vector_rows``.
 
     Throughput: one beat and context a cycle; they may have gaps, and a block may follow another at once. The issuer
@@ -74,18 +76,19 @@ class TernaryArray(wiring.Component):
 
     Attributes
     ----------
-    latency : cycles from ``valid & last & final_context`` to ``loaded``; one more if ``core.batch`` > 1.
+    latency : cycles from ``valid & last & final_context`` until row group 0 of context 0 is next; one more if
+        ``core.batch`` > 1.
     valid : In, qualifies the six below.
     first, last : In, the beat begins or ends a row block, or both; the same for all contexts of a beat.
     context : In, whose activations these are; 0 if ``core.batch`` is 1.
     final_context : In, the context is the packet's last.
     beat : In, ``lanes`` bytes of ``core.code``.
     activations : In, signed ``core.act_bits`` a column.
-    loaded : Out, for one cycle: ``acc`` is row group 0 of context 0 of a new block from this cycle on.
-    acc : Out, V x signed ``core.acc_bits``: the rows of a group.
-    drain : In, ``acc`` is the next row group from the next cycle on.
-    reload : In, with ``drain``: it is row group 0 of ``next_context`` instead. In any order, as often as wanted;
-        ignored if ``core.batch`` is 1.
+    loaded : Out, for one cycle: `ANNOUNCED` cycles later row group 0 of context 0 of a new block is next.
+    acc : Out, V x signed ``core.acc_bits``: the rows of the group that was next a cycle ago.
+    drain : In, the group after it is next from the next cycle on.
+    reload : In, with ``drain``: row group 0 of ``next_context`` is instead. In any order, as often as wanted; ignored
+        if ``core.batch`` is 1.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -144,8 +147,9 @@ class TernaryArray(wiring.Component):
         clear = delay(m, self.valid & self.first, add_latency - 1, "clear")
         last = delay(m, self.valid & self.last, add_latency, "last")
         context = delay(m, self.context, add_latency, "context")
-        finished = delay(m, self.valid & self.last & self.final_context, self.latency - 1, "finished")
-        m.d.sync += self.loaded.eq(finished)
+        ends = self.valid & self.last & self.final_context
+        m.d.comb += self.loaded.eq(delay(m, ends, self.latency - ANNOUNCED, "announced"))
+        finished = delay(m, self.loaded, ANNOUNCED - 1, "finished")
         load, load_context = Signal(), Signal.like(self.next_context)
         m.d.comb += [
             load.eq(finished | (self.drain & self.reload if core.batch > 1 else 0)),
@@ -177,7 +181,7 @@ class TernaryArray(wiring.Component):
                 m.d.sync += pair.eq(pair << 1)
         for lane, acc in enumerate(self.acc):
             rows = [row.shadow for row in self._accumulators[lane :: core.vector_rows]]
-            m.d.comb += acc.eq(_multiplex(m, f"lane_{lane}", rows, pair, odd))
+            m.d.sync += acc.eq(_multiplex(m, f"lane_{lane}", rows, pair, odd))
 
 
 def _multiplex(m: Module, name: str, rows: Sequence[Value], pair: Value, odd: Value) -> Value:

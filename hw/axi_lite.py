@@ -39,8 +39,8 @@ AXI_LITE: dict[str, wiring.Member] = {
 class AxiLiteSlave(wiring.Component):
     """Turns AXI4-Lite transactions into accesses, one at a time; waiting reads and writes take turns.
 
-    An access takes six cycles: it is chosen; its address is taken; ``index`` and ``writing`` are stable; two more
-    cycles for the registers to find the answer, the second with ``collect``; then ``access``, and ``error`` and
+    An access takes seven cycles: it is chosen; its address is taken; ``index`` and ``writing`` are stable for two;
+    two more for the registers to find the answer, the second with ``collect``; then ``access``, and ``error`` and
     ``read_data`` are taken. Address and data of a write are accepted together, in that last cycle; an answer that
     the master does not take holds up only its own kind.
 
@@ -90,7 +90,7 @@ class AxiLiteSlave(wiring.Component):
         with m.If(self.rready):
             m.d.sync += self.rvalid.eq(0)
         response = Mux(self.error, SLVERR, OKAY)
-        steps = ("CHOOSE", "ADDRESS", "SELECT", "SAMPLE", "COLLECT", "ACCESS")
+        steps = ("CHOOSE", "ADDRESS", "SELECT", "SETTLE", "SAMPLE", "COLLECT", "ACCESS")
         states = OneHot(m, steps)
         states.go("CHOOSE", "ADDRESS", can_write | can_read)
         for source, target in pairwise(steps[1:]):

@@ -103,7 +103,6 @@ class Core(wiring.Component):
             # the sequencer reads while the vector path is empty
             side.address.eq(Mux(sequencer.reading, sequencer.address, vector.side_address)),
             side.release.eq(sequencer.side_release | vector.side_release),
-            side.amount.eq(Mux(sequencer.side_release, sequencer.side_amount, vector.side_amount)),
             side.clear.eq(sequencer.clear),
             sequencer.level.eq(side.level),
             sequencer.words.eq(side.words),
@@ -130,7 +129,7 @@ class Core(wiring.Component):
         core, shape = self._core, header.shape
         produced = Signal.like(store.span)
         span, vectors = Signal.like(produced), Signal(2)
-        m.d.comb += produced.eq(Mux(sequencer.next_inner, shape.intermediate_span, shape.hidden_span))
+        m.d.sync += produced.eq(Mux(sequencer.next_inner, shape.intermediate_span, shape.hidden_span))
         produced_vectors = Mux(sequencer.next_three, 3, 1)
         with m.If(sequencer.dependency):
             m.d.sync += [span.eq(produced), vectors.eq(produced_vectors)]
@@ -191,10 +190,10 @@ class Core(wiring.Component):
             scales.scale_matrix.eq(sequencer.scale_matrix),
             vector.issue.eq(sequencer.issue),
             vector.acc.eq(array.acc),
-            vector.mantissa.eq(scales.mantissa),
-            vector.shift.eq(scales.shift),
+            vector.mantissa.eq(delay(m, scales.mantissa, 1, "mantissa", reset_less=True)),
+            vector.shift.eq(delay(m, scales.shift, 1, "shift", reset_less=True)),
             vector.zero.eq(sequencer.zero),
-            vector.state_base.eq(sequencer.state_base),
+            vector.state_word.eq(sequencer.state_word),
             vector.contexts.eq(header.shape.contexts),
             vector.begin.eq(sequencer.begin),
             vector.kappa.eq(sequencer.kappa),
@@ -210,11 +209,12 @@ class Core(wiring.Component):
         m.d.comb += [
             scales.scale_context.eq(Mux(finishing, result.scale_context, sequencer.scale_context)),
             result.begin.eq(sequencer.begin_packet),
-            result.rows_valid.eq(sequencer.head_valid),
+            # accumulators come a cycle after their issue
+            result.rows_valid.eq(delay(m, sequencer.head_valid, 1, "head_valid")),
             result.rows.acc.eq(array.acc),
-            result.rows.live.eq(sequencer.head_live),
-            result.rows.context.eq(sequencer.scale_context),
-            result.rows.row.eq(sequencer.head_row),
+            result.rows.live.eq(delay(m, sequencer.head_live, 1, "head_live", reset_less=True)),
+            result.rows.context.eq(delay(m, sequencer.scale_context, 1, "head_context", reset_less=True)),
+            result.rows.row.eq(delay(m, sequencer.head_row, 1, "head_row", reset_less=True)),
             sequencer.head_room.eq(result.room),
             result.logits.eq(shape.logits),
             result.contexts.eq(shape.contexts),
@@ -243,11 +243,12 @@ class Core(wiring.Component):
             registers.torn.eq(sequencer.torn),
             registers.saturated.eq(vector.saturated),
             front.abort_token.eq(registers.abort_token),
-            vector.host.eq(~delay(m, registers.busy, LATE - 1, "busy")),
+            vector.host.eq(delay(m, ~registers.busy, LATE - 1, "not_busy")),
             vector.address.eq(registers.state_address),
             vector.write.eq(registers.state_write),
             vector.write_data.eq(registers.state_write_data),
-            registers.state_read_data.eq(vector.read_data),
+            # from blocks far apart
+            registers.state_read_data.eq(delay(m, vector.read_data, 1, "state_read_data", reset_less=True)),
             sequencer.restored.eq(registers.state_write),
         ]
         if self._core.extra_bits:
@@ -262,9 +263,12 @@ class Core(wiring.Component):
         """What the debug ports show."""
         issued = sequencer.issue.valid | sequencer.head_valid
         trace = self.tap_trace
-        m.d.comb += [
+        # accumulators come a cycle after their issue
+        m.d.sync += [
             self.tap_acc_valid.eq(Mux(issued, sequencer.head_live, 0)),
             self.tap_acc_op.eq(sequencer.issue.op),
+        ]
+        m.d.comb += [
             self.tap_wide_valid.eq(vector.tap_valid),
             self.tap_wide_op.eq(vector.tap_op),
             trace.cycle.eq(front.cycle),

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.activations import THRESHOLD_BITS
 from hw.axi_lite import AXI_LITE, AxiLiteSlave
+from hw.ops import delay
 from hw.params import CoreParams
 from hw.register_map import REGISTERS, Access, Register, constants, register
 
@@ -73,7 +74,7 @@ class Registers(wiring.Component):
     outlier_threshold : Out, field THRESHOLD of OUTLIERS, with ``core.extra_bits`` only.
     state_address, state_write, state_write_data : Out, state memory; the write is a strobe, never when the core has
         been busy for more than `LATE` cycles or idle for less.
-    state_read_data : In, valid two cycles after its address.
+    state_read_data : In, valid four cycles after its address.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -143,8 +144,11 @@ class Registers(wiring.Component):
         data = access.bus.write_data
         for name, port in (("ABORT", self.abort_token), ("CLEAR", self.clear)):
             m.d.sync += port.eq(access.write & access.select[control.name] & data[control.field(name).low])
-        cleared = Mux(access.write & access.select[errors.name], data[: len(sticky)], 0)
-        m.d.sync += sticky.eq(sticky & ~cleared | self.error_set)
+        cleared = Signal.like(sticky)
+        m.d.sync += [
+            cleared.eq(Mux(access.write & access.select[errors.name], data, 0)),
+            sticky.eq(sticky & ~cleared | delay(m, self.error_set, 1, "error_set")),
+        ]
         values: _Values = {control.name: Const(0), errors.name: sticky, "OUTLIERS": Const(0)}
         if self.core.extra_bits:
             values["OUTLIERS"] = self.outlier_threshold
@@ -158,7 +162,8 @@ class Registers(wiring.Component):
             # the upper half follows the lower one by a cycle
             count, above = Signal(32, name=f"{name.lower()}_count"), Signal(32, name=f"{name.lower()}_above")
             carry, high = Signal(name=f"{name.lower()}_carry"), Signal(32, name=f"{name.lower()}_high")
-            m.d.sync += [Cat(count, carry).eq(count + getattr(self, event)), above.eq(above + carry)]
+            happened = delay(m, getattr(self, event), 1, event)
+            m.d.sync += [Cat(count, carry).eq(count + happened), above.eq(above + carry)]
             with m.If(self.clear):
                 m.d.sync += [count.eq(0), carry.eq(0), above.eq(0)]
             with m.If(access.bus.collect & ~access.bus.writing & access.select[f"{name}_LO"]):
@@ -169,7 +174,7 @@ class Registers(wiring.Component):
             with m.If(self.clear):
                 m.d.sync += count.eq(0)
             with m.Elif(~count[32]):
-                m.d.sync += count.eq(count + getattr(self, event))
+                m.d.sync += count.eq(count + delay(m, getattr(self, event), 1, event))
             values[name] = count[:32] | count[32].replicate(32)
         return values
 
@@ -177,10 +182,10 @@ class Registers(wiring.Component):
         """The window into the state; the second result says that the access to it is impossible."""
         bits = self.core.formats.wide_bits
         address = Signal(range(self.depth + 1))
-        idle = Signal(LATE + 3, init=(1 << LATE + 3) - 1)
+        idle = Signal(LATE + 5, init=(1 << LATE + 5) - 1)
         bus, new = access.bus, access.bus.write_data
         data, move = access.select["STATE_DATA"], access.select["STATE_ADDRESS"]
-        # the memory's answer takes three cycles more
+        # the memory's answer takes five cycles more
         m.d.sync += idle.eq(Cat(~self.busy, idle[:-1]))
         reachable, fits, address_fits, beyond = Signal(), Signal(), Signal(), Signal()
         in_range = (new[bits - 1 :].all() | ~new[bits - 1 :].any()) & (new[:bits] != 1 << (bits - 1))

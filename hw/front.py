@@ -218,7 +218,7 @@ class StreamFront(wiring.Component):
         m.d.comb += [
             # an abort, an early end or a missing one
             fails.eq(
-                at["HEADER"] & (begun | now.was_taken) & (abort | over)
+                at["HEADER"] & begun & (abort | over)
                 | at["CHECK"] & abort & ~self.reject
                 | at["BODY"] & (abort | over ^ end)
             ),
@@ -228,16 +228,12 @@ class StreamFront(wiring.Component):
             now.rests.eq(at["REST"]),
             now.walks.eq(at["BODY"]),
             checks.eq(at["CHECK"]),
-            outside.eq(
-                at["HEADER"] & ~(begun | now.was_taken)
-                | at["BODY"] & end
-                | ~(at["HEADER"] | at["CHECK"] | at["BODY"])
-            ),
+            outside.eq(at["HEADER"] & ~begun | at["BODY"] & end | ~(at["HEADER"] | at["CHECK"] | at["BODY"])),
             walker.clear.eq(~now.walks),
         ]
         m.d.sync += [
             idle.eq(self.idle),
-            begun.eq(~at["REST"] & (begun | now.was_taken)),
+            begun.eq((~at["REST"] & begun) | now.taken),
             tail.eq(~at["REST"] & (tail | aborted)),
             walker.start.eq(at["CHECK"] & self.accept),
         ]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gain stage: each finished row times its gains, for the next product's codes and for the statistics."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -48,7 +48,7 @@ class GainStage(wiring.Component):
         cycle after ``decay``; ``values`` have left by then.
     ahead : In, tag. wide, second : In, the row group and the second operand of its statistics. contexts : In.
     kappa : In, constant during a group. begin, bias : In, as in Statistics.
-    side_address, side_words, side_release, side_amount : port of SideWords, words its ``latency`` after the address.
+    side_address, side_words, side_release : port of SideWords, words its ``latency`` after the address.
     value_valid, which, value_context, values : Out, code floats of the lanes in the mask, for matrix ``which``.
     decay_tag, decay : Out, c of each lane for the recurrence, when the tag is valid.
     traced, held : Out, each row group (of EMBED the loaded one) once, one cycle after ``wide``.
@@ -87,8 +87,7 @@ class GainStage(wiring.Component):
                 "bias": In(unsigned(64)),
                 "side_address": Out(range(units(core))),
                 "side_words": In(data.ArrayLayout(unsigned(32), lanes)),
-                "side_release": Out(1),
-                "side_amount": Out(range(release_limit(core) + 1)),
+                "side_release": Out(range(release_limit(core) + 1)),
                 "value_valid": Out(lanes),
                 "which": Out(2),
                 "value_context": Out(context_bits(core)),
@@ -151,37 +150,39 @@ class GainStage(wiring.Component):
         row = Signal(tag_layout(self._core))
         slot, last_slot, start = Signal(2), Signal(2), Signal()
         load, fresh = Signal(), Signal()
-        with m.Switch(row.op):
-            with m.Case(Op.EMBED, Op.CONTRACT):
-                m.d.comb += last_slot.eq(2)
-            with m.Case(Op.G, Op.OUT):
-                m.d.comb += last_slot.eq(1)
         m.d.comb += [load.eq(start & (row.op == Op.EMBED)), fresh.eq(start & (row.op != Op.EMBED))]
         m.d.sync += start.eq(0)
         with m.If(is_op(self.ahead, *GAIN_OPS)):
-            m.d.sync += [row.eq(self.ahead), slot.eq(0), start.eq(1)]
+            m.d.sync += [row.eq(self.ahead), slot.eq(0), start.eq(1), last_slot.eq(0)]
+            with m.Switch(self.ahead.op):
+                with m.Case(Op.EMBED, Op.CONTRACT):
+                    m.d.sync += last_slot.eq(2)
+                with m.Case(Op.G, Op.OUT):
+                    m.d.sync += last_slot.eq(1)
         with m.Elif(load):
             pass
         with m.Elif(slot == last_slot):
             m.d.sync += row.valid.eq(0)
         with m.Else():
             m.d.sync += slot.eq(slot + 1)
-        ends = (slot == last_slot) & ~load
-        m.d.sync += self.side_release.eq(row.valid & row.last & ends)
+        self._release(m, row, row.valid & row.last & (slot == last_slot) & ~load)
         return row, slot, fresh, load
 
+    def _release(self, m: Module, row: data.View, ends: Value) -> None:
+        """With the end of a row block, its side words."""
+        kinds = Mux(row.op == Op.EMBED, self.contexts + 3, Mux(row.op == Op.CONTRACT, 3, 1))
+        m.d.sync += self.side_release.eq(Mux(ends, kinds * self._core.gain_beats, 0))
+
     def _side_port(self, m: Module, row: data.View, slot: Signal, load: Signal) -> None:
-        """Address of the slot's word: its kind, then the row group in the block; how much a row block has."""
+        """Address of the slot's word: its kind, then the row group in the block."""
         core = self._core
         group = Signal((core.row_groups - 1).bit_length())
-        kind, kinds = Signal(range(core.batch + 3)), Signal(range(core.batch + 4))
-        embed = row.op == Op.EMBED
+        kind = Signal(range(core.batch + 3))
         m.d.comb += [
             group.eq(row.index),
-            kind.eq(Mux(load, row.context, Mux(embed, self.contexts + slot, slot))),
-            kinds.eq(Mux(embed, self.contexts + 3, Mux(row.op == Op.CONTRACT, 3, 1))),
+            kind.eq(Mux(load, row.context, Mux(row.op == Op.EMBED, self.contexts + slot, slot))),
         ]
-        m.d.sync += [self.side_address.eq(Cat(group, kind)), self.side_amount.eq(kinds * core.gain_beats)]
+        m.d.sync += self.side_address.eq(Cat(group, kind))
 
     def _data(self, m: Module, fresh: Signal, load: Signal, middle: Signal, one: Signal) -> None:
         """Rows and words through the lanes to the statistics and out."""

@@ -94,8 +94,7 @@ class GainLane(wiring.Component):
 
         # sigma and its gain are not negative, and at most 1: only the highest bit shows that c would be
         shift = SIGMA_FRAC + OMEGA_FRAC - DECAY_FRAC
-        decay = (gain.product[shift - 1 : shift + DECAY_FRAC + 1] + 1)[1:]
-        limited = Signal.like(self.decay, reset_less=True)
-        m.d.sync += limited.eq(decay[:DECAY_FRAC] | decay[DECAY_FRAC].replicate(DECAY_FRAC))
-        m.d.comb += self.decay.eq(limited)
+        decay = Signal(DECAY_FRAC + 1, reset_less=True)
+        m.d.sync += decay.eq((gain.product[shift - 1 : shift + DECAY_FRAC + 1] + 1)[1:])
+        m.d.comb += self.decay.eq(decay[:DECAY_FRAC] | decay[DECAY_FRAC].replicate(DECAY_FRAC))
         return m

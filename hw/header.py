@@ -2,7 +2,7 @@
 """Reads and checks the header of a token packet."""
 
 from functools import reduce
-from operator import add, or_
+from operator import add, or_, xor
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
@@ -50,8 +50,8 @@ class HeaderReader(wiring.Component):
     the state in one of them; it is constant from the last word until ``done``. ``clear`` starts over.
     """
 
-    latency = 6
-    """Word register, its part of the CRC (two), comparisons, checks, status."""
+    latency = 7
+    """Word register, its part of the CRC (two), the CRC, comparisons, checks, status."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
@@ -103,7 +103,7 @@ class HeaderReader(wiring.Component):
         geometry = core.element_bytes << 16 | (core.lanes.bit_length() - 1) << 24
         checks = [
             ([_held(m, words[0] != sc.MAGIC)], sc.Status.MAGIC),
-            ([_held(m, words[15] != self._crc(m))], sc.Status.HEADER_CRC),
+            ([_held(m, self._crc(m))], sc.Status.HEADER_CRC),
             (
                 [_held(m, words[1][:16] != (sc.STREAM_VERSION | core.trit_code.number << 8)), *unused],
                 sc.Status.FORMAT,
@@ -141,16 +141,31 @@ class HeaderReader(wiring.Component):
         return words
 
     def _crc(self, m: Module) -> Value:
-        """CRC-32 of the words before the last: what a word adds to it is worked out before it is added."""
-        crc, added = Signal(32, init=0xFFFFFFFF), Signal(32, reset_less=True)
-        take = delay(m, self._place[:-1].any(), 2, "take")
-        halves = [_held(m, _crc_of(self._word & half)) for half in (0xFFFF, 0xFFFF0000)]
+        """Whether the last word is not the CRC-32 of those before it: with it, the CRC register ends as a constant.
+
+        The register is kept in coordinates in which a word's 32 steps are those of a shift register with feedback: a
+        level of logic from cycle to cycle. What a word adds is worked out before it is added.
+        """
+        steps = [_stepped(1 << bit) for bit in range(32)]
+        basis = [1]
+        while len(basis) < 33:
+            basis.append(_times(steps, basis[-1]))
+        inverse = _inverse(basis[:32])
+        feedback = _times(inverse, basis[32])
+        added = Signal(32, reset_less=True)
+        crc = Signal(32, name="crc", init=_times(inverse, 0xFFFFFFFF))
+        take = delay(m, self._place.any(), 2, "take")
+        columns = [_times(inverse, step) for step in steps]
+        halves = [
+            _held(m, Cat(_selected(self._word, columns, i, bits) for i in range(32)))
+            for bits in (range(16), range(16, 32))
+        ]
         m.d.sync += added.eq(halves[0] ^ halves[1])
         with m.If(take):
-            m.d.sync += crc.eq(_crc_of(crc) ^ added)
+            m.d.sync += crc.eq((crc << 1)[:32] ^ Mux(crc[-1], feedback, 0) ^ added)
         with m.If(self.clear):
             m.d.sync += crc.eq(crc.init)
-        return ~crc
+        return crc != _times(inverse, _stepped(0xFFFFFFFF))
 
     def _span(self, m: Module, beats: Value, contexts: Value, width: int) -> Value:
         """Their product, without a multiplier: a small factor is not worth one."""
@@ -192,15 +207,35 @@ def _held(m: Module, value: Value) -> Signal:
     return register
 
 
-def _crc_of(word: Value) -> Value:
-    """The linear function that 32 steps of the CRC register, least significant bit first, are."""
-    columns = []
-    for bit in range(32):
-        state = 1 << bit
-        for _ in range(32):
-            state = state >> 1 ^ (CRC_POLYNOMIAL if state & 1 else 0)
-        columns.append(state)
-    return Cat(Cat(word[j] for j in range(32) if columns[j] >> i & 1).xor() for i in range(32))
+def _stepped(state: int) -> int:
+    """The CRC register after 32 steps, least significant bit first; linear."""
+    for _ in range(32):
+        state = state >> 1 ^ (CRC_POLYNOMIAL if state & 1 else 0)
+    return state
+
+
+def _times(columns: list[int], vector: int) -> int:
+    """A matrix of bits, by its columns, times a vector."""
+    return reduce(xor, (column for bit, column in enumerate(columns) if vector >> bit & 1), 0)
+
+
+def _inverse(columns: list[int]) -> list[int]:
+    """The inverse of a square matrix of bits, by Gauss and Jordan."""
+    size, rest, done = len(columns), list(columns), [1 << bit for bit in range(len(columns))]
+    for bit in range(size):
+        pivot = next(place for place in range(bit, size) if rest[place] >> bit & 1)
+        for values in (rest, done):
+            values[bit], values[pivot] = values[pivot], values[bit]
+        for place in range(size):
+            if place != bit and rest[place] >> bit & 1:
+                rest[place] ^= rest[bit]
+                done[place] ^= done[bit]
+    return done
+
+
+def _selected(word: Value, columns: list[int], row: int, bits: range) -> Value:
+    """One bit of a matrix times a word, of so many of its bits."""
+    return Cat(word[bit] for bit in bits if columns[bit] >> row & 1).xor()
 
 
 def _outside(m: Module, value: Value, limit: int) -> list[Signal]:

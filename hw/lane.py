@@ -16,7 +16,7 @@ from hw.rescale import Rescale
 class VectorLane(wiring.Component):
     """Rescale, function and combine of one row; VectorPath has the stages and says which row is where.
 
-    Free running. Control and operands are taken at the stage that their attribute names, counted from ``acc``.
+    Free running. Control and operands are taken at the stage that their attribute names, counted from the issue.
 
     Parameters
     ----------
@@ -27,19 +27,20 @@ class VectorLane(wiring.Component):
     rescaled : stage of y. begun : stage of the new state, and of what the function is of.
     functioned : stage of the function's value.
     product, sum : cycles from a combine's operands to ``wide``.
-    acc, mantissa, shift : In, stage 0, as in Rescale.
+    taken : stage of the accumulator. acc, mantissa, shift : In, then, as in Rescale.
     h, use_h, silu : In, stage ``begun``: the function is silu (or sigmoid(-x)) of h (or y).
     up, candidate : In, stage ``rescaled``: the product's operands are y and ``candidate``, at this stage; otherwise
         y and the function's value, at stage ``functioned``.
     residual : In, stage ``rescaled``, added to y.
-    add : In, two cycles before ``wide``: it is the sum. keep : In, two cycles before ``wide``: it is what was carried
-        with ``carry_function``, stage ``functioned``: the function's value, otherwise y. Without either: the product.
+    add : In, three cycles before ``wide``: it is the sum. keep : In, with it: it is what was carried with
+        ``carry_function``, stage ``functioned``: the function's value, otherwise y. Without either: the product.
     saturated : Out, stage ``rescaled``, y was clamped.
     function : Out, stage ``functioned``.
     wide : Out, saturated. overflow : Out, the sum or product was clamped to it. carried : Out, with ``wide``.
     """
 
-    rescaled = Rescale.latency
+    taken = 1
+    rescaled = taken + Rescale.latency
     begun = max(rescaled, Recurrence.latency + 1)
     product = 6
     sum = 3
@@ -90,38 +91,33 @@ class VectorLane(wiring.Component):
         # Sum, product or what is carried. Beyond the limit are numbers with high bits unlike their sign, those that
         # rounding makes so, and the least number.
         scaled, half = multiplier.product >> self._fmt.frac, multiplier.product[self._fmt.frac - 1]
-        total = Signal(signed(bits + 1), reset_less=True)
         carried = Mux(self.carry_function, activation.y, later_y)
-        carried = delay(m, carried, self.product - 2, "carried", reset_less=True)
+        carried = delay(m, carried, self.product - 3, "carried", reset_less=True)
+        # what is not the product needs no rounding
+        whole, other = Signal(reset_less=True), Signal(signed(bits + 1), reset_less=True)
+        m.d.sync += [whole.eq(self.add | self.keep), other.eq(Mux(self.add, self.residual + y, carried))]
         exact = Signal(signed(bits), reset_less=True)
-        above, below, positive = (Signal(name=name, reset_less=True) for name in ("above", "below", "positive"))
-        chosen = Mux(self.keep, carried, Mux(self.add, total, scaled)[:bits])
+        beyond, positive = (Signal(name=name, reset_less=True) for name in ("beyond", "positive"))
         m.d.sync += [
-            total.eq(self.residual + y),
-            exact.eq(chosen[:bits] + (half & ~self.add & ~self.keep)),
-            above.eq(~self.keep & Mux(self.add, _above(total, bits), _above(scaled, bits))),
-            below.eq(~self.keep & Mux(self.add, _below(total, bits), _below(scaled, bits))),
-            positive.eq(~Mux(self.keep, carried[-1], Mux(self.add, total[-1], scaled[-1]))),
+            exact.eq(Mux(whole, other[:bits], scaled[:bits]) + (half & ~whole)),
+            beyond.eq(Mux(whole, _beyond(other, bits), _beyond(scaled, bits))),
+            positive.eq(~Mux(whole, other[-1], scaled[-1])),
         ]
         # limited, the least number differs from itself in its lowest bit only
-        over, under, least = above | (positive & exact[-1]), below, Signal()
+        outside, least = beyond | (positive & exact[-1]), Signal()
         m.d.comb += least.eq(~positive & exact[-1] & ~exact[:-1].any())
-        carried = delay(m, carried, 2, "carried_on", reset_less=True)
+        carried = delay(m, carried, 3, "carried_on", reset_less=True)
         wide, overflow = Signal(signed(bits), reset_less=True), Signal(reset_less=True)
         m.d.sync += [
-            wide.eq(Mux(over, limit, Mux(under, -limit, exact))),
-            wide[0].eq(over | under | least | exact[0]),
-            overflow.eq(over | under | least),
+            wide.eq(Mux(outside, Mux(positive, limit, -limit), exact)),
+            wide[0].eq(outside | least | exact[0]),
+            overflow.eq(outside | least),
         ]
         m.d.comb += [self.wide.eq(wide), self.carried.eq(carried), self.overflow.eq(overflow)]
         return m
 
 
-def _above(value: Value, bits: int) -> Value:
-    """The signed value is above all numbers of so many bits."""
-    return ~value[-1] & value[bits - 1 : -1].any()
-
-
-def _below(value: Value, bits: int) -> Value:
-    """The signed value is below all numbers of so many bits."""
-    return value[-1] & ~value[bits - 1 : -1].all()
+def _beyond(value: Value, bits: int) -> Value:
+    """The signed value does not fit so many bits."""
+    high = value[bits - 1 : -1]
+    return (high ^ value[-1].replicate(len(high))).any()

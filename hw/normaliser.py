@@ -76,9 +76,11 @@ class Normaliser(wiring.Component):
 
         above, one, two, three, four = (value[-1 - index] for index in range(5))
         amount = Mux(above | one, 0, Mux(two, 1, Mux(three, 2, 3)))[:2]
+        # in one addition
+        change = Mux(above, 1, Mux(one, 0, Mux(two, -1, Mux(three, -2, -3))))
         exists = above | one | two | three | four
         mantissa = (value[:-1] << amount)[3 : 3 + self.fmt.mantissa]
-        exponent = Mux(exists, exponent - amount + above, 0)[:EXPONENT_BITS]
+        exponent = Mux(exists, exponent + change, 0)[:EXPONENT_BITS]
         code = Cat(mantissa[:-1], mantissa[-1] | above, exponent, negative)
         m.d.comb += self.code.as_value().eq(register(code, "code_held"))
         return m

@@ -15,10 +15,10 @@ from hw.params import CoreParams
 class Recurrence(wiring.Component):
     """Keeps the state of all slots and layers, V = ``core.vector_rows`` values a word, and updates it word by word.
 
-    ``update`` reads a word; ``decay`` (c) and ``candidate`` (silu(i)) belong to it and are taken ``meet`` cycles
-    later. ``h``, the new state, is valid ``latency`` cycles after ``update`` and is written back in the cycle
-    after that, in the lanes of ``update``; so an update of the same word may follow latency + 2 cycles later.
-    Throughput one word a cycle.
+    ``update`` reads a word, whose number comes a cycle before it; ``decay`` (c) and ``candidate`` (silu(i)) belong to
+    it and are taken ``meet`` cycles later. ``h``, the new state, is valid ``latency`` cycles after ``update`` and is
+    written back in the cycle after that, in the lanes of ``update``; so an update of the same word may follow
+    latency + 2 cycles later. Throughput one word a cycle.
 
     While nothing is updated the host reaches single values: ``read_data`` follows ``address`` by ``read_latency``
     cycles; a value can be read two cycles after its write.
@@ -33,7 +33,7 @@ class Recurrence(wiring.Component):
     meet : cycles from ``update`` to its operands.
     read_latency : cycles from an address to the word.
     words : of the memory.
-    update : In, mask of lanes. word : In, which. zero : In, the old state reads as zero.
+    update : In, mask of lanes. word : In, which, a cycle before. zero : In, the old state reads as zero.
     decay : In, for each lane, unsigned with 17 fraction bits. candidate : In, wide.
     h : Out, wide, for each lane.
     host : In, the memory belongs to the host. address : In, number of a value: word ``address // V``, lane
@@ -41,8 +41,8 @@ class Recurrence(wiring.Component):
     """
 
     latency = RECURRENCE_CYCLES - 1
-    read_latency = Ram.latency
-    meet = read_latency + 1
+    read_latency = Ram.latency + 1
+    meet = Ram.latency + 1
 
     def __init__(self, core: CoreParams) -> None:
         self._lanes = lanes = core.vector_rows
@@ -69,25 +69,27 @@ class Recurrence(wiring.Component):
         m.submodules.memory = memory = Ram(self._wide, self._lanes, self.words)
         bits = (self._lanes - 1).bit_length()
         lane, host_word = self.address[:bits], self.address[bits:]
-        # the host's or the recurrence's, a cycle before the memory takes it
+        # the host's or the recurrence's, a cycle before the memory takes it: it is many blocks far apart
+        word = Signal.like(self.word, name="word_held", reset_less=True)
+        m.d.sync += word.eq(Mux(self.host, host_word, self.word))
         updated = delay(m, self.update, self.latency, "updated")
-        word = delay(m, self.word, self.latency, "word", reset_less=True)
+        written = delay(m, word, self.latency, "written", reset_less=True)
         write, write_word = Signal(self._lanes), Signal.like(self.word, reset_less=True)
         write_data = Signal.like(self.h, reset_less=True)
         m.d.sync += [
             write.eq(Mux(self.host, self.write << lane, updated)),
-            write_word.eq(Mux(self.host, host_word, word)),
+            write_word.eq(Mux(self.host, host_word, written)),
         ]
         m.d.sync += [write_data[i].eq(Mux(self.host, self.write_data, self.h[i])) for i in range(self._lanes)]
         m.d.comb += [
-            memory.read_address.eq(Mux(self.host, host_word, self.word)),
+            memory.read_address.eq(word),
             memory.write.eq(write),
             memory.write_address.eq(write_word),
             memory.write_data.eq(write_data),
             self.read_data.eq(Array(memory.read_data)[delay(m, lane, self.read_latency, "lane", reset_less=True)]),
         ]
 
-        zero = delay(m, self.zero, self.read_latency, "zero", reset_less=True)
+        zero = delay(m, self.zero, Ram.latency, "zero", reset_less=True)
         for index in range(self._lanes):
             old = Signal(self._wide, name=f"old_{index}", reset_less=True)
             m.d.sync += old.eq(Mux(zero, 0, memory.read_data[index]))

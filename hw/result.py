@@ -16,6 +16,7 @@ RESULT_WORD = data.StructLayout({"data": unsigned(32), "last": unsigned(1)})
 
 UNDER_WAY = 8
 """Row groups that may still come after ``room`` has fallen."""
+_PARTS = ("acc", "live", "lane")
 
 
 def head_rows(core: CoreParams) -> data.StructLayout:
@@ -56,7 +57,7 @@ class ResultUnit(wiring.Component):
     room : Out, see above.
     logits : In, mask of the contexts that send their logits, stable from the first row on to the last.
     contexts : In, 1 to ``core.batch``; needed from ``finish`` to ``done``, as are status, sequence and scales.
-    finish : In, pulse, at the earliest in the cycle after the last row group; sends the trailer.
+    finish : In, pulse, at the earliest with the last row group; sends the trailer.
     status, sequence : In, a `Status` and the packet's number. An error has no contexts in its trailer.
     scale_context : Out, the context whose logit scale is to be in ``mantissa`` and ``shift`` in the same cycle.
     mantissa, shift : In, logit = accumulator * mantissa * 2**-shift.
@@ -66,8 +67,8 @@ class ResultUnit(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        # row register, a comparison a level of the tree, two with the largest so far, the word
-        self._settles = core.vector_rows.bit_length() + 2
+        # row and its register, two a level of the tree, two with the largest so far, the word
+        self._settles = 2 * core.vector_rows.bit_length() + 2
         self.latency = self._settles + 2
         super().__init__(
             {
@@ -176,17 +177,19 @@ class ResultUnit(wiring.Component):
             ]
         (acc, live, lane) = nodes[0]
         whose, row, valid = (
-            delay(m, value, levels, name)
+            delay(m, value, 2 * levels, name)
             for value, name in ((rows.context, "context"), (rows.row, "row"), (valid, "valid"))
         )
 
         seen = Signal(core.batch)
         largest = Array(Signal(signed(core.acc_bits), name=f"largest_{c}") for c in range(core.batch))
         tokens = Array(Signal(range(core.max_vocab), name=f"token_{c}") for c in range(core.batch))
-        wins = Signal()
-        m.d.sync += wins.eq(
-            valid & live & (~seen.bit_select(whose, 1) | _above(m, acc, largest[whose], "the_largest"))
-        )
+        first, later, wins = Signal(), Signal(), Signal()
+        m.d.sync += [
+            first.eq(valid & live & ~seen.bit_select(whose, 1)),
+            later.eq(valid & live & seen.bit_select(whose, 1)),
+        ]
+        m.d.comb += wins.eq(first | later & _above(m, acc, largest[whose], "the_largest"))
         candidate, index, winner = Signal.like(largest[0]), Signal.like(tokens[0]), Signal.like(whose)
         m.d.sync += [candidate.eq(acc), index.eq(row | lane), winner.eq(whose)]
         with m.If(wins):
@@ -200,25 +203,26 @@ class ResultUnit(wiring.Component):
         return tokens
 
     def _larger(self, m: Module, left: tuple, right: tuple, name: str) -> tuple:
-        """The larger of two live lanes or groups of them, the left of equal ones, a cycle later: its accumulator,
+        """The larger of two live lanes or groups of them, the left of equal ones, two cycles later: its accumulator,
         whether there is one (left is live if right is), its number in the group."""
         acc = Signal(signed(self._core.acc_bits), name=f"largest_{name}", reset_less=True)
         lane = Signal(len(left[2]) + 1, name=f"lane_{name}", reset_less=True)
-        wins, live = Signal(name=f"right_{name}"), Signal(name=f"live_{name}", reset_less=True)
-        m.d.comb += wins.eq(right[1] & _above(m, right[0], left[0], name))
-        m.d.sync += [
-            live.eq(left[1]),
-            acc.eq(Mux(wins, right[0], left[0])),
-            lane.eq(Cat(Mux(wins, right[2], left[2]), wins)),
-        ]
+        wins = Signal(name=f"right_{name}")
+        above = _above(m, right[0], left[0], name)
+        left, right = (
+            [
+                delay(m, value, 1, f"{side}_{part}_{name}", reset_less=True)
+                for part, value in zip(_PARTS, pair, strict=True)
+            ]
+            for side, pair in (("left", left), ("right", right))
+        )
+        m.d.comb += wins.eq(right[1] & above)
+        live = delay(m, left[1], 1, f"live_{name}", reset_less=True)
+        m.d.sync += [acc.eq(Mux(wins, right[0], left[0])), lane.eq(Cat(Mux(wins, right[2], left[2]), wins))]
         return acc, live, lane
 
 
 def _above(m: Module, left: Value, right: Value, name: str) -> Value:
-    """left > right of signed numbers: two short carry chains side by side instead of a long one."""
-    half = len(left) // 2
-    above, equal, below = (Signal(name=f"{part}_{name}") for part in ("above", "equal", "low_above"))
-    # with the sign turned over, signed numbers are in the order of unsigned ones
-    high = [Cat(value[half:-1], ~value[-1]) for value in (left, right)]
-    m.d.comb += [above.eq(high[0] > high[1]), equal.eq(high[0] == high[1]), below.eq(left[:half] > right[:half])]
-    return above | equal & below
+    """left > right of signed numbers, a cycle later: the end of a carry chain is a register's neighbour, what a
+    comparison gives is not."""
+    return delay(m, (right - left)[-1], 1, f"above_{name}", reset_less=True)

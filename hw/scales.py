@@ -62,7 +62,7 @@ class ScaleUnit(wiring.Component):
 
     reciprocal_latency = 1 + Quotient.latency
     root_latency = ReciprocalRoot.latency + 1
-    scale_latency = 6
+    scale_latency = 7
 
     def __init__(self, core: CoreParams) -> None:
         self.core = core
@@ -105,12 +105,15 @@ class ScaleUnit(wiring.Component):
         self._scales(m, tensors, contexts, maxima, levels)
         return m
 
-    def _walk(self, m: Module, name: str, contexts: Signal, step: Value) -> data.View:
-        """A position that begins at the first and moves on with ``step``."""
+    def _walk(self, m: Module, name: str, contexts: Signal, step: Value, first: int = 0) -> data.View:
+        """A position that begins at the first, or the second, and moves on with ``step``."""
         position = Signal(self._position, name=f"{name}_position")
         last = position.context + 1 == contexts if self.core.batch > 1 else 1
         with m.If(self.start):
             m.d.sync += position.eq(0)
+            if first:
+                only = self.contexts == 1 if self.core.batch > 1 else 1
+                m.d.sync += [position.context.eq(~Value.cast(only)), position.tensor.eq(only)]
         with m.Elif(step):
             if self.core.batch > 1:
                 m.d.sync += position.context.eq(Mux(last, 0, position.context + 1))
@@ -147,7 +150,13 @@ class ScaleUnit(wiring.Component):
         position = self._walk(m, "dividing", contexts, given)
         stages = self._following(m, "dividing", given, unit.latency)
         divided = self._walk(m, "divided", contexts, stages[-1])
-        operand = self._chosen(maxima, position)
+        # chosen a cycle before it is needed
+        operand = Signal(maximum(fmt), name="operand", reset_less=True)
+        following = self._walk(m, "following", contexts, given, first=1)
+        with m.If(self.start):
+            m.d.sync += operand.eq(self.maxima[0][0])
+        with m.Else():
+            m.d.sync += operand.eq(self._chosen(maxima, following))
         m.d.comb += [
             given.eq((position.tensor != tensors) & ~self.start),
             unit.denominator.eq(operand.mantissa),
@@ -229,9 +238,12 @@ class ScaleUnit(wiring.Component):
         given = Signal()
         position = self._walk(m, "scaling", contexts, given)
         rooted, root, root_exponent = self._roots(m, contexts, position.context)
-        stages = self._following(m, "scaling", given, 5)
+        stages = self._following(m, "scaling", given, 6)
         scaled = self._walk(m, "scaled", contexts, stages[-1])
-        operand, word = self._chosen(maxima, position), self.words[position.tensor]
+        choice = (self._chosen(maxima, position), self.words[position.tensor], root, root_exponent)
+        operand, word, root, root_exponent = (
+            delay(m, value, 1, f"chosen_{number}", reset_less=True) for number, value in enumerate(choice)
+        )
 
         significand = unsigned(bits)
         m.submodules.first, m.submodules.second = first, second = [Multiplier(significand, significand) for _ in "ab"]

@@ -62,8 +62,7 @@ class Sequencer(wiring.Component):
                 "address": Out(range(units(core))),
                 "words": In(data.ArrayLayout(unsigned(32), core.vector_rows)),
                 "reading": Out(1),
-                "side_release": Out(1),
-                "side_amount": Out(range(release_limit(core) + 1)),
+                "side_release": Out(range(release_limit(core) + 1)),
                 "word": Out(unsigned(32)),
                 "shape": In(token_shape(core)),
                 "header_pop": Out(1),
@@ -88,7 +87,7 @@ class Sequencer(wiring.Component):
                 "scale_ready": In(1),
                 "issue": Out(tag_layout(core)),
                 "zero": Out(1),
-                "state_base": Out(range(state_words)),
+                "state_word": Out(range(state_words)),
                 "head_valid": Out(1),
                 "head_room": In(1),
                 "head_row": Out(16),
@@ -119,8 +118,7 @@ class Sequencer(wiring.Component):
         m = Module()
         shape, last_settle = self.shape, settle_cycles(self._core) - 1
         place, leave = settle(m, self._core, self), Signal()
-        self._leave(m, place, leave)
-        self._state_base(m, place)
+        self._leave(m, place, leave, self._state_base(m, place))
 
         # what the surroundings say, a cycle later
         empty, buffered, scaled, head_room, some = (Signal(name=name) for name in _CONDITIONS)
@@ -215,7 +213,7 @@ class Sequencer(wiring.Component):
             m.d.sync += self.torn.eq(0)
         return m
 
-    def _leave(self, m: Module, place: Place, leave: Signal) -> None:
+    def _leave(self, m: Module, place: Place, leave: Signal, state_base: Signal) -> None:
         """The next row group leaves: its tag, and on to the one after it."""
         core, shape, matrix, block = self._core, self.shape, self.matrix, self.block
         groups_log2, lane_bits = core.row_groups.bit_length() - 1, core.vector_rows.bit_length() - 1
@@ -240,6 +238,7 @@ class Sequencer(wiring.Component):
             self.issue.last.eq(place.ends),
             self.issue.live.eq(live),
             self.zero.eq(shape.zero.bit_select(context, 1)),
+            self.state_word.eq(state_base + index),
             self.head_valid.eq(leave & place.head & live[0]),
             self.drain.eq(leave & ~place.embed),
             self.reload.eq(last_row_group & ~last_context),
@@ -296,9 +295,8 @@ class Sequencer(wiring.Component):
             with m.If(at):
                 m.d.sync += [
                     constant.eq(words == sc.CONSTANT_WORDS),
-                    self.side_amount.eq(sc.side_beats(core, words)),
                     reading.eq(Mux(reading, ~done, arrived[words])),
-                    self.side_release.eq(done),
+                    self.side_release.eq(Mux(done, sc.side_beats(core, words), 0)),
                 ]
                 with m.If(reading):
                     m.d.sync += count.eq(Mux(done, 0, count + 1))
@@ -306,16 +304,15 @@ class Sequencer(wiring.Component):
 
         return read
 
-    def _state_base(self, m: Module, place: Place) -> None:
+    def _state_base(self, m: Module, place: Place) -> Signal:
         """The state word of row group 0, two cycles after a change of context: G rows are as far apart at least."""
         core, shape = self._core, self.shape
-        layer_base, slot_base = Signal.like(self.state_base), Signal.like(self.state_base)
+        layer_base, state_base = (Signal.like(self.state_word, name=name) for name in ("layer_base", "state_base"))
         slot_words = core.max_layers * core.max_hidden // core.vector_rows
-        m.d.sync += [
-            slot_base.eq(Array(slot * slot_words for slot in range(core.batch))[shape.slots[self.rows_context]]),
-            self.state_base.eq(slot_base + layer_base),
-        ]
+        slot_bases = Array(slot * slot_words for slot in range(core.batch))
+        m.d.sync += state_base.eq(slot_bases[shape.slots[self.rows_context]] + layer_base)
         with m.If(self.idle):
             m.d.sync += layer_base.eq(0)
         with m.Elif(place.next_group & (self.group == Group.CONTRACT)):
             m.d.sync += layer_base.eq(layer_base + place.hidden_words)
+        return state_base

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Side words: the part of the weight stream that is not trits, readable at random until it is released."""
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -52,13 +52,13 @@ class SideWords(wiring.Component):
     address : In, number of a group of V words below ``units(core)``, taken with this cycle's base; it must lie in
         the first ``level`` beats.
     words : Out, the group's 32 bit words.
-    release, amount : In, the base moves on by ``amount`` beats, at most ``level``, from the next cycle on.
-    level : Out, beats stored from the base on, 0 to ``depth``.
+    release : In, the base moves on by so many beats, at most ``level``, from the next cycle on.
+    level : Out, beats stored from the base on, 0 to ``depth``; what is released counts for a cycle more.
     clear : In, empties the ring; a beat that is put in the same cycle is lost too.
     """
 
-    latency = 4
-    """Address, memory, its output register, choice among the beat's words."""
+    latency = 5
+    """Address, memory, its output register, two for the choice among the beat's words."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
@@ -70,8 +70,7 @@ class SideWords(wiring.Component):
                 "room": Out(1, init=1),
                 "address": In(range(units(core))),
                 "words": Out(data.ArrayLayout(unsigned(32), core.vector_rows)),
-                "release": In(1),
-                "amount": In(range(release_limit(core) + 1)),
+                "release": In(range(release_limit(core) + 1)),
                 "level": Out(range(self.depth + 1)),
                 "clear": In(1),
             }
@@ -88,21 +87,27 @@ class SideWords(wiring.Component):
         write, read = ring.write_port(), ring.read_port()
         base, end = Signal(range(self.depth)), Signal(range(self.depth))
         m.d.comb += [write.addr.eq(end), write.data.eq(self.beat), write.en.eq(self.put)]
-        released = Mux(self.release, self.amount, 0)
+        released = Signal.like(self.release)
         m.d.sync += [
             end.eq(end + self.put),
-            base.eq(base + released),
+            base.eq(base + self.release),
+            released.eq(self.release),
             self.level.eq(self.level + self.put - released),
             self.room.eq(self.level <= self.depth - UNDER_WAY),
         ]
         with m.If(self.clear):
-            m.d.sync += [end.eq(0), base.eq(0), self.level.eq(0)]
+            m.d.sync += [end.eq(0), base.eq(0), self.level.eq(0), released.eq(0)]
 
         # both lengths are powers of two: the address' low bits choose within a beat
-        bits = (self._core.lanes // (4 * self._core.vector_rows) - 1).bit_length()
+        bits, width = (self._core.lanes // (4 * self._core.vector_rows) - 1).bit_length(), 32 * self._core.vector_rows
+        low = bits // 2
         select = delay(m, self.address[:bits], 3, "select")
+        part = Signal(width << low, reset_less=True)
         held = Signal(8 * self._core.lanes, reset_less=True)
         m.d.sync += [read.addr.eq(base + self.address[bits:]), held.eq(read.data)]
         m.d.comb += read.en.eq(1)
-        m.d.sync += self.words.as_value().eq(held.word_select(select, 32 * self._core.vector_rows))
+        m.d.sync += [
+            part.eq(held.word_select(select[low:], len(part))),
+            self.words.as_value().eq(part.word_select(delay(m, select[:low], 1, "select_low"), width)),
+        ]
         return m

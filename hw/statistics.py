@@ -125,7 +125,7 @@ class Statistics(wiring.Component):
             m.submodules[f"{name}squarer_{lane}"] = squarer = Squarer(MAGNITUDE_BITS)
             # a lane without a square adds zero, so nothing behind it needs to know
             rounded = Signal(signed(MAGNITUDE_BITS), name=f"{name}rounded_{lane}", reset_less=True)
-            m.d.sync += rounded.eq(Mux(valid[lane], (part.as_signed() + 1)[1:].as_signed(), 0))
+            m.d.sync += rounded.eq((Mux(valid[lane], part, 0).as_signed() + 1)[1:])
             m.d.comb += squarer.value.eq(rounded)
             squares.append(squarer.square[:SQUARE_BITS])
         return _reduce(m, squares, lambda a, b: a + b, f"{name}sum")

@@ -145,9 +145,9 @@ class VectorStore(wiring.Component):
         offset = Array([0, self.span, self.span << 1])[self.which]
         here, after = (Signal(range(self.depth), name=name, reset_less=True) for name in ("here", "after"))
         m.d.sync += [here.eq(cursor.position + offset), after.eq(cursor.after + offset)]
-        valid = delay(m, self.value_valid, 1, "valid")
         values = delay(m, self.values, 1, "values", reset_less=True)
         current = delay(m, cursor.phase, 1, "phase", reset_less=True)
+        writes = Signal(columns)
         for column, bank in enumerate(banks):
             lane_of = [(column - first) % columns for first in first_columns]
             sources = [
@@ -155,10 +155,12 @@ class VectorStore(wiring.Component):
                 for phase, (lane, first) in enumerate(zip(lane_of, first_columns, strict=True))
                 if lane < lanes
             ]
-            with m.Switch(current):
+            m.d.sync += writes[column].eq(0)
+            with m.Switch(cursor.phase):
                 for source in sources:
                     with m.Case(source.phase):
-                        m.d.comb += bank.write.eq(valid[source.lane])
+                        m.d.sync += writes[column].eq(self.value_valid[source.lane])
+            m.d.comb += bank.write.eq(writes[column])
             # nothing is selected where there is one source, as in every bank if V divides the columns
             with m.Switch(current):
                 for source in sources:
@@ -171,20 +173,20 @@ class VectorStore(wiring.Component):
     def _quantise_side(self, m: Module, banks: list[Ram]) -> None:
         """Walks the positions of a group's vectors through the quantiser, their factors beside them."""
         core, quantiser = self._core, self._quantiser
-        running, left = Signal(), Signal(range(self.depth + 1))
+        running, left, ends, one = Signal(), Signal(range(self.depth + 1)), Signal(), Signal()
         position = Signal(range(self.depth))
         vector, context = Signal(2), Signal.like(self.factor_context)
-        m.d.comb += self.busy.eq(running & self.reciprocal_ready)
+        m.d.comb += [self.busy.eq(running & self.reciprocal_ready), one.eq(self.quantise_span == 1)]
         with m.If(self.release | self.clear):
             m.d.sync += position.eq(0)
         with m.Elif(self.busy):
             m.d.sync += position.eq(position + 1)
         with m.If(self.start):
-            m.d.sync += [running.eq(1), vector.eq(0), left.eq(self.quantise_span)]
+            m.d.sync += [running.eq(1), vector.eq(0), left.eq(self.quantise_span), ends.eq(one)]
         with m.Elif(self.busy):
-            m.d.sync += left.eq(left - 1)
-            with m.If(left == 1):
-                m.d.sync += [left.eq(self.quantise_span), vector.eq(vector + 1)]
+            m.d.sync += [left.eq(left - 1), ends.eq(left == 2)]
+            with m.If(ends):
+                m.d.sync += [left.eq(self.quantise_span), ends.eq(one), vector.eq(vector + 1)]
                 with m.If(vector == self.vectors - 1):
                     m.d.sync += running.eq(0)
         with m.If(self.clear):

@@ -22,7 +22,7 @@ _MEET = 2
 """Cycles in which the tags of all operations meet at the gain stage's port."""
 _GAIN = (
     *("begin", "bias", "kappa", "contexts", "value_valid", "which", "value_context", "values"),
-    *("side_address", "side_words", "side_release", "side_amount"),
+    *("side_address", "side_words", "side_release"),
 )
 _HOST = ("host", "address", "write", "write_data", "read_data")
 
@@ -52,12 +52,11 @@ class VectorPath(wiring.Component):
     arrival : for each operation, cycles from its issue to the gain stage (I, GATE: to the end of their way).
     until_empty : for each operation, cycles from its issue until everything is out and final.
     until_buffered : for F, I and GATE, cycles from the issue until ``buffered``.
-    issue : In, tag. acc, mantissa, shift : In, with it; one scale for the row group.
-    zero, state_base : In, with it; the state reads as zero, and its word 0 of this context and layer, to which the
-        tag's index is added.
+    issue : In, tag. acc, mantissa, shift : In, a cycle after it; one scale for the row group.
+    zero, state_word : In, with it; the state reads as zero, and its word.
     contexts : In, of the packet.
     begin, bias : In, before a group's first row: see Statistics. kappa : In, constant during a group.
-    side_address, side_words, side_release, side_amount : port of SideWords.
+    side_address, side_words, side_release : port of SideWords.
     value_valid, which, value_context, values : Out, for the vector store.
     total, maxima : Out, for the scale unit. powers : Out, too, with ``core.extra_bits``.
     host, address, write, write_data, read_data : the state's port in Recurrence, between packets.
@@ -102,7 +101,7 @@ class VectorPath(wiring.Component):
                 "mantissa": In(unsigned(core.formats.mantissa)),
                 "shift": In(signed(12)),
                 "zero": In(1),
-                "state_base": In(range(self._recurrence.words)),
+                "state_word": In(range(self._recurrence.words)),
                 **{name: gain[name] for name in (*_GAIN, *outputs(core))},
                 **{name: state[name] for name in _HOST},
                 "empty": Out(1),
@@ -137,13 +136,11 @@ class VectorPath(wiring.Component):
         return m
 
     def _recur(self, m: Module, tags: list[data.View], decay: data.View, candidate: data.View) -> None:
-        """The state's word is read one cycle after the issue, with its address registered."""
+        """The state's word is read one cycle after the issue."""
         recurrence = self._recurrence
-        word = Signal.like(recurrence.word, reset_less=True)
-        m.d.sync += word.eq(self.state_base + self.issue.index)
         m.d.comb += [
             recurrence.update.eq(Mux(is_op(tags[1], Op.G), tags[1].live, 0)),
-            recurrence.word.eq(word),
+            recurrence.word.eq(self.state_word),
             recurrence.zero.eq(delay(m, self.zero, 1, "zero", reset_less=True)),
             recurrence.decay.eq(decay),
             recurrence.candidate.eq(candidate),
@@ -164,8 +161,8 @@ class VectorPath(wiring.Component):
             "use_h": at(lane.begun, Op.G),
             "silu": at(lane.begun, Op.I, Op.GATE, Op.G),
             "up": at(lane.rescaled, Op.UP),
-            "add": at(self.arrival[Op.OUT] - 2, *_SHORT),
-            "keep": delay(m, at(lane.functioned + 1, Op.F), lane.product - 3, "keep"),
+            "add": at(self.arrival[Op.OUT] - lane.sum, *_SHORT),
+            "keep": delay(m, at(lane.functioned + 1, Op.F), lane.product - 4, "keep"),
             "carry_function": at(lane.functioned, Op.F),
         }
         for index, unit in enumerate(self._lanes):
@@ -197,26 +194,33 @@ class VectorPath(wiring.Component):
         m.d.comb += gain.ahead.eq(meeting)
         ahead = Signal(data.StructLayout({"valid": 1, "live": self._core.vector_rows, "op": 4}))
         m.d.comb += [ahead[name].eq(gain.ahead[name]) for name, _ in ahead.shape()]
-        arrived = delayed_tags(m, ahead, gain.lead, "arrived")[-1]
+        *_, before, arrived = delayed_tags(m, ahead, gain.lead, "arrived")
+
+        def arrives(*ops: Op) -> Signal:
+            """Whether a row group of one of the operations arrives: found out a cycle before."""
+            found = Signal(name=f"arrives_{ops[0].name.lower()}")
+            m.d.sync += found.eq(is_op(before, *ops))
+            return found
+
+        takes_h = arrives(Op.G)
         for index, unit in enumerate(self._lanes):
             m.d.comb += [
                 gain.wide[index].eq(unit.wide),
                 # the statistics of the product behind the recurrence need g itself
-                gain.second[index].eq(Mux(arrived.op == Op.G, unit.carried, unit.wide)),
+                gain.second[index].eq(Mux(takes_h, unit.carried, unit.wide)),
             ]
 
         flags = [(Cat(unit.saturated for unit in self._lanes) & tags[lane.rescaled].live).any()]
         for stage in range(lane.rescaled, max(self.arrival.values())):
             flags.append(delay(m, flags[-1], 1, f"saturated_{stage}"))
         overflow = (Cat(unit.overflow for unit in self._lanes) & arrived.live).any()
-        m.d.sync += self.saturated.eq(0)
-        with m.Switch(arrived.op):
-            for op, cycles in self.arrival.items():
-                if op is not Op.EMBED:
-                    clamped = flags[cycles - lane.rescaled]
-                    combines = op in (Op.G, Op.UP, *_SHORT)
-                    with m.Case(op):
-                        m.d.sync += self.saturated.eq(arrived.valid & (clamped | overflow if combines else clamped))
+        clamped = {op: flags[cycles - lane.rescaled] for op, cycles in self.arrival.items() if op is not Op.EMBED}
+        m.d.sync += self.saturated.eq(
+            arrives(Op.F, Op.I, Op.GATE) & clamped[Op.F]
+            | takes_h & (clamped[Op.G] | overflow)
+            | arrives(Op.UP) & (clamped[Op.UP] | overflow)
+            | arrives(*_SHORT) & (clamped[Op.OUT] | overflow)
+        )
 
     def _row_buffers(self, m: Module, tags: list[data.View]) -> tuple[data.View, data.View]:
         """Decay and candidate of a block's rows; G reads both one cycle after its issue, UP before its combine."""
@@ -291,16 +295,10 @@ class VectorPath(wiring.Component):
     def _settled(self, m: Module, issued: data.View, cycles: dict[Op, int], name: str) -> Value:
         """Whether every row issued before this cycle, of the operations in ``cycles``, is that many cycles old or
         more; not in the two cycles after an issue, the first of which has it in ``issued``."""
-        left = Signal(range(max(cycles.values())), name=name)
-        waits = Signal.like(left, name=f"{name}_of_row")
-        noted = delay(m, issued.valid, 1, f"{name}_noted")
-        m.d.sync += waits.eq(0)
-        with m.Switch(issued.op):
-            for op, age in cycles.items():
-                with m.Case(op):
-                    m.d.sync += waits.eq(age - 3)
-        with m.If(noted & (waits >= left)):
-            m.d.sync += left.eq(waits)
-        with m.Elif(left != 0):
-            m.d.sync += left.eq(left - 1)
-        return ~issued.valid & ~noted & (left == 0)
+        # bit n: something is unsettled for n more cycles
+        left = Signal(max(cycles.values()) - 2, name=name)
+        for place, bit in enumerate(left):
+            lasting = [op for op, age in cycles.items() if age - 3 >= place]
+            issue = is_op(issued, *lasting) if place else issued.valid
+            m.d.sync += bit.eq(issue | (left[place + 1] if place + 1 < len(left) else 0))
+        return ~issued.valid & ~left[0]

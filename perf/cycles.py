@@ -7,7 +7,7 @@ latencies are those of the units themselves, so that a change of the gateware ch
 
 from dataclasses import dataclass
 
-from hw.array import array_latency
+from hw.array import ANNOUNCED, array_latency
 from hw.front import StreamFront
 from hw.header import HeaderReader
 from hw.ops import OPS, Op, slots
@@ -69,7 +69,7 @@ class CycleModel:
         self._core, self._slots = core, slots(core)
         path = VectorPath(core)
         self._empty, self._buffered = path.until_empty, path.until_buffered
-        self._issue = VectorStore.read_latency - 1 + array_latency(core) + 1 + Sequencer.reaction
+        self._issue = VectorStore.read_latency + array_latency(core) - ANNOUNCED + Sequencer.reaction
         """From a row block's last feed to the issue of its first row group."""
 
     def packet(self, shape: Shape, contexts: int = 1) -> Cycles:

@@ -14,7 +14,7 @@ from sim.build import Status, cached_build, say
 DEVICE = "LFE5U-85F, speed grade 6"
 _OPTIONS = (
     *("--85k", "--speed", "6", "--package", "CABGA756", "--lpf-allow-unconstrained"),
-    *("--freq", "200", "--timing-allow-fail", "--tmg-ripup"),
+    *("--freq", "200", "--timing-allow-fail"),
 )
 PINS = "pins"
 """Module around the design: registers at all its ports, so that they need four pins, whatever their number."""

@@ -80,17 +80,18 @@ class Bench:
             await RisingEdge(self.dut.clk)
 
     async def _run_memory(self) -> None:
-        """Two cycles from address to data; nothing of use while the core has the memory. Counts pulses, too."""
+        """Four cycles from address to data; nothing of use while the core has the memory. Counts pulses, too."""
         dut, bits = self.dut, self.core.formats.wide_bits
-        first = second = None
+        under_way = deque([None] * 4)
         busy = deque([0] * LATE, maxlen=LATE)
         while True:
             await FallingEdge(dut.clk)
-            answer = random.getrandbits(bits) if second is None else self.memory[second] % (1 << bits)
+            at = under_way.popleft()
+            answer = random.getrandbits(bits) if at is None else self.memory[at] % (1 << bits)
             dut.state_read_data.value = answer
             busy.append(int(dut.busy.value))
             address, taken = int(dut.state_address.value), busy[0]
-            first, second = (None if taken or address >= self.depth else address), first
+            under_way.append(None if taken or address >= self.depth else address)
             if int(dut.state_write.value):
                 assert not taken
                 self.memory[address] = dut.state_write_data.value.to_signed()

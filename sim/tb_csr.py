@@ -175,7 +175,7 @@ async def state_window(dut: Any) -> None:
             assert await bench.read_at(register("STATE_DATA").offset) == (0, AxiResp.SLVERR)
             assert await bench.write("STATE_DATA", 1) is AxiResp.SLVERR
             dut.busy.value = 0
-            await bench.cycles(LATE + 3)
+            await bench.cycles(LATE + 5)
         for _ in range(random.randrange(4)):
             if random.random() < 0.5:
                 value = random.choice([wide_max, -wide_max, 0, -1, random.randint(-wide_max, wide_max)])

@@ -144,8 +144,8 @@ async def gain(dut: Any) -> None:
             if fields["valid"]:
                 values = unpack(int(getattr(dut, data).value), width, lanes)
                 seen[name][cycle] = fields | {data: tuple(values)}
-        if int(dut.side_release.value):
-            seen["release"][cycle] = int(dut.side_amount.value)
+        if released := int(dut.side_release.value):
+            seen["release"][cycle] = released
         if cycle in plan.expected["statistics"]:
             seen["statistics"][cycle] = seen_statistics(core, dut)
         side.cycle(dut)

@@ -50,6 +50,7 @@ class Bench:
         self.seen: dict[str, list[Any]] = {name: [] for name in self.expected}
         self.cycle = self.empty_at = self.buffered_at = 0
         self.pulse, self.statistics = False, (0,) * len(outputs(core))
+        self.taken: dict[str, int] = {}
         self.longest, self.exact = "", set[str]()
         self.ages = {name: test_parameters()[name] for name in ("until_empty", "until_buffered")}
 
@@ -61,6 +62,9 @@ class Bench:
         noise = {"issue": tag_value(core), "zero": random.getrandbits(1), "bias": random.getrandbits(64)}
         noise["acc"] = random.getrandbits(self.lanes * core.acc_bits)
         noise |= {"shift": random.getrandbits(6), "begin": 0}
+        # accumulators and their scale come a cycle after the issue
+        noise |= self.taken
+        self.taken = {name: inputs.pop(name) for name in ("acc", "mantissa", "shift") if name in inputs}
         for name, value in (noise | inputs).items():
             getattr(dut, name).value = value
         dut.side_words.value = self.side.words()
@@ -203,7 +207,8 @@ class Bench:
         clamped = (acc != 0) if shift < -nx.SCALE_LEFT else exact.abs() > fmt.wide_max
         slot = self.slot_of[context]
         inputs = {"acc": pack(acc, core.acc_bits), "mantissa": mantissa, "shift": shift % (1 << 12)}
-        inputs["state_base"] = (slot * core.max_layers * core.max_hidden + self.layer * self.stride()) // lanes
+        base = slot * core.max_layers * core.max_hidden + self.layer * self.stride()
+        inputs["state_word"] = (base // lanes + index) % (core.batch * core.max_layers * core.max_hidden // lanes)
         inputs["zero"] = int(self.zeros[context])
         wide = second = y
         if op is Op.F:

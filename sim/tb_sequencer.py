@@ -202,7 +202,7 @@ class Model:
             if state == packet.fault_state and self.part > packet.fault_group - (state in EARLY):
                 # best between two row groups, behind the first context
                 amid = state == "ROWS" and self.gap > 1 and (self.row.context > 0 or core().batch == 1)
-                often = {"WAIT": 0.03, "ROWS": 0.4 if amid else 0.01, "CHECK": 0.8 if env["header_done"] else 0.1}
+                often = {"WAIT": 0.03, "ROWS": 0.4 if amid else 0.1, "CHECK": 0.8 if env["header_done"] else 0.1}
                 often |= {"FINISH": 1.0, "RESULT": 1.0}
                 if random.random() < often.get(state, 0.4):
                     self.fault, self.faulted = random.choice(ENDS), True
@@ -279,8 +279,8 @@ class Model:
             found |= {"tag": (row.op, row.context, row.live, row.ends), "zero": row.zero}
             if row.live:
                 found["index"] = row.index
-            if row.op is Op.G:
-                found["state_base"] = row.state
+            if row.op is Op.G and row.live:
+                found["state_word"] = row.state + row.index
         return found
 
     def step(self, env: dict[str, int], found: dict[str, int]) -> None:
@@ -301,7 +301,7 @@ class Model:
             elif self.count == len(self.words) - 1:
                 self.reading, self.count = False, 0
                 self.state = "CHECK" if state == "HEADER" else "ARRIVE"
-                due = {"side_release": True, "side_amount": sc.side_beats(core(), len(self.words))}
+                due = {"side_release": sc.side_beats(core(), len(self.words))}
             else:
                 self.count += 1
         elif state == "CHECK":
@@ -387,10 +387,9 @@ class Model:
             answer = sum(word << 32 * k for k, word in enumerate(self.words[first : first + lanes]))
             read = Read(answer, self.words[self.count], self.part == 0, self.count == len(self.words) - 1)
         self.reads.append(read)
-        if found["side_release"]:
-            for _ in range(found["side_amount"]):
-                self.ring.popleft()
-        elif (
+        for _ in range(found["side_release"]):
+            self.ring.popleft()
+        if not found["side_release"] and (
             self.state in (*AT_WORK[2:], *GOING)
             and self.ring
             and self.ring[0] == ("gains", self.part)

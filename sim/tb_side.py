@@ -26,15 +26,16 @@ class Bench:
         self.room = deque([True] * 4, maxlen=4)
         self.per_beat, self.per_group = len(dut.beat) // 32, len(dut.words) // 32
         self.beats: list[list[int]] = []
+        self.released = 0
         self.due: deque[list[int] | None] = deque([None] * parameters["latency"])
         self.seen: Counter[str] = Counter()
 
     def compare(self) -> None:
         """Outputs of this cycle."""
         dut, level = self.dut, len(self.beats)
-        assert int(dut.level.value) == level
+        assert int(dut.level.value) == level + self.released
         assert int(dut.room.value) == self.room[-1]
-        self.room.append(level <= self.depth - UNDER_WAY)
+        self.room.append(level + self.released <= self.depth - UNDER_WAY)
         words = self.due.popleft()
         if words is not None:
             found = int(dut.words.value)
@@ -52,11 +53,12 @@ class Bench:
         beat = [random.getrandbits(32) for _ in range(self.per_beat)]
         offered, releases = random.random() < arrival, random.random() < release
         amount = random.choice([0, 1, min(level, self.limit), random.randint(0, min(level, self.limit))])
-        amount = min(amount, level) if releases else random.randint(0, self.limit)
+        amount = min(amount, level)
         # decided two cycles ago
         taken = offered and self.room[0]
         if taken:
             self.beats.append(beat)
+        self.released = amount if releases and not clear else 0
         if releases:
             del self.beats[:amount]
         if clear:
@@ -75,8 +77,7 @@ class Bench:
         dut.put.value = int(taken)
         dut.beat.value = sum(word << 32 * k for k, word in enumerate(beat))
         dut.address.value = address
-        dut.release.value = int(releases)
-        dut.amount.value = amount
+        dut.release.value = amount if releases else 0
         dut.clear.value = int(clear)
 
 

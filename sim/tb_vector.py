@@ -32,6 +32,7 @@ class Updates:
         self.expected: list[tuple[int, int, tuple[int, ...]]] = []
         self._last = dict.fromkeys(range(words), -latency - 1)
         self._operands = deque([(0, 0)] * Recurrence.meet)
+        self._cycle(0, 0, 0)
 
     def _cycle(self, update: int, word: int, zero: int, operands: tuple[int, int] | None = None) -> None:
         row = (update, word, zero, *self._operands.popleft(), 0)
@@ -79,6 +80,8 @@ async def recurrence(dut: Any) -> None:
     for _ in range(ROUNDS):
         updates.round()
     updates.settle()
+    # a word's number comes before its update
+    updates.inputs["word"].append(updates.inputs["word"].pop(0))
     dut.update.value = 0
     await begin(dut)
     values = state.flatten().tolist()

@@ -75,8 +75,8 @@ class SideModel:
         at = self._base + int(dut.side_address.value) * lanes
         known = self._words[at : at + lanes]
         self._reads.append(known + [random.getrandbits(32) for _ in range(lanes - len(known))])
-        if int(dut.side_release.value):
-            self._base += int(dut.side_amount.value) * self._beat
+        if released := int(dut.side_release.value):
+            self._base += released * self._beat
             assert self._base <= len(self._words), "More side words are released than there are."
 
     def words(self) -> int:
