@@ -55,7 +55,8 @@ class Registers(wiring.Component):
 
     Every access is answered: SLVERR, without effect, if it is to an unknown address, a write of less than a
     whole word or to a read-only register, or to the state when it cannot be had. Timing: see `AxiLiteSlave`; what is
-    read is of two cycles before the access, and whether the state can be had as well.
+    read is of two cycles before the access (ERRORS and what is counted: three), and whether the state can be had as
+    well.
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ async def errors(dut: Any) -> None:
     bench = Bench(dut)
     await bench.begin()
     sticky, seen = 0, []
-    before: deque[int] = deque([0] * 3, maxlen=3)
+    before: deque[int] = deque([0] * 4, maxlen=4)
 
     async def predict() -> None:
         nonlocal sticky
@@ -86,7 +86,7 @@ async def errors(dut: Any) -> None:
             await FallingEdge(dut.clk)
             before.append(sticky)
             if int(dut.arready.value):
-                # what is read is of two cycles before
+                # what is read is of three cycles before
                 seen.append(before[0])
             if int(dut.awready.value):
                 sticky &= ~int(dut.wdata.value)
