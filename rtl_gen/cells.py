@@ -59,7 +59,7 @@ def map_cells(
     SynthError
         If the library has no inverter or Yosys fails.
     """
-    driver = _inverter(liberty)
+    driver = inverter(liberty)
     below = " ".join(f"{top}/t:{file.stem}" for file in files if file.stem != top)
     script = [
         "read_liberty -lib cells.lib",
@@ -91,7 +91,7 @@ def map_cells(
     return Gates(top, *(folder.final / name for name in (NETLIST, MODELS, FLAT)))
 
 
-def _inverter(liberty: Path) -> str:
+def inverter(liberty: Path) -> str:
     """An inverter of middling strength, by its function."""
     found = []
     for body in re.split(r"^\s*cell\s*\(", liberty.read_text(errors="replace"), flags=re.M)[1:]:

@@ -12,7 +12,7 @@ from golden.checkpoint import Checkpoint
 from golden.numerics import Formats
 from golden.quantise import IntegerCheckpoint
 from golden.redrawn import Redrawn, zero_share
-from rtl_gen.cells import Gates, map_cells
+from rtl_gen.cells import Gates, inverter, map_cells
 from rtl_gen.sta import KNOWN, power
 from rtl_gen.synth import SynthError
 from sim.activity import Activity, read_saif
@@ -110,6 +110,15 @@ def test_a_library_without_inverter_is_refused(tmp_path: Path):
     library.write_text("library(none) { cell(DFF) { area : 1; } }\n")
     with pytest.raises(SynthError, match="no inverter"):
         map_cells([], "pair", library, PERIOD)
+
+
+def test_an_inverter_is_found_by_its_function(tmp_path: Path):
+    """Functions of a cell that is switched off do not count, as some libraries have them beside."""
+    library = tmp_path / "one.lib"
+    cell = 'cell ("{}") {{ area : {}; pin ("Y") {{ function : "{}"; power_down_function : "(!VPWR + VGND)"; }} }}\n'
+    cells = [("nand2_1", 1, "(!A) | (!B)"), ("buf_1", 2, "(A)"), ("inv_8", 9, "(!A)"), ("inv_1", 1, "(!A)")]
+    library.write_text("library(one) {\n" + "".join(cell.format(*c) for c in [*cells, ("inv_2", 3, "!A")]) + "}\n")
+    assert inverter(library) == "inv_2"
 
 
 SAIF = r"""(SAIFILE
