@@ -180,7 +180,9 @@ class Model:
                 raise ValueError(f"An image holds integers only; give the checkpoint for --backend {kind}.")
             yield Session(FloatBackend(ReferenceModel.from_checkpoint(self._checkpoint)))
         elif kind is Kind.INTEGER:
-            yield Session(IntegerBackend(self.source(), arith, activations(self.core.act_bits, outlier_threshold)))
+            # any image runs without a core; only the codes are the core's
+            bits = (self._core or preset(DEFAULT_PRESET)).act_bits
+            yield Session(IntegerBackend(self.source(), arith, activations(bits, outlier_threshold)))
         else:
             yield from self._rtl(check, stall, trace, outlier_threshold)
 
