@@ -223,7 +223,7 @@ def _run(design: str, script: list[str], cells: int) -> Iterator[tuple[int, floa
         command = [program, "-no_splash", "-exit", "power.tcl"]
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
     errors = re.findall(r"^Error: .*", done.stdout + done.stderr, re.M)
-    number = r"([\d.]+e[+-]\d+)"
+    number = r"(-?[\d.]+e[+-]\d+)"
     found = re.findall(rf"^\s*{number}\s+{number}\s+{number}\s+{number} c(\d+)$", done.stdout, re.M)
     if errors or len(found) != cells:
         raise SynthError(f"OpenSTA fails: {(errors or [f'it tells the power of {len(found)} of {cells} cells.'])[0]}")

@@ -77,6 +77,15 @@ def test_every_change_costs_what_the_library_says(pair: Gates):
 
 
 @needs_sta
+def test_cells_may_give_energy_back(pair: Gates, tmp_path: Path):
+    """As some libraries say of some changes, where their capacitances count too much."""
+    library = tmp_path / "back.lib"
+    library.write_text(KNOWN.read_text().replace('"0.7"', '"-0.7"').replace('"0.3"', '"-0.3"'))
+    drawn = power(pair, library, "clk", PERIOD, lambda name: (0.4, 0.25))
+    assert drawn["second"].internal == pytest.approx(-(FLOP + 0.4 * 0.25 * GATE) * CYCLE, rel=1e-6)
+
+
+@needs_sta
 def test_pins_that_are_tied_never_change(tmp_path: Path):
     """Two NANDs with an input of 1 and two with one of 0."""
     directions = {"A": "input", "B": "input", "Y": "output"}
