@@ -270,7 +270,7 @@ class ScaleUnit(wiring.Component):
         exponent = operand.exponent
         for level in levels:
             m.d.comb += level.addr.eq(Cat(position.tensor, position.context))
-            exponent = level.data.e_max
+            exponent = delay(m, level.data.e_max, 1, "level", reset_less=True)
         folded = held(root_exponent - (2 * bits - 2 - self.core.extra_bits), "folded_root")
         exponent = held(held(word.exponent - exponent, "exponent_1") + folded, "exponent_2")
         exponent = held(held(exponent - carries[0], "exponent_3"), "exponent_4")
