@@ -61,7 +61,7 @@ class GainStage(wiring.Component):
         self._core = core
         fmt, lanes = core.formats, core.vector_rows
         wide = data.ArrayLayout(signed(fmt.wide_bits), lanes)
-        self._lanes = [GainLane(fmt) for _ in range(lanes)]
+        self._lanes = [GainLane(fmt, shown=bool(core.extra_bits)) for _ in range(lanes)]
         self._statistics = Statistics(core)
         lane, statistics = self._lanes[0], self._statistics
         value = lane.code_latency + statistics.maximum_latency

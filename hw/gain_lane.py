@@ -19,6 +19,7 @@ class GainLane(wiring.Component):
     Parameters
     ----------
     fmt : widths of the vector path.
+    shown : the product of value and gain is brought out, too.
 
     Attributes
     ----------
@@ -29,7 +30,8 @@ class GainLane(wiring.Component):
     wide, second : In, the row and the second operand of its statistics.
     word : In, gain of 18 bits above a statistics gain of 14. kappa : In.
     held : Out, the row, one cycle after ``fresh`` or ``load``.
-    stat_product, gain_product : Out, signed wide + 18. code : Out, code float of value * gain.
+    stat_product : Out, signed wide + 18. gain_product : Out, the same, if ``shown``.
+    code : Out, code float of value * gain.
     decay : Out, c = sigma * decay gain with 17 fraction bits.
     """
 
@@ -37,7 +39,8 @@ class GainLane(wiring.Component):
     decay_latency = product_latency + 1
     code_latency = product_latency + Normaliser.latency
 
-    def __init__(self, fmt: Formats) -> None:
+    def __init__(self, fmt: Formats, *, shown: bool = False) -> None:
+        self._shown = shown
         wide = signed(fmt.wide_bits)
         self._normaliser = Normaliser(fmt)
         self._gain, self._stat = Multiplier(wide, GAIN_OPERAND), Multiplier(wide, GAIN_OPERAND)
@@ -54,7 +57,7 @@ class GainLane(wiring.Component):
                 "kappa": In(unsigned(17)),
                 "held": Out(wide),
                 "stat_product": Out(signed(fmt.wide_bits + 18)),
-                "gain_product": Out(signed(fmt.wide_bits + 18)),
+                **({"gain_product": Out(signed(fmt.wide_bits + 18))} if shown else {}),
                 "code": Out(code_float(fmt)),
                 "decay": Out(unsigned(DECAY_FRAC)),
             }
@@ -87,10 +90,11 @@ class GainLane(wiring.Component):
             stat.a.eq(Mux(self.middle, held_second, value)),
             stat.b.eq(stat_gain),
             self.stat_product.eq(stat.product),
-            self.gain_product.eq(gain.product),
             normaliser.product.eq(gain.product),
             self.code.eq(normaliser.code),
         ]
+        if self._shown:
+            m.d.comb += self.gain_product.eq(gain.product)
 
         # sigma and its gain are not negative, and at most 1: only the highest bit shows that c would be
         shift = SIGMA_FRAC + OMEGA_FRAC - DECAY_FRAC
