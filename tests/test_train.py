@@ -319,7 +319,7 @@ def test_the_commands_train_and_sample(tmp_path: Path) -> None:
     assert command(train_dream, *teachers, "--text", text, "--out", read, "--streams", 4, "--keep", 7)[0] == 0
     assert Labelled.load([read]).pieces.shape == (len(CODEC.encode(TALE)) // 4 * 4, 7)
     labels = "--labelled", read, "--labelled", read
-    status, output = command(train, *common, "--out", tmp_path / "o", *labels, "--init", best, "--fall", 3)
+    status, output = command(train, *common, "--out", tmp_path / "o", *labels, "--init", best, "--settle", 0.5)
     assert status == 0 and "step 3" in output
     text.write_text(TALE.replace("king", "jinn"))
     status, output = command(train, *common, "--out", tmp_path / "p", "--init", best)

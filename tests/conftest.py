@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The order of the test files: those that take minutes begin first, so that no worker is left alone with one at the end."""
+
+import pytest
+
+LONGEST = (
+    *("test_vector_units", "test_core", "test_control_units", "test_units", "test_side_result", "test_csr"),
+    *("test_array", "test_gates", "test_quantiser", "test_store", "test_faults", "test_rtl_gen", "test_trace"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Stable: the tests of a file keep their order."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
