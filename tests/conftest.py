@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order of the test files: those that take minutes begin first, so that no worker is left alone with one at the end."""
+"""The order of the test files: long ones begin first, so that no worker is left alone with one at the end."""
 
 import pytest
 
