@@ -149,8 +149,9 @@ def limit(core: CoreParams, model: Shape, gigabytes: float) -> Limit:
 
 def test_the_limit_is_what_would_help() -> None:
     core, narrow = preset("edge"), Shape(64, 2, 160, 64)
-    assert limit(core, shape("370M"), 1.1 * 16 * 157.1e-3) is Limit.ARRAY
-    assert limit(core, shape("370M"), 0.9 * 16 * 157.1e-3) is Limit.MEMORY
+    wanted = core.lanes * platform("ecp5-85f").clock.value * 1e-3
+    assert limit(core, shape("370M"), 1.1 * wanted) is Limit.ARRAY
+    assert limit(core, shape("370M"), 0.9 * wanted) is Limit.MEMORY
     assert limit(replace(core, lanes=256, element_bytes=4), narrow, 1000) is Limit.VECTOR
 
 
