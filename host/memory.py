@@ -95,18 +95,21 @@ class StandIn:
 
 
 class Simulated(SimTransport):
-    """The simulated core, which gets every packet in pieces."""
+    """The simulated core; the body's pages are handed back every few ten thousand cycles."""
 
     def exchange(
         self, segments: Sequence[NDArray[np.uint8]], last: bool = True, expect_result: bool = True
     ) -> NDArray[np.uint32]:
         """See `host.transport.Transport`."""
-        *small, body = segments
-        super().exchange(small, last=False, expect_result=False)
-        for start in range(0, body.size, PIECE):
-            piece, ends = body[start : start + PIECE], start + PIECE >= body.size
-            result = super().exchange([piece], last and ends, expect_result and ends)
-            hand_back(piece)
+        shown = self.progress
+
+        def progress(cycles: int, beats: int) -> None:
+            hand_back(segments[-1])
+            shown(cycles, beats)
+
+        self.progress = progress
+        result = super().exchange(segments, last, expect_result)
+        self.progress = shown
         return result
 
 
