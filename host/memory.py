@@ -37,7 +37,6 @@ from sim.transport import SimTransport
 PIECE = 1 << 20
 """Bytes of a packet that are read at a time; of whole pages."""
 PROMPT = "once"
-"""One piece of the tokenizer."""
 FLAGS, SEQUENCE = 2, 3
 """Words of a packet's header (hw/packet.py)."""
 
