@@ -14,7 +14,7 @@ from host.models import DEFAULT_PRESET, Kind, Model
 from host.story import Story
 
 TALES = Path("models") / "tales"
-STORY = Sampler(temperature=0.5, top_k=40, seed=10)
+STORY = Sampler(temperature=0.5, top_k=40, seed=9)
 """Greedy stories go round in circles; the same seed tells the same one again."""
 
 

@@ -13,7 +13,7 @@ from rich.progress import Progress
 from typer import Typer
 from typer.testing import CliRunner
 
-from golden import train, train_dream
+from golden import train, train_calibrate, train_dream
 from golden.checkpoint import Checkpoint, ModelConfig, write_checkpoint
 from golden.reference import ReferenceModel, quantise
 from golden.ternary import keep_clear, ternarise
@@ -422,3 +422,36 @@ def test_compressed_text_is_read(tmp_path: Path) -> None:
     (tmp_path / "t.txt.xz").write_bytes(b"no xz")
     with pytest.raises(ValueError, match="no readable text"):
         read_text(tmp_path / "t.txt.xz")
+
+
+def test_a_model_becomes_as_sure_as_it_is_right(tmp_path: Path) -> None:
+    """Outcomes drawn from its own distribution: the best temperature is 1; with logits tripled, it is 3."""
+    (model,), teachers = ensemble(1)
+    tokens = teachers.dream(1, 3000).tokens[0]
+    for factor in (1.0, 3.0):
+        torch.nn.init.constant_(model.lm_head.norm.weight, 20.0 * factor)
+        sharpness, before, after = train_calibrate.best_sharpness(model, tokens)
+        assert abs(sharpness * factor - 1) < 0.05
+        assert abs(train_calibrate.cost(model, tokens, sharpness)[1]) < 1e-3
+        for near in (0.98 * sharpness, 1.02 * sharpness):
+            assert after < train_calibrate.cost(model, tokens, near)[0]
+        assert after <= before == train_calibrate.cost(model, tokens, 1.0)[0]
+    source, out, text = tmp_path / "sure", tmp_path / "mended", tmp_path / "tale.txt"
+    write_checkpoint(source, CONFIG, {name: value.float() for name, value in model.state_dict().items()})
+    CODEC.tokenizer.save(str(source / "tokenizer.json"))
+    text.write_text(TALE)
+    status, output = command(train_calibrate, source, "--text", text, "--out", out)
+    assert status == 0
+    scores = [
+        bits_per_character(ReferenceModel.from_checkpoint(Checkpoint(folder)), TextCodec.from_folder(folder), TALE)[0]
+        for folder in (source, out)
+    ]
+    assert [f"{score:.4f}" for score in scores] == output.split()[2:5:2]
+    assert scores[1] < scores[0]
+    changed = [
+        n for n in Checkpoint(out).names() if not torch.equal(Checkpoint(out).tensor(n), Checkpoint(source).tensor(n))
+    ]
+    assert changed == [train_calibrate.LAST_GAIN]
+    (source / "tokenizer.json").unlink()
+    status, output = command(train_calibrate, source, "--text", text, "--out", out)
+    assert status == 2 and "is missing; fetch it with the checkpoint" in output.replace("\n", " ")
