@@ -144,4 +144,4 @@ class CycleModel:
 
     def _drained(self, op: Op, contexts: int) -> int:
         """From a row block's last feed to that of the next, whose last beat waits for the issue of these rows."""
-        return self._issue + self._rows(op, contexts) + StreamFront.latency + contexts - 1
+        return self._issue + self._rows(op, contexts) + StreamFront.drained_latency + contexts - 1
