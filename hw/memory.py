@@ -95,7 +95,7 @@ class Ram(wiring.Component):
             write = Mux(self.write_address[first_bits:] == index, self.write, 0)
             read_address, write_address = self.read_address[:bits], self.write_address[:bits]
             if self._far:
-                m.submodules[f"bank_{index}"] = bank = FarBank(self._word, depth)
+                m.submodules[f"far_{index}"] = bank = FarBank(self._word, depth)
                 m.d.comb += [
                     bank.read_address.eq(read_address),
                     bank.write.eq(write),
