@@ -10,8 +10,9 @@ from hw.floats import code_float
 from hw.gain_lane import GainLane
 from hw.ops import Op, context_bits, delay, delayed_tags, is_op, tag_layout
 from hw.params import CoreParams
+from hw.scales import TOTAL_LATE
 from hw.side import SideWords, release_limit, units
-from hw.statistics import TOTAL_LATE, Statistics
+from hw.statistics import Statistics
 
 
 def outputs(core: CoreParams) -> tuple[str, ...]:

@@ -19,8 +19,6 @@ MAGNITUDE_BITS = 26
 SQUARE_BITS = 51
 HALF = 32
 """A total is added up in halves."""
-TOTAL_LATE = 2
-"""Cycles by which totals may be final later than maxima: their reader takes them as much later."""
 
 
 class Statistics(wiring.Component):

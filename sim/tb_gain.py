@@ -15,9 +15,9 @@ from hw.gain_lane import GainLane
 from hw.normaliser import Normaliser
 from hw.ops import OPS, SLOTS, Op
 from hw.params import CoreParams
+from hw.scales import TOTAL_LATE
 from hw.schedule import Group
 from hw.side import SideWords
-from hw.statistics import TOTAL_LATE
 from sim.cocotb_run import test_parameters
 from sim.tb_units import begin
 from sim.vector_model import (

@@ -14,7 +14,7 @@ from golden.integer import IntegerModel
 from hw.gain import GAIN_OPS, outputs
 from hw.ops import OPS, Op, slots
 from hw.recurrence import Recurrence
-from hw.statistics import TOTAL_LATE
+from hw.scales import TOTAL_LATE
 from hw.vector import ANNOUNCED
 from hw.schedule import Group
 from sim.cocotb_run import test_parameters
