@@ -39,24 +39,30 @@ AXI_LITE: dict[str, wiring.Member] = {
 class AxiLiteSlave(wiring.Component):
     """Turns AXI4-Lite transactions into accesses, one at a time; waiting reads and writes take turns.
 
-    An access takes seven cycles: it is chosen; its address is taken; ``index`` and ``writing`` are stable for two;
-    two more for the registers to find the answer, the second with ``collect``; then ``access``, and ``error`` and
-    ``read_data`` are taken. Address and data of a write are accepted together, in that last cycle; an answer that
-    the master does not take holds up only its own kind.
+    An access takes ``settle + 5`` cycles: it is chosen; its address is taken; ``index`` and ``writing`` are stable
+    for ``settle``, in which what the access before it changed reaches the registers; two more for these to find the
+    answer, the second with ``collect``; then ``access``, and ``error`` and ``read_data`` are taken. Address and data
+    of a write are accepted together, in that last cycle; an answer that the master does not take holds up only its
+    own kind.
+
+    Parameters
+    ----------
+    settle : see above.
 
     Attributes
     ----------
-    index : Out, word address.
-    writing : Out, the access is a write.
+    index : Out, word address; stable until two cycles after ``access``.
+    writing : Out, the access is a write; as ``index``.
     collect : Out, pulse, a cycle before ``access``.
     access : Out, pulse.
-    write_data : Out, valid from when ``index`` is stable until ``access``.
+    write_data : Out, a register; valid from when ``index`` is stable until a cycle after ``access``.
     whole : Out, all bytes are to be written; valid as long.
     error : In, answer SLVERR, with data 0.
     read_data : In.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settle: int) -> None:
+        self._settle = settle
         super().__init__(
             {
                 **AXI_LITE,
@@ -78,19 +84,22 @@ class AxiLiteSlave(wiring.Component):
         m.d.comb += [
             can_write.eq(self.awvalid & self.wvalid & ~self.bvalid),
             can_read.eq(self.arvalid & ~self.rvalid),
+            self.wready.eq(self.awready),
+        ]
+        m.d.sync += [
+            self.index.eq(Mux(self.writing, self.awaddr, self.araddr)[2:]),
             self.write_data.eq(self.wdata),
             self.whole.eq(self.wstrb.all()),
-            self.awready.eq(self.access & self.writing),
-            self.wready.eq(self.access & self.writing),
-            self.arready.eq(self.access & ~self.writing),
+            self.awready.eq(self.collect & self.writing),
+            self.arready.eq(self.collect & ~self.writing),
         ]
-        m.d.sync += self.index.eq(Mux(self.writing, self.awaddr, self.araddr)[2:])
         with m.If(self.bready):
             m.d.sync += self.bvalid.eq(0)
         with m.If(self.rready):
             m.d.sync += self.rvalid.eq(0)
         response = Mux(self.error, SLVERR, OKAY)
-        steps = ("CHOOSE", "ADDRESS", "SELECT", "SETTLE", "SAMPLE", "COLLECT", "ACCESS")
+        settling = (f"SETTLE_{step}" for step in range(self._settle))
+        steps = ("CHOOSE", "ADDRESS", *settling, "SAMPLE", "COLLECT", "ACCESS")
         states = OneHot(m, steps)
         states.go("CHOOSE", "ADDRESS", can_write | can_read)
         for source, target in pairwise(steps[1:]):
@@ -101,9 +110,9 @@ class AxiLiteSlave(wiring.Component):
         with m.If(states.at["CHOOSE"]):
             # A kind just served still offers its answer, so the other kind comes first.
             m.d.sync += self.writing.eq(can_write)
-        with m.If(self.access & self.writing):
+        with m.If(self.awready):
             m.d.sync += [self.bvalid.eq(1), self.bresp.eq(response)]
-        with m.If(self.access & ~self.writing):
+        with m.If(self.arready):
             m.d.sync += [
                 self.rvalid.eq(1),
                 self.rresp.eq(response),

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.array import TernaryArray
 from hw.axi_lite import AXI_LITE
-from hw.csr import LATE, Registers
+from hw.csr import LATE, STATE_LATENCY, Registers
 from hw.front import StreamFront
 from hw.header import HeaderReader
 from hw.ops import delay
@@ -235,29 +235,34 @@ class Core(wiring.Component):
         for name in AXI_LITE:
             inner, outer = getattr(registers, name), getattr(self, f"s_axil_csr_{name}")
             m.d.comb += inner.eq(outer) if AXI_LITE[name].flow is In else outer.eq(inner)
+        # the registers are far from everything: what they are told comes a cycle late, all of it
         for kind in Cycle:
             if kind is not Cycle.IDLE:
-                m.d.comb += getattr(registers, kind.name.lower()).eq(front.cycle == kind)
+                name = kind.name.lower()
+                m.d.comb += getattr(registers, name).eq(delay(m, front.cycle == kind, 1, name))
         m.d.comb += [
-            registers.busy.eq(front.busy),
-            registers.torn.eq(sequencer.torn),
-            registers.saturated.eq(vector.saturated),
-            front.abort_token.eq(registers.abort_token),
+            registers.busy.eq(delay(m, front.busy, 1, "busy")),
+            registers.torn.eq(delay(m, sequencer.torn, 1, "torn")),
+            registers.saturated.eq(delay(m, vector.saturated, 1, "saturated")),
+            front.abort_token.eq(delay(m, registers.abort_token, 1, "abort_token")),
             vector.host.eq(delay(m, ~registers.busy, LATE - 1, "not_busy")),
             vector.address.eq(registers.state_address),
             vector.write.eq(registers.state_write),
             vector.write_data.eq(registers.state_write_data),
             # from blocks far apart
-            registers.state_read_data.eq(delay(m, vector.read_data, 1, "state_read_data", reset_less=True)),
-            sequencer.restored.eq(registers.state_write),
+            registers.state_read_data.eq(
+                delay(m, vector.read_data, STATE_LATENCY - 3, "state_read_data", reset_less=True)
+            ),
+            sequencer.restored.eq(delay(m, registers.state_write, 1, "restored")),
         ]
         if self._core.extra_bits:
             m.d.comb += scales.threshold.eq(registers.outlier_threshold)
-        with m.If(sequencer.finish):
-            with m.If(sequencer.status == 0):
+        finish, status = (delay(m, value, 1, f"ended_{value.name}") for value in (sequencer.finish, sequencer.status))
+        with m.If(finish):
+            with m.If(status == 0):
                 m.d.comb += registers.tokens_done.eq(header.shape.contexts)
             with m.Else():
-                m.d.comb += registers.error_set.eq(1 << sequencer.status)
+                m.d.comb += registers.error_set.eq(1 << status)
 
     def _taps(self, m, front, sequencer, array, scales, vector, store, result) -> None:
         """What the debug ports show."""
