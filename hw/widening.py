@@ -58,8 +58,8 @@ class Widening(wiring.Component):
         largest = _register(m, Cat(_table(largest[: fmt.mantissa]), largest[fmt.mantissa :]), "log_largest")
         largest = _register(m, (delay(m, largest, LEFT + 1, "largest", reset_less=True) << 1) + offset, "sum")
         power = _logarithm(m, _register(m, self.power, "power"), "power")
-        square = _register(m, largest - power, "square") >> LOG_FRAC + 1
-        square = delay(m, square, self.latency - LEFT - 6, "square", reset_less=True)
+        square = _register(m, largest - power, "square")
+        square = delay(m, square, self.latency - LEFT - 6, "square", reset_less=True) >> LOG_FRAC + 1
 
         off = _register(m, self.threshold == 0, "off")
         exponent = delay(m, self.largest.exponent, self.latency - 1, "exponent", reset_less=True)
