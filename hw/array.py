@@ -26,7 +26,7 @@ ANNOUNCED = 3
 
 def add_latency(core: CoreParams) -> int:
     """Cycles from a beat to its addition to the accumulators."""
-    return 1 + element_latency(core)
+    return element_latency(core)
 
 
 def array_latency(core: CoreParams) -> int:
@@ -82,7 +82,7 @@ class TernaryArray(wiring.Component):
     first, last : In, the beat begins or ends a row block, or both; the same for all contexts of a beat.
     context : In, whose activations these are; 0 if ``core.batch`` is 1.
     final_context : In, the context is the packet's last.
-    beat : In, ``lanes`` bytes of ``core.code``.
+    beat : In, ``lanes`` bytes of ``core.code``; like ``activations`` from registers.
     activations : In, signed ``core.act_bits`` a column.
     loaded : Out, for one cycle: `ANNOUNCED` cycles later row group 0 of context 0 of a new block is next.
     acc : Out, V x signed ``core.acc_bits``: the rows of the group that was next a cycle ago.
@@ -117,8 +117,6 @@ class TernaryArray(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         core = self.core
-        beat = Signal.like(self.beat, reset_less=True)
-        m.d.sync += beat.eq(self.beat)
         operands = self._operands(m)
         for r, element in enumerate(self._elements):
             m.submodules[f"row_{r}"] = element
@@ -126,7 +124,7 @@ class TernaryArray(wiring.Component):
                 m.submodules[f"operands_{r // GROUP_ROWS}"] = copy = OperandCopy(core)
                 m.d.comb += copy.source.eq(operands)
             m.d.comb += [
-                element.data.eq(beat.word_select(r, 8 * core.element_bytes)),
+                element.data.eq(self.beat.word_select(r, 8 * core.element_bytes)),
                 element.operands.eq(copy.operands),
             ]
         self._accumulate(m)
@@ -136,7 +134,7 @@ class TernaryArray(wiring.Component):
         """The activations, each delayed for the stage that takes it, one cycle early for the copies."""
         core = self.core
         return Cat(
-            delay(m, activation, 1 + stage(core, column), f"activation_{column}")
+            delay(m, activation, stage(core, column), f"activation_{column}", reset_less=True)
             for column, activation in enumerate(self.activations)
         )
 
@@ -172,32 +170,34 @@ class TernaryArray(wiring.Component):
     def _select(self, m: Module, load: Value) -> None:
         """The row group to be read next: the shadows keep still, its number goes along them."""
         core = self.core
-        pair, odd = Signal(-(-core.row_groups // 2)), Signal()
+        # even is odd's opposite, or synthesis would make one of two that drive half of the chains each
+        pair, odd, even = Signal(-(-core.row_groups // 2)), Signal(), Signal(init=1)
         with m.If(load):
-            m.d.sync += [pair.eq(1), odd.eq(0)]
+            m.d.sync += [pair.eq(1), odd.eq(0), even.eq(1)]
         with m.Elif(self.drain):
-            m.d.sync += odd.eq(~odd)
+            m.d.sync += [odd.eq(~odd), even.eq(~even)]
             with m.If(odd):
                 m.d.sync += pair.eq(pair << 1)
         for lane, acc in enumerate(self.acc):
             rows = [row.shadow for row in self._accumulators[lane :: core.vector_rows]]
-            m.d.sync += acc.eq(_multiplex(m, f"lane_{lane}", rows, pair, odd))
+            m.d.sync += acc.eq(_multiplex(m, f"lane_{lane}", rows, pair, (odd, ~even)))
 
 
-def _multiplex(m: Module, name: str, rows: Sequence[Value], pair: Value, odd: Value) -> Value:
+def _multiplex(m: Module, name: str, rows: Sequence[Value], pair: Value, odds: tuple[Value, Value]) -> Value:
     """Row 2i + odd for bit i of the one-hot ``pair``: one 4-input table for two rows.
 
     What goes from table to table is ``odd`` as far as the pair's, and its choice from there on. A chain that was not
-    chosen from ends in ``odd``, so several, which are short enough for synthesis to leave alone, combine by XOR.
+    chosen from ends in ``odd``, so several, which are short enough for synthesis to leave alone, combine by XOR. ``odds``
+    are two signals of the same value.
     """
     if len(rows) == 1:
         return rows[0]
-    idle, chains = odd.replicate(len(rows[0])), []
+    idles, chains = [odd.replicate(len(rows[0])) for odd in odds], []
     for number, (chosen, even_row, odd_row) in enumerate(zip(pair, rows[::2], rows[1::2], strict=True)):
         if number % DRAIN_PAIRS == 0:
-            chains.append(idle)
+            chains.append(idles[len(chains) % 2])
         before = chains[-1]
         # a signal of its own, or it would be written out three times at the next pair, and so on
         chains[-1] = Signal.like(rows[0], name=f"{name}_{number}")
         m.d.comb += chains[-1].eq(Mux(chosen, (even_row & ~before) | (odd_row & before), before))
-    return reduce(xor, chains if len(chains) % 2 else [*chains, idle])
+    return reduce(xor, chains if len(chains) % 2 else [*chains, idles[0]])

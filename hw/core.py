@@ -12,6 +12,7 @@ from hw.front import StreamFront
 from hw.header import HeaderReader
 from hw.ops import delay
 from hw.params import CoreParams
+from hw.recurrence import Recurrence
 from hw.result import ResultUnit
 from hw.scales import ScaleUnit
 from hw.sequencer import Sequencer
@@ -252,7 +253,7 @@ class Core(wiring.Component):
             vector.write_data.eq(registers.state_write_data),
             # from blocks far apart
             registers.state_read_data.eq(
-                delay(m, vector.read_data, STATE_LATENCY - 3, "state_read_data", reset_less=True)
+                delay(m, vector.read_data, STATE_LATENCY - Recurrence.read_latency, "state_read_data", reset_less=True)
             ),
             sequencer.restored.eq(delay(m, registers.state_write, 1, "restored")),
         ]
