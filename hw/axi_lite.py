@@ -53,7 +53,7 @@ class AxiLiteSlave(wiring.Component):
     ----------
     index : Out, word address; stable until two cycles after ``access``.
     writing : Out, the access is a write; as ``index``.
-    collect : Out, pulse, a cycle before ``access``.
+    collect : Out, pulse, a cycle before ``access`` of a read.
     access : Out, pulse.
     write_data : Out, a register; valid from when ``index`` is stable until a cycle after ``access``.
     whole : Out, all bytes are to be written; valid as long.
@@ -90,8 +90,6 @@ class AxiLiteSlave(wiring.Component):
             self.index.eq(Mux(self.writing, self.awaddr, self.araddr)[2:]),
             self.write_data.eq(self.wdata),
             self.whole.eq(self.wstrb.all()),
-            self.awready.eq(self.collect & self.writing),
-            self.arready.eq(self.collect & ~self.writing),
         ]
         with m.If(self.bready):
             m.d.sync += self.bvalid.eq(0)
@@ -106,7 +104,12 @@ class AxiLiteSlave(wiring.Component):
             states.go(source, target)
         states.go("ACCESS", "CHOOSE")
         states.build()
-        m.d.comb += [self.collect.eq(states.at["COLLECT"]), self.access.eq(states.at["ACCESS"])]
+        m.d.comb += self.access.eq(states.at["ACCESS"])
+        m.d.sync += [
+            self.collect.eq(states.at["SAMPLE"] & ~self.writing),
+            self.awready.eq(states.at["COLLECT"] & self.writing),
+            self.arready.eq(states.at["COLLECT"] & ~self.writing),
+        ]
         with m.If(states.at["CHOOSE"]):
             # A kind just served still offers its answer, so the other kind comes first.
             m.d.sync += self.writing.eq(can_write)

@@ -173,7 +173,7 @@ class Registers(wiring.Component):
             m.d.sync += [Cat(low, carry).eq(low + delay(m, getattr(self, event), 1, event)), above.eq(above + carry)]
             with m.If(wiped):
                 m.d.sync += [low.eq(0), carry.eq(0), above.eq(0)]
-            with m.If(access.bus.collect & ~access.bus.writing & access.select[f"{name}_LO"]):
+            with m.If(access.bus.collect & access.select[f"{name}_LO"]):
                 m.d.sync += high.eq(above)
             values |= {f"{name}_LO": low, f"{name}_HI": high}
         for name, event in _SHORT_COUNTERS.items():

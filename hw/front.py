@@ -104,6 +104,7 @@ class StreamFront(wiring.Component):
         run, ahead = now.run, Signal.like(now.run, name="ahead")
         kill, begin, loads, popped, there = Signal(), Signal(), Signal(), Signal(), Signal()
         taken, fed, ends, over = now.taken, now.fed, now.ends, now.over
+        header = sc.side_beats(self._core, sc.HEADER_WORDS)
         m.d.comb += [
             taken.eq(weights.ready & weights.valid),
             fed.eq(now.offer & weights.valid),
@@ -131,6 +132,10 @@ class StreamFront(wiring.Component):
         with m.If(loads | ~ahead.some):
             m.d.sync += [ahead.eq(walker.run), *(ahead[name].eq(walker.run[name] & there) for name in FLAGS)]
             m.d.sync += popped.eq(there)
+            # between packets there is nothing ahead, and the header comes as any other run
+            with m.If(now.rests):
+                m.d.sync += [ahead.left.eq(header - 1), ahead.one.eq(header == 1), ahead.two.eq(header == 2)]
+                m.d.sync += [ahead.some.eq(begin), ahead.side.eq(begin)]
         m.d.sync += [
             self.beat.eq(weights.payload.data),
             self.side_put.eq(taken & run.side),
@@ -144,12 +149,6 @@ class StreamFront(wiring.Component):
             now.complete.eq(~now.rests & (now.complete | over)),
         ]
         self._control(m, now, walker, kill, begin)
-        # the header comes as any other run
-        header = sc.side_beats(self._core, sc.HEADER_WORDS)
-        with m.If(now.rests):
-            m.d.sync += [ahead.left.eq(header - 1), ahead.one.eq(header == 1), ahead.two.eq(header == 2)]
-        with m.If(begin):
-            m.d.sync += [ahead.some.eq(1), ahead.side.eq(1)]
         with m.If(over):
             # nothing of the next packet before this one's end is understood
             m.d.sync += [now.drop.eq(0), run.some.eq(0), run.side.eq(0), run.trits.eq(0)]
@@ -165,11 +164,11 @@ class StreamFront(wiring.Component):
         batched = self._core.batch > 1
 
         # whether the activations at this address, the one after it and the next but one are there, of a cycle ago
-        position = [self.code_address, *(Signal.like(self.code_address, name=f"address_{i}") for i in (1, 2))]
+        position = [Signal.like(self.code_address, name=f"address_{i}", reset_less=True) for i in range(3)]
         known = [Signal(name=f"known_{i}") for i in range(3)]
         whole, wraps, pending, leaving = Signal(), Signal(), Signal(), Signal()
         available = Signal.like(self.available, name="was_available")
-        m.d.comb += wraps.eq(now.ends & run.wrap)
+        m.d.comb += [wraps.eq(now.ends & run.wrap), self.code_address.eq(position[0])]
         m.d.sync += [
             available.eq(self.available),
             whole.eq((whole | wraps) & ~released),
@@ -177,7 +176,7 @@ class StreamFront(wiring.Component):
             leaving.eq(released | self.release),
         ]
         for address, there in zip(position, known, strict=True):
-            m.d.sync += there.eq((whole | wraps | (address < available)) & ~(released | self.release | leaving))
+            m.d.sync += there.eq((address < available) & ~(released | self.release | leaving))
         with m.If(wraps | now.rests):
             m.d.sync += [address.eq(i) for i, address in enumerate(position)]
         with m.Elif(fed):
@@ -185,8 +184,8 @@ class StreamFront(wiring.Component):
         with m.If(now.rests):
             m.d.sync += whole.eq(0)
         # a vector begins anew only when it is whole
-        here = Mux(self.feed, known[1], known[0])
-        beyond = Mux(self.feed, known[2], known[1]) | (last & now.final & ~run.onward)
+        here = Mux(self.feed, known[1], known[0]) | whole
+        beyond = Mux(self.feed, known[2], known[1]) | whole | (last & now.final & ~run.onward)
 
         # a row block's last beat waits until the rows before it are drained
         m.d.sync += pending.eq(((pending & ~self.drained) | (now.ends & run.trits)) & ~now.rests)

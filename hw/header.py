@@ -156,9 +156,10 @@ class HeaderReader(wiring.Component):
         crc = Signal(32, name="crc", init=_times(inverse, 0xFFFFFFFF))
         take = delay(m, self._place.any(), 2, "take")
         columns = [_times(inverse, step) for step in steps]
+        # of four bits, so that each is a table and few are different
         parts = [
-            _held(m, Cat(_selected(self._word, columns, i, range(at, at + 8)) for i in range(32)))
-            for at in range(0, 32, 8)
+            _held(m, Cat(_selected(self._word, columns, i, range(at, at + 4)) for i in range(32)))
+            for at in range(0, 32, 4)
         ]
         m.d.sync += added.eq(reduce(xor, parts))
         with m.If(take):

@@ -126,7 +126,7 @@ class Sequencer(wiring.Component):
         empty, buffered, scaled, blocked, some = (Signal(name=name) for name in _CONDITIONS)
         loaded, embed_blocks, waited, accepted = Signal(), Signal(8), Signal(range(last_settle + 1)), Signal()
         settled, embed_taken, embed_waits, torn = Signal(), Signal(), Signal(), Signal()
-        working, block_ends, group_ends = Signal(), Signal(), Signal()
+        working, stops, block_ends, group_ends = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
             empty.eq(self.empty),
             buffered.eq(self.buffered),
@@ -150,8 +150,10 @@ class Sequencer(wiring.Component):
             self.idle.eq(at["IDLE"]),
             self.clear.eq(at["SETTLE"]),
             self.rows_active.eq(at["ROWS"]),
-            working.eq(~(at["IDLE"] | at["SETTLE"] | at["FINISH"] | at["RESULT"])),
+            stops.eq(self.fault & working & ~(at["SETTLE"] | at["FINISH"])),
         ]
+        # at the end a cycle late
+        m.d.sync += working.eq(~(at["IDLE"] & ~some | at["SETTLE"] | at["FINISH"] | at["RESULT"]))
 
         go("IDLE", "HEADER", some)
         with m.If(at["IDLE"]):
@@ -192,8 +194,8 @@ class Sequencer(wiring.Component):
             m.d.sync += self.constants_valid.eq(0)
 
         # a fault ends the packet wherever it is; once accepted, it may have changed the state
-        states.interrupt("SETTLE", working & self.fault)
-        with m.If(working & self.fault):
+        states.interrupt("SETTLE", stops)
+        with m.If(stops):
             m.d.sync += [self.status.eq(self.fault_status), torn.eq(accepted)]
         with m.If(torn):
             m.d.sync += self.torn.eq(self.torn | shape.used)

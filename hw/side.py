@@ -87,7 +87,11 @@ class SideWords(wiring.Component):
         write, read = ring.write_port(), ring.read_port()
         base, end = Signal(range(self.depth)), Signal(range(self.depth))
         # the blocks are far away; a beat is read two cycles after ``level`` counts it
-        m.d.sync += [write.addr.eq(end), write.data.eq(self.beat), write.en.eq(self.put)]
+        m.d.comb += [
+            write.addr.eq(delay(m, end, 1, "written", reset_less=True)),
+            write.data.eq(delay(m, self.beat, 1, "written_beat", reset_less=True)),
+            write.en.eq(delay(m, self.put, 1, "was_put")),
+        ]
         released = Signal.like(self.release)
         m.d.sync += [
             end.eq(end + self.put),

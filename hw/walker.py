@@ -97,18 +97,21 @@ class Walker(wiring.Component):
                     last_of.eq(max(0, len(sc.MATRICES[g]) - 1)),
                 ]
 
-        leaves, skips, block_ends, group_ends = Signal(), Signal(), Signal(), Signal()
+        skips, block_over, group_over, layer_over = Signal(), Signal(), Signal(), Signal()
         states = OneHot(m, ("NONE", "FIRST", "SECOND", "READY"))
         at, go = states.at, states.go
         valid, final = Signal(), Signal()
         m.d.comb += [
             skips.eq(~constants & ~trits & no_gains),
-            leaves.eq(at["READY"] & self.pop),
             valid.eq(at["SECOND"] & ~skips | at["READY"] & ~self.pop),
             final.eq(last_matrix & last_block),
         ]
         m.d.sync += [
             beats.eq(Mux(constants, sc.side_beats(core, sc.CONSTANT_WORDS), Mux(trits, trit_beats, gain_beats))),
+            # settled when the run is taken, as the run is; the embedding has no trits
+            block_over.eq(Mux(trits, last_matrix, run.embed)),
+            group_over.eq(Mux(trits, last_matrix, run.embed) & last_block),
+            layer_over.eq(trits & final & within[Group.CONTRACT] & ~last_layer),
             run.some.eq(valid),
             run.side.eq(valid & ~trits),
             run.trits.eq(valid & trits),
@@ -131,21 +134,16 @@ class Walker(wiring.Component):
         go("READY", "NONE", self.pop & run.end)
         states.interrupt("NONE", self.clear)
         states.build()
-        m.d.comb += [
-            # the embedding has no trits
-            block_ends.eq(leaves & Mux(trits, last_matrix, run.embed)),
-            group_ends.eq(block_ends & last_block),
-        ]
-        with m.If(leaves | (at["SECOND"] & skips)):
+        with m.If(self.pop | (at["SECOND"] & skips)):
             m.d.sync += [constants.eq(0), trits.eq(~constants)]
-        with m.If(leaves & trits & ~last_matrix):
+        with m.If(self.pop & trits):
             m.d.sync += matrix.eq(matrix + 1)
-        with m.If(block_ends):
+        with m.If(self.pop & block_over):
             m.d.sync += [matrix.eq(0), block.eq(block + 1), trits.eq(0)]
-        with m.If(group_ends):
+        with m.If(self.pop & group_over):
             m.d.sync += [constants.eq(1), block.eq(0), group.eq(group + 1)]
-            with m.If((group == Group.CONTRACT) & ~last_layer):
-                m.d.sync += [group.eq(Group.MIX), layer.eq(layer + 1)]
+        with m.If(self.pop & layer_over):
+            m.d.sync += [group.eq(Group.MIX), layer.eq(layer + 1)]
         with m.If(self.clear):
             m.d.sync += [run.some.eq(0), run.side.eq(0), run.trits.eq(0)]
             m.d.sync += [constants.eq(1), trits.eq(0), matrix.eq(0), block.eq(0), layer.eq(0), group.eq(Group.EMBED)]
