@@ -91,6 +91,7 @@ class Core(wiring.Component):
     def _stream(self, m, front, side, header, sequencer, vector) -> None:
         """Weight stream to front to side words to header reader, sequencer and vector path."""
         weights = front.weights
+        clear, reading = delay(m, sequencer.clear, 1, "clear"), delay(m, sequencer.reading, 1, "reading")
         m.d.comb += [
             weights.payload.data.eq(self.s_axis_weights_tdata),
             weights.payload.last.eq(self.s_axis_weights_tlast),
@@ -102,9 +103,9 @@ class Core(wiring.Component):
             side.beat.eq(front.beat),
             front.side_room.eq(side.room),
             # the sequencer reads while the vector path is empty
-            side.address.eq(Mux(sequencer.reading, sequencer.address, vector.side_address)),
-            side.release.eq(sequencer.side_release | vector.side_release),
-            side.clear.eq(sequencer.clear),
+            side.address.eq(Mux(reading, delay(m, sequencer.address, 1, "read_address"), vector.side_address)),
+            side.release.eq(delay(m, sequencer.side_release, 1, "read_release") | vector.side_release),
+            side.clear.eq(clear),
             sequencer.level.eq(side.level),
             sequencer.words.eq(side.words),
             vector.side_words.eq(side.words),
@@ -119,9 +120,9 @@ class Core(wiring.Component):
             front.idle.eq(sequencer.idle),
             front.accept.eq(sequencer.accept),
             front.reject.eq(sequencer.reject),
-            front.clear.eq(sequencer.clear),
-            sequencer.fault.eq(front.fault),
-            sequencer.fault_status.eq(front.fault_status),
+            front.clear.eq(clear),
+            sequencer.fault.eq(delay(m, front.fault, 1, "fault")),
+            sequencer.fault_status.eq(delay(m, front.fault_status, 1, "fault_status")),
             sequencer.embed_block.eq(front.embed_block),
         ]
 

@@ -156,11 +156,11 @@ class HeaderReader(wiring.Component):
         crc = Signal(32, name="crc", init=_times(inverse, 0xFFFFFFFF))
         take = delay(m, self._place.any(), 2, "take")
         columns = [_times(inverse, step) for step in steps]
-        halves = [
-            _held(m, Cat(_selected(self._word, columns, i, bits) for i in range(32)))
-            for bits in (range(16), range(16, 32))
+        parts = [
+            _held(m, Cat(_selected(self._word, columns, i, range(at, at + 8)) for i in range(32)))
+            for at in range(0, 32, 8)
         ]
-        m.d.sync += added.eq(halves[0] ^ halves[1])
+        m.d.sync += added.eq(reduce(xor, parts))
         with m.If(take):
             m.d.sync += crc.eq((crc << 1)[:32] ^ Mux(crc[-1], feedback, 0) ^ added)
         with m.If(self.clear):

@@ -3,7 +3,7 @@
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
@@ -94,14 +94,11 @@ class ResultUnit(wiring.Component):
         rows, valid = Signal.like(self.rows, reset_less=True), delay(m, self.rows_valid, 1, "rows_valid")
         m.d.sync += rows.eq(self.rows)
         tokens = self._argmax(m, rows, valid)
-        result, free = self.result, Signal()
-        m.d.comb += free.eq(~result.valid | result.ready)
-        with m.If(result.ready):
-            m.d.sync += result.valid.eq(0)
         queued, word, taken = self._queue(m, rows, valid)
+        free, sends, sent = self._output(m)
 
         def send(word: Value, last: int) -> None:
-            m.d.sync += [result.valid.eq(1), result.payload.data.eq(word), result.payload.last.eq(last)]
+            m.d.comb += [sends.eq(1), sent.data.eq(word), sent.last.eq(last)]
 
         ok, ends = Signal(), Signal()
         scale, head = Signal(32), Signal(32)
@@ -142,16 +139,28 @@ class ResultUnit(wiring.Component):
             with m.State("SEQUENCE"), m.If(free):
                 send(self.sequence, 1)
                 m.next = "TAKEN"
-            with m.State("TAKEN"), m.If(result.ready):
+            with m.State("TAKEN"), m.If(self.result.valid & self.result.ready & self.result.payload.last):
                 m.d.comb += self.done.eq(1)
                 m.next = "ROWS"
         return m
+
+    def _output(self, m: Module) -> tuple[Signal, Signal, data.View]:
+        """Room for two words before the port: whether there is some, a register; a signal that sends; the word."""
+        result, free, sends, sent = self.result, Signal(init=1), Signal(), Signal(RESULT_WORD)
+        moves, spare = ~result.valid | result.ready, Signal(RESULT_WORD, reset_less=True)
+        with m.If(free):
+            m.d.sync += spare.eq(sent)
+        with m.If(moves):
+            m.d.sync += [result.valid.eq(sends | ~free), result.payload.eq(Mux(free, sent, spare)), free.eq(1)]
+        with m.Elif(sends):
+            m.d.sync += free.eq(0)
+        return free, sends, sent
 
     def _queue(self, m: Module, rows: data.View, valid: Value) -> tuple[Value, Value, Signal]:
         """Row groups of contexts that send: whether there is a word, the word, and a signal that takes it."""
         lanes = self._core.vector_rows
         layout = data.StructLayout({"acc": rows.acc.shape(), "live": lanes})
-        m.submodules.queue = queue = SyncFIFO(width=layout.size, depth=2 * UNDER_WAY)
+        m.submodules.queue = queue = SyncFIFOBuffered(width=layout.size, depth=2 * UNDER_WAY)
         first, lane, taken = layout(queue.r_data), Signal(range(lanes)), Signal()
         last_lane = ~(first.live >> 1).bit_select(lane, 1)
         m.d.sync += self.room.eq(queue.level < UNDER_WAY)

@@ -86,7 +86,8 @@ class SideWords(wiring.Component):
         )
         write, read = ring.write_port(), ring.read_port()
         base, end = Signal(range(self.depth)), Signal(range(self.depth))
-        m.d.comb += [write.addr.eq(end), write.data.eq(self.beat), write.en.eq(self.put)]
+        # the blocks are far away; a beat is read two cycles after ``level`` counts it
+        m.d.sync += [write.addr.eq(end), write.data.eq(self.beat), write.en.eq(self.put)]
         released = Signal.like(self.release)
         m.d.sync += [
             end.eq(end + self.put),

@@ -26,7 +26,6 @@ from hw.schedule import (
     token_beats,
 )
 from hw.sequencer import Sequencer
-from hw.side import SideWords
 from hw.store import VectorStore
 from hw.vector import VectorPath
 
@@ -99,13 +98,13 @@ class CycleModel:
     def _header(self, contexts: int) -> int:
         """From the packet's first beat to the acceptance of its header."""
         beats = side_beats(self._core, HEADER_WORDS)
-        return max(5, beats + 3) + HEADER_WORDS + SideWords.latency + HeaderReader.latency
+        return max(5, beats + 3) + HEADER_WORDS + Sequencer.read_latency + HeaderReader.latency
 
     def _embed(self, shape: Shape, contexts: int) -> int:
         """From there to the dependency behind the embedding: its rows are slower than its beats."""
         core = self._core
         blocks = core.blocks(shape.outputs(Group.EMBED))
-        read = CONSTANT_WORDS + SideWords.latency + 7
+        read = CONSTANT_WORDS + Sequencer.read_latency + 7
         arrived = block_side_beats(core, Group.EMBED, False, contexts) + 5
         first = StreamFront.opening + side_beats(core, CONSTANT_WORDS) + max(read, arrived)
         block = max(
@@ -158,4 +157,4 @@ class CycleModel:
 
     def _drained(self, op: Op, contexts: int) -> int:
         """From a row block's last feed to that of the next, whose last beat waits for the issue of these rows."""
-        return self._issue + self._rows(op, contexts) + StreamFront.latency + contexts - 1
+        return self._issue + self._rows(op, contexts) + StreamFront.drained_latency + contexts - 1
