@@ -187,8 +187,8 @@ def _multiplex(m: Module, name: str, rows: Sequence[Value], pair: Value, odds: t
     """Row 2i + odd for bit i of the one-hot ``pair``: one 4-input table for two rows.
 
     What goes from table to table is ``odd`` as far as the pair's, and its choice from there on. A chain that was not
-    chosen from ends in ``odd``, so several, which are short enough for synthesis to leave alone, combine by XOR. ``odds``
-    are two signals of the same value.
+    chosen from ends in ``odd``, so several, which are short enough for synthesis to leave alone, combine by XOR.
+    ``odds`` are two signals of the same value.
     """
     if len(rows) == 1:
         return rows[0]

@@ -57,7 +57,7 @@ class Chords(wiring.Component):
     index, offset : In. value : Out.
     """
 
-    latency = 6
+    latency = 7
 
     def __init__(self, table: Table, offset_bits: int, result_bits: int, fraction: int, *, falling: bool) -> None:
         self._table, self._fraction, self._falling = table, fraction, falling
@@ -74,10 +74,10 @@ class Chords(wiring.Component):
         read = table.read_port()
         held = Signal(chord, name="held", reset_less=True)
         m.d.sync += held.eq(read.data)
-        # table and multiplier may be far from each other
+        # table, multiplier and sum may be far from each other
         held = delay(m, held, 1, "near", reset_less=True)
-        moved = product.product >> self._fraction - _GUARD
-        base = delay(m, held.base, product.latency, "base", reset_less=True)
+        moved = delay(m, product.product, 1, "moved", reset_less=True) >> self._fraction - _GUARD
+        base = delay(m, held.base, product.latency + 1, "base", reset_less=True)
         value = Signal(len(self.value), reset_less=True)
         m.d.sync += value.eq((base - moved if self._falling else base + moved)[_GUARD:])
         m.d.comb += [

@@ -253,7 +253,9 @@ class Core(wiring.Component):
             vector.write_data.eq(registers.state_write_data),
             # from blocks far apart
             registers.state_read_data.eq(
-                delay(m, vector.read_data, STATE_LATENCY - Recurrence.read_latency, "state_read_data", reset_less=True)
+                delay(
+                    m, vector.read_data, STATE_LATENCY - Recurrence.read_latency, "state_read_data", reset_less=True
+                )
             ),
             sequencer.restored.eq(delay(m, registers.state_write, 1, "restored")),
         ]

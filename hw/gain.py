@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gain stage: each finished row times its gains, for the next product's codes and for the statistics."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -152,44 +152,45 @@ class GainStage(wiring.Component):
         """The row group whose slots are addressed, its slot, and whether its ``wide`` or its loaded word is next."""
         # what follows from a tag, a cycle before it is needed
         taken, takes, loads, last = Signal(tag_layout(self._core)), Signal(), Signal(), Signal(2)
+        contracts = Signal()
         m.d.sync += [
             taken.eq(self.ahead),
             takes.eq(is_op(self.ahead, *GAIN_OPS)),
             loads.eq(self.ahead.op == Op.EMBED),
+            contracts.eq(self.ahead.op == Op.CONTRACT),
             last.eq(0),
         ]
         with m.Switch(self.ahead.op):
             for op, number in LAST_SLOTS.items():
                 with m.Case(op):
                     m.d.sync += last.eq(number)
-        row = Signal.like(taken)
+        row, of_embed, of_contract = Signal.like(taken), Signal(), Signal()
         slot, last_slot, load, fresh = Signal(2), Signal(2), Signal(), Signal()
         m.d.sync += [load.eq(takes & loads), fresh.eq(takes & ~loads)]
         with m.If(takes):
             m.d.sync += [row.eq(taken), slot.eq(0), last_slot.eq(last)]
+            m.d.sync += [of_embed.eq(loads), of_contract.eq(contracts)]
         with m.Elif(load):
             pass
         with m.Elif(slot == last_slot):
             m.d.sync += row.valid.eq(0)
         with m.Else():
             m.d.sync += slot.eq(slot + 1)
-        self._side_port(m, row, slot, load, row.valid & row.last & (slot == last_slot) & ~load)
-        return row, slot, fresh, load
 
-    def _side_port(self, m: Module, row: data.View, slot: Signal, load: Signal, ends: Value) -> None:
-        """Address of the slot's word: its kind, then the row group in the block; and with the end of a row block, the
-        release of its words."""
+        # Address of the slot's word: its kind, then the row group in the block; and with the end of a row block, the
+        # release of its words.
         core = self._core
         group, kind = Signal((core.row_groups - 1).bit_length()), Signal(range(core.batch + 3))
         ended, kinds = Signal(), Signal(range(core.batch + 4))
         m.d.sync += [
             group.eq(row.index),
-            kind.eq(Mux(load, row.context, Mux(row.op == Op.EMBED, self.contexts + slot, slot))),
-            ended.eq(ends),
-            kinds.eq(Mux(row.op == Op.EMBED, self.contexts + 3, Mux(row.op == Op.CONTRACT, 3, 1))),
+            kind.eq(Mux(load, row.context, Mux(of_embed, self.contexts + slot, slot))),
+            ended.eq(row.valid & row.last & (slot == last_slot) & ~load),
+            kinds.eq(Mux(of_embed, self.contexts + 3, Mux(of_contract, 3, 1))),
             self.side_address.eq(Cat(group, kind)),
             self.side_release.eq(Mux(ended, kinds * core.gain_beats, 0)),
         ]
+        return row, slot, fresh, load
 
     def _data(self, m: Module, fresh: Signal, load: Signal, middle: Signal, one: Signal) -> None:
         """Rows and words through the lanes to the statistics and out."""

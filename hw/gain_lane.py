@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One lane of the gain stage: two multipliers and what follows from their products."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 

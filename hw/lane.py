@@ -114,7 +114,9 @@ class VectorLane(wiring.Component):
         whole = delay(m, self.add | self.keep, 1, "whole")
         scaled, half = multiplier.product >> self._fmt.frac, multiplier.product[self._fmt.frac - 1]
         exact, ones = Signal(signed(bits), reset_less=True), Signal(groups, reset_less=True)
-        beyond, positive, negative = (Signal(name=name, reset_less=True) for name in ("beyond", "positive", "negative"))
+        beyond, positive, negative = (
+            Signal(name=name, reset_less=True) for name in ("beyond", "positive", "negative")
+        )
         m.d.sync += [
             exact.eq(Mux(whole, 0, scaled[:bits] + half)),
             beyond.eq(~whole & _beyond(scaled, bits)),

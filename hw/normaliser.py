@@ -86,7 +86,7 @@ class Normaliser(wiring.Component):
             for borrow, name in enumerate(("high", "less"))
         )
 
-        above, one, two, three, four = candidates = [value[-1 - index] for index in range(5)]
+        above, one, two, three = (candidates := [value[-1 - index] for index in range(5)])[:4]
         amount = Mux(above | one, 0, Mux(two, 1, Mux(three, 2, 3)))[:2]
         mantissa = (value[:-1] << amount)[3 : 3 + self.fmt.mantissa]
         low = Mux(above, rest, Mux(one, rest - 1 & 3, Mux(two, rest - 2 & 3, Mux(three, rest - 3 & 3, rest))))[:2]

@@ -65,7 +65,7 @@ class Rescale(wiring.Component):
         # The bits below the product hold what shifts to the left, and one for the rounding.
         extended = Cat(Const(0, SCALE_LEFT + 1), product).as_signed()
         coarse, fine = (Signal(signed(len(extended)), name=name, reset_less=True) for name in ("coarse", "fine"))
-        m.d.sync += [coarse.eq(_shifted(extended, far, 8)), fine.eq(_shifted(coarse, near, 1))]
+        m.d.sync += [coarse.eq(far.right(extended, 8)), fine.eq(near.right(coarse, 1))]
         forced = delay(m, forced, 2, "forced_on", reset_less=True)
 
         # A value that rounds beyond the limit either shows in its high bits before, or makes -2**(wide - 1): rounded
@@ -98,11 +98,9 @@ class Rescale(wiring.Component):
         m.d.comb += [self.y.eq(y), self.saturated.eq(saturated)]
         return m
 
-    def _amount(self, m: Module) -> tuple[Signal, Signal, data.View]:
-        """With the product: bits to shift right from SCALE_LEFT on, and what is saturated whatever they are.
-
-        One-hot: eights, and a cycle later ones.
-        """
+    def _amount(self, m: Module) -> tuple["_Shift", "_Shift", data.View]:
+        """With the product: eights of the bits to shift right from SCALE_LEFT on, a cycle later the ones of them, and
+        what is saturated whatever they are."""
         acc = Signal.like(self.acc, reset_less=True)
         shift, right = Signal.like(self.shift, reset_less=True), Signal(signed(SHIFT_BITS + 1), reset_less=True)
         positive, negative = Signal(reset_less=True), Signal(reset_less=True)
@@ -117,15 +115,24 @@ class Rescale(wiring.Component):
             forced.over.eq(right[-1] & positive),
             forced.under.eq(right[-1] & negative),
         ]
-        eights, ones = (Signal(8, name=name, reset_less=True) for name in ("eights", "ones"))
-        m.d.sync += [
-            eights.eq(1 << amount[3:]),
-            ones.eq(1 << delay(m, amount[:3], 1, "amount", reset_less=True)),
-        ]
-        return eights, ones, delay(m, forced, 1, "forced", reset_less=True)
+        ones = delay(m, amount[:3], 1, "amount", reset_less=True)
+        shifts = (_Shift(m, name, bits) for name, bits in (("eights", amount[3:]), ("ones", ones)))
+        return *shifts, delay(m, forced, 1, "forced", reset_less=True)
 
 
-def _shifted(value: Value, amount: Value, step: int) -> Value:
-    """A signed value shifted right by so many steps, one-hot: one of eight in two levels of logic."""
-    choices = ((value >> step * number) & chosen.replicate(len(value)) for number, chosen in enumerate(amount))
-    return reduce(or_, choices)
+class _Shift:
+    """One of eight in two levels of logic: a shift amount, one-hot, a cycle after its three bits."""
+
+    def __init__(self, m: Module, name: str, amount: Value) -> None:
+        # the upper half's is inverted, or synthesis would make one of two that drive half of the bits each
+        self._low, self._high = (Signal(8, name=f"{name}_{half}", reset_less=True) for half in ("low", "high"))
+        m.d.sync += [self._low.eq(1 << amount), self._high.eq(~(1 << amount))]
+
+    def right(self, value: Value, step: int) -> Value:
+        """A signed value shifted right by so many steps."""
+        bits = len(value) // 2
+        choices = (
+            (value >> step * number) & Cat(low.replicate(bits), ~high.replicate(len(value) - bits))
+            for number, (low, high) in enumerate(zip(self._low, self._high, strict=True))
+        )
+        return reduce(or_, choices)

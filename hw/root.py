@@ -10,7 +10,7 @@ from hw.chords import Quotient, SquareRoot
 from hw.ops import delay
 
 TOTAL_BITS = 64
-LEFT = 3
+LEFT = 4
 """Cycles of `left`."""
 
 
@@ -32,7 +32,7 @@ class ReciprocalRoot(wiring.Component):
     exponent : Out, signed 8.
     """
 
-    latency = 8 + SquareRoot.latency + Quotient.latency
+    latency = 10 + SquareRoot.latency + Quotient.latency
 
     def __init__(self, fmt: Formats) -> None:
         self.fmt = fmt
@@ -69,9 +69,20 @@ def left(m: Module, value: Value, step: int, name: str) -> tuple[Signal, Signal]
 
     Also the multiple, with the shifted value.
     """
-    empty, multiple = (Signal(bits, name=f"{name}_{kind}", reset_less=True) for kind, bits in (("empty", 3), ("by", 2)))
+    empty, multiple = (
+        Signal(bits, name=f"{name}_{kind}", reset_less=True) for kind, bits in (("empty", 3), ("by", 2))
+    )
+    # from the top, whether each step or four bits of it have one set
+    part = min(step, 4)
+    parts = delay(
+        m,
+        Cat(value[-part * count :][:part].any() for count in range(1, 3 * step // part + 1)),
+        1,
+        f"{name}_any",
+        reset_less=True,
+    )
     m.d.sync += [
-        empty.eq(Cat(~value[-step * count :].any() for count in (1, 2, 3))),
+        empty.eq(Cat(~parts[: step // part * count].any() for count in (1, 2, 3))),
         multiple.eq(Mux(empty[2], 3, Mux(empty[1], 2, empty[0]))),
     ]
     held = delay(m, value, LEFT - 1, f"{name}_held", reset_less=True)

@@ -66,7 +66,7 @@ class ScaleUnit(wiring.Component):
     factor_latency = 2
     reciprocal_latency = 1 + Quotient.latency - factor_latency - 1
     root_latency = TOTAL_LATE + ReciprocalRoot.latency + 1
-    scale_latency = 8
+    scale_latency = 10
 
     def __init__(self, core: CoreParams) -> None:
         self.core = core
@@ -117,7 +117,7 @@ class ScaleUnit(wiring.Component):
             m.d.sync += position.eq(0)
             if first:
                 # with contexts fewer than three, the next tensor's or the one's after it
-                one, two = (self.contexts == count if self.core.batch > 1 else count == 1 for count in (1, 2))
+                one, two = self.contexts == 1, self.contexts == 2
                 m.d.sync += [
                     position.context.eq(Mux(one, 0, Mux(two, 0, 2))),
                     position.tensor.eq(Mux(one, 2, Mux(two, 1, 0))),
@@ -160,14 +160,14 @@ class ScaleUnit(wiring.Component):
         divided = self._walk(m, "divided", contexts, stages[-1])
         # chosen two cycles before it is needed
         operand, next_operand = (Signal(maximum(fmt), name=n, reset_less=True) for n in ("operand", "next_operand"))
-        following = self._walk(m, "following", contexts, given, first=2)
-        second = self.maxima[0][1]
+        second, third = self.maxima[0][1], maxima[0][2]
         if self.core.batch > 1:
             second = Mux(self.contexts == 1, second.as_value(), self.maxima[1][0].as_value())
+            third = self._chosen(maxima, self._walk(m, "following", contexts, given, first=2))
         with m.If(self.start):
             m.d.sync += [operand.eq(self.maxima[0][0]), next_operand.eq(second)]
         with m.Else():
-            m.d.sync += [operand.eq(next_operand), next_operand.eq(self._chosen(maxima, following))]
+            m.d.sync += [operand.eq(next_operand), next_operand.eq(third)]
         # what is written in the cycle of its read goes past the memory
         factor = delay(m, Cat(self.factor_vector, self.factor_context), 1, "factor", reset_less=True)
         dividing = self._walk(m, "next_divided", contexts, stages[-2])
@@ -255,11 +255,11 @@ class ScaleUnit(wiring.Component):
         layout = data.StructLayout({"mantissa": bits, "shift": signed(SHIFT_BITS)})
         write, read = self._results(m, "outputs", layout, 4 * self.core.batch)
         given = Signal()
-        position = self._walk(m, "scaling", contexts, given)
+        position, word_position = (self._walk(m, name, contexts, given) for name in ("scaling", "scaling_word"))
         rooted, root, root_exponent = self._roots(m, contexts, position.context)
-        stages = self._following(m, "scaling", given, 7)
+        stages = self._following(m, "scaling", given, 9)
         scaled = self._walk(m, "scaled", contexts, stages[-1])
-        choice = (self._chosen(maxima, position), self.words[position.tensor], root, root_exponent)
+        choice = (self._chosen(maxima, position), self.words[word_position.tensor], root, root_exponent)
         operand, word, root, root_exponent = (
             delay(m, value, 1, f"chosen_{number}", reset_less=True) for number, value in enumerate(choice)
         )
@@ -268,14 +268,14 @@ class ScaleUnit(wiring.Component):
         m.submodules.first, m.submodules.second = first, second = [Multiplier(significand, significand) for _ in "ab"]
         carries, results = [], []
         for unit in (first, second):
-            carry = unit.product[-1]
-            carries.append(carry)
-            results.append(Mux(carry, unit.product[bits:], unit.product[bits - 1 : -1]))
+            product = delay(m, unit.product, 1, "product", reset_less=True)
+            carries.append(product[-1])
+            results.append(Mux(product[-1], product[bits:], product[bits - 1 : -1]))
         m.d.comb += [
             first.a.eq(Cat(operand.mantissa[:-1], Const(1, 1))),
             first.b.eq(root),
             second.a.eq(results[0]),
-            second.b.eq(delay(m, word.mantissa[:bits], 2, "word", reset_less=True)),
+            second.b.eq(delay(m, word.mantissa[:bits], 3, "word", reset_less=True)),
         ]
         mantissa = delay(m, results[1], 2, "mantissa", reset_less=True)
 
@@ -290,9 +290,9 @@ class ScaleUnit(wiring.Component):
             m.d.comb += level.addr.eq(Cat(position.tensor, position.context))
             exponent = delay(m, level.data.e_max, 1, "level", reset_less=True)
         folded = held(root_exponent - (2 * bits - 2 - self.core.extra_bits), "folded_root")
-        exponent = held(held(word.exponent - exponent, "exponent_1") + folded, "exponent_2")
-        exponent = held(held(exponent - carries[0], "exponent_3"), "exponent_4")
-        exponent = held(exponent - carries[1], "exponent_5")
+        exponent = held(held(held(word.exponent - exponent, "exponent_1") + folded, "exponent_2"), "exponent_3")
+        exponent = held(held(held(exponent - carries[0], "exponent_4"), "exponent_5"), "exponent_6")
+        exponent = held(exponent - carries[1], "exponent_7")
         shift = held(_saturated(exponent), "shift_held")
         m.d.comb += [
             given.eq((position.tensor != tensors) & rooted & self.words_valid & ~self.start),

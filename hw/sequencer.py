@@ -15,11 +15,12 @@ from hw.params import CoreParams
 from hw.place import Place, settle
 from hw.schedule import Group, Status
 from hw.side import SideWords, depth, release_limit, units
+from hw.store import VectorStore
 
 
 def settle_cycles(core: CoreParams) -> int:
-    """Cycles after which no beat of a faulted token is under way in the array; a few to spare."""
-    return array_latency(core) + 4
+    """Cycles after which nothing of a faulted token is under way in the array or the quantiser; a few to spare."""
+    return max(array_latency(core), VectorStore.latency) + 4
 
 
 _STATES = (

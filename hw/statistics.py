@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,7 +35,7 @@ class Statistics(wiring.Component):
     ----------
     latency, power_latency : cycles from a square to its ``total``, and to its power.
     maximum_latency : cycles from a value to its ``maxima``.
-    begin, bias : In, every total becomes ``bias`` (three cycles later) and every maximum 0, while no squares or values
+    begin, bias : In, every total becomes ``bias`` (in three cycles) and every maximum 0, while no squares or values
         are under way.
     square_valid, square_context : In, mask of lanes that add round(product >> shift)^2 to the context's total; the
         shift is ``square_shift``, or ``epsilon_shift`` with ``second``.
@@ -134,7 +134,14 @@ class Statistics(wiring.Component):
         return _reduce(m, squares, lambda a, b: a + b, f"{name}sum")
 
     def _add_up(
-        self, m: Module, name: str, output: Value, total: Value, upper_total: Value, now: Value | int, later: Value | int
+        self,
+        m: Module,
+        name: str,
+        output: Value,
+        total: Value,
+        upper_total: Value,
+        now: Value | int,
+        later: Value | int,
     ) -> None:
         """Add ``total`` to ``output`` when ``now``, its upper half when ``later``."""
         lower, upper, shown = (

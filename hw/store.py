@@ -71,8 +71,8 @@ class VectorStore(wiring.Component):
         ``start`` until the last position is in the quantiser.
     factor_vector, factor_context : Out, registered: whose factors are needed, a cycle after their position is sent.
     reciprocal, e_max : In, the factors, `ScaleUnit.factor_latency` cycles later.
-    reciprocal_ready : In, positions may be sent; it may rise at any time from two cycles after the last value on, and
-        then stays; it is low or stale until ``start``.
+    reciprocal_ready : In, positions may be sent; it may rise at any time from three cycles after the last value on,
+        and then stays; it is low or stale until ``start``.
     address : In, a position that can be read. available, codes : Out, see above; ``core.act_bits`` a column.
     busy : Out, a position is sent.
     release, clear : In, see above.
@@ -124,7 +124,7 @@ class VectorStore(wiring.Component):
         return m
 
     def _write_side(self, m: Module, banks: list[Ram]) -> None:
-        """A cursor a context, and what each bank takes at the cursor, a cycle later."""
+        """A cursor a context, and what each bank takes at the cursor, two cycles later."""
         core = self._core
         columns, lanes = core.columns, core.vector_rows
         first_columns = [phase * lanes % columns for phase in range(columns // gcd(lanes, columns))]
@@ -146,11 +146,17 @@ class VectorStore(wiring.Component):
                 with m.If(cursor.phase.matches(*reaches_end)):
                     m.d.sync += [own.position.eq(cursor.after), own.after.eq(cursor.after + step)]
 
-        offset = Array([0, self.span, self.span << 1])[self.which]
+        offset = Signal(range(self.depth), reset_less=True)
+        held = delay(m, cursor, 1, "cursor", reset_less=True)
         here, after = (Signal(range(self.depth), name=name, reset_less=True) for name in ("here", "after"))
-        m.d.sync += [here.eq(cursor.position + offset), after.eq(cursor.after + offset)]
-        values = delay(m, self.values, 1, "values", reset_less=True)
-        current = delay(m, cursor.phase, 1, "phase", reset_less=True)
+        m.d.sync += [
+            offset.eq(Array([0, self.span, self.span << 1])[self.which]),
+            here.eq(held.position + offset),
+            after.eq(held.after + offset),
+        ]
+        values = delay(m, self.values, 2, "values", reset_less=True)
+        valid = delay(m, self.value_valid, 1, "valid")
+        current = delay(m, held.phase, 1, "phase", reset_less=True)
         writes = Signal(columns)
         for column, bank in enumerate(banks):
             lane_of = [(column - first) % columns for first in first_columns]
@@ -160,10 +166,10 @@ class VectorStore(wiring.Component):
                 if lane < lanes
             ]
             m.d.sync += writes[column].eq(0)
-            with m.Switch(cursor.phase):
+            with m.Switch(held.phase):
                 for source in sources:
                     with m.Case(source.phase):
-                        m.d.sync += writes[column].eq(self.value_valid[source.lane])
+                        m.d.sync += writes[column].eq(valid[source.lane])
             m.d.comb += bank.write.eq(writes[column])
             # nothing is selected where there is one source, as in every bank if V divides the columns
             with m.Switch(current):

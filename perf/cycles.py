@@ -136,13 +136,15 @@ class CycleModel:
         return fed + self._issue + late + self._rows(ops[-1], contexts) + self._concluded(ops[-1])
 
     def _steps(self, ops: list[Op], feeds: int, contexts: int, held: int = 0) -> tuple[list[int], int]:
-        """What a row block takes for each of its matrices but the first, and how late the rows of the last are issued.
+        """What a row block takes for each of its matrices but the first, and how late its last rows are issued.
 
         A matrix takes its beats, or what is left of the time that the rows before it take. The rows of the first are
         issued ``held`` cycles late. G and UP rows wait besides until the rows that they need are in the row buffers.
         """
         waits = [held, *[0] * (len(ops) - 1)]
-        steps = [max(feeds, self._drained(op, contexts) + wait) for op, wait in zip(ops[:-1], waits[:-1], strict=True)]
+        steps = [
+            max(feeds, self._drained(op, contexts) + wait) for op, wait in zip(ops[:-1], waits[:-1], strict=True)
+        ]
         late = waits[-1]
         for index, op in enumerate(ops[:-1]):
             ready = waits[index] + self._rows(op, contexts) + self._buffered[op] + Sequencer.reaction

@@ -15,8 +15,8 @@ from hw.gain import GAIN_OPS, outputs
 from hw.ops import OPS, Op, slots
 from hw.recurrence import Recurrence
 from hw.scales import TOTAL_LATE
-from hw.vector import ANNOUNCED
 from hw.schedule import Group
+from hw.vector import ANNOUNCED
 from sim.cocotb_run import test_parameters
 from sim.tb_units import begin, magnitudes, pick, signed_values
 from sim.vector_model import (

@@ -189,6 +189,7 @@ class Bench:
 
     async def quantise(self, group: Group, chance: float, positions: int) -> None:
         """Start; reciprocals get ready with some chance a cycle; codes are read as soon as they are there."""
+        await self.step()
         await self.step(start=1, contexts=group.contexts, vectors=group.vectors, quantise_span=group.span)
         self.group, self.ready, self.running = group, False, True
         read = 0
