@@ -41,7 +41,7 @@ class AxiLiteSlave(wiring.Component):
 
     An access takes ``settle + 5`` cycles: it is chosen; its address is taken; ``index`` and ``writing`` are stable
     for ``settle``, in which what the access before it changed reaches the registers; two more for these to find the
-    answer, the second with ``collect``; then ``access``, and ``error`` and ``read_data`` are taken. Address and data
+    answer, the first with ``collect``; then ``access``, and ``error`` and ``read_data`` are taken. Address and data
     of a write are accepted together, in that last cycle; an answer that the master does not take holds up only its
     own kind.
 
@@ -53,7 +53,7 @@ class AxiLiteSlave(wiring.Component):
     ----------
     index : Out, word address; stable until two cycles after ``access``.
     writing : Out, the access is a write; as ``index``.
-    collect : Out, pulse, a cycle before ``access`` of a read.
+    collect : Out, pulse, two cycles before ``access`` of a read.
     access : Out, pulse.
     write_data : Out, a register; valid from when ``index`` is stable until a cycle after ``access``.
     whole : Out, all bytes are to be written; valid as long.
@@ -104,9 +104,11 @@ class AxiLiteSlave(wiring.Component):
             states.go(source, target)
         states.go("ACCESS", "CHOOSE")
         states.build()
-        m.d.comb += self.access.eq(states.at["ACCESS"])
-        m.d.sync += [
+        m.d.comb += [
+            self.access.eq(states.at["ACCESS"]),
             self.collect.eq(states.at["SAMPLE"] & ~self.writing),
+        ]
+        m.d.sync += [
             self.awready.eq(states.at["COLLECT"] & self.writing),
             self.arready.eq(states.at["COLLECT"] & ~self.writing),
         ]

@@ -144,7 +144,7 @@ class Core(wiring.Component):
             scales.words.as_value().eq(sequencer.scale_words.as_value()),
             scales.words_valid.eq(sequencer.constants_valid),
             store.begin.eq(sequencer.begin),
-            store.three.eq(sequencer.next_three),
+            store.three.eq(delay(m, sequencer.next_three, 1, "next_three")),
             store.contexts.eq(shape.contexts),
             store.span.eq(produced),
             store.value_valid.eq(vector.value_valid),

@@ -132,9 +132,10 @@ class Registers(wiring.Component):
             m.d.sync += part.eq(reduce(or_, words[at * _TOGETHER : (at + 1) * _TOGETHER]))
 
         known, writable, writing = Signal(), Signal(), Signal()
+        groups = [selected[at : at + 8] for at in range(0, len(selected), 8)]
         m.d.sync += [
             writing.eq(bus.writing),
-            known.eq(selected.any()),
+            known.eq(Cat(delay(m, some.any(), 1, "known_part") for some in groups).any()),
             writable.eq(bus.whole & access.any(lambda entry: entry.access is not Access.READ_ONLY)),
             bus.error.eq(Mux(writing, ~writable, ~known) | state_error),
             bus.read_data.eq(reduce(or_, parts)),
@@ -173,7 +174,9 @@ class Registers(wiring.Component):
             m.d.sync += [Cat(low, carry).eq(low + delay(m, getattr(self, event), 1, event)), above.eq(above + carry)]
             with m.If(wiped):
                 m.d.sync += [low.eq(0), carry.eq(0), above.eq(0)]
-            with m.If(access.bus.collect & access.select[f"{name}_LO"]):
+            # a cycle after the lower half is sampled
+            collected = delay(m, access.bus.collect & access.select[f"{name}_LO"], 1, f"{name.lower()}_collected")
+            with m.If(collected):
                 m.d.sync += high.eq(above)
             values |= {f"{name}_LO": low, f"{name}_HI": high}
         for name, event in _SHORT_COUNTERS.items():

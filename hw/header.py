@@ -116,18 +116,22 @@ class HeaderReader(wiring.Component):
             (foreign, sc.Status.TOKEN),
             (torn, sc.Status.STATE),
         ]
-        status = Signal(4)
+        status, settled = Signal(4), Signal(4, name="settled_status", reset_less=True)
         for failed, code in reversed(checks):
             with m.If(_held(m, Cat(failed).any())):
                 m.d.comb += status.eq(code)
-        m.d.sync += self.status.eq(status)
+        m.d.sync += settled.eq(status)
+        m.d.comb += self.status.eq(settled)
         return m
 
     def _collect(self, m: Module) -> list[Signal]:
         """The words, and ``done`` when the last one has been checked."""
         words = [Signal(32, name=f"word_{i}", reset_less=True) for i in range(sc.HEADER_WORDS)]
         index, last = Signal(range(sc.HEADER_WORDS)), Signal()
-        self._word, self._place = Signal(32, name="word_now", reset_less=True), Signal(sc.HEADER_WORDS)
+        self._word, self._place = (
+            Signal(32, name="word_now", reset_less=True),
+            Signal(sc.HEADER_WORDS, reset_less=True),
+        )
         with m.If(self.clear):
             m.d.sync += index.eq(0)
         with m.Elif(self.pop):

@@ -63,10 +63,12 @@ def settle(m: Module, core: CoreParams, sequencer: wiring.Component) -> Place:
                 if g is Group.CONTRACT:
                     with m.If(place.last_layer):
                         m.d.sync += place.op.eq(Op.OUT)
+    again = Signal()
+    m.d.sync += again.eq((group == Group.CONTRACT) & ~place.last_layer)
     with m.If(place.next_group):
-        m.d.sync += group.eq(group + 1)
-        with m.If((group == Group.CONTRACT) & ~place.last_layer):
-            m.d.sync += [layer.eq(layer + 1), group.eq(Group.MIX)]
+        m.d.sync += group.eq(Mux(again, Group.MIX, group + 1))
+    with m.If(place.next_group & again):
+        m.d.sync += layer.eq(layer + 1)
     with m.If(sequencer.idle):
         m.d.sync += [group.eq(Group.EMBED), layer.eq(0)]
     return place
