@@ -10,6 +10,7 @@ from hw.header import token_shape
 from hw.ops import OneHot, context_bits, delay
 from hw.params import CoreParams
 from hw.schedule import Group, Status
+from hw.taking import Taking
 from hw.trace import Cycle
 from hw.walker import FLAGS, Walker, run_layout
 
@@ -25,7 +26,7 @@ class _Now:
     run : that of the next beat. first, last, second : the beat is its run's first, last, last but one. context, final
     : whose turn it is, and that it is the last one's. offer : the array takes a beat. lacks : activations. drop :
     beats are dropped. taken, fed, ends, over : a beat is accepted, given to the array, its run's last, the packet's.
-    complete : the packet's last beat came before. rests, walks : between packets, in the body of one.
+    wraps : its vector's. complete : the packet's last beat came before. rests, walks : between packets, in one's body.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -34,7 +35,9 @@ class _Now:
         self.context, self.final = Signal(context_bits(core)), Signal()
         self.offer, self.lacks, self.drop = Signal(), Signal(), Signal()
         self.rests, self.walks, self.complete = Signal(), Signal(), Signal()
-        self.taken, self.fed, self.ends, self.over = Signal(), Signal(), Signal(), Signal()
+        self.taken, self.fed, self.ends, self.over, self.wraps = (
+            Signal(name=name) for name in ("taken", "fed", "ends", "over", "wraps")
+        )
         self.was_taken, self.was_over, self.was_last, self.was_end = Signal(), Signal(), Signal(), Signal()
 
 
@@ -102,22 +105,30 @@ class StreamFront(wiring.Component):
         m.submodules.walker = walker = Walker(self._core)
         now = _Now(self._core)
         run, ahead = now.run, Signal.like(now.run, name="ahead")
-        kill, begin, loads, popped, there = Signal(), Signal(), Signal(), Signal(), Signal()
+        kill, begin, popped, there = Signal(), Signal(), Signal(), Signal()
+        m.submodules.taking = taking = Taking()
+        loads, pops, released = taking.loads, taking.pops, taking.released
         taken, fed, ends, over = now.taken, now.fed, now.ends, now.over
         header = sc.side_beats(self._core, sc.HEADER_WORDS)
         m.d.comb += [
-            taken.eq(weights.ready & weights.valid),
+            taking.valid.eq(weights.valid),
+            taking.ready.eq(weights.ready),
+            taking.last.eq(now.last),
+            taking.some.eq(run.some),
+            taking.ahead.eq(ahead.some),
+            # dropped beats are of no run
+            taking.wrap.eq(run.wrap),
+            taking.release.eq(run.release),
+            taken.eq(taking.taken),
+            ends.eq(taking.ends),
+            now.wraps.eq(taking.wraps),
             fed.eq(now.offer & weights.valid),
-            ends.eq(taken & now.last),
             over.eq(taken & weights.payload.last),
             walker.shape.eq(self.shape),
-            loads.eq(ends | ~run.some),
             # what was taken from the walker is still there a cycle later
             there.eq(walker.run.some & now.walks & ~popped),
             walker.pop.eq(popped),
         ]
-        # dropped beats are of no run
-        released = ends & run.release
         self._decide(m, now, ahead, released)
         with m.If(taken | ~run.some):
             m.d.sync += [
@@ -128,10 +139,9 @@ class StreamFront(wiring.Component):
             ]
         with m.If(loads):
             m.d.sync += [run[name].eq(ahead[name]) for name in run.shape().members if name != "left"]
-        m.d.sync += popped.eq(0)
-        with m.If(loads | ~ahead.some):
+        m.d.sync += popped.eq(pops & there)
+        with m.If(pops):
             m.d.sync += [ahead.eq(walker.run), *(ahead[name].eq(walker.run[name] & there) for name in FLAGS)]
-            m.d.sync += popped.eq(there)
             # between packets there is nothing ahead, and the header comes as any other run
             with m.If(now.rests):
                 m.d.sync += [ahead.left.eq(header - 1), ahead.one.eq(header == 1), ahead.two.eq(header == 2)]
@@ -166,9 +176,9 @@ class StreamFront(wiring.Component):
         # whether the activations at this address, the one after it and the next but one are there, of a cycle ago
         position = [Signal.like(self.code_address, name=f"address_{i}", reset_less=True) for i in range(3)]
         known = [Signal(name=f"known_{i}") for i in range(3)]
-        whole, wraps, pending, leaving = Signal(), Signal(), Signal(), Signal()
+        whole, pending, leaving, wraps = Signal(), Signal(), Signal(), now.wraps
         available = Signal.like(self.available, name="was_available")
-        m.d.comb += [wraps.eq(now.ends & run.wrap), self.code_address.eq(position[0])]
+        m.d.comb += self.code_address.eq(position[0])
         m.d.sync += [
             available.eq(self.available),
             whole.eq((whole | wraps) & ~released),
