@@ -158,12 +158,13 @@ class GainStage(wiring.Component):
             takes.eq(is_op(self.ahead, *GAIN_OPS)),
             loads.eq(self.ahead.op == Op.EMBED),
             contracts.eq(self.ahead.op == Op.CONTRACT),
-            last.eq(0),
+            # no multiplexer, of which synthesis would make a reset
+            last.eq(
+                Cat(
+                    Cat(self.ahead.op == op for op, at in LAST_SLOTS.items() if at >> bit & 1).any() for bit in (0, 1)
+                )
+            ),
         ]
-        with m.Switch(self.ahead.op):
-            for op, number in LAST_SLOTS.items():
-                with m.Case(op):
-                    m.d.sync += last.eq(number)
         row, of_embed, of_contract = Signal.like(taken), Signal(), Signal()
         slot, last_slot, load, fresh = Signal(2), Signal(2), Signal(), Signal()
         m.d.sync += [load.eq(takes & loads), fresh.eq(takes & ~loads)]

@@ -32,7 +32,7 @@ class ReciprocalRoot(wiring.Component):
     exponent : Out, signed 8.
     """
 
-    latency = 10 + SquareRoot.latency + Quotient.latency
+    latency = 11 + SquareRoot.latency + Quotient.latency
 
     def __init__(self, fmt: Formats) -> None:
         self.fmt = fmt
@@ -53,13 +53,13 @@ class ReciprocalRoot(wiring.Component):
         m.submodules.quotient = quotient = Quotient(bits, (1 << 2 * bits - 1) - 1, rounded=False)
         m.d.comb += [
             square_root.square.eq(square),
-            quotient.denominator.eq(square_root.root),
+            quotient.denominator.eq(delay(m, square_root.root, 1, "divisor", reset_less=True)),
             self.root.eq(quotient.quotient),
         ]
         skipped = Cat(last, fine, delay(m, coarse, LEFT, "skipped", reset_less=True))
         exponent = Signal(range(1 - bits, TOTAL_BITS // 2 - bits + 1), reset_less=True)
         m.d.sync += exponent.eq(TOTAL_BITS // 2 - bits - skipped)
-        later = SquareRoot.latency + Quotient.latency
+        later = SquareRoot.latency + 1 + Quotient.latency
         m.d.comb += self.exponent.eq(delay(m, exponent, later, "exponent", reset_less=True))
         return m
 

@@ -93,11 +93,10 @@ class Statistics(wiring.Component):
     def _totals(self, m: Module) -> None:
         core, fmt = self._core, self._core.formats
         kept = [
-            Mux(self.second, _kept(product, fmt.epsilon_shift), _kept(product, fmt.square_shift))
-            for product in self.products
+            Mux(valid, Mux(self.second, _kept(product, fmt.epsilon_shift), _kept(product, fmt.square_shift)), 0)
+            for valid, product in zip(self.square_valid, self.products, strict=True)
         ]
-        kept = [_register(m, part, f"kept_{lane}") for lane, part in enumerate(kept)]
-        total = self._squares(m, kept, delay(m, self.square_valid, 1, "valid"), "")
+        total = self._squares(m, [_register(m, part, f"kept_{lane}") for lane, part in enumerate(kept)], "")
         context = delay(m, self.square_context, self.latency - 2, "square_context", reset_less=True)
 
         # the bias is a term like the others, the first; in halves, the upper one a cycle later
@@ -110,8 +109,11 @@ class Statistics(wiring.Component):
 
     def _powers(self, m: Module) -> None:
         core = self._core
-        kept = [_kept(product, core.formats.power_shift) for product in self.gain_products]
-        total = self._squares(m, kept, self.power_valid, "power_")
+        kept = [
+            Mux(valid, _kept(product, core.formats.power_shift), 0)
+            for valid, product in zip(self.power_valid, self.gain_products, strict=True)
+        ]
+        total = self._squares(m, kept, "power_")
         place = Cat(self.power_which, self.square_context)
         place = delay(m, place, self.power_latency - 2, "power_place", reset_less=True)
         upper_total = delay(m, total[HALF:], 1, "upper_power", reset_less=True)
@@ -121,14 +123,14 @@ class Statistics(wiring.Component):
                 now, then = ((at[:2] == which) & _chosen(at[2:], index, core) for at in (place, later))
                 self._add_up(m, f"_power_{index}_{which}", self.powers[index][which], total, upper_total, now, then)
 
-    def _squares(self, m: Module, kept: list[Value], valid: Value, name: str) -> Value:
+    def _squares(self, m: Module, kept: list[Value], name: str) -> Value:
         """Sum over the lanes, ``power_latency`` less two cycles later; a bit below the magnitudes is rounded away."""
         squares = []
         for lane, part in enumerate(kept):
             m.submodules[f"{name}squarer_{lane}"] = squarer = Squarer(MAGNITUDE_BITS)
-            # a lane without a square adds zero, so nothing behind it needs to know
+            # a lane without a square adds that of zero, so nothing behind it needs to know
             rounded = Signal(signed(MAGNITUDE_BITS), name=f"{name}rounded_{lane}", reset_less=True)
-            m.d.sync += rounded.eq((Mux(valid[lane], part, 0).as_signed() + 1)[1:])
+            m.d.sync += rounded.eq((part.as_signed() + 1)[1:])
             m.d.comb += squarer.value.eq(rounded)
             squares.append(squarer.square[:SQUARE_BITS])
         return _reduce(m, squares, lambda a, b: a + b, f"{name}sum")

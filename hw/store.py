@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from math import gcd
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -124,7 +124,7 @@ class VectorStore(wiring.Component):
         return m
 
     def _write_side(self, m: Module, banks: list[Ram]) -> None:
-        """A cursor a context, and what each bank takes at the cursor, two cycles later."""
+        """A cursor a context, of a cycle ago, and what each bank takes at the cursor."""
         core = self._core
         columns, lanes = core.columns, core.vector_rows
         first_columns = [phase * lanes % columns for phase in range(columns // gcd(lanes, columns))]
@@ -133,30 +133,31 @@ class VectorStore(wiring.Component):
         cursors = Array(Signal(layout, name=f"cursor_{context}") for context in range(core.batch))
         cursor = Signal(layout)
         step = self.contexts if core.batch > 1 else 1
-        m.d.comb += cursor.eq(cursors[self.context] if core.batch > 1 else cursors[0])
+        context = delay(m, self.context, 1, "context", reset_less=True)
+        m.d.comb += cursor.eq(cursors[context] if core.batch > 1 else cursors[0])
 
         # lane 0 is the last to lack an element
-        group_ends = self.value_valid[0] & ((self.which == 2) | ~self.three)
+        valid = delay(m, self.value_valid, 1, "valid")
+        group_ends = delay(m, self.value_valid[0] & ((self.which == 2) | ~self.three), 1, "group_ends")
         reaches_end = [phase for phase, first in enumerate(first_columns) if first + lanes >= columns]
-        for context, own in enumerate(cursors):
+        for number, own in enumerate(cursors):
             with m.If(self.begin):
-                m.d.sync += [own.position.eq(context), own.after.eq(step + context), own.phase.eq(0)]
-            with m.Elif(group_ends & (self.context == context if core.batch > 1 else 1)):
+                m.d.sync += [own.position.eq(number), own.after.eq(step + number), own.phase.eq(0)]
+            with m.Elif(group_ends & (context == number if core.batch > 1 else 1)):
                 m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, cursor.phase + 1))
                 with m.If(cursor.phase.matches(*reaches_end)):
                     m.d.sync += [own.position.eq(cursor.after), own.after.eq(cursor.after + step)]
 
-        offset = Signal(range(self.depth), reset_less=True)
-        held = delay(m, cursor, 1, "cursor", reset_less=True)
-        here, after = (Signal(range(self.depth), name=name, reset_less=True) for name in ("here", "after"))
+        offset, here, after = (
+            Signal(range(self.depth), name=name, reset_less=True) for name in ("offset", "here", "after")
+        )
         m.d.sync += [
             offset.eq(Array([0, self.span, self.span << 1])[self.which]),
-            here.eq(held.position + offset),
-            after.eq(held.after + offset),
+            here.eq(cursor.position + offset),
+            after.eq(cursor.after + offset),
         ]
         values = delay(m, self.values, 2, "values", reset_less=True)
-        valid = delay(m, self.value_valid, 1, "valid")
-        current = delay(m, held.phase, 1, "phase", reset_less=True)
+        current = delay(m, cursor.phase, 1, "phase", reset_less=True)
         writes = Signal(columns)
         for column, bank in enumerate(banks):
             lane_of = [(column - first) % columns for first in first_columns]
@@ -165,11 +166,9 @@ class VectorStore(wiring.Component):
                 for phase, (lane, first) in enumerate(zip(lane_of, first_columns, strict=True))
                 if lane < lanes
             ]
-            m.d.sync += writes[column].eq(0)
-            with m.Switch(held.phase):
-                for source in sources:
-                    with m.Case(source.phase):
-                        m.d.sync += writes[column].eq(valid[source.lane])
+            # no multiplexer, of which synthesis would make a reset
+            writing = Cat((cursor.phase == source.phase) & valid[source.lane] for source in sources)
+            m.d.sync += writes[column].eq(writing.any())
             m.d.comb += bank.write.eq(writes[column])
             # nothing is selected where there is one source, as in every bank if V divides the columns
             with m.Switch(current):

@@ -4,7 +4,7 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,7 +20,7 @@ _SHORT = (Op.OUT, Op.CONTRACT)
 _LONG = (Op.F, Op.I, Op.G, Op.GATE)
 ANNOUNCED = 2
 """Cycles by which ``empty`` comes early: its reader takes as long to read the statistics."""
-_MEET = 2
+_MEET = 3
 """Cycles in which the tags of all operations meet at the gain stage's port."""
 _GAIN = (
     *("begin", "bias", "kappa", "contexts", "value_valid", "which", "value_context", "values"),
@@ -142,7 +142,8 @@ class VectorPath(wiring.Component):
         """The state's word is read one cycle after the issue."""
         recurrence = self._recurrence
         update = Signal.like(recurrence.update)
-        m.d.sync += update.eq(Mux(is_op(tags[0], Op.G), tags[0].live, 0))
+        # no multiplexer, of which synthesis would make a reset
+        m.d.sync += update.eq(tags[0].live & is_op(tags[0], Op.G).replicate(len(update)))
         m.d.comb += [
             recurrence.update.eq(update),
             recurrence.word.eq(self.state_word),
@@ -188,12 +189,15 @@ class VectorPath(wiring.Component):
         stages: dict[int, list[Op]] = {}
         for op, cycles in self.arrival.items():
             stages.setdefault(cycles - gain.lead - _MEET, []).append(op)
-        # two registers: whether a row group leaves a stage, then the only one that does
+        # three registers: whether a row group leaves a stage, it or nothing, then the only one that does
         leaving = []
         for stage, ops in stages.items():
             leaves = Signal(name=f"leaves_{stage}")
             m.d.sync += leaves.eq(is_op(tags[stage], *ops))
-            leaving.append(Mux(leaves, tags[stage + 1].as_value(), 0))
+            tag = tags[stage + 1].as_value()
+            left = Signal(len(tag), name=f"left_{stage}")
+            m.d.sync += left.eq(tag & leaves.replicate(len(tag)))
+            leaving.append(left)
         meeting = Signal.like(gain.ahead)
         m.d.sync += meeting.as_value().eq(reduce(or_, leaving))
         m.d.comb += gain.ahead.eq(meeting)
@@ -240,14 +244,16 @@ class VectorPath(wiring.Component):
             return self._word(tag.context, group, core.row_groups)
 
         # G's update is a cycle after its issue, UP's operands meet with y
-        by_g, by_up, stored = (
+        by_g, before_g, by_up, stored = (
             tags[1 + Recurrence.meet - Ram.latency],
-            tags[lane.rescaled - Ram.latency],
+            tags[Recurrence.meet - Ram.latency],
+            tags[lane.rescaled - Ram.latency - 1],
             tags[lane.functioned + 1],
         )
-        up, stores = Signal(name="reads_for_up"), Signal()
+        up, stores, reads = Signal(name="reads_for_up"), Signal(), Signal.like(candidates.read_address)
         m.d.sync += [
-            up.eq(is_op(tags[lane.rescaled - Ram.latency - 1], Op.UP)),
+            up.eq(is_op(tags[lane.rescaled - Ram.latency - 2], Op.UP)),
+            reads.eq(Mux(up, place(by_up), place(before_g))),
             stores.eq(is_op(tags[lane.functioned], Op.I, Op.GATE) & tags[lane.functioned].live.any()),
         ]
         m.d.comb += [
@@ -257,7 +263,7 @@ class VectorPath(wiring.Component):
             candidates.write_address.eq(place(stored)),
             candidates.write.eq(stores.replicate(core.vector_rows)),
             decays.read_address.eq(place(by_g)),
-            candidates.read_address.eq(Mux(up, place(by_up), place(by_g))),
+            candidates.read_address.eq(reads),
         ]
         for index, unit in enumerate(self._lanes):
             function = delay(m, unit.function, 1, f"function_{index}", reset_less=True)
@@ -300,14 +306,15 @@ class VectorPath(wiring.Component):
     def _settled(self, m: Module, tags: list[data.View], cycles: dict[Op, int], name: str) -> Value:
         """Whether every row issued before this cycle, of the operations in ``cycles``, is that many cycles old or
         more; not in the two cycles after an issue, the first of which has it in ``tags[1]``."""
-        # bit n: something is unsettled for n more cycles
-        left = Signal(max(cycles.values()) - 2, name=name)
-        found: dict[tuple[Op, ...], Value] = {}
+        # bit n: something is unsettled for n more cycles; an operation is found out a cycle after its issue shows
+        left = Signal(max(cycles.values()) - 3, name=name)
+        found: dict[tuple[Op, ...], Value] = {(): Const(0, 1)}
         for place, bit in enumerate(left):
-            # whatever is issued, it shows in bit 0
-            lasting = tuple(op for op, age in cycles.items() if place and age - 3 >= place)
+            lasting = tuple(op for op, age in cycles.items() if age - 4 >= place)
             if lasting not in found:
                 found[lasting] = Signal(name=f"{name}_{place}_issued")
-                m.d.sync += found[lasting].eq(is_op(tags[0], *lasting) if lasting else tags[0].valid)
-            m.d.sync += bit.eq(found[lasting] | (left[place + 1] if place + 1 < len(left) else 0))
+                m.d.sync += found[lasting].eq(is_op(tags[1], *lasting))
+            m.d.sync += bit.eq(
+                found[lasting] | (0 if place else tags[1].valid) | (left[place + 1] if place + 1 < len(left) else 0)
+            )
         return ~tags[1].valid & ~left[0]
