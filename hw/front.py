@@ -26,7 +26,7 @@ class _Now:
     run : that of the next beat. first, last, second : the beat is its run's first, last, last but one. context, final
     : whose turn it is, and that it is the last one's. offer : the array takes a beat. lacks : activations. drop :
     beats are dropped. taken, fed, ends, over : a beat is accepted, given to the array, its run's last, the packet's.
-    wraps : its vector's. complete : the packet's last beat came before. rests, walks : between packets, in one's body.
+    wraps : its vector's. complete : the packet's last beat came before. rests, walks : between packets, in a body.
     """
 
     def __init__(self, core: CoreParams) -> None:
