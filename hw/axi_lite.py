@@ -3,13 +3,16 @@
 
 from itertools import pairwise
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.ops import OneHot
 
 ADDRESS_BITS = 12
+EFFECT = 4
+"""Cycles by which the answer to a write is held back, so that what it does has been done: an abort comes before the
+beats that the host sends after it."""
 OKAY, SLVERR = 0, 2
 
 AXI_LITE: dict[str, wiring.Member] = {
@@ -79,10 +82,9 @@ class AxiLiteSlave(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        can_write = Signal()
-        can_read = Signal()
+        can_write, can_read, taken = Signal(), Signal(), Signal(EFFECT)
         m.d.comb += [
-            can_write.eq(self.awvalid & self.wvalid & ~self.bvalid),
+            can_write.eq(self.awvalid & self.wvalid & ~self.bvalid & ~taken.any()),
             can_read.eq(self.arvalid & ~self.rvalid),
             self.wready.eq(self.awready),
         ]
@@ -115,8 +117,11 @@ class AxiLiteSlave(wiring.Component):
         with m.If(states.at["CHOOSE"]):
             # A kind just served still offers its answer, so the other kind comes first.
             m.d.sync += self.writing.eq(can_write)
+        m.d.sync += taken.eq(Cat(self.awready, taken))
         with m.If(self.awready):
-            m.d.sync += [self.bvalid.eq(1), self.bresp.eq(response)]
+            m.d.sync += self.bresp.eq(response)
+        with m.If(taken[-1]):
+            m.d.sync += self.bvalid.eq(1)
         with m.If(self.arready):
             m.d.sync += [
                 self.rvalid.eq(1),
