@@ -4,13 +4,15 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import torch
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from golden.config import CheckpointError, ModelConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TOKENIZER = "tokenizer.json"
 
@@ -20,7 +22,7 @@ class Model(Protocol):
 
     config: ModelConfig
 
-    def forward(self, ids: torch.Tensor, state: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]: ...
+    def forward(self, ids: "Tensor", state: "Tensor | None" = None) -> "tuple[Tensor, Tensor]": ...
 
 
 class Score(NamedTuple):
@@ -120,6 +122,8 @@ def bits_per_character(
     ValueError
         For an empty text.
     """
+    import torch  # a host that only needs the tokenizer does without
+
     targets = torch.tensor(codec.encode(text), dtype=torch.int64)
     if not len(targets):
         raise ValueError("There is no text to score; give a file that holds some.")

@@ -186,3 +186,21 @@ def encode_variants(codec: TextCodec, text: str, noise: float, noisy: int = 3) -
         rows += tokenizer.encode_batch(lines * noisy, add_special_tokens=False)
         tokenizer.model.dropout = None
     return [token for row in rows for token in row.ids]
+
+
+def neighbours(codec: TextCodec) -> torch.Tensor:
+    """Return bool [V, V]: whether the tokenizer ever leaves piece b after piece a; row bos: whether it begins with b.
+
+    A sequence is the encoding of its text where that is true of each two neighbours (a property of byte-pair
+    encodings). Copies with skipped merges have others, and so has what a model of them samples. Bytes that are
+    parts of a character may stand beside everything: alone they are no text.
+    """
+    tokenizer = codec.tokenizer
+    texts = [tokenizer.decode([piece], skip_special_tokens=True) for piece in range(codec.vocab)]
+    partial = torch.tensor(["\ufffd" in text for text in texts])
+    rows = []
+    for piece, text in enumerate(texts):
+        before = [] if piece < len(SPECIAL) else [piece]
+        encodings = tokenizer.encode_batch([text + after for after in texts], add_special_tokens=False)
+        rows.append([encoding.ids == [*before, after] for after, encoding in enumerate(encodings)])
+    return torch.tensor(rows) | partial | partial[:, None]

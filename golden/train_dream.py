@@ -16,7 +16,7 @@ from rich.progress import track
 
 from golden.checkpoint import Checkpoint
 from golden.text import TOKENIZER, TextCodec
-from golden.train_data import Labelled, read_text
+from golden.train_data import Labelled, neighbours, read_text
 from golden.train_model import TrainModel, pick_device
 
 WINDOW = 256
@@ -33,12 +33,16 @@ class Ensemble:
         Number K of tokens to keep of each distribution.
     seed
         Of the random choices.
+    pairs
+        bool [V, V], which piece may follow which (`golden.train_data.neighbours`); the models' chances of all others,
+        which they have from copies of their corpus with skipped merges, go to these. Without it, any.
     """
 
-    def __init__(self, models: Sequence[TrainModel], keep: int, seed: int):
+    def __init__(self, models: Sequence[TrainModel], keep: int, seed: int, pairs: torch.Tensor | None = None):
         self._models, self._keep = models, keep
         self._device = models[0].model.embeddings.weight.device
         self._random = torch.Generator(self._device).manual_seed(seed)
+        self._pairs = None if pairs is None else pairs.to(self._device)
 
     @torch.no_grad()
     def dream(self, streams: int, length: int) -> Labelled:
@@ -72,7 +76,10 @@ class Ensemble:
             for n, model in enumerate(self._models):
                 logits, states[n] = model(tokens, states[n])
                 chance = chance + logits.softmax(-1) / len(self._models)
-            return chance
+            if self._pairs is None:
+                return chance
+            chance = chance * self._pairs[tokens]
+            return chance / chance.sum(-1, keepdim=True)
 
         return read
 
@@ -124,7 +131,7 @@ def main(
         raise typer.Exit(2) from error
     for model in models if compiled else ():
         model.compile_parts()
-    ensemble = Ensemble(models, keep, seed)
+    ensemble = Ensemble(models, keep, seed, neighbours(codec))
     if tokens is not None:
         ensemble.label(tokens, streams).save(out)
     else:

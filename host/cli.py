@@ -1,44 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line."""
 
-import torch
+import os
+from importlib import import_module
+from typing import Any
+
 import typer
 
-from host import cli_bench, cli_checkpoint, cli_estimate, cli_image, cli_power, cli_run, cli_sim, cli_synth
 from host.console import Commands
 
-app = typer.Typer(
-    cls=Commands,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    help="Generate, simulate and drive FPGA accelerators of MatMul-free language models.",
-)
-for command, name in (
-    (cli_checkpoint.random_checkpoint, "random-checkpoint"),
-    (cli_checkpoint.ternarise, "ternarise"),
-    (cli_image.pack, "pack"),
-    (cli_image.info, "info"),
-    (cli_image.verilog, "verilog"),
-    (cli_run.generate_text, "generate"),
-    (cli_run.logits, "logits"),
-    (cli_run.evaluate, "eval"),
-    (cli_sim.cosim, "cosim"),
-    (cli_sim.demo, "demo"),
-    (cli_synth.synth, "synth"),
-    (cli_power.power, "power"),
-    (cli_bench.bench, "bench"),
-    (cli_estimate.estimate_core, "estimate"),
-    (cli_estimate.project_cores, "project"),
-    (cli_estimate.write_report, "report"),
-):
-    app.command(name)(command)
+COMMANDS = {
+    "random-checkpoint": ("cli_checkpoint", "random_checkpoint"),
+    "ternarise": ("cli_checkpoint", "ternarise"),
+    "pack": ("cli_image", "pack"),
+    "info": ("cli_image", "info"),
+    "verilog": ("cli_image", "verilog"),
+    "generate": ("cli_run", "generate_text"),
+    "logits": ("cli_run", "logits"),
+    "eval": ("cli_eval", "evaluate"),
+    "cosim": ("cli_sim", "cosim"),
+    "demo": ("cli_sim", "demo"),
+    "synth": ("cli_synth", "synth"),
+    "power": ("cli_power", "power"),
+    "bench": ("cli_bench", "bench"),
+    "estimate": ("cli_estimate", "estimate_core"),
+    "project": ("cli_estimate", "project_cores"),
+    "report": ("cli_estimate", "write_report"),
+}
+"""The module and function of each; imported when it is called, so that none pays for what another needs."""
+
+
+class Lazy(Commands):
+    """The commands of `COMMANDS`."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = dict.fromkeys(COMMANDS)
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        """A command, made when it is asked for; None where there is none of this name."""
+        if name not in COMMANDS:
+            return None
+        module, function = COMMANDS[name]
+        single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+        single.command(name)(getattr(import_module(f"host.{module}"), function))
+        return typer.main.get_command(single)
+
+
+app = typer.Typer(cls=Lazy, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
+
+
+@app.callback()
+def tritforge() -> None:
+    """Generate, simulate and drive FPGA accelerators of MatMul-free language models."""
 
 
 def main() -> None:
     """Run the command line."""
     # work comes in pieces that fit the cache; threads that wait for one another cost far more than they bring
-    torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     app()
 
 

@@ -7,7 +7,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
+import numpy as np
 import typer
 from rich.table import Table
 
@@ -58,7 +58,7 @@ def power(
         raise ValueError(f"{path} is no checkpoint folder; an image's trits cannot be drawn anew.")
     core = chosen_core(name or DEFAULT_PRESET, settings)
     model = Model(path, core, say, progress)
-    ids = read_ids(ids_path) if ids_path else torch.tensor(encode_prompt(model, prompt))
+    ids = read_ids(ids_path) if ids_path else np.array(encode_prompt(model, prompt))
     check_ids(ids, model.config.vocab)
     with err.status("Mapping") as spinner:
         tokens = measure(sources(model.source()), ids.tolist(), core, liberty, clock, say, follow(spinner.update))

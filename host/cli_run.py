@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that run a model: text, logits and scores."""
+"""Commands that run a model: text and logits."""
 
 import os
 from dataclasses import asdict
@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import typer
 from numpy.typing import NDArray
 
-from golden.text import bits_per_character
-from golden.train_data import read_text
-from host.backends import Arith, Backend, Output, check_ids
+from host.backends import Arith, Backend, Ids, Output, check_ids
 from host.console import (
     Advance,
     Json,
@@ -72,7 +69,7 @@ def generate_text(
     check: Check = False,
     temperature: Annotated[float, typer.Option(help="0: always the most likely token.")] = 0.0,
     top_k: Annotated[int, typer.Option(help="Choose among so many; 0: all.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of the choices.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the choices, the same with every backend.")] = 0,
     name: PresetName = None,
     settings: Settings = None,
     stall: Stall = 0.0,
@@ -86,7 +83,7 @@ def generate_text(
     sampler = Sampler(temperature, top_k, seed)
     model = Model(path, chosen_core(name, settings), say, progress)
     ids = encode_prompt(model, prompt)
-    story = Story(model.codec(), prompt, ids, None if as_json else out)
+    story = Story(model.codec, prompt, ids, None if as_json else out)
     with model.session(backend, check, stall, trace, arith, threshold) as session:
         with story:
             if session.transport:
@@ -141,7 +138,7 @@ def logits(
     with model.session(backend, stall=stall, trace=trace, arith=arith, outlier_threshold=threshold) as session:
         with progress(f"Running {len(ids)} tokens") as advance:
             outputs = run_all(session.backend, ids, advance)
-        arrays = arrays_of(outputs) | {"state": session.backend.state().numpy()}
+        arrays = arrays_of(outputs) | {"state": session.backend.state()}
         counters = session.backend.counters()
     save_npz(output, arrays)
     if as_json:
@@ -151,52 +148,11 @@ def logits(
         out.print(f"{output}: {', '.join(f'{key} {list(a.shape)}' for key, a in arrays.items())}", markup=False)
 
 
-def evaluate(
-    path: ModelPath,
-    text_path: Annotated[Path, typer.Option("--text", help="UTF-8, or .xz of it.", metavar="FILE")],
-    backend: BackendKind = Kind.INTEGER,
-    arith: ArithKind = Arith.MATMUL,
-    threshold: Threshold = None,
-    name: PresetName = None,
-    settings: Settings = None,
-    as_json: Json = False,
-) -> None:
-    """Score a text: bits per character and perplexity, the whole of it as one stream."""
-    if backend is Kind.RTL:
-        raise ValueError("A whole text takes too long on a simulated core; choose --backend float or integer.")
-    model = Model(path, chosen_core(name, settings), say, progress)
-    text, codec = read_text(text_path), model.codec()
-    opened = model.session(backend, arith=arith, outlier_threshold=threshold)
-    with opened as session, progress(f"Scoring {text_path}") as advance:
-        score = bits_per_character(_Scored(session.backend), codec, text, CHUNK, advance)
-    if as_json:
-        print_json({"backend": backend, "characters": len(text), **score._asdict()})
-    else:
-        out.print(
-            f"{score.bits_per_character:.4f} bits per character, perplexity {score.perplexity:.3f} "
-            f"({score.tokens:,} tokens, {len(text):,} characters, {backend})",
-            highlight=False,
-        )
-
-
-class _Scored:
-    """A backend as `golden.text.Model`; the state stays inside."""
-
-    def __init__(self, backend: Backend) -> None:
-        self.config = backend.config
-        self._backend = backend
-        backend.reset()
-
-    def forward(self, ids: torch.Tensor, state: None = None) -> tuple[torch.Tensor, None]:
-        """Logits of the next tokens."""
-        return self._backend.run(ids).logits, None
-
-
 def encode_prompt(model: Model, text: str) -> list[int]:
     """The tokens of a prompt, begun by bos; ValueError where it is empty."""
     if not text:
         raise ValueError("The prompt is empty; give some text with --prompt.")
-    return [model.config.bos, *model.codec().encode(text)]
+    return [model.config.bos, *model.codec.encode(text)]
 
 
 def counters_json(counters: Counters | None) -> dict[str, Any]:
@@ -204,7 +160,7 @@ def counters_json(counters: Counters | None) -> dict[str, Any]:
     return {"counters": asdict(counters) | {"occupancy": counters.occupancy}} if counters else {}
 
 
-def read_ids(path: Path) -> torch.Tensor:
+def read_ids(path: Path) -> Ids:
     """Token ids int64 [T] of a .npy file; ValueError where it holds something else."""
     try:
         with path.open("rb") as file:
@@ -215,10 +171,10 @@ def read_ids(path: Path) -> torch.Tensor:
         raise ValueError(f"{path} is no readable .npy file ({error}).") from error
     if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
         raise ValueError(f"{path} holds {ids.dtype} {list(ids.shape)}; it must be one vector of integers.")
-    return torch.from_numpy(ids.astype(np.int64))
+    return ids.astype(np.int64)
 
 
-def run_all(backend: Backend, ids: torch.Tensor, advance: Advance) -> list[Output]:
+def run_all(backend: Backend, ids: Ids, advance: Advance) -> list[Output]:
     """Run a sequence from a zero state in chunks."""
     backend.reset()
     outputs = []
@@ -231,13 +187,13 @@ def run_all(backend: Backend, ids: torch.Tensor, advance: Advance) -> list[Outpu
 
 def arrays_of(outputs: list[Output]) -> dict[str, NDArray]:
     """The arrays of the file that `logits` writes, but for the state."""
-    arrays = {"logits": torch.cat([o.logits for o in outputs]).numpy()}
+    arrays = {"logits": np.concatenate([o.logits for o in outputs])}
     exact = [o.exact for o in outputs if o.exact]
     if exact:
-        arrays["raw"] = torch.cat([e.raw for e in exact]).numpy().astype(np.int32)
-        arrays["mantissa"] = torch.cat([e.mantissa for e in exact]).numpy()
-        arrays["shift"] = torch.cat([e.shift for e in exact]).numpy()
-        arrays["scale"] = torch.cat([e.scale() for e in exact]).numpy()
+        arrays["raw"] = np.concatenate([e.raw for e in exact]).astype(np.int32)
+        arrays["mantissa"] = np.concatenate([e.mantissa for e in exact])
+        arrays["shift"] = np.concatenate([e.shift for e in exact])
+        arrays["scale"] = np.concatenate([e.scale() for e in exact])
     return arrays
 
 

@@ -4,10 +4,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from host.backends import Advance, Backend, IntegerBackend, Output
+from host.backends import Advance, Backend, Ids, Output
 
 
 class CheckError(RuntimeError):
@@ -25,12 +25,12 @@ class Sampler:
     top_k
         Draw among the largest so many; 0 for all.
     seed
-        Of the generator.
+        Of NumPy's default generator, which makes one choice like another for every backend.
 
     Raises
     ------
     ValueError
-        For a negative temperature or top_k.
+        For a negative temperature, top_k or seed.
     """
 
     temperature: float = 0.0
@@ -42,26 +42,35 @@ class Sampler:
             raise ValueError(f"The temperature must be 0 or more, not {self.temperature}.")
         if self.top_k < 0:
             raise ValueError(f"top-k must be 0 (all) or more, not {self.top_k}.")
+        if self.seed < 0:
+            raise ValueError(f"The seed must be 0 or more, not {self.seed}.")
 
     @property
     def greedy(self) -> bool:
         """Whether the argmax is enough."""
         return self.temperature == 0 or self.top_k == 1
 
-    def generator(self) -> torch.Generator:
+    def generator(self) -> np.random.Generator:
         """A generator with the seed."""
-        return torch.Generator().manual_seed(self.seed)
+        return np.random.default_rng(self.seed)
 
-    def pick(self, output: Output, generator: torch.Generator) -> int:
+    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Of each token [V] of logits [V], at a temperature above 0."""
+        # the largest is taken off first, so that nothing overflows at the lowest temperature
+        distance = logits.max() - logits.astype(np.float64)
+        with np.errstate(over="ignore"):
+            weights = np.exp(-distance / self.temperature)
+        if self.top_k:
+            # a stable sort, so that among equals the lowest index stays
+            weights[distance.argsort(kind="stable")[self.top_k :]] = 0
+        return weights / weights.sum()
+
+    def pick(self, output: Output, generator: np.random.Generator) -> int:
         """The token after the last of an output."""
         if self.greedy:
             return int(output.tokens[-1])
-        logits = output.logits[-1].double() / self.temperature
-        if self.top_k:
-            # a stable sort, so that among equals the lowest index stays
-            keep = logits.argsort(descending=True, stable=True)[: self.top_k]
-            logits = torch.full_like(logits, -torch.inf).index_copy(0, keep, logits[keep])
-        return int(torch.multinomial(logits.softmax(0), 1, generator=generator))
+        chances = self.probabilities(output.logits[-1])
+        return int(generator.choice(len(chances), p=chances))
 
 
 class Checked:
@@ -72,7 +81,7 @@ class Checked:
     backend
         The one under test; exact.
     golden
-        What it must equal.
+        The integer model, which it must equal.
     locate
         Given the tokens up to the first one that differs, says in words where in it the difference begins.
 
@@ -86,7 +95,7 @@ class Checked:
         Tokens found equal so far.
     """
 
-    def __init__(self, backend: Backend, golden: IntegerBackend, locate: Callable[[list[int]], str]) -> None:
+    def __init__(self, backend: Backend, golden: Backend, locate: Callable[[list[int]], str]) -> None:
         self.config = backend.config
         self._locate = locate
         self.history: list[int] = []
@@ -94,7 +103,7 @@ class Checked:
         self._backend, self._golden = backend, golden
         self.state, self.counters = backend.state, backend.counters
 
-    def run(self, ids: Tensor, logits: bool = True, advance: Advance | None = None) -> Output:
+    def run(self, ids: Ids, logits: bool = True, advance: Advance | None = None) -> Output:
         """See `Backend`; raise CheckError at the first token that differs."""
         output, golden = self._backend.run(ids, True, advance), self._golden.run(ids)
         for position, token in enumerate(ids.tolist()):
@@ -116,7 +125,7 @@ class Checked:
 def difference(output: Output, golden: Output, position: int) -> str | None:
     """Where the exact results of one position differ first, in words, or None."""
     raw, expected = output.exact.raw[position], golden.exact.raw[position]
-    unequal = (raw != expected).nonzero()
+    unequal = np.flatnonzero(raw != expected)
     if len(unequal):
         index = int(unequal[0])
         return f"logit {index} is {int(raw[index])} instead of {int(expected[index])} ({len(unequal)} differ)"
@@ -149,7 +158,7 @@ def generate(
     """
     backend.reset()
     generator = sampler.generator()
-    ids = torch.tensor(prompt, dtype=torch.int64)
+    ids = np.array(prompt, dtype=np.int64)
     if not sampler.greedy and len(ids) > 1:
         # only the last token's logits are drawn from
         backend.run(ids[:-1], False, advance)
@@ -161,4 +170,4 @@ def generate(
             return
         yield token
         if left > 1:
-            output = backend.run(torch.tensor([token]), not sampler.greedy)
+            output = backend.run(np.array([token]), not sampler.greedy)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model as a user names it, a checkpoint folder or an image, and the backends that run it."""
+"""A model as a user names it, a checkpoint folder or an image, and the backends that run it.
+
+A core that runs an image needs no PyTorch: all that does is imported where it is used.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -7,35 +10,32 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
-from golden import embedding, formats, numerics, quantise, ternary
 from golden.activations import activations
-from golden.checkpoint import Checkpoint, CheckpointError, ModelConfig
-from golden.integer import IntegerSource
-from golden.quantise import IntegerCheckpoint
-from golden.reference import ReferenceModel
+from golden.config import CheckpointError, ModelConfig
 from golden.text import TextCodec
-from host import header, layout
-from host import pack as packer
-from host.backends import Arith, Backend, CoreBackend, FloatBackend, IntegerBackend
+from host.backends import Arith, Backend, CoreBackend
 from host.driver import MisfitError, misfit
 from host.generate import Checked
 from host.image import Image, Progress
-from host.locate import locate_difference
 from host.trace import write_timeline
-from hw import packet, schedule, trits
 from hw.params import PRESETS, CoreParams, preset
 
 if TYPE_CHECKING:
+    from golden.integer import IntegerSource
     from sim.transport import SimTransport
 
 DEFAULT_PRESET = "edge"
 CACHE = Path("build") / "images"
-_DECIDE = (embedding, formats, numerics, quantise, ternary, header, layout, packer, packet, schedule, trits)
+_DECIDE = (
+    *(f"golden.{name}" for name in ("embedding", "formats", "numerics", "quantise", "ternary")),
+    *("host.header", "host.layout", "host.pack", "hw.packet", "hw.schedule", "hw.trits"),
+)
 """The modules on which the bytes of an image depend."""
 
 
@@ -94,9 +94,14 @@ class Model:
             raise CheckpointError(f"{path} does not exist; give a checkpoint folder or an image.")
         self._status, self._bar = status, bar
         self._path = path
-        self._checkpoint = Checkpoint(path) if path.is_dir() else None
-        self._image = None if path.is_dir() else Image.open(path)
         self._core = core
+        self._checkpoint, self._image = None, None
+        if path.is_dir():
+            from golden.checkpoint import Checkpoint
+
+            self._checkpoint = Checkpoint(path)
+        else:
+            self._image = Image.open(path)
 
     @property
     def config(self) -> ModelConfig:
@@ -108,13 +113,18 @@ class Model:
         """The core to run on or to quantise for; raise MisfitError where no preset fits the image."""
         return self._core or (fitting_preset(self._image) if self._image else preset(DEFAULT_PRESET))
 
+    @cached_property
     def codec(self) -> TextCodec:
         """Its tokenizer."""
         return self._image.codec() if self._image else TextCodec.from_folder(self._path)
 
-    def source(self) -> IntegerSource:
+    def source(self) -> "IntegerSource":
         """Its integers, straight from what the user gave."""
-        return self._image or IntegerCheckpoint(self._checkpoint, self.core.formats)
+        if self._image:
+            return self._image
+        from golden.quantise import IntegerCheckpoint
+
+        return IntegerCheckpoint(self._checkpoint, self.core.formats)
 
     def image(self) -> Image:
         """The image itself, or one packed from the checkpoint, which is kept under build/."""
@@ -122,8 +132,10 @@ class Model:
             return self._image
         path = CACHE / f"{self._path.resolve().name}-{self._digest()}.tfi"
         if not path.is_file():
+            from host.pack import pack
+
             with self._bar(f"Packing {self._path}") as progress:
-                packer.pack(self.source(), self.core, path, progress)
+                pack(self.source(), self.core, path, progress)
         return Image.open(path)
 
     def _digest(self) -> str:
@@ -135,7 +147,7 @@ class Model:
             stat = file.stat()
             digest.update(repr((str(file), stat.st_size, stat.st_mtime_ns)).encode())
         for module in _DECIDE:
-            digest.update(Path(module.__file__).read_bytes())
+            digest.update(Path(find_spec(module).origin).read_bytes())
         return digest.hexdigest()[:16]
 
     @contextmanager
@@ -178,8 +190,13 @@ class Model:
                 raise ValueError("--outlier-threshold is about integer codes; it needs --backend integer or rtl.")
             if self._checkpoint is None:
                 raise ValueError(f"An image holds integers only; give the checkpoint for --backend {kind}.")
+            from golden.reference import ReferenceModel
+            from host.golden_backends import FloatBackend
+
             yield Session(FloatBackend(ReferenceModel.from_checkpoint(self._checkpoint)))
         elif kind is Kind.INTEGER:
+            from host.golden_backends import IntegerBackend
+
             # any image runs without a core; only the codes are the core's
             bits = (self._core or preset(DEFAULT_PRESET)).act_bits
             yield Session(IntegerBackend(self.source(), arith, activations(bits, outlier_threshold)))
@@ -202,6 +219,8 @@ class Model:
                 transport.record_trace()
             backend: Backend = CoreBackend(transport, image, outlier_threshold)
             if check:
+                from host.golden_backends import IntegerBackend
+
                 golden = IntegerBackend(self.source(), activations=given)
                 backend = Checked(backend, golden, lambda ids: self.locate(ids, outlier_threshold))
             yield Session(backend, transport)
@@ -210,15 +229,16 @@ class Model:
 
     def locate(self, ids: list[int], outlier_threshold: float | None = None) -> str:
         """Run `ids` again on a core with debug taps and say where the last of them first differs."""
+        from host.locate import locate_difference
         from sim.transport import SimTransport
 
         self._status("Running the tokens again on a core with debug taps, to find the first difference")
         with SimTransport(replace(self.core, taps=True), self._status) as transport:
             backend = CoreBackend(transport, self.image(), outlier_threshold)
             if len(ids) > 1:
-                backend.run(torch.tensor(ids[:-1]), logits=False)
+                backend.run(np.array(ids[:-1]), logits=False)
             transport.record_taps()
-            backend.run(torch.tensor(ids[-1:]), logits=False)
+            backend.run(np.array(ids[-1:]), logits=False)
             found = locate_difference(transport.fetch_taps(), self.source(), ids, backend.driver.activations)
         return f"first in {found}" if found else "with taps every row is equal, so look at the result unit"
 

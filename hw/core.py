@@ -246,7 +246,7 @@ class Core(wiring.Component):
             registers.busy.eq(delay(m, front.busy, 1, "busy")),
             registers.torn.eq(delay(m, sequencer.torn, 1, "torn")),
             registers.saturated.eq(delay(m, vector.saturated, 1, "saturated")),
-            front.abort_token.eq(delay(m, registers.abort_token, 1, "abort_token")),
+            front.abort_token.eq(delay(m, registers.abort_token, 2, "abort_token")),
             vector.host.eq(delay(m, ~registers.busy, LATE - 1, "not_busy")),
             vector.address.eq(registers.state_address),
             vector.write.eq(registers.state_write),

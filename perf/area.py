@@ -25,13 +25,18 @@ from perf.platform import Platform
 AREAS = HERE / "areas.toml"
 Driver = Callable[[CoreParams], float]
 DRIVERS: dict[str, tuple[Driver, ...]] = {
-    "ternary_array": (lambda c: c.rows * c.columns, lambda c: (c.batch - 1) * c.rows * c.acc_bits),
+    "ternary_array": (
+        lambda c: c.rows * c.columns,
+        lambda c: c.rows * c.acc_bits,
+        lambda c: (c.batch - 1) * c.rows * c.acc_bits,
+    ),
     "vector_path": (lambda c: c.vector_rows, lambda c: c.batch - 1),
     "vector_store": (lambda c: c.vector_rows, lambda c: c.batch - 1),
     "stream_front": (lambda c: c.lanes,),
     "side_words": (lambda c: c.lanes,),
 }
-"""What a unit grows with: trits a cycle and accumulators, rows a cycle, contexts, lanes. The others are constant."""
+"""What a unit grows with: trits a cycle, accumulators, those of further contexts; rows a cycle, contexts; lanes. The
+others are constant."""
 
 
 class Point(Table):

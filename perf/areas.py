@@ -21,6 +21,7 @@ SINGLE: tuple[tuple[str, dict[str, int]], ...] = (
     ("vector_store", {"vector_rows": 4}),
     ("vector_store", {"batch": 4}),
     ("ternary_array", {"lanes": 64}),
+    ("ternary_array", {"lanes": 64, "element_bytes": 4}),
     ("ternary_array", {"batch": 4}),
     ("side_words", {"lanes": 64}),
     ("stream_front", {"lanes": 64}),

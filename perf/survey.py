@@ -14,7 +14,7 @@ from perf.project import project
 CORES: dict[str, CoreParams] = {
     "edge": PRESETS["edge"],
     "wide": PRESETS["wide"],
-    "256 lanes": replace(PRESETS["wide"], lanes=256, element_bytes=4, vector_rows=8),
+    "256 lanes": replace(PRESETS["wide"], lanes=256, vector_rows=8),
 }
 """The geometries that are tried; each is sized for the model that it runs."""
 MANY = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64)

@@ -79,8 +79,8 @@ def build_harness(
         if folder.fresh:
             say(status, f"Compiling the simulation of {top}, once (about a minute for a large core)")
             run_tool([*command, "-Mdir", str(folder.path), *map(str, sources)])
-            runtime.copy(folder.path)
-            make = ["make", "-C", str(folder.path), "-f", "Vcore.mk", "-j", str(os.cpu_count() or 1)]
+            kept = runtime.copy(folder.path)
+            make = ["make", "-C", str(folder.path), "-f", "Vcore.mk", "-j", str(os.cpu_count() or 1), *kept]
             run_tool([*make, *(["OPT_FAST=-O1", "OPT_SLOW=-O0"] if activity else [])])
             runtime.keep(folder.path)
             _keep_only(folder.path, LIBRARY)

@@ -22,6 +22,9 @@ from sim.toolchain import BUILD_DIR, toolchain_env
 # Names a file, because a trace of inputs is too long for the environment itself.
 _PARAMETERS = "TRITFORGE_TEST_PARAMETERS"
 _BUILD_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--timescale", "1ns/1ps")
+_MAKE_ARGS = ("OPT_FAST=-O1", "VM_PARALLEL_BUILDS=0")
+"""Most of a run is Python, and most of a build is reading headers again for every file and optimising: so one file,
+optimised a little."""
 _RUNTIME = Runtime("cocotb", _BUILD_ARGS, ("verilated.o", "verilated_threads.o", "verilated_vpi.o"))
 
 
@@ -122,8 +125,7 @@ class _Runner(Verilator):
         verilate, make = super()._build_command()
         index = verilate.index("--public-flat-rw")
         verilate = [*verilate[:index], "--public-depth", "1", *verilate[index + 1 :]]
-        _RUNTIME.copy(Path(self.build_dir))
-        return [verilate, list(make)]
+        return [verilate, [*make, *_MAKE_ARGS, *_RUNTIME.copy(Path(self.build_dir))]]
 
 
 @contextmanager
@@ -136,7 +138,7 @@ def _verilog(design: wiring.Component | Sequence[Path], top: str) -> Iterator[li
 
 
 def _build(files: list[Path], top: str, build_args: Sequence[str], status: Status | None) -> Path:
-    with cached_build("cocotb", top, build_args, files) as folder:
+    with cached_build("cocotb", top, (*build_args, *_MAKE_ARGS), files) as folder:
         if folder.fresh:
             say(status, f"Compiling the test bench of {top}, once")
             log = folder.path / "build.log"

@@ -29,11 +29,16 @@ class Runtime:
         self._folder = BUILD_DIR / f"{kind}-runtime-{digest}"
         self._names = names
 
-    def copy(self, folder: Path) -> None:
-        """Put the objects, if there are any yet, where make takes them as they are: newer than their sources."""
-        if self._folder.is_dir():
-            for name in self._names:
-                shutil.copy(self._folder / name, folder)
+    def copy(self, folder: Path) -> list[str]:
+        """Put the objects, if there are any yet, where make builds; returns the options with which it takes them.
+
+        Without, make takes objects only that are newer than the makefile, which is made anew for every design.
+        """
+        if not self._folder.is_dir():
+            return []
+        for name in self._names:
+            shutil.copy(self._folder / name, folder)
+        return [f"--old-file={name}" for name in self._names]
 
     def keep(self, folder: Path) -> None:
         """Keep those of a build that has succeeded."""

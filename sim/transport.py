@@ -2,6 +2,9 @@
 """A simulated core as a transport of the host's driver."""
 
 import hashlib
+import pickle
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -14,9 +17,7 @@ from numpy.typing import NDArray
 import golden
 import hw
 import rtl_gen
-from hw.core import Core
 from hw.params import CoreParams
-from rtl_gen.emit import emit_verilog
 from sim.build import Status, build_harness, say
 from sim.harness import Harness, Progress, Trace
 from sim.toolchain import BUILD_DIR, tool_versions
@@ -68,7 +69,7 @@ class SimTransport:
         self._core, self._stall, self._seed, self._interval = core, stall, seed, interval
         self._tracing = False
         if library is None:
-            library = build_harness(cached_verilog(core, status), TOP, core.lanes, core.taps, status)
+            library = build_harness(cached_verilog(core, status, apart=True), TOP, core.lanes, core.taps, status)
         self._harness = Harness(library, core.lanes)
         self._harness.reset()
 
@@ -139,8 +140,11 @@ class SimTransport:
         return self._harness.fetch_trace()
 
 
-def cached_verilog(core: CoreParams, status: Status | None = None) -> list[Path]:
-    """The Verilog of a core, kept under build/ and emitted when parameters or gateware have changed."""
+def cached_verilog(core: CoreParams, status: Status | None = None, apart: bool = False) -> list[Path]:
+    """The Verilog of a core, kept under build/ and emitted when parameters or gateware have changed.
+
+    Emitting takes 400 MB, with Amaranth and PyTorch; with ``apart`` a process of its own takes them and goes.
+    """
     digest = hashlib.sha256(repr((core, tool_versions())).encode())
     for package in (hw, rtl_gen, golden):
         for file in sorted(Path(package.__file__).parent.glob("*.py")):
@@ -149,5 +153,18 @@ def cached_verilog(core: CoreParams, status: Status | None = None) -> list[Path]
     listing = folder / f"{TOP}.f"
     if not listing.is_file():
         say(status, "Writing the Verilog of the core")
-        emit_verilog(Core(core), TOP, folder)
+        if apart:
+            call = "import pickle, sys; from sim.transport import emit; emit(*pickle.load(sys.stdin.buffer))"
+            root, given = Path(hw.__file__).parent.parent, pickle.dumps((core, folder))
+            subprocess.run([sys.executable, "-c", call], cwd=root, input=given, check=True)
+        else:
+            emit(core, folder)
     return [folder / name for name in listing.read_text().split()]
+
+
+def emit(core: CoreParams, folder: Path) -> None:
+    """Emit a core; what that takes is imported here, so that who has its Verilog needs none of it."""
+    from hw.core import Core
+    from rtl_gen.emit import emit_verilog
+
+    emit_verilog(Core(core), TOP, folder)

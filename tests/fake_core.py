@@ -18,7 +18,7 @@ from golden.activations import Activations
 from golden.checkpoint import ModelConfig
 from golden.integer import IntegerModel
 from golden.quantise import IntegerHead, IntegerLayer, Matrix, Norm
-from host.backends import Cached
+from host.golden_backends import Cached
 from hw import register_map as rm
 from hw import schedule as sc
 from hw.packet import Context, header_words, split_gain, split_scale

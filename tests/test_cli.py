@@ -344,6 +344,8 @@ def test_a_model_beyond_the_core_is_refused(model: Path, image: Path) -> None:
     refuse(message, "generate", model, "--prompt", "a", "--backend", "rtl", *small)
     wide = ("--preset", "wide")
     refuse("The core has lanes 64, but the image is for 4", "demo", "--model", image, *wide)
+    call("pack", model, "-o", "two.tfi", *wide, "--set", "element_bytes=2")
+    refuse("The core has element bytes 4, but the image is for 2", "demo", "--model", "two.tfi", *wide)
 
 
 def test_an_image_that_no_preset_fits_is_refused_with_the_remedy(model: Path) -> None:

@@ -13,9 +13,10 @@ from golden.integer import IntegerModel
 from golden.numerics import Formats
 from golden.quantise import IntegerCheckpoint
 from golden.reference import ReferenceModel
-from host.backends import CoreBackend, FloatBackend, IntegerBackend
+from host.backends import CoreBackend
 from host.driver import CoreError, Counters, Driver, MisfitError
 from host.generate import Checked, CheckError, Sampler, generate
+from host.golden_backends import FloatBackend, IntegerBackend
 from host.image import Image
 from host.pack import pack
 from hw.packet import Context, split_scale
@@ -154,7 +155,7 @@ def test_a_token_outside_the_vocabulary_is_refused_before_anything_is_sent(image
     with pytest.raises(ValueError, match=rf"Token {token} is outside the vocabulary, which has 0 to 300"):
         Driver(core, image).step([Context(5), Context(token)])
     with pytest.raises(ValueError, match=f"Token {token} is outside"):
-        CoreBackend(core, image).run(torch.tensor([5, token]))
+        CoreBackend(core, image).run(np.array([5, token]))
     assert core.packets == 0
 
 
@@ -293,32 +294,32 @@ def test_each_counter_is_read_low_half_first(image: Image) -> None:
 def test_all_backends_have_the_same_shapes_and_exact_ones_the_same_integers(
     folder: Path, source: IntegerCheckpoint, image: Image
 ) -> None:
-    ids = torch.tensor(IDS)
+    ids = np.array(IDS)
     core, golden = CoreBackend(FakeCore(CORE), image), IntegerBackend(source)
     has, wants = core.run(ids), golden.run(ids)
     for name in ("raw", "mantissa", "shift"):
-        assert torch.equal(getattr(has.exact, name), getattr(wants.exact, name))
-    assert torch.equal(has.logits, wants.logits) and torch.equal(has.tokens, wants.tokens)
-    assert core.state().dtype == golden.state().dtype == torch.int32
-    assert torch.equal(core.state(), golden.state())
+        assert np.array_equal(getattr(has.exact, name), getattr(wants.exact, name))
+    assert np.array_equal(has.logits, wants.logits) and np.array_equal(has.tokens, wants.tokens)
+    assert core.state().dtype == golden.state().dtype == np.int32
+    assert np.array_equal(core.state(), golden.state())
     exact = FloatBackend(ReferenceModel.from_checkpoint(Checkpoint(folder)))
     output = exact.run(ids)
     assert output.logits.shape == has.logits.shape and output.tokens.shape == has.tokens.shape
-    assert exact.state().shape == core.state().shape and exact.state().dtype == torch.float32
+    assert exact.state().shape == core.state().shape and exact.state().dtype == np.float32
     for backend, first in ((core, has), (golden, wants), (exact, output)):
         with pytest.raises(ValueError, match="There are no tokens to run"):
-            backend.run(torch.zeros(0, dtype=torch.int64))
+            backend.run(np.zeros(0, dtype=np.int64))
         backend.reset()
-        assert torch.equal(backend.run(ids).logits, first.logits)
+        assert np.array_equal(backend.run(ids).logits, first.logits)
 
 
 def test_a_reset_begins_afresh_and_otherwise_the_state_is_kept(source: IntegerCheckpoint, image: Image) -> None:
-    core, ids = CoreBackend(FakeCore(CORE), image), torch.tensor(IDS)
+    core, ids = CoreBackend(FakeCore(CORE), image), np.array(IDS)
     whole = core.run(ids).exact.raw
     core.reset()
     parts = [core.run(ids[:1]).exact.raw, core.run(ids[1:]).exact.raw]
-    assert torch.equal(torch.cat(parts), whole)
-    assert not torch.equal(core.run(ids[:1]).exact.raw, whole[:1])
+    assert np.array_equal(np.concatenate(parts), whole)
+    assert not np.array_equal(core.run(ids[:1]).exact.raw, whole[:1])
 
 
 @pytest.mark.parametrize("logits", [True, False])
@@ -334,10 +335,10 @@ def test_a_run_fills_packets_with_the_contexts_of_the_core(
         return words
 
     fake.exchange = recorded
-    ids = torch.tensor([*IDS, 7, 7, 2, 9])
+    ids = np.array([*IDS, 7, 7, 2, 9])
     outputs = [core.run(part, logits, lambda *step: told.append(step)) for part in (ids[:7], ids[7:])]
     expected = IntegerBackend(source).run(ids)
-    assert torch.equal(torch.cat([output.tokens for output in outputs]), expected.tokens)
+    assert np.array_equal(np.concatenate([output.tokens for output in outputs]), expected.tokens)
     assert [[context.token for context in packet] for packet in sent] == [
         IDS[:3],
         [IDS[3], 7, 7],
@@ -349,7 +350,7 @@ def test_a_run_fills_packets_with_the_contexts_of_the_core(
     assert {(context.slot, context.logits) for context in contexts} == {(0, logits)}
     assert told == [(3, 7), (6, 7), (7, 7), (1, 1)]
     if logits:
-        assert torch.equal(torch.cat([output.exact.raw for output in outputs]), expected.exact.raw)
+        assert np.array_equal(np.concatenate([output.exact.raw for output in outputs]), expected.exact.raw)
 
 
 def test_checking_counts_equal_tokens_and_names_the_first_logit_that_differs(
@@ -365,8 +366,8 @@ def test_checking_counts_equal_tokens_and_names_the_first_logit_that_differs(
     assert not asked and checked.compared == len(checked.history) >= len(IDS) + 3
     assert checked.history == story[: checked.compared]
     checked.reset()
-    checked.run(torch.tensor(IDS))
+    checked.run(np.array(IDS))
     fake.flip = 3
     with pytest.raises(CheckError, match=r"differs: logit 0 is -?\d+ instead of -?\d+ \(1 differ\); over there"):
-        checked.run(torch.tensor([7]))
+        checked.run(np.array([7]))
     assert asked == [[*IDS, 7]]

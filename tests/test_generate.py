@@ -11,8 +11,9 @@ from golden.checkpoint import Checkpoint
 from golden.integer import IntegerModel
 from golden.numerics import Formats, sigmoid_negative
 from golden.quantise import IntegerCheckpoint
-from host.backends import IntegerBackend
+from host.backends import Output
 from host.generate import Sampler, generate
+from host.golden_backends import IntegerBackend
 from host.locate import locate_difference
 from tests.checkpoints import SMALL, random_checkpoint
 
@@ -98,6 +99,7 @@ def test_a_tap_that_is_missing_is_named(source: IntegerCheckpoint) -> None:
         ({"temperature": -1.0}, "temperature must be 0 or more"),
         ({"temperature": float("nan")}, "temperature must be 0 or more"),
         ({"top_k": -1}, "top-k must be 0"),
+        ({"seed": -1}, "seed must be 0 or more"),
     ],
 )
 def test_senseless_sampling_is_refused(settings: dict, message: str) -> None:
@@ -105,17 +107,52 @@ def test_senseless_sampling_is_refused(settings: dict, message: str) -> None:
         Sampler(**settings)
 
 
-def test_sampling_follows_its_seed_and_its_top_k(source: IntegerCheckpoint) -> None:
+LOGITS = np.array([1, 4, -3, 4, 2, 2.5, 2, -np.inf], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("top_k", "kept"),
+    [
+        (0, [0, 1, 2, 3, 4, 5, 6]),
+        (2, [1, 3]),
+        (4, [1, 3, 4, 5]),
+        (9, [0, 1, 2, 3, 4, 5, 6]),
+        (7, [0, 1, 2, 3, 4, 5, 6]),
+    ],
+)
+@pytest.mark.parametrize("temperature", [0.25, 1.0, 5.0])
+def test_probabilities_are_a_softmax_of_the_largest(top_k: int, kept: list[int], temperature: float) -> None:
+    """Of two equal ones at the edge the first is kept; what is not kept has exactly nothing."""
+    has = Sampler(temperature, top_k).probabilities(LOGITS)
+    assert np.flatnonzero(has).tolist() == kept
+    wants = torch.from_numpy(LOGITS[kept]).double().div(temperature).softmax(0).numpy()
+    np.testing.assert_allclose(has[kept], wants, rtol=1e-14)
+
+
+def test_the_lowest_temperature_overflows_nothing() -> None:
+    assert Sampler(5e-324).probabilities(LOGITS).tolist() == [0, 0.5, 0, 0.5, 0, 0, 0, 0]
+
+
+def test_a_choice_is_where_the_generators_number_falls() -> None:
+    """One number a token: the first token up to which the probabilities add up to more."""
+    sampler, output = Sampler(2.0, 4, 3), Output(np.array([1]), LOGITS[np.newaxis])
+    generator, numbers = sampler.generator(), np.random.default_rng(3).random(2000)
+    sums = np.cumsum(sampler.probabilities(LOGITS))
+    wants = [int(np.argmax(sums > number)) for number in numbers]
+    assert [sampler.pick(output, generator) for _ in numbers] == wants and set(wants) == {1, 3, 4, 5}
+
+
+def test_greedy_sampling_asks_for_no_logits(source: IntegerCheckpoint) -> None:
+    sampler = Sampler(3.0, 1, 7)
+    assert sampler.pick(Output(np.array([5, 6])), sampler.generator()) == 6
+    backend = IntegerBackend(source)
+    assert list(generate(backend, IDS, 12, Sampler())) == list(generate(backend, IDS, 12, sampler))
+
+
+def test_sampling_follows_its_seed(source: IntegerCheckpoint) -> None:
     backend = IntegerBackend(source)
     stories = {seed: list(generate(backend, IDS, 12, Sampler(5.0, 0, seed))) for seed in (1, 2)}
     assert stories[1] == list(generate(backend, IDS, 12, Sampler(5.0, 0, 1))) and stories[1] != stories[2]
-    greedy = list(generate(backend, IDS, 12, Sampler()))
-    assert greedy == list(generate(backend, IDS, 12, Sampler(3.0, 1, 7)))
-    backend.reset()
-    output = backend.run(torch.tensor(IDS))
-    largest = output.logits[-1].topk(3).indices.tolist()
-    generator = Sampler(9.0, 3, 0).generator()
-    assert {Sampler(9.0, 3).pick(output, generator) for _ in range(200)} == set(largest)
 
 
 def test_only_the_last_of_the_prompts_logits_are_asked_for(

@@ -10,7 +10,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import torch
 import typer
 
 from host.backends import CoreBackend
@@ -216,7 +215,7 @@ def test_a_picture_of_something_else_is_refused(
 
 def test_the_transport_keeps_the_last_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = emit_verilog(Loopback(16, rows=4), TOP, tmp_path)
-    monkeypatch.setattr("sim.transport.cached_verilog", lambda core, status: files)
+    monkeypatch.setattr("sim.transport.cached_verilog", lambda core, status, apart: files)
     with SimTransport(CoreParams(lanes=16, vector_rows=4, taps=True)) as transport:
         transport.exchange([random_packet(300, 16)])
         before = transport.cycles
@@ -234,7 +233,7 @@ def test_a_core_shows_all_its_rows_and_cycles(stall: float, tmp_path: Path) -> N
     """Four rows a cycle and two contexts; a timeline of both, then one token's rows by the golden model."""
     core = with_taps(CORES["64x4"])
     image = packed(core, tmp_path)
-    ids = torch.tensor([3, 100, 7])
+    ids = np.array([3, 100, 7])
     with SimTransport(core, stall=stall) as transport:
         backend = CoreBackend(transport, image)
         transport.record_trace()

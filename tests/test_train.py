@@ -18,7 +18,7 @@ from golden.checkpoint import Checkpoint, ModelConfig, write_checkpoint
 from golden.reference import ReferenceModel, quantise
 from golden.ternary import keep_clear, ternarise
 from golden.text import TextCodec, bits_per_character
-from golden.train_data import Labelled, Streams, encode_variants, read_text, stream, train_tokenizer
+from golden.train_data import Labelled, Streams, encode_variants, neighbours, read_text, stream, train_tokenizer
 from golden.train_loop import Trainer
 from golden.train_model import BitLinear, Recurrence, TernaryProduct, TrainModel
 from golden.train_muon import Muon, orthogonalise
@@ -359,6 +359,31 @@ def test_a_text_is_labelled_with_the_state_carried() -> None:
         second = model(tokens[None, 299:599])[0][0].softmax(-1)
     top = torch.cat((first, second)).topk(4)
     torch.testing.assert_close(labelled.chances[:, :4].float(), top.values, rtol=1e-2, atol=1e-4)
+
+
+def test_neighbours_are_those_that_the_tokenizer_leaves() -> None:
+    pairs, random = neighbours(CODEC), torch.Generator().manual_seed(0)
+    ids = torch.tensor(CODEC.encode(TALE))
+    noisy = torch.tensor(encode_variants(CODEC, TALE, 0.3)[len(ids) :])
+    assert pairs[1, ids[0]] and pairs[ids[:-1], ids[1:]].all()
+    assert not pairs[noisy[:-1], noisy[1:]].all()
+    pieces = torch.cat((torch.arange(35, 130), torch.arange(259, CODEC.vocab), ids.unique()))
+    verdicts = []
+    for _ in range(1000):
+        some = pieces[torch.randint(len(pieces), (3,), generator=random)]
+        verdicts.append(bool(pairs[1, some[0]] and pairs[some[:-1], some[1:]].all()))
+        assert verdicts[-1] == (CODEC.encode(CODEC.decode(some.tolist())) == some.tolist())
+    assert 50 < sum(verdicts) < 950
+
+
+def test_an_ensemble_keeps_to_the_neighbours() -> None:
+    models, _ = ensemble(1)
+    pairs = neighbours(CODEC)
+    dreams = train_dream.Ensemble(models, 5, 1, pairs).dream(50, 20)
+    before = torch.cat((torch.ones(50, 1, dtype=torch.int64), dreams.tokens[:, :-1]), 1)
+    assert pairs[before, dreams.tokens].all()
+    assert pairs[before[..., None], dreams.pieces.long()][dreams.chances > 0].all()
+    torch.testing.assert_close(dreams.chances.float().sum(-1), torch.ones(50, 20), rtol=0, atol=2e-3)
 
 
 def test_dreams_end_with_a_whole_paragraph() -> None:

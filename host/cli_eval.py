@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command that scores a text."""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from golden.text import bits_per_character
+from golden.train_data import read_text
+from host.backends import Arith, Backend
+from host.cli_run import CHUNK, ArithKind, BackendKind, Threshold
+from host.console import Json, ModelPath, PresetName, Settings, chosen_core, out, print_json, progress, say
+from host.models import Kind, Model
+
+
+def evaluate(
+    path: ModelPath,
+    text_path: Annotated[Path, typer.Option("--text", help="UTF-8, or .xz of it.", metavar="FILE")],
+    backend: BackendKind = Kind.INTEGER,
+    arith: ArithKind = Arith.MATMUL,
+    threshold: Threshold = None,
+    name: PresetName = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Score a text: bits per character and perplexity, the whole of it as one stream."""
+    if backend is Kind.RTL:
+        raise ValueError("A whole text takes too long on a simulated core; choose --backend float or integer.")
+    model = Model(path, chosen_core(name, settings), say, progress)
+    text, codec = read_text(text_path), model.codec
+    opened = model.session(backend, arith=arith, outlier_threshold=threshold)
+    with opened as session, progress(f"Scoring {text_path}") as advance:
+        score = bits_per_character(_Scored(session.backend), codec, text, CHUNK, advance)
+    if as_json:
+        print_json({"backend": backend, "characters": len(text), **score._asdict()})
+    else:
+        out.print(
+            f"{score.bits_per_character:.4f} bits per character, perplexity {score.perplexity:.3f} "
+            f"({score.tokens:,} tokens, {len(text):,} characters, {backend})",
+            highlight=False,
+        )
+
+
+class _Scored:
+    """A backend as `golden.text.Model`; the state stays inside."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.config = backend.config
+        self._backend = backend
+        backend.reset()
+
+    def forward(self, ids: torch.Tensor, state: None = None) -> tuple[torch.Tensor, None]:
+        """Logits of the next tokens."""
+        return torch.from_numpy(self._backend.run(ids.numpy()).logits), None
