@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory with one write and one read port, cut up so that block RAM may register what it reads."""
 
+from collections.abc import Iterator
 from functools import reduce
 from operator import or_
 from typing import ClassVar
 
-from amaranth.hdl import Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -14,6 +15,10 @@ from hw.ops import delay
 
 BANK = 1 << 13
 """Words that a bank has at most: more need a choice between blocks."""
+BLOCK = 1 << 14
+"""Bits of a block without parity."""
+TOGETHER = 4
+"""Blocks that share the registers in front of them, at most."""
 
 
 def _ports(word: data.ArrayLayout, depth: int) -> dict[str, wiring.Member]:
@@ -28,7 +33,7 @@ def _ports(word: data.ArrayLayout, depth: int) -> dict[str, wiring.Member]:
 
 
 class FarBank(wiring.Component):
-    """A bank with registers of its own for all that goes into its blocks, and one behind what they read.
+    """Blocks with registers of their own for all that goes into them, and one behind what they read.
 
     Blocks are where they are, and those of a large memory, or of many small ones, are far apart. A module of its own,
     or synthesis would merge the registers of banks that get the same. The ports are those of `Ram`.
@@ -94,18 +99,21 @@ class Ram(wiring.Component):
             bits = (depth - 1).bit_length() or 1
             write = Mux(self.write_address[first_bits:] == index, self.write, 0)
             read_address, write_address = self.read_address[:bits], self.write_address[:bits]
-            if self._far:
-                m.submodules[f"far_{index}"] = bank = FarBank(self._word, depth)
-                m.d.comb += [
-                    bank.read_address.eq(read_address),
-                    bank.write.eq(write),
-                    bank.write_address.eq(write_address),
-                    bank.write_data.eq(self.write_data),
-                ]
-                read = bank.read_data
-            else:
+            if not self._far:
                 read = _bank(m, self._word, depth, write, read_address, write_address, self.write_data, str(index))
-            banks.append(read.as_value())
+                banks.append(read.as_value())
+                continue
+            parts = []
+            for first, word, enable in self._parts(bits, write):
+                m.submodules[f"far_{index}_{first}"] = part = FarBank(word, depth)
+                m.d.comb += [
+                    part.read_address.eq(read_address),
+                    part.write.eq(enable),
+                    part.write_address.eq(write_address),
+                    part.write_data.as_value().eq(self.write_data.as_value()[first : first + word.size]),
+                ]
+                parts.append(part.read_data.as_value())
+            banks.append(Cat(parts))
         chosen = banks[0]
         if len(banks) > 1:
             # one-hot: a bank is chosen by a conjunction
@@ -118,6 +126,16 @@ class Ram(wiring.Component):
             chosen = reduce(or_, masked)
         m.d.comb += self.read_data.as_value().eq(chosen)
         return m
+
+    def _parts(self, bits: int, write: Value) -> Iterator[tuple[int, data.ArrayLayout, Value]]:
+        """What of a word is together in `TOGETHER` blocks: first bit, layout and write enables."""
+        width, most = self._word.size // self._word.length, TOGETHER * (BLOCK >> bits)
+        if most >= self._word.size:
+            yield 0, self._word, write
+            return
+        for number in range(self._word.length):
+            for low in range(0, width, most):
+                yield number * width + low, data.ArrayLayout(min(most, width - low), 1), write[number]
 
 
 def _bank(

@@ -20,8 +20,8 @@ class Recurrence(wiring.Component):
     written back in the cycle after that, in the lanes of ``update``; so an update of the same word may follow
     latency + 2 cycles later. Throughput one word a cycle.
 
-    While nothing is updated the host reaches single values: ``read_data``, a register, follows ``address`` by
-    ``read_latency`` cycles; a value can be read two cycles after its write.
+    While nothing is updated the host reaches single values: ``read_data`` follows ``address`` by ``read_latency``
+    cycles; a value can be read two cycles after its write.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Recurrence(wiring.Component):
 
     latency = RECURRENCE_CYCLES - 1
     read_latency = Ram.far_latency + 2
-    meet = Ram.far_latency + 1
+    meet = Ram.far_latency + 2
 
     def __init__(self, core: CoreParams) -> None:
         self._lanes = lanes = core.vector_rows
@@ -81,21 +81,20 @@ class Recurrence(wiring.Component):
             write_word.eq(Mux(self.host, host_word, written)),
         ]
         m.d.sync += [write_data[i].eq(Mux(self.host, self.write_data, self.h[i])) for i in range(self._lanes)]
-        read_lane = delay(m, lane, self.read_latency - 1, "lane", reset_less=True)
-        read_data = Signal.like(self.read_data, name="read_held", reset_less=True)
-        m.d.sync += read_data.eq(Array(memory.read_data)[read_lane])
+        # behind the choice of a bank
+        read = delay(m, memory.read_data, 1, "read", reset_less=True)
         m.d.comb += [
             memory.read_address.eq(word),
             memory.write.eq(write),
             memory.write_address.eq(write_word),
             memory.write_data.eq(write_data),
-            self.read_data.eq(read_data),
+            self.read_data.eq(Array(read)[delay(m, lane, self.read_latency, "lane", reset_less=True)]),
         ]
 
-        zero = delay(m, self.zero, Ram.far_latency, "zero", reset_less=True)
+        zero = delay(m, self.zero, Ram.far_latency + 1, "zero", reset_less=True)
         for index in range(self._lanes):
             old = Signal(self._wide, name=f"old_{index}", reset_less=True)
-            m.d.sync += old.eq(Mux(zero, 0, memory.read_data[index]))
+            m.d.sync += old.eq(Mux(zero, 0, read[index]))
             m.submodules[f"step_{index}"] = multiplier = Multiplier(
                 signed(self._wide.width + 1), unsigned(DECAY_FRAC)
             )
