@@ -110,18 +110,23 @@ class GainStage(wiring.Component):
 
         # the words of a slot come two address registers and the memory later, and with them its row
         wait = 2 + SideWords.latency
-        middle, one = (delay(m, s, wait, n) for s, n in ((slot == 1, "middle"), (row.op == Op.UP, "one")))
+        found = {
+            "middle": slot == 1,
+            "one": row.op == Op.UP,
+            "three": (row.op == Op.CONTRACT) | (row.op == Op.EMBED),
+            "counts": row.valid & ~load & (row.op != Op.F),
+        }
+        middle, one, three, counts = (delay(m, value, wait, name) for name, value in found.items())
         row = delayed_tags(m, row, wait, "row")[-1]
         slot, fresh, load = (delay(m, s, wait, n) for s, n in ((slot, "slot"), (fresh, "fresh"), (load, "load")))
         self._data(m, fresh, load, middle, one)
 
         # which matrix a slot serves is its number
-        three = (row.op == Op.CONTRACT) | (row.op == Op.EMBED)
-        counts = row.valid & ~load & (row.op != Op.F)
         square_valid, value_valid = Signal.like(row.live), Signal.like(row.live)
+        # no multiplexer, of which synthesis would make a reset
         m.d.comb += [
-            square_valid.eq(Mux(counts & (slot != 2), row.live, 0)),
-            value_valid.eq(Mux(counts & ((slot == 0) | three), row.live, 0)),
+            square_valid.eq(row.live & (counts & (slot != 2)).replicate(len(row.live))),
+            value_valid.eq(row.live & (counts & ((slot == 0) | three)).replicate(len(row.live))),
         ]
         lane, statistics = self._lanes[0], self._statistics
         products, codes = lane.product_latency, lane.code_latency
