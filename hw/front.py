@@ -107,7 +107,7 @@ class StreamFront(wiring.Component):
         run, ahead = now.run, Signal.like(now.run, name="ahead")
         kill, begin, popped, there = Signal(), Signal(), Signal(), Signal()
         m.submodules.taking = taking = Taking()
-        loads, pops, released = taking.loads, taking.pops, taking.released
+        loads, released = taking.loads, taking.released
         taken, fed, ends, over = now.taken, now.fed, now.ends, now.over
         header = sc.side_beats(self._core, sc.HEADER_WORDS)
         m.d.comb += [
@@ -115,7 +115,6 @@ class StreamFront(wiring.Component):
             taking.ready.eq(weights.ready),
             taking.last.eq(now.last),
             taking.some.eq(run.some),
-            taking.ahead.eq(ahead.some),
             # dropped beats are of no run
             taking.wrap.eq(run.wrap),
             taking.release.eq(run.release),
@@ -139,8 +138,8 @@ class StreamFront(wiring.Component):
             ]
         with m.If(loads):
             m.d.sync += [run[name].eq(ahead[name]) for name in run.shape().members if name != "left"]
-        m.d.sync += popped.eq(pops & there)
-        with m.If(pops):
+        m.d.sync += popped.eq((loads | ~ahead.some) & there)
+        with m.If(loads | ~ahead.some):
             m.d.sync += [ahead.eq(walker.run), *(ahead[name].eq(walker.run[name] & there) for name in FLAGS)]
             # between packets there is nothing ahead, and the header comes as any other run
             with m.If(now.rests):

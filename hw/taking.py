@@ -9,24 +9,25 @@ from amaranth.lib.wiring import In, Out
 
 
 class Taking(wiring.Component):
-    """What follows at once from a beat that is accepted; a module of its own, or synthesis would make chains of it.
+    """What follows at once from a beat that is accepted; a table each, in a module of its own, or synthesis
+    would make chains of them.
 
     Attributes
     ----------
     valid, ready : In, of the stream.
     last : In, the next beat is its run's last.
-    some, ahead : In, there is a run, and one behind it.
+    some : In, there is a run.
     wrap, release : In, flags of the run.
     taken, ends : Out, a beat is accepted, the run ends with it.
-    loads, pops : Out, the next run moves up, and the one behind it.
+    loads : Out, the next run moves up.
     wraps, released : Out, the run ends and has the flag.
     """
 
     rtl_attributes: ClassVar = {"keep_hierarchy": 1}
 
     def __init__(self) -> None:
-        given = ("valid", "ready", "last", "some", "ahead", "wrap", "release")
-        follows = ("taken", "ends", "loads", "pops", "wraps", "released")
+        given = ("valid", "ready", "last", "some", "wrap", "release")
+        follows = ("taken", "ends", "loads", "wraps", "released")
         super().__init__(dict.fromkeys(given, In(1)) | dict.fromkeys(follows, Out(1)))
 
     def elaborate(self, platform: object) -> Module:
@@ -36,7 +37,6 @@ class Taking(wiring.Component):
             self.taken.eq(self.valid & self.ready),
             self.ends.eq(ends),
             self.loads.eq(ends | ~self.some),
-            self.pops.eq(ends | ~self.some | ~self.ahead),
             self.wraps.eq(ends & self.wrap),
             self.released.eq(ends & self.release),
         ]
