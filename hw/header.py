@@ -47,7 +47,8 @@ class HeaderReader(wiring.Component):
 
     ``pop`` with ``word`` takes the next word. ``latency`` cycles after the last one ``done`` pulses; ``status`` is a
     schedule.Status and ``shape`` what the header said. ``torn``, a mask of slots, forbids a packet that goes on from
-    the state in one of them; it is constant from the last word until ``done``. ``clear`` starts over.
+    the state in one of them; it is constant from the last word until ``done``. ``clear`` starts over; it is
+    high until the first packet, so that what it clears needs no reset, which comes from afar.
     """
 
     latency = 7
@@ -127,7 +128,7 @@ class HeaderReader(wiring.Component):
     def _collect(self, m: Module) -> list[Signal]:
         """The words, and ``done`` when the last one has been checked."""
         words = [Signal(32, name=f"word_{i}", reset_less=True) for i in range(sc.HEADER_WORDS)]
-        index, last = Signal(range(sc.HEADER_WORDS)), Signal()
+        index, last = Signal(range(sc.HEADER_WORDS), reset_less=True), Signal()
         self._word, self._place = (
             Signal(32, name="word_now", reset_less=True),
             Signal(sc.HEADER_WORDS, reset_less=True),
@@ -157,7 +158,7 @@ class HeaderReader(wiring.Component):
         inverse = _inverse(basis[:32])
         feedback = _times(inverse, basis[32])
         added = Signal(32, reset_less=True)
-        crc = Signal(32, name="crc", init=_times(inverse, 0xFFFFFFFF))
+        crc = Signal(32, name="crc", init=_times(inverse, 0xFFFFFFFF), reset_less=True)
         take = delay(m, self._place.any(), 2, "take")
         columns = [_times(inverse, step) for step in steps]
         # of four bits, so that each is a table and few are different

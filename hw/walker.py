@@ -63,17 +63,21 @@ class Walker(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         core, shape, run = self._core, self.shape, self.run
-        group, matrix, block, layer = Signal(Group), Signal(2), Signal(16), Signal(8)
+        # cleared until the first packet, so that they need no reset, which comes from afar
+        group, matrix, block, layer = (
+            Signal(kind, name=name, reset_less=True)
+            for name, kind in (("group", Group), ("matrix", 2), ("block", 16), ("layer", 8))
+        )
         layers, last_layer, last_matrix = Signal(8), Signal(), Signal()
         rows, last, reached, last_block = Signal(16), Signal(16), Signal(2), Signal()
         trit_beats, beats = (Signal.like(run.left, name=name) for name in ("trit_beats", "beats"))
         gain_beats, embedding = (Signal.like(run.left, name=name) for name in ("gain_beats", "embedding"))
-        constants, trits, no_gains = Signal(), Signal(), Signal()
+        constants, trits, no_gains = Signal(reset_less=True), Signal(reset_less=True), Signal()
 
         # what follows from the place: from block and matrix settled three cycles later; from the group later still,
         # but constants come first
         within = {g: Signal(name=f"within_{g.name.lower()}") for g in Group}
-        last_of = Signal(2)
+        last_of = Signal(2, reset_less=True)
         m.d.sync += [within[g].eq(group == g) for g in Group]
         m.d.sync += [
             layers.eq(shape.layers - 1),
