@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ternary array: the rows of a row block side by side, and the drain of their sums."""
 
-from collections.abc import Sequence
 from functools import reduce
-from operator import xor
+from operator import or_
 from typing import ClassVar
 
 from amaranth import Cat, Module, Mux, Signal, Value, signed
@@ -18,10 +17,8 @@ from hw.params import CoreParams
 
 GROUP_ROWS = 8
 """Elements that share one copy of the operand registers."""
-DRAIN_PAIRS = 2
 ANNOUNCED = 3
 """Cycles by which ``loaded`` precedes the block: its reader takes as long to begin."""
-"""Pairs of rows that a chain of the drain chooses from."""
 
 
 def add_latency(core: CoreParams) -> int:
@@ -170,34 +167,12 @@ class TernaryArray(wiring.Component):
     def _select(self, m: Module, load: Value) -> None:
         """The row group to be read next: the shadows keep still, its number goes along them."""
         core = self.core
-        # even is odd's opposite, or synthesis would make one of two that drive half of the chains each
-        pair, odd, even = Signal(-(-core.row_groups // 2)), Signal(), Signal(init=1)
+        # one-hot: two rows a table of four inputs, four pairs in two levels of logic
+        chosen = Signal(core.row_groups)
         with m.If(load):
-            m.d.sync += [pair.eq(1), odd.eq(0), even.eq(1)]
+            m.d.sync += chosen.eq(1)
         with m.Elif(self.drain):
-            m.d.sync += [odd.eq(~odd), even.eq(~even)]
-            with m.If(odd):
-                m.d.sync += pair.eq(pair << 1)
+            m.d.sync += chosen.eq(chosen << 1)
         for lane, acc in enumerate(self.acc):
-            rows = [row.shadow for row in self._accumulators[lane :: core.vector_rows]]
-            m.d.sync += acc.eq(_multiplex(m, f"lane_{lane}", rows, pair, (odd, ~even)))
-
-
-def _multiplex(m: Module, name: str, rows: Sequence[Value], pair: Value, odds: tuple[Value, Value]) -> Value:
-    """Row 2i + odd for bit i of the one-hot ``pair``: one 4-input table for two rows.
-
-    What goes from table to table is ``odd`` as far as the pair's, and its choice from there on. A chain that was not
-    chosen from ends in ``odd``, so several, which are short enough for synthesis to leave alone, combine by XOR.
-    ``odds`` are two signals of the same value.
-    """
-    if len(rows) == 1:
-        return rows[0]
-    idles, chains = [odd.replicate(len(rows[0])) for odd in odds], []
-    for number, (chosen, even_row, odd_row) in enumerate(zip(pair, rows[::2], rows[1::2], strict=True)):
-        if number % DRAIN_PAIRS == 0:
-            chains.append(idles[len(chains) % 2])
-        before = chains[-1]
-        # a signal of its own, or it would be written out three times at the next pair, and so on
-        chains[-1] = Signal.like(rows[0], name=f"{name}_{number}")
-        m.d.comb += chains[-1].eq(Mux(chosen, (even_row & ~before) | (odd_row & before), before))
-    return reduce(xor, chains if len(chains) % 2 else [*chains, idles[0]])
+            rows = (row.shadow for row in self._accumulators[lane :: core.vector_rows])
+            m.d.sync += acc.eq(reduce(or_, (Mux(bit, row, 0) for bit, row in zip(chosen, rows, strict=True))))

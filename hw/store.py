@@ -186,11 +186,13 @@ class VectorStore(wiring.Component):
         """
         core, quantiser = self._core, self._quantiser
         running, left, ends, one = Signal(), Signal(range(self.depth + 1)), Signal(), Signal()
-        position = Signal(range(self.depth))
+        # cleared by the reset by way of a register of their own: it is far
+        position, ended = Signal(range(self.depth), reset_less=True), Signal(init=1)
         vector, vectors_left, last = Signal(2), Signal(2), Signal()
         context = Signal.like(self.factor_context)
         m.d.comb += [self.busy.eq(running & self.reciprocal_ready), one.eq(self.quantise_span == 1)]
-        with m.If(self.release | self.clear):
+        m.d.sync += ended.eq(self.release | self.clear)
+        with m.If(ended):
             m.d.sync += position.eq(0)
         with m.Elif(self.busy):
             m.d.sync += position.eq(position + 1)
