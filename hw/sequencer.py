@@ -224,17 +224,20 @@ class Sequencer(wiring.Component):
         groups_log2, lane_bits = core.row_groups.bit_length() - 1, core.vector_rows.bit_length() - 1
         context, row_group, gap = self.rows_context, Signal(max(1, groups_log2)), Signal.like(place.gap)
         index, live = Cat(row_group[:groups_log2], block), Signal(core.vector_rows)
-        last_row_group, last_context = Signal(init=core.row_groups == 1), Signal(init=core.batch == 1)
+        last_row_group, last_context = Signal(init=core.row_groups == 1), Signal() if core.batch > 1 else Const(1)
         for lane in range(core.vector_rows):
             number = Cat(Const(lane, lane_bits), row_group[:groups_log2])
             m.d.comb += live[lane].eq(~place.last_block | (number <= place.last_row))
         with m.If(~self.rows_active):
-            m.d.sync += [last_row_group.eq(core.row_groups == 1), last_context.eq(place.contexts == 0)]
+            m.d.sync += last_row_group.eq(core.row_groups == 1)
+            if core.batch > 1:
+                m.d.sync += last_context.eq(place.contexts == 0)
         with m.Elif(leave):
             if core.row_groups > 1:
                 m.d.sync += last_row_group.eq(row_group == core.row_groups - 2)
-            with m.If(last_row_group):
-                m.d.sync += last_context.eq(context + 1 == place.contexts)
+            if core.batch > 1:
+                with m.If(last_row_group):
+                    m.d.sync += last_context.eq(context + 1 == place.contexts)
         m.d.comb += [
             place.ends.eq(last_row_group & last_context),
             self.head_live.eq(self.issue.live),
