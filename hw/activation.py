@@ -11,8 +11,8 @@ from golden.numerics import SIGMA_FRAC, SIGMA_RANGE, SIGMA_SEGMENTS, SLOPE_EXTRA
 from hw.multiplier import Multiplier
 from hw.ops import delay
 
-_CHORD_READ = 4
-"""Cycles until an element's chord is there: one's complement, magnitude, table, the table's register."""
+_CHORD_READ = 5
+"""Cycles until an element's chord is there: one's complement, magnitude, table, the table's register, a plain one."""
 _CHORD = data.StructLayout({"base": SIGMA_FRAC, "slope": SIGMA_FRAC})
 
 
@@ -28,7 +28,7 @@ class Activation(wiring.Component):
 
     Attributes
     ----------
-    latency : cycles from x to y; 11 with the default formats.
+    latency : cycles from x to y; 15 with the default formats.
     x : In, signed wide, ``frac`` fraction bits.
     silu : In, 0: y = sigmoid(-x) with 18 fraction bits, 0 to 2**18; 1: y = silu(x), ``frac`` fraction bits.
     y : Out, signed wide.
@@ -40,7 +40,7 @@ class Activation(wiring.Component):
         self._step, self._top = step, step + (SIGMA_SEGMENTS - 1).bit_length()
         self._slope = Multiplier(unsigned(SIGMA_FRAC), unsigned(step))
         self._scale = Multiplier(unsigned(SIGMA_FRAC), unsigned(self._top))
-        self.latency = _CHORD_READ + self._slope.latency + 1 + self._scale.latency + 1
+        self.latency = _CHORD_READ + self._slope.latency + 2 + self._scale.latency + 2
         super().__init__({"x": In(signed(fmt.wide_bits)), "silu": In(1), "y": Out(signed(fmt.wide_bits))})
 
     def elaborate(self, platform: object) -> Module:
@@ -51,12 +51,12 @@ class Activation(wiring.Component):
         m.submodules.slope, m.submodules.scale = slope, scale = self._slope, self._scale
         read = table.read_port()
         step, top, wide = self._step, self._top, self.fmt.wide_bits
-        dropped = _CHORD_READ + slope.latency
+        dropped = _CHORD_READ + slope.latency + 1
         last = dropped + 1 + scale.latency
 
         # Stage k holds the element k cycles after its input; stage 1 its one's complement if it is negative.
         element = data.StructLayout({"magnitude": wide, "negative": 1, "silu": 1})
-        stages = {k: Signal(element, name=f"stage_{k}", reset_less=True) for k in range(1, last + 1)}
+        stages = {k: Signal(element, name=f"stage_{k}", reset_less=True) for k in range(1, last + 2)}
         m.d.sync += [stages[later].eq(stages[earlier]) for earlier, later in pairwise(stages)]
         m.d.sync += [
             stages[1].magnitude.eq(self.x ^ self.x[-1].replicate(wide)),
@@ -64,8 +64,11 @@ class Activation(wiring.Component):
             stages[1].silu.eq(self.silu),
             stages[2].magnitude.eq(stages[1].magnitude + stages[1].negative),
         ]
-        chord = Signal(_CHORD, reset_less=True)
-        m.d.sync += chord.eq(read.data)
+        held = Signal(_CHORD, name="held", reset_less=True)
+        m.d.sync += held.eq(read.data)
+        # table, multiplier and adder may be far from each other
+        chord = delay(m, held, 1, "chord", reset_less=True)
+        moved = delay(m, slope.product, 1, "moved", reset_less=True)
         m.d.comb += [
             read.en.eq(1),
             read.addr.eq(stages[2].magnitude[step:top]),
@@ -73,11 +76,11 @@ class Activation(wiring.Component):
             slope.b.eq(stages[_CHORD_READ].magnitude[:step]),
         ]
 
-        base = delay(m, chord.base, slope.latency, "base", reset_less=True)
+        base = delay(m, chord.base, slope.latency + 1, "base", reset_less=True)
         outside, sigma = Signal(reset_less=True), Signal(SIGMA_FRAC, reset_less=True)
         m.d.sync += [
             outside.eq(stages[dropped - 1].magnitude[top:].any()),
-            sigma.eq(Mux(outside, 0, _minus_rounded(base, slope.product, step + SLOPE_EXTRA))),
+            sigma.eq(Mux(outside, 0, _minus_rounded(base, moved, step + SLOPE_EXTRA))),
         ]
         m.d.comb += [scale.a.eq(sigma), scale.b.eq(stages[dropped + 1].magnitude[:top])]
 
@@ -87,10 +90,12 @@ class Activation(wiring.Component):
             sigmoid.eq(Mux(stages[dropped + 1].negative, (1 << SIGMA_FRAC) - sigma, sigma)),
             positive.eq(Mux(before.negative, 0, before.magnitude)),
         ]
-        sigmoid = delay(m, sigmoid, scale.latency - 1, "sigmoid", reset_less=True)
-        silu = _minus_rounded(positive, scale.product, SIGMA_FRAC)
-        y = Signal.like(self.y, reset_less=True)
-        m.d.sync += y.eq(Mux(stages[last].silu, silu.as_signed(), sigmoid))
+        sigmoid = delay(m, sigmoid, scale.latency, "sigmoid", reset_less=True)
+        silu, y = Signal.like(self.y, name="silu_held", reset_less=True), Signal.like(self.y, reset_less=True)
+        m.d.sync += [
+            silu.eq(_minus_rounded(positive, scale.product, SIGMA_FRAC)),
+            y.eq(Mux(stages[last + 1].silu, silu, sigmoid)),
+        ]
         m.d.comb += self.y.eq(y)
         return m
 

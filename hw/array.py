@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ternary array: the rows of a row block side by side, and the drain of their sums."""
 
-from collections.abc import Sequence
 from functools import reduce
-from operator import xor
+from operator import or_
 from typing import ClassVar
 
 from amaranth import Cat, Module, Mux, Signal, Value, signed
@@ -18,15 +17,13 @@ from hw.params import CoreParams
 
 GROUP_ROWS = 8
 """Elements that share one copy of the operand registers."""
-DRAIN_PAIRS = 2
 ANNOUNCED = 3
 """Cycles by which ``loaded`` precedes the block: its reader takes as long to begin."""
-"""Pairs of rows that a chain of the drain chooses from."""
 
 
 def add_latency(core: CoreParams) -> int:
     """Cycles from a beat to its addition to the accumulators."""
-    return 1 + element_latency(core)
+    return element_latency(core)
 
 
 def array_latency(core: CoreParams) -> int:
@@ -82,7 +79,7 @@ class TernaryArray(wiring.Component):
     first, last : In, the beat begins or ends a row block, or both; the same for all contexts of a beat.
     context : In, whose activations these are; 0 if ``core.batch`` is 1.
     final_context : In, the context is the packet's last.
-    beat : In, ``lanes`` bytes of ``core.code``.
+    beat : In, ``lanes`` bytes of ``core.code``; like ``activations`` from registers.
     activations : In, signed ``core.act_bits`` a column.
     loaded : Out, for one cycle: `ANNOUNCED` cycles later row group 0 of context 0 of a new block is next.
     acc : Out, V x signed ``core.acc_bits``: the rows of the group that was next a cycle ago.
@@ -117,8 +114,6 @@ class TernaryArray(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         core = self.core
-        beat = Signal.like(self.beat, reset_less=True)
-        m.d.sync += beat.eq(self.beat)
         operands = self._operands(m)
         for r, element in enumerate(self._elements):
             m.submodules[f"row_{r}"] = element
@@ -126,7 +121,7 @@ class TernaryArray(wiring.Component):
                 m.submodules[f"operands_{r // GROUP_ROWS}"] = copy = OperandCopy(core)
                 m.d.comb += copy.source.eq(operands)
             m.d.comb += [
-                element.data.eq(beat.word_select(r, 8 * core.element_bytes)),
+                element.data.eq(self.beat.word_select(r, 8 * core.element_bytes)),
                 element.operands.eq(copy.operands),
             ]
         self._accumulate(m)
@@ -136,7 +131,7 @@ class TernaryArray(wiring.Component):
         """The activations, each delayed for the stage that takes it, one cycle early for the copies."""
         core = self.core
         return Cat(
-            delay(m, activation, 1 + stage(core, column), f"activation_{column}")
+            delay(m, activation, stage(core, column), f"activation_{column}", reset_less=True)
             for column, activation in enumerate(self.activations)
         )
 
@@ -172,32 +167,12 @@ class TernaryArray(wiring.Component):
     def _select(self, m: Module, load: Value) -> None:
         """The row group to be read next: the shadows keep still, its number goes along them."""
         core = self.core
-        pair, odd = Signal(-(-core.row_groups // 2)), Signal()
+        # one-hot: two rows a table of four inputs, four pairs in two levels of logic
+        chosen = Signal(core.row_groups)
         with m.If(load):
-            m.d.sync += [pair.eq(1), odd.eq(0)]
+            m.d.sync += chosen.eq(1)
         with m.Elif(self.drain):
-            m.d.sync += odd.eq(~odd)
-            with m.If(odd):
-                m.d.sync += pair.eq(pair << 1)
+            m.d.sync += chosen.eq(chosen << 1)
         for lane, acc in enumerate(self.acc):
-            rows = [row.shadow for row in self._accumulators[lane :: core.vector_rows]]
-            m.d.sync += acc.eq(_multiplex(m, f"lane_{lane}", rows, pair, odd))
-
-
-def _multiplex(m: Module, name: str, rows: Sequence[Value], pair: Value, odd: Value) -> Value:
-    """Row 2i + odd for bit i of the one-hot ``pair``: one 4-input table for two rows.
-
-    What goes from table to table is ``odd`` as far as the pair's, and its choice from there on. A chain that was not
-    chosen from ends in ``odd``, so several, which are short enough for synthesis to leave alone, combine by XOR.
-    """
-    if len(rows) == 1:
-        return rows[0]
-    idle, chains = odd.replicate(len(rows[0])), []
-    for number, (chosen, even_row, odd_row) in enumerate(zip(pair, rows[::2], rows[1::2], strict=True)):
-        if number % DRAIN_PAIRS == 0:
-            chains.append(idle)
-        before = chains[-1]
-        # a signal of its own, or it would be written out three times at the next pair, and so on
-        chains[-1] = Signal.like(rows[0], name=f"{name}_{number}")
-        m.d.comb += chains[-1].eq(Mux(chosen, (even_row & ~before) | (odd_row & before), before))
-    return reduce(xor, chains if len(chains) % 2 else [*chains, idle])
+            rows = (row.shadow for row in self._accumulators[lane :: core.vector_rows])
+            m.d.sync += acc.eq(reduce(or_, (Mux(bit, row, 0) for bit, row in zip(chosen, rows, strict=True))))

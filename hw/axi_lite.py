@@ -3,13 +3,16 @@
 
 from itertools import pairwise
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.ops import OneHot
 
 ADDRESS_BITS = 12
+EFFECT = 4
+"""Cycles by which the answer to a write is held back, so that what it does has been done: an abort comes before the
+beats that the host sends after it."""
 OKAY, SLVERR = 0, 2
 
 AXI_LITE: dict[str, wiring.Member] = {
@@ -39,24 +42,30 @@ AXI_LITE: dict[str, wiring.Member] = {
 class AxiLiteSlave(wiring.Component):
     """Turns AXI4-Lite transactions into accesses, one at a time; waiting reads and writes take turns.
 
-    An access takes seven cycles: it is chosen; its address is taken; ``index`` and ``writing`` are stable for two;
-    two more for the registers to find the answer, the second with ``collect``; then ``access``, and ``error`` and
-    ``read_data`` are taken. Address and data of a write are accepted together, in that last cycle; an answer that
-    the master does not take holds up only its own kind.
+    An access takes ``settle + 5`` cycles: it is chosen; its address is taken; ``index`` and ``writing`` are stable
+    for ``settle``, in which what the access before it changed reaches the registers; two more for these to find the
+    answer, the first with ``collect``; then ``access``, and ``error`` and ``read_data`` are taken. Address and data
+    of a write are accepted together, in that last cycle; an answer that the master does not take holds up only its
+    own kind.
+
+    Parameters
+    ----------
+    settle : see above.
 
     Attributes
     ----------
-    index : Out, word address.
-    writing : Out, the access is a write.
-    collect : Out, pulse, a cycle before ``access``.
+    index : Out, word address; stable until two cycles after ``access``.
+    writing : Out, the access is a write; as ``index``.
+    collect : Out, pulse, two cycles before ``access`` of a read.
     access : Out, pulse.
-    write_data : Out, valid from when ``index`` is stable until ``access``.
+    write_data : Out, a register; valid from when ``index`` is stable until a cycle after ``access``.
     whole : Out, all bytes are to be written; valid as long.
     error : In, answer SLVERR, with data 0.
     read_data : In.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settle: int) -> None:
+        self._settle = settle
         super().__init__(
             {
                 **AXI_LITE,
@@ -73,37 +82,47 @@ class AxiLiteSlave(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        can_write = Signal()
-        can_read = Signal()
+        can_write, can_read, taken = Signal(), Signal(), Signal(EFFECT)
         m.d.comb += [
-            can_write.eq(self.awvalid & self.wvalid & ~self.bvalid),
+            can_write.eq(self.awvalid & self.wvalid & ~self.bvalid & ~taken.any()),
             can_read.eq(self.arvalid & ~self.rvalid),
+            self.wready.eq(self.awready),
+        ]
+        m.d.sync += [
+            self.index.eq(Mux(self.writing, self.awaddr, self.araddr)[2:]),
             self.write_data.eq(self.wdata),
             self.whole.eq(self.wstrb.all()),
-            self.awready.eq(self.access & self.writing),
-            self.wready.eq(self.access & self.writing),
-            self.arready.eq(self.access & ~self.writing),
         ]
-        m.d.sync += self.index.eq(Mux(self.writing, self.awaddr, self.araddr)[2:])
         with m.If(self.bready):
             m.d.sync += self.bvalid.eq(0)
         with m.If(self.rready):
             m.d.sync += self.rvalid.eq(0)
         response = Mux(self.error, SLVERR, OKAY)
-        steps = ("CHOOSE", "ADDRESS", "SELECT", "SETTLE", "SAMPLE", "COLLECT", "ACCESS")
+        settling = (f"SETTLE_{step}" for step in range(self._settle))
+        steps = ("CHOOSE", "ADDRESS", *settling, "SAMPLE", "COLLECT", "ACCESS")
         states = OneHot(m, steps)
         states.go("CHOOSE", "ADDRESS", can_write | can_read)
         for source, target in pairwise(steps[1:]):
             states.go(source, target)
         states.go("ACCESS", "CHOOSE")
         states.build()
-        m.d.comb += [self.collect.eq(states.at["COLLECT"]), self.access.eq(states.at["ACCESS"])]
+        m.d.comb += [
+            self.access.eq(states.at["ACCESS"]),
+            self.collect.eq(states.at["SAMPLE"] & ~self.writing),
+        ]
+        m.d.sync += [
+            self.awready.eq(states.at["COLLECT"] & self.writing),
+            self.arready.eq(states.at["COLLECT"] & ~self.writing),
+        ]
         with m.If(states.at["CHOOSE"]):
             # A kind just served still offers its answer, so the other kind comes first.
             m.d.sync += self.writing.eq(can_write)
-        with m.If(self.access & self.writing):
-            m.d.sync += [self.bvalid.eq(1), self.bresp.eq(response)]
-        with m.If(self.access & ~self.writing):
+        m.d.sync += taken.eq(Cat(self.awready, taken))
+        with m.If(self.awready):
+            m.d.sync += self.bresp.eq(response)
+        with m.If(taken[-1]):
+            m.d.sync += self.bvalid.eq(1)
+        with m.If(self.arready):
             m.d.sync += [
                 self.rvalid.eq(1),
                 self.rresp.eq(response),

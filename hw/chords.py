@@ -57,7 +57,7 @@ class Chords(wiring.Component):
     index, offset : In. value : Out.
     """
 
-    latency = 5
+    latency = 7
 
     def __init__(self, table: Table, offset_bits: int, result_bits: int, fraction: int, *, falling: bool) -> None:
         self._table, self._fraction, self._falling = table, fraction, falling
@@ -72,17 +72,19 @@ class Chords(wiring.Component):
         m.submodules.table = table = Memory(shape=chord, depth=1 << INDEX_BITS, init=init)
         m.submodules.product = product = Multiplier(unsigned(_SLOPE_BITS), unsigned(len(self.offset)))
         read = table.read_port()
-        held = Signal(chord, reset_less=True)
+        held = Signal(chord, name="held", reset_less=True)
         m.d.sync += held.eq(read.data)
-        moved = product.product >> self._fraction - _GUARD
-        base = delay(m, held.base, product.latency, "base", reset_less=True)
+        # table, multiplier and sum may be far from each other
+        held = delay(m, held, 1, "near", reset_less=True)
+        moved = delay(m, product.product, 1, "moved", reset_less=True) >> self._fraction - _GUARD
+        base = delay(m, held.base, product.latency + 1, "base", reset_less=True)
         value = Signal(len(self.value), reset_less=True)
         m.d.sync += value.eq((base - moved if self._falling else base + moved)[_GUARD:])
         m.d.comb += [
             read.en.eq(1),
             read.addr.eq(self.index),
             product.a.eq(held.slope),
-            product.b.eq(delay(m, self.offset, 2, "offset", reset_less=True)),
+            product.b.eq(delay(m, self.offset, 3, "offset", reset_less=True)),
             self.value.eq(value),
         ]
         return m
@@ -111,7 +113,7 @@ class Quotient(wiring.Component):
     denominator : In. quotient : Out.
     """
 
-    latency = Chords.latency + 3
+    latency = Chords.latency + 4
 
     def __init__(self, bits: int, numerator: int, *, rounded: bool) -> None:
         self._numerator, self._rounded = numerator, rounded
@@ -134,16 +136,15 @@ class Quotient(wiring.Component):
             check.b.eq(before),
         ]
         # numerator (+ a half) - value * denominator is small: its low bits tell its sign
-        low = bits + 2
-        rest = Const(self._numerator % (1 << low - self._rounded) << self._rounded, low) - (
-            check.product << self._rounded
-        )
-        if self._rounded:
-            rest = rest + delay(m, before, check.latency, "denominator_on", reset_less=True)
-        value = delay(m, chords.value[:bits], check.latency, "value", reset_less=True)
+        low, checked = bits + 2, check.latency + 1
+        known, product = (Signal(low, name=name, reset_less=True) for name in ("known", "product"))
+        begun = Const(self._numerator % (1 << low - self._rounded) << self._rounded, low)
+        half = delay(m, before, checked - 1, "denominator_on", reset_less=True) if self._rounded else 0
+        m.d.sync += [known.eq(begun + half), product.eq(check.product << self._rounded)]
+        value = delay(m, chords.value[:bits], checked, "value", reset_less=True)
         same, less = (Signal(bits, name=name, reset_less=True) for name in ("same", "less"))
         above = Signal(reset_less=True)
-        m.d.sync += [same.eq(value), less.eq(value - 1), above.eq(rest[low - 1])]
+        m.d.sync += [same.eq(value), less.eq(value - 1), above.eq((known - product)[low - 1])]
         m.d.comb += self.quotient.eq(Mux(above, less, same))
         return m
 
@@ -173,7 +174,7 @@ class SquareRoot(wiring.Component):
     square : In. root : Out, normalised.
     """
 
-    latency = Chords.latency + 3
+    latency = Chords.latency + 4
 
     def __init__(self, bits: int) -> None:
         self._offset_bits = min(OFFSET_BITS, 2 * bits - INDEX_BITS)
@@ -194,15 +195,16 @@ class SquareRoot(wiring.Component):
             check.b.eq(chords.value),
         ]
         # the square - value * value is small: its low bits tell its sign
-        low = bits + 3
-        square = delay(m, self.square[:low], chords.latency + check.latency, "square", reset_less=True)
-        value = delay(m, chords.value[:bits], check.latency, "value", reset_less=True)
+        low, checked = bits + 3, check.latency + 1
+        square = delay(m, self.square[:low], chords.latency + checked, "square", reset_less=True)
+        product = delay(m, check.product[:low], 1, "product", reset_less=True)
+        value = delay(m, chords.value[:bits], checked, "value", reset_less=True)
         same, less = (Signal(bits, name=name, reset_less=True) for name in ("same", "less"))
         above = Signal(reset_less=True)
         m.d.sync += [
             same.eq(value),
             less.eq(value - 1),
-            above.eq((square - check.product)[low - 1]),
+            above.eq((square - product)[low - 1]),
         ]
         m.d.comb += self.root.eq(Mux(above, less, same))
         return m

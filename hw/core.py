@@ -7,11 +7,12 @@ from amaranth.lib.wiring import In, Out
 
 from hw.array import TernaryArray
 from hw.axi_lite import AXI_LITE
-from hw.csr import LATE, Registers
+from hw.csr import LATE, STATE_LATENCY, Registers
 from hw.front import StreamFront
 from hw.header import HeaderReader
 from hw.ops import delay
 from hw.params import CoreParams
+from hw.recurrence import Recurrence
 from hw.result import ResultUnit
 from hw.scales import ScaleUnit
 from hw.sequencer import Sequencer
@@ -90,6 +91,7 @@ class Core(wiring.Component):
     def _stream(self, m, front, side, header, sequencer, vector) -> None:
         """Weight stream to front to side words to header reader, sequencer and vector path."""
         weights = front.weights
+        clear, reading = delay(m, sequencer.clear, 1, "clear"), delay(m, sequencer.reading, 1, "reading")
         m.d.comb += [
             weights.payload.data.eq(self.s_axis_weights_tdata),
             weights.payload.last.eq(self.s_axis_weights_tlast),
@@ -101,9 +103,9 @@ class Core(wiring.Component):
             side.beat.eq(front.beat),
             front.side_room.eq(side.room),
             # the sequencer reads while the vector path is empty
-            side.address.eq(Mux(sequencer.reading, sequencer.address, vector.side_address)),
-            side.release.eq(sequencer.side_release | vector.side_release),
-            side.clear.eq(sequencer.clear),
+            side.address.eq(Mux(reading, delay(m, sequencer.address, 1, "read_address"), vector.side_address)),
+            side.release.eq(delay(m, sequencer.side_release, 1, "read_release") | vector.side_release),
+            side.clear.eq(clear),
             sequencer.level.eq(side.level),
             sequencer.words.eq(side.words),
             vector.side_words.eq(side.words),
@@ -118,9 +120,9 @@ class Core(wiring.Component):
             front.idle.eq(sequencer.idle),
             front.accept.eq(sequencer.accept),
             front.reject.eq(sequencer.reject),
-            front.clear.eq(sequencer.clear),
-            sequencer.fault.eq(front.fault),
-            sequencer.fault_status.eq(front.fault_status),
+            front.clear.eq(clear),
+            sequencer.fault.eq(delay(m, front.fault, 1, "fault")),
+            sequencer.fault_status.eq(delay(m, front.fault_status, 1, "fault_status")),
             sequencer.embed_block.eq(front.embed_block),
         ]
 
@@ -142,7 +144,7 @@ class Core(wiring.Component):
             scales.words.as_value().eq(sequencer.scale_words.as_value()),
             scales.words_valid.eq(sequencer.constants_valid),
             store.begin.eq(sequencer.begin),
-            store.three.eq(sequencer.next_three),
+            store.three.eq(delay(m, sequencer.next_three, 1, "next_three")),
             store.contexts.eq(shape.contexts),
             store.span.eq(produced),
             store.value_valid.eq(vector.value_valid),
@@ -235,29 +237,36 @@ class Core(wiring.Component):
         for name in AXI_LITE:
             inner, outer = getattr(registers, name), getattr(self, f"s_axil_csr_{name}")
             m.d.comb += inner.eq(outer) if AXI_LITE[name].flow is In else outer.eq(inner)
+        # the registers are far from everything: what they are told comes a cycle late, all of it
         for kind in Cycle:
             if kind is not Cycle.IDLE:
-                m.d.comb += getattr(registers, kind.name.lower()).eq(front.cycle == kind)
+                name = kind.name.lower()
+                m.d.comb += getattr(registers, name).eq(delay(m, front.cycle == kind, 1, name))
         m.d.comb += [
-            registers.busy.eq(front.busy),
-            registers.torn.eq(sequencer.torn),
-            registers.saturated.eq(vector.saturated),
-            front.abort_token.eq(registers.abort_token),
+            registers.busy.eq(delay(m, front.busy, 1, "busy")),
+            registers.torn.eq(delay(m, sequencer.torn, 1, "torn")),
+            registers.saturated.eq(delay(m, vector.saturated, 1, "saturated")),
+            front.abort_token.eq(delay(m, registers.abort_token, 2, "abort_token")),
             vector.host.eq(delay(m, ~registers.busy, LATE - 1, "not_busy")),
             vector.address.eq(registers.state_address),
             vector.write.eq(registers.state_write),
             vector.write_data.eq(registers.state_write_data),
             # from blocks far apart
-            registers.state_read_data.eq(delay(m, vector.read_data, 1, "state_read_data", reset_less=True)),
-            sequencer.restored.eq(registers.state_write),
+            registers.state_read_data.eq(
+                delay(
+                    m, vector.read_data, STATE_LATENCY - Recurrence.read_latency, "state_read_data", reset_less=True
+                )
+            ),
+            sequencer.restored.eq(delay(m, registers.state_write, 1, "restored")),
         ]
         if self._core.extra_bits:
             m.d.comb += scales.threshold.eq(registers.outlier_threshold)
-        with m.If(sequencer.finish):
-            with m.If(sequencer.status == 0):
+        finish, status = (delay(m, value, 1, f"ended_{value.name}") for value in (sequencer.finish, sequencer.status))
+        with m.If(finish):
+            with m.If(status == 0):
                 m.d.comb += registers.tokens_done.eq(header.shape.contexts)
             with m.Else():
-                m.d.comb += registers.error_set.eq(1 << sequencer.status)
+                m.d.comb += registers.error_set.eq(1 << status)
 
     def _taps(self, m, front, sequencer, array, scales, vector, store, result) -> None:
         """What the debug ports show."""

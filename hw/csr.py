@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,10 +27,13 @@ _LONG_COUNTERS = {
 }
 _SHORT_COUNTERS = {"TOKENS": "tokens_done", "SATURATIONS": "saturated"}
 
-LATE = 4
+LATE = 6
 """Cycles from a change of ``busy`` until the state memory has changed hands for sure."""
+STATE_LATENCY = 7
+"""Cycles from ``state_address`` to ``state_read_data``."""
 
-_TOGETHER = 4
+_PARTS = ("signs", "negative", "low", "high", "above", "below")
+_TOGETHER = 2
 """Words that are joined before a register."""
 
 _Values = dict[str, Value | int]
@@ -38,7 +41,8 @@ _Values = dict[str, Value | int]
 
 @dataclass(frozen=True)
 class _Access:
-    """The access on the bus, selected two cycles before; ``read`` and ``write`` are pulses of one that succeeds."""
+    """The access on the bus, selected two cycles before; ``read`` and ``write`` are pulses a cycle behind one that
+    succeeds, when ``bus.write_data`` and what is selected are still there."""
 
     bus: AxiLiteSlave
     select: dict[str, Value]
@@ -55,8 +59,8 @@ class Registers(wiring.Component):
 
     Every access is answered: SLVERR, without effect, if it is to an unknown address, a write of less than a
     whole word or to a read-only register, or to the state when it cannot be had. Timing: see `AxiLiteSlave`; what is
-    read is of two cycles before the access (ERRORS and what is counted: three), and whether the state can be had as
-    well.
+    read is of two cycles before the access (what is counted: three; ERRORS: four), and whether the state can be had
+    of three. A write shows its effect two cycles after the access.
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ class Registers(wiring.Component):
     outlier_threshold : Out, field THRESHOLD of OUTLIERS, with ``core.extra_bits`` only.
     state_address, state_write, state_write_data : Out, state memory; the write is a strobe, never when the core has
         been busy for more than `LATE` cycles or idle for less.
-    state_read_data : In, valid four cycles after its address.
+    state_read_data : In, valid `STATE_LATENCY` cycles after its address.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -103,7 +107,8 @@ class Registers(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.bus = bus = AxiLiteSlave()
+        # the next word of the state is there when it is sampled
+        m.submodules.bus = bus = AxiLiteSlave(settle=STATE_LATENCY - 1)
         for name, member in AXI_LITE.items():
             inner, outer = getattr(bus, name), getattr(self, name)
             m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
@@ -118,24 +123,24 @@ class Registers(wiring.Component):
         torn = register("STATUS").field("TORN")
         status = self.busy | self.torn << torn.low
         fixed = constants(self.core)
-        values: _Values = {"STATUS": status} | state
-        values |= self._commands(m, access) | self._counters(m, access)
-        words = [reduce(or_, (Mux(select[name], value, 0) for name, value in fixed.items()))]
-        words += [Mux(select[name], value, 0) for name, value in values.items()]
+        values = state | {"STATUS": status} | self._commands(m, access) | self._counters(m, access)
+        words = [Mux(select[name], value, 0) for name, value in values.items()]
+        # beside the state's word, whose highest bits are all the same
+        words.insert(1, reduce(or_, (Mux(select[name], value, 0) for name, value in fixed.items())))
         parts = [Signal(32, name=f"words_{at}", reset_less=True) for at in range(0, len(words), _TOGETHER)]
         for at, part in enumerate(parts):
             m.d.sync += part.eq(reduce(or_, words[at * _TOGETHER : (at + 1) * _TOGETHER]))
 
-        known, writable = Signal(), Signal()
+        known, writable, writing = Signal(), Signal(), Signal()
+        groups = [selected[at : at + 8] for at in range(0, len(selected), 8)]
         m.d.sync += [
-            known.eq(selected.any()),
+            writing.eq(bus.writing),
+            known.eq(Cat(delay(m, some.any(), 1, "known_part") for some in groups).any()),
             writable.eq(bus.whole & access.any(lambda entry: entry.access is not Access.READ_ONLY)),
-            bus.error.eq(Mux(bus.writing, ~writable, ~known) | state_error),
+            bus.error.eq(Mux(writing, ~writable, ~known) | state_error),
             bus.read_data.eq(reduce(or_, parts)),
-        ]
-        m.d.comb += [
-            access.read.eq(bus.access & ~bus.writing & ~bus.error),
-            access.write.eq(bus.access & bus.writing & ~bus.error),
+            access.read.eq(bus.access & ~writing & ~bus.error),
+            access.write.eq(bus.access & writing & ~bus.error),
         ]
         return m
 
@@ -148,9 +153,9 @@ class Registers(wiring.Component):
         cleared = Signal.like(sticky)
         m.d.sync += [
             cleared.eq(Mux(access.write & access.select[errors.name], data, 0)),
-            sticky.eq(sticky & ~cleared | delay(m, self.error_set, 1, "error_set")),
+            sticky.eq(sticky & ~cleared | delay(m, self.error_set, 2, "error_set")),
         ]
-        values: _Values = {control.name: Const(0), errors.name: sticky, "OUTLIERS": Const(0)}
+        values: _Values = {errors.name: sticky}
         if self.core.extra_bits:
             values["OUTLIERS"] = self.outlier_threshold
             with m.If(access.write & access.select["OUTLIERS"]):
@@ -159,42 +164,65 @@ class Registers(wiring.Component):
 
     def _counters(self, m: Module, access: _Access) -> _Values:
         values: _Values = {}
+        # also the counters' reset
+        wiped = Signal(init=1)
+        m.d.sync += wiped.eq(self.clear)
         for name, event in _LONG_COUNTERS.items():
             # the upper half follows the lower one by a cycle
-            count, above = Signal(32, name=f"{name.lower()}_count"), Signal(32, name=f"{name.lower()}_above")
-            carry, high = Signal(name=f"{name.lower()}_carry"), Signal(32, name=f"{name.lower()}_high")
-            happened = delay(m, getattr(self, event), 1, event)
-            m.d.sync += [Cat(count, carry).eq(count + happened), above.eq(above + carry)]
-            with m.If(self.clear):
-                m.d.sync += [count.eq(0), carry.eq(0), above.eq(0)]
-            with m.If(access.bus.collect & ~access.bus.writing & access.select[f"{name}_LO"]):
+            low, above, carry = _halves(name, 32)
+            high = Signal(32, name=f"{name.lower()}_high")
+            m.d.sync += [Cat(low, carry).eq(low + delay(m, getattr(self, event), 1, event)), above.eq(above + carry)]
+            with m.If(wiped):
+                m.d.sync += [low.eq(0), carry.eq(0), above.eq(0)]
+            # a cycle after the lower half is sampled
+            collected = delay(m, access.bus.collect & access.select[f"{name}_LO"], 1, f"{name.lower()}_collected")
+            with m.If(collected):
                 m.d.sync += high.eq(above)
-            values |= {f"{name}_LO": count, f"{name}_HI": high}
+            values |= {f"{name}_LO": low, f"{name}_HI": high}
         for name, event in _SHORT_COUNTERS.items():
-            count = Signal(33, name=f"{name.lower()}_count")
-            with m.If(self.clear):
-                m.d.sync += count.eq(0)
-            with m.Elif(~count[32]):
-                m.d.sync += count.eq(count + delay(m, getattr(self, event), 1, event))
-            values[name] = count[:32] | count[32].replicate(32)
+            low, above, carry = _halves(name, 16)
+            full, shown = Signal(name=f"{name.lower()}_full", reset_less=True), Signal(32, reset_less=True)
+            total = above + carry
+            m.d.sync += [
+                Cat(low, carry).eq(low + delay(m, getattr(self, event), 1, event)),
+                above.eq(total),
+                full.eq(full | total[16]),
+                shown.eq(Cat(delay(m, low, 1, f"{name.lower()}_low", reset_less=True), above) | full.replicate(32)),
+            ]
+            with m.If(wiped):
+                m.d.sync += [low.eq(0), carry.eq(0), above.eq(0), full.eq(0)]
+            values[name] = shown
         return values
 
     def _state(self, m: Module, access: _Access) -> tuple[_Values, Value]:
         """The window into the state; the second result says that the access to it is impossible."""
         bits = self.core.formats.wide_bits
         address = Signal(range(self.depth + 1))
-        idle = Signal(LATE + 5, init=(1 << LATE + 5) - 1)
+        answers = LATE + STATE_LATENCY + 1
+        idle = Signal(answers, init=(1 << answers) - 1)
         bus, new = access.bus, access.bus.write_data
         data, move = access.select["STATE_DATA"], access.select["STATE_ADDRESS"]
-        # the memory's answer takes five cycles more
         m.d.sync += idle.eq(Cat(~self.busy, idle[:-1]))
-        reachable, fits, address_fits, beyond = Signal(), Signal(), Signal(), Signal()
-        in_range = (new[bits - 1 :].all() | ~new[bits - 1 :].any()) & (new[:bits] != 1 << (bits - 1))
+        long_idle, reachable, beyond, bad = Signal(), Signal(), Signal(), Signal()
+        width, middle = len(address), bits // 2
+        fits, address_fits = Signal(), Signal()
+        signs, negative, low, high, above, below = (Signal(name=f"number_{part}") for part in _PARTS)
         m.d.sync += [
-            reachable.eq(idle.all() & ~self.busy),
+            signs.eq(new[bits - 1 :].all() | ~new[bits - 1 :].any()),
+            negative.eq(new[bits - 1]),
+            low.eq(new[:middle].any()),
+            high.eq(new[middle : bits - 1].any()),
+            above.eq(new[width:].any()),
+            below.eq(new[:width] < self.depth),
+            # the most negative number is none
+            fits.eq(signs & (~negative | low | high)),
+            address_fits.eq(~above & below),
+        ]
+        m.d.sync += [
+            long_idle.eq(idle.all()),
+            reachable.eq(long_idle & idle[0] & ~self.busy),
             beyond.eq(address == self.depth),
-            fits.eq(in_range),
-            address_fits.eq(new < self.depth),
+            bad.eq(data & (~reachable | beyond | bus.writing & ~fits) | move & bus.writing & ~address_fits),
         ]
         m.d.comb += [
             self.state_address.eq(address),
@@ -205,6 +233,12 @@ class Registers(wiring.Component):
             m.d.sync += address.eq(new)
         with m.Elif((access.read | access.write) & data):
             m.d.sync += address.eq(address + 1)
-        values: _Values = {"STATE_ADDRESS": address, "STATE_DATA": self.state_read_data}
-        bad = ~reachable | beyond | bus.writing & ~fits
-        return values, data & bad | move & bus.writing & ~address_fits
+        return {"STATE_DATA": self.state_read_data, "STATE_ADDRESS": address}, bad
+
+
+def _halves(name: str, bits: int) -> tuple[Signal, Signal, Signal]:
+    """Lower and upper half of a counter and the carry between them."""
+    return tuple(
+        Signal(width, name=f"{name.lower()}_{part}", reset_less=True)
+        for part, width in (("count", bits), ("above", bits), ("carry", 1))
+    )

@@ -20,8 +20,8 @@ def chain_trits(core: CoreParams) -> int:
 
 
 def stage(core: CoreParams, column: int) -> int:
-    """Stage of its chain that takes a column of a beat: the first takes two, the others one each."""
-    return max(column % chain_trits(core) - 1, 0)
+    """Stage of its chain that takes a column of a beat."""
+    return column % chain_trits(core)
 
 
 def sum_bits(core: CoreParams, trits: int) -> int:
@@ -94,8 +94,7 @@ class Element(wiring.Component):
         trit, operand = columns[0]
         total, carry = conditional(operand, trit.plus, trit.minus), trit.minus
         for number, (trit, operand) in enumerate(columns[1:], 1):
-            if number > 1:
-                total, carry = _register(m, total, name), _register(m, carry, f"{name}_carry")
+            total, carry = _register(m, total, name), _register(m, carry, f"{name}_carry")
             m.submodules[f"{name}_adder_{number}"] = adder = ConditionalAdder(sum_bits(self._core, number + 1))
             m.d.comb += [
                 adder.a.eq(total),

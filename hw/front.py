@@ -10,8 +10,9 @@ from hw.header import token_shape
 from hw.ops import OneHot, context_bits, delay
 from hw.params import CoreParams
 from hw.schedule import Group, Status
+from hw.taking import Taking
 from hw.trace import Cycle
-from hw.walker import PLACE, RUN, Walker
+from hw.walker import FLAGS, Walker, run_layout
 
 
 def packet_beat(core: CoreParams) -> data.StructLayout:
@@ -22,21 +23,21 @@ def packet_beat(core: CoreParams) -> data.StructLayout:
 class _Now:
     """Of this cycle: the run of beats and its next beat, what may come and what comes, and of the cycle before it.
 
-    The fields of `PLACE`, and first, last, second : the beat is its run's first, last, last but one. context, final :
-    whose turn it is, and that it is the last one's. offer : the array takes a beat. lacks : activations. drop : beats
-    are dropped. taken, fed, ends : a beat is accepted, given to the array, its run's last. rests, walks : between
-    packets, in the body of one.
+    run : that of the next beat. first, last, second : the beat is its run's first, last, last but one. context, final
+    : whose turn it is, and that it is the last one's. offer : the array takes a beat. lacks : activations. drop :
+    beats are dropped. taken, fed, ends, over : a beat is accepted, given to the array, its run's last, the packet's.
+    wraps : its vector's. complete : the packet's last beat came before. rests, walks : between packets, in a body.
     """
 
     def __init__(self, core: CoreParams) -> None:
-        for name, field in RUN:
-            if name in PLACE:
-                setattr(self, name, Signal(field.shape, name=name))
+        self.run = Signal(run_layout(core), name="now")
         self.first, self.last, self.second = Signal(), Signal(), Signal()
         self.context, self.final = Signal(context_bits(core)), Signal()
         self.offer, self.lacks, self.drop = Signal(), Signal(), Signal()
-        self.rests, self.walks = Signal(), Signal()
-        self.taken, self.fed, self.ends = Signal(), Signal(), Signal()
+        self.rests, self.walks, self.complete = Signal(), Signal(), Signal()
+        self.taken, self.fed, self.ends, self.over, self.wraps = (
+            Signal(name=name) for name in ("taken", "fed", "ends", "over", "wraps")
+        )
         self.was_taken, self.was_over, self.was_last, self.was_end = Signal(), Signal(), Signal(), Signal()
 
 
@@ -54,16 +55,19 @@ class StreamFront(wiring.Component):
     ends early or late, or ``abort_token``, raises ``fault`` with its ``fault_status`` until ``clear`` (after the last
     beat: or until ``idle``); then, as after ``reject``, the front drops beats up to the packet's last.
     ``embed_block`` pulses when a row block of the embedding is complete, ``release`` with the last trit beat of a
-    group. ``cycle`` says what the stream did; ``group``, ``matrix`` and ``block`` where it was.
+    group. ``cycle`` says what the stream did; with debug ports, ``group``, ``matrix`` and ``block`` say where it was.
     """
 
-    latency = 2
-    """Cycles from ``available`` or ``drained`` to the first beat that it lets in, at whose ``code_address`` it is."""
+    latency = 3
+    """Cycles from ``available`` to the first beat that it lets in, at whose ``code_address`` it is."""
+    drained_latency = 2
+    """The same from ``drained``."""
     opening = 4 + Walker.opening
     """Cycles from ``accept`` to the first beat of constants."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
+        place = {"group": Out(Group), "matrix": Out(2), "block": Out(16)} if core.taps else {}
         self.positions = core.batch * max(3 * core.beats(core.max_hidden), core.beats(core.max_intermediate))
         super().__init__(
             {
@@ -91,9 +95,7 @@ class StreamFront(wiring.Component):
                 "fault_status": Out(4),
                 "busy": Out(1),
                 "cycle": Out(Cycle),
-                "group": Out(Group),
-                "matrix": Out(2),
-                "block": Out(16),
+                **place,
             }
         )
 
@@ -102,67 +104,88 @@ class StreamFront(wiring.Component):
         weights = self.weights
         m.submodules.walker = walker = Walker(self._core)
         now = _Now(self._core)
-        ahead = Signal(RUN)
-        kill, begin = Signal(), Signal()
-        taken, fed, ends, over = now.taken, now.fed, now.ends, weights.payload.last
-        none, alone = ~(now.side | now.trits), ~(ahead.side | ahead.trits)
+        run, ahead = now.run, Signal.like(now.run, name="ahead")
+        kill, begin, popped, there = Signal(), Signal(), Signal(), Signal()
+        m.submodules.taking = taking = Taking()
+        loads, released = taking.loads, taking.released
+        taken, fed, ends, over = now.taken, now.fed, now.ends, now.over
+        header = sc.side_beats(self._core, sc.HEADER_WORDS)
         m.d.comb += [
-            taken.eq(weights.ready & weights.valid),
+            taking.valid.eq(weights.valid),
+            taking.ready.eq(weights.ready),
+            taking.last.eq(now.last),
+            taking.some.eq(run.some),
+            # dropped beats are of no run
+            taking.wrap.eq(run.wrap),
+            taking.release.eq(run.release),
+            taken.eq(taking.taken),
+            ends.eq(taking.ends),
+            now.wraps.eq(taking.wraps),
             fed.eq(now.offer & weights.valid),
-            ends.eq(taken & now.last),
+            over.eq(taken & weights.payload.last),
             walker.shape.eq(self.shape),
-            walker.pop.eq(ends | none | alone),
+            # what was taken from the walker is still there a cycle later
+            there.eq(walker.run.some & now.walks & ~popped),
+            walker.pop.eq(popped),
         ]
-        # dropped beats are of no run
-        released = ends & now.trits & now.release
         self._decide(m, now, ahead, released)
-        with m.If(taken):
-            m.d.sync += [now.left.eq(now.left - 1), now.first.eq(0), now.last.eq(now.second)]
-            m.d.sync += now.second.eq(now.left == 2)
-        with m.If(ends | none):
-            m.d.sync += [getattr(now, name).eq(ahead[name]) for name in PLACE]
-            m.d.sync += [now.first.eq(1), now.last.eq(ahead.one), now.second.eq(ahead.two)]
-        with m.If(walker.pop):
-            m.d.sync += ahead.eq(walker.run)
-            m.d.sync += [ahead.side.eq(walker.run.side & now.walks), ahead.trits.eq(walker.run.trits & now.walks)]
+        with m.If(taken | ~run.some):
+            m.d.sync += [
+                run.left.eq(Mux(loads, ahead.left, run.left - 1)),
+                now.first.eq(loads),
+                now.last.eq(Mux(loads, ahead.one, now.second)),
+                now.second.eq(Mux(loads, ahead.two, run.left == 2)),
+            ]
+        with m.If(loads):
+            m.d.sync += [run[name].eq(ahead[name]) for name in run.shape().members if name != "left"]
+        m.d.sync += popped.eq((loads | ~ahead.some) & there)
+        with m.If(loads | ~ahead.some):
+            m.d.sync += [ahead.eq(walker.run), *(ahead[name].eq(walker.run[name] & there) for name in FLAGS)]
+            # between packets there is nothing ahead, and the header comes as any other run
+            with m.If(now.rests):
+                m.d.sync += [ahead.left.eq(header - 1), ahead.one.eq(header == 1), ahead.two.eq(header == 2)]
+                m.d.sync += [ahead.some.eq(begin), ahead.side.eq(begin)]
         m.d.sync += [
             self.beat.eq(weights.payload.data),
-            self.side_put.eq(taken & now.side),
+            self.side_put.eq(taken & run.side),
             self.feed.eq(fed),
             self.feed_first.eq(now.first),
             self.feed_last.eq(now.last),
             self.feed_context.eq(now.context),
             self.final_context.eq(now.final),
-            self.embed_block.eq(ends & now.side & now.embed),
+            self.embed_block.eq(ends & run.embed),
             self.release.eq(released),
+            now.complete.eq(~now.rests & (now.complete | over)),
         ]
         self._control(m, now, walker, kill, begin)
-        header = sc.side_beats(self._core, sc.HEADER_WORDS)
-        with m.If(begin):
-            m.d.sync += [getattr(now, name).eq(0) for name in PLACE]
-            m.d.sync += [now.side.eq(1), now.left.eq(header - 1)]
-            m.d.sync += [now.last.eq(header == 1), now.second.eq(header == 2)]
-        with m.If(taken & over):
-            m.d.sync += now.drop.eq(0)
+        with m.If(over):
+            # nothing of the next packet before this one's end is understood
+            m.d.sync += [now.drop.eq(0), run.some.eq(0), run.side.eq(0), run.trits.eq(0)]
         with m.If(kill):
-            m.d.sync += [weights.ready.eq(0), now.offer.eq(0), now.drop.eq(~(now.was_over | (taken & over)))]
-            m.d.sync += [now.side.eq(0), now.trits.eq(0), ahead.side.eq(0), ahead.trits.eq(0)]
+            m.d.sync += [weights.ready.eq(0), now.offer.eq(0), now.drop.eq(~(now.complete | over))]
+            m.d.sync += [one[name].eq(0) for one in (run, ahead) for name in FLAGS]
         return m
 
     def _decide(self, m: Module, now: _Now, ahead: data.View, released: Value) -> None:
         """What may come in the next cycle."""
-        shape, weights, over = self.shape, self.weights, self.weights.payload.last
+        shape, weights, over, run = self.shape, self.weights, self.weights.payload.last, now.run
         taken, fed, last, room = now.taken, now.fed, now.last, self.side_room
         batched = self._core.batch > 1
 
         # whether the activations at this address, the one after it and the next but one are there, of a cycle ago
-        position = [self.code_address, *(Signal.like(self.code_address, name=f"address_{i}") for i in (1, 2))]
+        position = [Signal.like(self.code_address, name=f"address_{i}", reset_less=True) for i in range(3)]
         known = [Signal(name=f"known_{i}") for i in range(3)]
-        whole, wraps, pending = Signal(), Signal(), Signal()
-        m.d.comb += wraps.eq(now.ends & now.trits & ~now.onward)
-        m.d.sync += whole.eq((whole | wraps) & ~released)
+        whole, pending, leaving, wraps = Signal(), Signal(), Signal(), now.wraps
+        available = Signal.like(self.available, name="was_available")
+        m.d.comb += self.code_address.eq(position[0])
+        m.d.sync += [
+            available.eq(self.available),
+            whole.eq((whole | wraps) & ~released),
+            # until what is available is of the next group
+            leaving.eq(released | self.release),
+        ]
         for address, there in zip(position, known, strict=True):
-            m.d.sync += there.eq((whole | wraps | (address < self.available)) & ~(released | self.release))
+            m.d.sync += there.eq((address < available) & ~(released | self.release | leaving))
         with m.If(wraps | now.rests):
             m.d.sync += [address.eq(i) for i, address in enumerate(position)]
         with m.Elif(fed):
@@ -170,15 +193,15 @@ class StreamFront(wiring.Component):
         with m.If(now.rests):
             m.d.sync += whole.eq(0)
         # a vector begins anew only when it is whole
-        here = Mux(self.feed, known[1], known[0])
-        beyond = Mux(self.feed, known[2], known[1]) | (last & now.final & ~now.onward)
+        here = Mux(self.feed, known[1], known[0]) | whole
+        beyond = Mux(self.feed, known[2], known[1]) | whole | (last & now.final & ~run.onward)
 
         # a row block's last beat waits until the rows before it are drained
-        m.d.sync += pending.eq(((pending & ~self.drained) | (now.ends & now.trits)) & ~now.rests)
-        another = ahead.trits & Mux(now.trits, beyond, here) & ~(ahead.one & (pending | now.trits))
-        following = now.trits & beyond & ~(now.second & pending)
-        repeated = now.trits & beyond & ~(last & pending)
-        same = now.trits & here & ~(last & pending)
+        m.d.sync += pending.eq(((pending & ~self.drained) | (now.ends & run.trits)) & ~now.rests)
+        another = ahead.trits & Mux(run.trits, beyond, here) & ~(ahead.one & (pending | run.trits))
+        following = run.trits & beyond & ~(now.second & pending)
+        repeated = run.trits & beyond & ~(last & pending)
+        same = run.trits & here & ~(last & pending)
 
         contexts, next_final = Signal.like(shape.contexts), Signal()
         if batched:
@@ -187,19 +210,19 @@ class StreamFront(wiring.Component):
             m.d.sync += now.final.eq(next_final)
             with m.If(fed):
                 m.d.sync += now.context.eq(Mux(now.final, 0, now.context + 1))
-            with m.If(~now.trits):
+            with m.If(~run.trits):
                 m.d.sync += [now.context.eq(0), now.final.eq(contexts == 0)]
         else:
             m.d.comb += [next_final.eq(1), now.final.eq(1), contexts.eq(0)]
 
         trits = Mux(last, another, following)
-        side = Mux(last, ahead.side, now.side) & room
-        unchanged = now.side & room | now.drop
+        side = Mux(last, ahead.side, run.side) & room
+        unchanged = run.side & room | now.drop
         offer = Mux(taken, ~over & trits, Mux(fed, repeated, same) if batched else same)
         m.d.sync += [
             now.offer.eq(offer),
             weights.ready.eq((offer & next_final) | Mux(taken, ~over & (side | now.drop), unchanged)),
-            now.lacks.eq(now.trits & ~here),
+            now.lacks.eq(run.trits & ~here),
         ]
 
     def _control(self, m: Module, now: _Now, walker: Walker, kill: Signal, begin: Signal) -> None:
@@ -207,23 +230,27 @@ class StreamFront(wiring.Component):
         begun, tail, checks, outside = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
             now.was_taken.eq(now.taken),
-            now.was_over.eq(now.taken & self.weights.payload.last),
+            now.was_over.eq(now.over),
             now.was_last.eq(now.ends),
-            now.was_end.eq(now.ends & now.end),
+            now.was_end.eq(now.ends & now.run.end),
         ]
         states = OneHot(m, ("REST", "HEADER", "CHECK", "BODY", "TAIL", "FAULT", "DROP"))
         at, go = states.at, states.go
         abort, over, end = self.abort_token, now.was_over, now.was_end
         fails, aborted, idle = Signal(), Signal(), Signal(name="was_idle")
+        failed, reason = Signal(), Signal.like(self.fault_status)
         m.d.comb += [
             # an abort, an early end or a missing one
             fails.eq(
-                at["HEADER"] & begun & (abort | over)
-                | at["CHECK"] & abort & ~self.reject
-                | at["BODY"] & (abort | over ^ end)
+                (
+                    at["HEADER"] & begun & (abort | over)
+                    | at["CHECK"] & abort & ~self.reject
+                    | at["BODY"] & (abort | over ^ end)
+                    | aborted
+                )
+                & ~failed
             ),
             aborted.eq(at["TAIL"] & abort & ~idle),
-            kill.eq(fails | at["CHECK"] & self.reject),
             begin.eq(at["REST"] & idle),
             now.rests.eq(at["REST"]),
             now.walks.eq(at["BODY"]),
@@ -236,25 +263,28 @@ class StreamFront(wiring.Component):
             begun.eq((~at["REST"] & begun) | now.taken),
             tail.eq(~at["REST"] & (tail | aborted)),
             walker.start.eq(at["CHECK"] & self.accept),
+            # that a packet ends before its time takes effect a cycle after it is known
+            failed.eq(fails),
+            kill.eq(fails | (at["CHECK"] & self.reject)),
+            reason.eq(Mux(over, Status.SHORT, Status.LONG)),
         ]
-        with m.If(fails | aborted):
-            m.d.sync += [self.fault.eq(1), self.fault_status.eq(Mux(over, Status.SHORT, Status.LONG))]
-            with m.If(abort):
-                m.d.sync += self.fault_status.eq(Status.ABORTED)
+        with m.If(abort):
+            m.d.sync += reason.eq(Status.ABORTED)
         # of the last packet's end the sequencer may know already
         answered = self.clear | tail & idle
         with m.If(at["FAULT"] & answered):
             m.d.sync += self.fault.eq(0)
+        with m.If(failed):
+            m.d.sync += [self.fault.eq(1), self.fault_status.eq(reason)]
         go("REST", "HEADER", idle)
         go("HEADER", "CHECK", now.was_last)
         go("CHECK", "BODY", self.accept)
         go("CHECK", "DROP", self.reject)
         go("BODY", "TAIL", end)
         go("TAIL", "REST", idle)
-        go("TAIL", "FAULT", aborted)
         go("FAULT", "DROP", answered)
-        go("DROP", "REST", ~now.drop)
-        states.interrupt("FAULT", fails)
+        go("DROP", "REST", ~(now.drop | kill))
+        states.interrupt("FAULT", failed)
         states.build()
 
         # a cycle is accounted for when it is known what came of it
@@ -267,7 +297,7 @@ class StreamFront(wiring.Component):
             was_checks.eq(checks),
             was_fed.eq(now.fed),
             was_open.eq(self.weights.ready | now.offer),
-            was_lacking.eq(now.lacks | ~(now.side | now.trits)),
+            was_lacking.eq(now.lacks | ~now.run.some),
             self.cycle.eq(cycle),
             self.busy.eq(cycle != Cycle.IDLE),
         ]
@@ -285,5 +315,6 @@ class StreamFront(wiring.Component):
             m.d.comb += cycle.eq(Cycle.DEPENDENCY)
         with m.Else():
             m.d.comb += cycle.eq(Cycle.DRAIN)
-        for name in ("group", "matrix", "block"):
-            m.d.sync += getattr(self, name).eq(delay(m, getattr(now, name), 1, f"was_{name}"))
+        if self._core.taps:
+            for name in ("group", "matrix", "block"):
+                m.d.sync += getattr(self, name).eq(delay(m, now.run[name], 1, f"was_{name}"))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gain stage: each finished row times its gains, for the next product's codes and for the statistics."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +10,7 @@ from hw.floats import code_float
 from hw.gain_lane import GainLane
 from hw.ops import Op, context_bits, delay, delayed_tags, is_op, tag_layout
 from hw.params import CoreParams
+from hw.scales import TOTAL_LATE
 from hw.side import SideWords, release_limit, units
 from hw.statistics import Statistics
 
@@ -21,6 +22,9 @@ def outputs(core: CoreParams) -> tuple[str, ...]:
 
 GAIN_OPS = (Op.EMBED, Op.F, Op.G, Op.OUT, Op.UP, Op.CONTRACT)
 """The operations whose rows have side words; the others pass by."""
+
+LAST_SLOTS = {op: {Op.EMBED: 2, Op.CONTRACT: 2, Op.G: 1, Op.OUT: 1}.get(op, 0) for op in GAIN_OPS}
+"""Number of the last slot of each; EMBED's load is before the first."""
 
 
 class GainStage(wiring.Component):
@@ -44,8 +48,8 @@ class GainStage(wiring.Component):
     Attributes
     ----------
     lead : cycles from a tag to its ``wide``.
-    settled : for each operation, cycles from ``wide`` until everything is in ``total``, ``maxima`` and, for F, one
-        cycle after ``decay``; ``values`` have left by then.
+    settled : for each operation, cycles from ``wide`` until everything is in ``maxima`` and ``powers`` (in ``total``
+        `TOTAL_LATE` cycles later) and, for F, one cycle after ``decay``; ``values`` have left by then.
     ahead : In, tag. wide, second : In, the row group and the second operand of its statistics. contexts : In.
     kappa : In, constant during a group. begin, bias : In, as in Statistics.
     side_address, side_words, side_release : port of SideWords, words its ``latency`` after the address.
@@ -55,7 +59,7 @@ class GainStage(wiring.Component):
     total, maxima : Out, of Statistics. powers : Out, of Statistics, with ``core.extra_bits``.
     """
 
-    lead = 2 + SideWords.latency
+    lead = 4 + SideWords.latency
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
@@ -65,16 +69,16 @@ class GainStage(wiring.Component):
         self._statistics = Statistics(core)
         lane, statistics = self._lanes[0], self._statistics
         value = lane.code_latency + statistics.maximum_latency
-        square = lane.product_latency + statistics.latency
-        # the last of three powers is a slot later than the last square
-        power = 1 if core.extra_bits else 0
+        square = lane.product_latency + statistics.latency - TOTAL_LATE
+        # of each slot with a value; squares are of the first two
+        power = lane.product_latency + statistics.power_latency if core.extra_bits else 0
         self.settled = {
-            Op.EMBED: 1 + max(2 + value, 1 + power + square),
+            Op.EMBED: 1 + max(2 + value, 1 + square, 2 + power),
             Op.F: lane.decay_latency + 1,
-            Op.G: max(value, 1 + square),
-            Op.OUT: max(value, 1 + square),
-            Op.UP: max(value, square),
-            Op.CONTRACT: max(2 + value, 1 + power + square),
+            Op.G: max(value, 1 + square, power),
+            Op.OUT: max(value, 1 + square, power),
+            Op.UP: max(value, square, power),
+            Op.CONTRACT: max(2 + value, 1 + square, 2 + power),
         }
         super().__init__(
             {
@@ -103,22 +107,26 @@ class GainStage(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         row, slot, fresh, load = self._slots(m)
-        self._side_port(m, row, slot, load)
 
-        # the words of a slot come one address register and the memory later, and with them its row
-        wait = 1 + SideWords.latency
-        middle, one = (delay(m, s, wait, n) for s, n in ((slot == 1, "middle"), (row.op == Op.UP, "one")))
+        # the words of a slot come two address registers and the memory later, and with them its row
+        wait = 2 + SideWords.latency
+        found = {
+            "middle": slot == 1,
+            "one": row.op == Op.UP,
+            "three": (row.op == Op.CONTRACT) | (row.op == Op.EMBED),
+            "counts": row.valid & ~load & (row.op != Op.F),
+        }
+        middle, one, three, counts = (delay(m, value, wait, name) for name, value in found.items())
         row = delayed_tags(m, row, wait, "row")[-1]
         slot, fresh, load = (delay(m, s, wait, n) for s, n in ((slot, "slot"), (fresh, "fresh"), (load, "load")))
         self._data(m, fresh, load, middle, one)
 
         # which matrix a slot serves is its number
-        three = (row.op == Op.CONTRACT) | (row.op == Op.EMBED)
-        counts = row.valid & ~load & (row.op != Op.F)
         square_valid, value_valid = Signal.like(row.live), Signal.like(row.live)
+        # no multiplexer, of which synthesis would make a reset
         m.d.comb += [
-            square_valid.eq(Mux(counts & (slot != 2), row.live, 0)),
-            value_valid.eq(Mux(counts & ((slot == 0) | three), row.live, 0)),
+            square_valid.eq(row.live & (counts & (slot != 2)).replicate(len(row.live))),
+            value_valid.eq(row.live & (counts & ((slot == 0) | three)).replicate(len(row.live))),
         ]
         lane, statistics = self._lanes[0], self._statistics
         products, codes = lane.product_latency, lane.code_latency
@@ -145,44 +153,50 @@ class GainStage(wiring.Component):
         m.d.sync += [self.traced.eq(row), self.traced.valid.eq(row.valid & (fresh | load))]
         return m
 
-    def _slots(self, m: Module):
+    def _slots(self, m: Module) -> tuple[data.View, Signal, Signal, Signal]:
         """The row group whose slots are addressed, its slot, and whether its ``wide`` or its loaded word is next."""
-        row = Signal(tag_layout(self._core))
-        slot, last_slot, start = Signal(2), Signal(2), Signal()
-        load, fresh = Signal(), Signal()
-        m.d.comb += [load.eq(start & (row.op == Op.EMBED)), fresh.eq(start & (row.op != Op.EMBED))]
-        m.d.sync += start.eq(0)
-        with m.If(is_op(self.ahead, *GAIN_OPS)):
-            m.d.sync += [row.eq(self.ahead), slot.eq(0), start.eq(1), last_slot.eq(0)]
-            with m.Switch(self.ahead.op):
-                with m.Case(Op.EMBED, Op.CONTRACT):
-                    m.d.sync += last_slot.eq(2)
-                with m.Case(Op.G, Op.OUT):
-                    m.d.sync += last_slot.eq(1)
+        # what follows from a tag, a cycle before it is needed
+        taken, takes, loads, last = Signal(tag_layout(self._core)), Signal(), Signal(), Signal(2)
+        contracts = Signal()
+        m.d.sync += [
+            taken.eq(self.ahead),
+            takes.eq(is_op(self.ahead, *GAIN_OPS)),
+            loads.eq(self.ahead.op == Op.EMBED),
+            contracts.eq(self.ahead.op == Op.CONTRACT),
+            # no multiplexer, of which synthesis would make a reset
+            last.eq(
+                Cat(
+                    Cat(self.ahead.op == op for op, at in LAST_SLOTS.items() if at >> bit & 1).any() for bit in (0, 1)
+                )
+            ),
+        ]
+        row, of_embed, of_contract = Signal.like(taken), Signal(), Signal()
+        slot, last_slot, load, fresh = Signal(2), Signal(2), Signal(), Signal()
+        m.d.sync += [load.eq(takes & loads), fresh.eq(takes & ~loads)]
+        with m.If(takes):
+            m.d.sync += [row.eq(taken), slot.eq(0), last_slot.eq(last)]
+            m.d.sync += [of_embed.eq(loads), of_contract.eq(contracts)]
         with m.Elif(load):
             pass
         with m.Elif(slot == last_slot):
             m.d.sync += row.valid.eq(0)
         with m.Else():
             m.d.sync += slot.eq(slot + 1)
-        self._release(m, row, row.valid & row.last & (slot == last_slot) & ~load)
-        return row, slot, fresh, load
 
-    def _release(self, m: Module, row: data.View, ends: Value) -> None:
-        """With the end of a row block, its side words."""
-        kinds = Mux(row.op == Op.EMBED, self.contexts + 3, Mux(row.op == Op.CONTRACT, 3, 1))
-        m.d.sync += self.side_release.eq(Mux(ends, kinds * self._core.gain_beats, 0))
-
-    def _side_port(self, m: Module, row: data.View, slot: Signal, load: Signal) -> None:
-        """Address of the slot's word: its kind, then the row group in the block."""
+        # Address of the slot's word: its kind, then the row group in the block; and with the end of a row block, the
+        # release of its words.
         core = self._core
-        group = Signal((core.row_groups - 1).bit_length())
-        kind = Signal(range(core.batch + 3))
-        m.d.comb += [
+        group, kind = Signal((core.row_groups - 1).bit_length()), Signal(range(core.batch + 3))
+        ended, kinds = Signal(), Signal(range(core.batch + 4))
+        m.d.sync += [
             group.eq(row.index),
-            kind.eq(Mux(load, row.context, Mux(row.op == Op.EMBED, self.contexts + slot, slot))),
+            kind.eq(Mux(load, row.context, Mux(of_embed, self.contexts + slot, slot))),
+            ended.eq(row.valid & row.last & (slot == last_slot) & ~load),
+            kinds.eq(Mux(of_embed, self.contexts + 3, Mux(of_contract, 3, 1))),
+            self.side_address.eq(Cat(group, kind)),
+            self.side_release.eq(Mux(ended, kinds * core.gain_beats, 0)),
         ]
-        m.d.sync += self.side_address.eq(Cat(group, kind))
+        return row, slot, fresh, load
 
     def _data(self, m: Module, fresh: Signal, load: Signal, middle: Signal, one: Signal) -> None:
         """Rows and words through the lanes to the statistics and out."""

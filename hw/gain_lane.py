@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One lane of the gain stage: two multipliers and what follows from their products."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,7 +35,7 @@ class GainLane(wiring.Component):
     decay : Out, c = sigma * decay gain with 17 fraction bits.
     """
 
-    product_latency = 3
+    product_latency = 5
     decay_latency = product_latency + 1
     code_latency = product_latency + Normaliser.latency
 
@@ -44,7 +44,7 @@ class GainLane(wiring.Component):
         wide = signed(fmt.wide_bits)
         self._normaliser = Normaliser(fmt)
         self._gain, self._stat = Multiplier(wide, GAIN_OPERAND), Multiplier(wide, GAIN_OPERAND)
-        assert self._gain.latency == self.product_latency
+        assert self._gain.latency == self.product_latency - 1
         super().__init__(
             {
                 "fresh": In(1),
@@ -74,20 +74,26 @@ class GainLane(wiring.Component):
         with m.Elif(self.fresh):
             m.d.sync += [held.eq(self.wide), held_second.eq(self.second)]
 
-        # written so that synthesis finds no reset in a single bit, which would keep the operand out of the block
-        stat_gain, own, given = Signal(GAIN_OPERAND), self.word[:STAT_BITS].as_signed(), self.middle | self.one
-        low, sign = len(self.kappa), own[-1] & ~given
-        m.d.comb += stat_gain.eq(
-            Cat(
-                Mux(given, Mux(self.one, 1 << UNIT_EXPONENT, self.kappa), Cat(own, own[-1].replicate(low))[:low]),
-                sign,
+        # blocks of multipliers are far away: operands are chosen a cycle before
+        left, other_left, right, stat_gain = (
+            Signal(shape, name=name, reset_less=True)
+            for name, shape in (
+                *(("left", value.shape()), ("other_left", value.shape())),
+                *(("right", GAIN_OPERAND), ("stat_gain", GAIN_OPERAND)),
             )
         )
+        own = self.word[:STAT_BITS].as_signed()
+        m.d.sync += [
+            left.eq(value),
+            other_left.eq(Mux(self.middle, held_second, value)),
+            right.eq(self.word[STAT_BITS:].as_signed()),
+            stat_gain.eq(Mux(self.one, 1 << UNIT_EXPONENT, Mux(self.middle, self.kappa, own))),
+        ]
         m.submodules.gain, m.submodules.stat = gain, stat = self._gain, self._stat
         m.d.comb += [
-            gain.a.eq(value),
-            gain.b.eq(self.word[STAT_BITS:].as_signed()),
-            stat.a.eq(Mux(self.middle, held_second, value)),
+            gain.a.eq(left),
+            gain.b.eq(right),
+            stat.a.eq(other_left),
             stat.b.eq(stat_gain),
             self.stat_product.eq(stat.product),
             normaliser.product.eq(gain.product),

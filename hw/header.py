@@ -47,7 +47,8 @@ class HeaderReader(wiring.Component):
 
     ``pop`` with ``word`` takes the next word. ``latency`` cycles after the last one ``done`` pulses; ``status`` is a
     schedule.Status and ``shape`` what the header said. ``torn``, a mask of slots, forbids a packet that goes on from
-    the state in one of them; it is constant from the last word until ``done``. ``clear`` starts over.
+    the state in one of them; it is constant from the last word until ``done``. ``clear`` starts over; it is
+    high until the first packet, so that what it clears needs no reset, which comes from afar.
     """
 
     latency = 7
@@ -116,18 +117,22 @@ class HeaderReader(wiring.Component):
             (foreign, sc.Status.TOKEN),
             (torn, sc.Status.STATE),
         ]
-        status = Signal(4)
+        status, settled = Signal(4), Signal(4, name="settled_status", reset_less=True)
         for failed, code in reversed(checks):
             with m.If(_held(m, Cat(failed).any())):
                 m.d.comb += status.eq(code)
-        m.d.sync += self.status.eq(status)
+        m.d.sync += settled.eq(status)
+        m.d.comb += self.status.eq(settled)
         return m
 
     def _collect(self, m: Module) -> list[Signal]:
         """The words, and ``done`` when the last one has been checked."""
         words = [Signal(32, name=f"word_{i}", reset_less=True) for i in range(sc.HEADER_WORDS)]
-        index, last = Signal(range(sc.HEADER_WORDS)), Signal()
-        self._word, self._place = Signal(32, name="word_now", reset_less=True), Signal(sc.HEADER_WORDS)
+        index, last = Signal(range(sc.HEADER_WORDS), reset_less=True), Signal()
+        self._word, self._place = (
+            Signal(32, name="word_now", reset_less=True),
+            Signal(sc.HEADER_WORDS, reset_less=True),
+        )
         with m.If(self.clear):
             m.d.sync += index.eq(0)
         with m.Elif(self.pop):
@@ -153,14 +158,15 @@ class HeaderReader(wiring.Component):
         inverse = _inverse(basis[:32])
         feedback = _times(inverse, basis[32])
         added = Signal(32, reset_less=True)
-        crc = Signal(32, name="crc", init=_times(inverse, 0xFFFFFFFF))
+        crc = Signal(32, name="crc", init=_times(inverse, 0xFFFFFFFF), reset_less=True)
         take = delay(m, self._place.any(), 2, "take")
         columns = [_times(inverse, step) for step in steps]
-        halves = [
-            _held(m, Cat(_selected(self._word, columns, i, bits) for i in range(32)))
-            for bits in (range(16), range(16, 32))
+        # of four bits, so that each is a table and few are different
+        parts = [
+            _held(m, Cat(_selected(self._word, columns, i, range(at, at + 4)) for i in range(32)))
+            for at in range(0, 32, 4)
         ]
-        m.d.sync += added.eq(halves[0] ^ halves[1])
+        m.d.sync += added.eq(reduce(xor, parts))
         with m.If(take):
             m.d.sync += crc.eq((crc << 1)[:32] ^ Mux(crc[-1], feedback, 0) ^ added)
         with m.If(self.clear):

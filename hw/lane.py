@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One lane of the vector path: a row from its accumulator to the gain stage."""
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -42,7 +42,7 @@ class VectorLane(wiring.Component):
     taken = 1
     rescaled = taken + Rescale.latency
     begun = max(rescaled, Recurrence.latency + 1)
-    product = 6
+    product = 8
     sum = 3
 
     def __init__(self, core: CoreParams) -> None:
@@ -51,7 +51,7 @@ class VectorLane(wiring.Component):
         self._rescale = Rescale(core)
         self._activation = Activation(fmt)
         self._multiplier = Multiplier(wide, wide)
-        assert self._multiplier.latency == self.product - 2
+        assert self._multiplier.latency == self.product - 3
         self.functioned = self.begun + self._activation.latency
         controls = ("use_h", "silu", "up", "add", "keep", "carry_function")
         super().__init__(
@@ -76,6 +76,9 @@ class VectorLane(wiring.Component):
         y = rescale.y
         begun_y = delay(m, y, self.begun - self.rescaled, "begun_y", reset_less=True)
         later_y = delay(m, begun_y, activation.latency, "later_y", reset_less=True)
+        # blocks of multipliers are far away: operands are chosen a cycle before
+        left, right = (Signal(signed(bits), name=name, reset_less=True) for name in ("left", "right"))
+        m.d.sync += [left.eq(Mux(self.up, y, later_y)), right.eq(Mux(self.up, self.candidate, activation.y))]
         m.d.comb += [
             rescale.acc.eq(self.acc),
             rescale.mantissa.eq(self.mantissa),
@@ -84,37 +87,59 @@ class VectorLane(wiring.Component):
             activation.x.eq(Mux(self.use_h, self.h, begun_y)),
             activation.silu.eq(self.silu),
             self.function.eq(activation.y),
-            multiplier.a.eq(Mux(self.up, y, later_y)),
-            multiplier.b.eq(Mux(self.up, self.candidate, activation.y)),
+            multiplier.a.eq(left),
+            multiplier.b.eq(right),
         ]
 
-        # Sum, product or what is carried. Beyond the limit are numbers with high bits unlike their sign, those that
-        # rounding makes so, and the least number.
-        scaled, half = multiplier.product >> self._fmt.frac, multiplier.product[self._fmt.frac - 1]
+        # the sum, or what is carried; nothing where the product is wanted
         carried = Mux(self.carry_function, activation.y, later_y)
-        carried = delay(m, carried, self.product - 3, "carried", reset_less=True)
-        # what is not the product needs no rounding
-        whole, other = Signal(reset_less=True), Signal(signed(bits + 1), reset_less=True)
-        m.d.sync += [whole.eq(self.add | self.keep), other.eq(Mux(self.add, self.residual + y, carried))]
-        exact = Signal(signed(bits), reset_less=True)
-        beyond, positive = (Signal(name=name, reset_less=True) for name in ("beyond", "positive"))
+        carried = delay(m, carried, self.product - 2, "carried", reset_less=True)
+        groups = len(_groups(y[:-1]))
+        total, ones_sum = Signal(signed(bits + 1), reset_less=True), Signal(groups, reset_less=True)
+        least_sum = Signal(reset_less=True)
+        other, clamped = Signal(signed(bits), reset_less=True), Signal(reset_less=True)
+        add, keep = (delay(m, value, 1, name) for name, value in (("add", self.add), ("keep", self.keep)))
+        over, under = ~total[-1] & total[-2], total[-1] & ~total[-2]
+        limited = Mux(over, limit, Mux(under, -limit, total[:bits]))
         m.d.sync += [
-            exact.eq(Mux(whole, other[:bits], scaled[:bits]) + (half & ~whole)),
-            beyond.eq(Mux(whole, _beyond(other, bits), _beyond(scaled, bits))),
-            positive.eq(~Mux(whole, other[-1], scaled[-1])),
+            total.eq(self.residual + y),
+            other.eq(Mux(add, limited, Mux(keep, carried, 0))),
+            clamped.eq(add & (over | under)),
+            least_sum.eq(add & total[-1] & total[-2]),
+            ones_sum.eq(_groups(total[: bits - 1])),
         ]
-        # limited, the least number differs from itself in its lowest bit only
-        outside, least = beyond | (positive & exact[-1]), Signal()
-        m.d.comb += least.eq(~positive & exact[-1] & ~exact[:-1].any())
-        carried = delay(m, carried, 3, "carried_on", reset_less=True)
+
+        # The product, or nothing. Beyond the limit are numbers with high bits unlike their sign, those that rounding
+        # makes so, and the least number: limited, that differs from itself in its lowest bit only.
+        whole = delay(m, self.add | self.keep, 1, "whole")
+        scaled, half = multiplier.product >> self._fmt.frac, multiplier.product[self._fmt.frac - 1]
+        exact, ones = Signal(signed(bits), reset_less=True), Signal(groups, reset_less=True)
+        beyond, positive, negative = (
+            Signal(name=name, reset_less=True) for name in ("beyond", "positive", "negative")
+        )
+        m.d.sync += [
+            exact.eq(Mux(whole, 0, scaled[:bits] + half)),
+            beyond.eq(~whole & _beyond(scaled, bits)),
+            positive.eq(~whole & ~scaled[-1]),
+            negative.eq(~whole & scaled[-1]),
+            ones.eq(_groups(scaled[: bits - 1] ^ half.replicate(bits - 1))),
+        ]
+        outside = beyond | (positive & exact[-1])
+        least = (negative & exact[-1] & ~ones.any()) | (least_sum & ~ones_sum.any())
+        carried = delay(m, carried, 2, "carried_on", reset_less=True)
         wide, overflow = Signal(signed(bits), reset_less=True), Signal(reset_less=True)
         m.d.sync += [
-            wide.eq(Mux(outside, Mux(positive, limit, -limit), exact)),
-            wide[0].eq(outside | least | exact[0]),
-            overflow.eq(outside | least),
+            wide.eq(other | Mux(outside, Mux(positive, limit, -limit), exact)),
+            wide[0].eq(other[0] | outside | least | exact[0]),
+            overflow.eq(clamped | outside | least),
         ]
         m.d.comb += [self.wide.eq(wide), self.carried.eq(carried), self.overflow.eq(overflow)]
         return m
+
+
+def _groups(value: Value) -> Value:
+    """Of each four bits, whether one is set."""
+    return Cat(value[at : at + 4].any() for at in range(0, len(value), 4))
 
 
 def _beyond(value: Value, bits: int) -> Value:

@@ -1,13 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory with one write and one read port, cut up so that block RAM may register what it reads."""
 
-from amaranth.hdl import Module, Mux, Signal, Value, unsigned
+from collections.abc import Iterator
+from functools import reduce
+from operator import or_
+from typing import ClassVar
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-BANK = 1 << 14
-"""Words that a block of RAM has at most: more need a choice between blocks."""
+from hw.ops import delay
+
+BANK = 1 << 13
+"""Words that a bank has at most: more need a choice between blocks."""
+BLOCK = 1 << 14
+"""Bits of a block without parity."""
+TOGETHER = 4
+"""Blocks that share the registers in front of them, at most."""
+
+
+def _ports(word: data.ArrayLayout, depth: int) -> dict[str, wiring.Member]:
+    address = unsigned(max(1, (depth - 1).bit_length()))
+    return {
+        "read_address": In(address),
+        "read_data": Out(word),
+        "write": In(word.length),
+        "write_address": In(address),
+        "write_data": In(word),
+    }
+
+
+class FarBank(wiring.Component):
+    """Blocks with registers of their own for all that goes into them, and one behind what they read.
+
+    Blocks are where they are, and those of a large memory, or of many small ones, are far apart. A module of its own,
+    or synthesis would merge the registers of banks that get the same. The ports are those of `Ram`.
+    """
+
+    rtl_attributes: ClassVar = {"keep_hierarchy": 1}
+
+    def __init__(self, word: data.ArrayLayout, depth: int) -> None:
+        self._word, self._depth = word, depth
+        super().__init__(_ports(word, depth))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        write = delay(m, self.write, 1, "write")
+        inputs = (
+            delay(m, port, 1, name, reset_less=True)
+            for name, port in (
+                ("read_address", self.read_address),
+                ("write_address", self.write_address),
+                ("write_data", self.write_data),
+            )
+        )
+        held = _bank(m, self._word, self._depth, write, *inputs)
+        m.d.comb += self.read_data.eq(delay(m, held, 1, "read", reset_less=True))
+        return m
 
 
 class Ram(wiring.Component):
@@ -22,56 +73,92 @@ class Ram(wiring.Component):
     shape : of an element.
     elements : in a word, written one by one.
     depth : words.
+    far : the blocks may be far from what uses them, and from each other: two registers more on the way (`FarBank`).
 
     Attributes
     ----------
-    latency : cycles from ``read_address`` to ``read_data``. A word can be read from the cycle after its write on.
+    latency, far_latency : cycles from ``read_address`` to ``read_data``. A word can be read from the cycle after its
+        write on.
     read_address : In. read_data : Out, elements.
     write : In, mask of elements. write_address : In. write_data : In, elements.
     """
 
     latency = 2
+    far_latency = 4
 
-    def __init__(self, shape: object, elements: int, depth: int) -> None:
-        self._depth, self._word = depth, data.ArrayLayout(shape, elements)
-        address = unsigned(max(1, (depth - 1).bit_length()))
-        super().__init__(
-            {
-                "read_address": In(address),
-                "read_data": Out(self._word),
-                "write": In(elements),
-                "write_address": In(address),
-                "write_data": In(self._word),
-            }
-        )
+    def __init__(self, shape: object, elements: int, depth: int, *, far: bool = False) -> None:
+        self._depth, self._word, self._far = depth, data.ArrayLayout(shape, elements), far
+        super().__init__(_ports(self._word, depth))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         first_bits = (min(self._depth, BANK) - 1).bit_length()
         banks: list[Value] = []
         for index, start in enumerate(range(0, self._depth, BANK)):
-            bank = Memory(shape=self._word, depth=min(BANK, self._depth - start), init=[], attrs={"no_rw_check": 1})
-            m.submodules[f"bank_{index}"] = bank
-            read, write = bank.read_port(), bank.write_port(granularity=1)
-            m.d.comb += [
-                read.en.eq(1),
-                read.addr.eq(self.read_address[:first_bits]),
-                write.addr.eq(self.write_address[:first_bits]),
-                write.data.eq(self.write_data),
-                write.en.eq(Mux(self.write_address[first_bits:] == index, self.write, 0)),
-            ]
-            # of the width of the word alone: nothing may come between block RAM and its register
-            held = Signal(self._word, name=f"read_{index}", reset_less=True)
-            m.d.sync += held.eq(read.data)
-            banks.append(held.as_value())
+            depth = min(BANK, self._depth - start)
+            bits = (depth - 1).bit_length() or 1
+            write = Mux(self.write_address[first_bits:] == index, self.write, 0)
+            read_address, write_address = self.read_address[:bits], self.write_address[:bits]
+            if not self._far:
+                read = _bank(m, self._word, depth, write, read_address, write_address, self.write_data, str(index))
+                banks.append(read.as_value())
+                continue
+            parts = []
+            for first, word, enable in self._parts(bits, write):
+                m.submodules[f"far_{index}_{first}"] = part = FarBank(word, depth)
+                m.d.comb += [
+                    part.read_address.eq(read_address),
+                    part.write.eq(enable),
+                    part.write_address.eq(write_address),
+                    part.write_data.as_value().eq(self.write_data.as_value()[first : first + word.size]),
+                ]
+                parts.append(part.read_data.as_value())
+            banks.append(Cat(parts))
         chosen = banks[0]
         if len(banks) > 1:
-            bank = self.read_address[first_bits:]
-            for stage in range(self.latency):
-                held = Signal(len(bank), name=f"chosen_{stage}", reset_less=True)
-                m.d.sync += held.eq(bank)
-                bank = held
-            for index, word in enumerate(banks[1:], 1):
-                chosen = Mux(bank == index, word, chosen)
+            # one-hot: a bank is chosen by a conjunction
+            number = self.read_address[first_bits:]
+            number = delay(m, number, (self.far_latency if self._far else self.latency) - 1, "bank", reset_less=True)
+            masked = []
+            for index, word in enumerate(banks):
+                is_chosen = delay(m, number == index, 1, f"chosen_{index}", reset_less=True)
+                masked.append(word & is_chosen.replicate(len(word)))
+            chosen = reduce(or_, masked)
         m.d.comb += self.read_data.as_value().eq(chosen)
         return m
+
+    def _parts(self, bits: int, write: Value) -> Iterator[tuple[int, data.ArrayLayout, Value]]:
+        """What of a word is together in `TOGETHER` blocks: first bit, layout and write enables."""
+        width, most = self._word.size // self._word.length, TOGETHER * (BLOCK >> bits)
+        if most >= self._word.size:
+            yield 0, self._word, write
+            return
+        for number in range(self._word.length):
+            for low in range(0, width, most):
+                yield number * width + low, data.ArrayLayout(min(most, width - low), 1), write[number]
+
+
+def _bank(
+    m: Module,
+    word: data.ArrayLayout,
+    depth: int,
+    write: Value,
+    read_address: Value,
+    write_address: Value,
+    write_data: Value,
+    name: str = "0",
+) -> data.View:
+    """Blocks and their output register."""
+    m.submodules[f"bank_{name}"] = bank = Memory(shape=word, depth=depth, init=[], attrs={"no_rw_check": 1})
+    reader, writer = bank.read_port(), bank.write_port(granularity=1)
+    m.d.comb += [
+        reader.en.eq(1),
+        reader.addr.eq(read_address),
+        writer.addr.eq(write_address),
+        writer.data.eq(write_data),
+        writer.en.eq(write),
+    ]
+    # of the width of the word alone: nothing may come between block RAM and its register
+    held = Signal(word, name=f"read_{name}", reset_less=True)
+    m.d.sync += held.eq(reader.data)
+    return held

@@ -2,7 +2,8 @@
 """Pipelined multiplication by hand-made products of 18 x 18 bits, for DSP blocks with their own registers.
 
 Synthesis tools differ in how they cut up wide multiplications and in which registers they move into the blocks.
-Here every block multiplies two plain registers into a third, and only additions follow.
+Here every block multiplies two plain registers into a third, and only additions follow, behind a fourth: blocks have
+fixed places, and what adds is far from some of them.
 """
 
 from amaranth.hdl import Cat, Module, Shape, ShapeLike, Signal, Value, signed, unsigned
@@ -18,7 +19,7 @@ class Multiplier(wiring.Component):
     """product = a * b, exact. Free running, one result a cycle, no reset.
 
     Operands are cut into at most two limbs: registers for the operands, for the products of limbs and, with two or
-    four of those, for each of the one or two levels of additions.
+    four of those, once more for the products and for each of the one or two levels of additions.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ class Multiplier(wiring.Component):
 
     Attributes
     ----------
-    latency : cycles from operands to product: 2, 3 or 4.
+    latency : cycles from operands to product: 2, 4 or 5.
     a, b : In. product : Out, signed if an operand is.
 
     Raises
@@ -41,7 +42,7 @@ class Multiplier(wiring.Component):
         limbs = [len(self._cut(Signal(shape))) for shape in (a, b)]
         if max(limbs) > 2:
             raise ValueError(f"A multiplication of {a.width} x {b.width} bits needs more than two limbs a side.")
-        self.latency = sum(limbs)
+        self.latency = sum(limbs) + (limbs != [1, 1])
         shape = (signed if self._signed else unsigned)(a.width + b.width)
         super().__init__({"a": In(a), "b": In(b), "product": Out(shape)})
 
@@ -67,7 +68,9 @@ class Multiplier(wiring.Component):
         flat = [p for row in partial for p in row]
         if len(flat) == 1:
             m.d.comb += self.product.eq(flat[0])
-        elif len(flat) == 2:
+            return m
+        flat = [_register(m, part, f"near_{index}") for index, part in enumerate(flat)]
+        if len(flat) == 2:
             m.d.comb += self.product.eq(_register(m, _sum(*flat, limb), "sum"))
         else:
             # the lowest product fills the bits below the highest one
@@ -81,7 +84,7 @@ class Multiplier(wiring.Component):
 
 
 class Squarer(wiring.Component):
-    """square = value * value, exact, by three products. Free running, one result a cycle, no reset, ``latency`` 3.
+    """square = value * value, exact, by three products. Free running, one result a cycle, no reset, ``latency`` 4.
 
     Parameters
     ----------
@@ -92,7 +95,7 @@ class Squarer(wiring.Component):
     value : In, signed. square : Out, unsigned, twice as wide.
     """
 
-    latency = 3
+    latency = 4
 
     def __init__(self, width: int) -> None:
         super().__init__({"value": In(signed(width)), "square": Out(unsigned(2 * width))})
@@ -102,9 +105,9 @@ class Squarer(wiring.Component):
         value = Signal(self.value.shape(), reset_less=True)
         m.d.sync += value.eq(self.value)
         low, high = value[:LIMB], value[LIMB:].as_signed()
-        low_square = _register(m, low * low, "low_square")
-        high_square = _register(m, (high * high)[:-1], "high_square")
-        mixed = _register(m, low * high, "mixed")
+        parts = {"low_square": low * low, "high_square": (high * high)[:-1], "mixed": low * high}
+        blocks = (_register(m, part, name) for name, part in parts.items())
+        low_square, high_square, mixed = (_register(m, part, f"near_{part.name}") for part in blocks)
         total = _sum(Cat(low_square, high_square), mixed, LIMB + 1)[: len(self.square)]
         m.d.comb += self.square.eq(_register(m, total, "sum"))
         return m

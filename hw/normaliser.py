@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From value x gain to the code float that a quantiser input is stored as."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,7 +18,8 @@ class Normaliser(wiring.Component):
     """``numerics.normalise(|product| >> product_drop)`` with the sign of the product.
 
     Free running, one result a cycle, ``latency`` 5 cycles: one's complement, magnitude, then shifts by multiples of
-    16, 4, 1. The first shift goes by the one's complement, so that it needs not wait for the magnitude.
+    16, 4, 1. The first shift goes by the one's complement, so that it needs not wait for the magnitude. No sum is
+    longer than half a magnitude.
 
     Parameters
     ----------
@@ -47,43 +48,58 @@ class Normaliser(wiring.Component):
             m.d.sync += stage.eq(value)
             return stage
 
-        # one's complement and what makes it the magnitude: 1 unless dropped bits would have
+        # one's complement and what makes it the magnitude, in two halves: 1 unless bits below would have
+        half = width // 2
         complement = register(self.product[drop : drop + width] ^ sign.replicate(width), "complement")
-        more = register(sign & ~self.product[:drop].any(), "more")
+        more, upper_more = (
+            register(sign & ~self.product[:below].any(), name)
+            for name, below in (("more", drop), ("upper_more", drop + half))
+        )
+        lower = (complement[:half] + more)[:half]
+        magnitude = register(Cat(lower, complement[half:] + upper_more), "magnitude")
 
-        magnitude = register((complement + more)[: width + 1], "magnitude")
-        empty = [
-            register(~complement[-_COARSE * count :].any(), f"empty_{count}")
-            for count in (1, 2)
-            if _COARSE * count < width
+        # whether the highest 16 or 32 bits are all like the sign, four by four before
+        heights = [top for top in (_COARSE, 2 * _COARSE) if top < width]
+        unlike = [
+            register((self.product[at - 4 : at] ^ sign.replicate(4)).any(), f"unlike_{at}")
+            for at in range(drop + width, drop + width - heights[-1], -4)
         ]
+        empty = [register(~Cat(unlike[: top // 4]).any(), f"empty_{top}") for top in heights]
 
         # The complement's leading zeros may be one more than the magnitude's, hence a bit above: where it is set,
         # no other is.
-        shifted, exponent, nibbles = _top(magnitude, kept), Const(width, EXPONENT_BITS), _nibbles(magnitude)
+        shifted, nibbles = _top(magnitude, kept), _nibbles(magnitude)
         for count, is_empty in enumerate(empty, 1):
             moved = (magnitude << _COARSE * count)[: width + 1]
-            shifted = Mux(is_empty, _top(moved, kept), shifted)
-            exponent = Mux(is_empty, width - _COARSE * count, exponent)
-            nibbles = Mux(is_empty, _nibbles(moved), nibbles)
-        value, exponent, nibbles = (
-            register(part, name) for part, name in ((shifted, "coarse"), (exponent, "exponent"), (nibbles, "nibbles"))
-        )
+            shifted, nibbles = Mux(is_empty, _top(moved, kept), shifted), Mux(is_empty, _nibbles(moved), nibbles)
+        value, nibbles = register(shifted, "coarse"), register(nibbles, "nibbles")
+        skipped = register(Cat(empty), "skipped")
 
         amount = Mux(nibbles[0], 0, Mux(nibbles[1], 1, Mux(nibbles[2], 2, 3)))[:2]
         value = register(_top((value << Cat(Const(0, 2), amount))[: len(value)], self.fmt.mantissa + 3), "fine")
-        exponent = register((exponent - Cat(Const(0, 2), amount))[:EXPONENT_BITS], "fine_exponent")
+        # fours of the exponent from a table, and one less, which the last bits may borrow
+        fours, rest = divmod(width + 1, 4)
+        bits = len(empty) + 3
+        table = [fours - _skipped(len(empty), f"{index:0{bits}b}"[::-1]) for index in range(1 << bits)]
+        high, less = (
+            register(Array(Const((entry - borrow) % 16, 4) for entry in table)[Cat(skipped, nibbles)], name)
+            for borrow, name in enumerate(("high", "less"))
+        )
 
-        above, one, two, three, four = (value[-1 - index] for index in range(5))
+        above, one, two, three = (candidates := [value[-1 - index] for index in range(5)])[:4]
         amount = Mux(above | one, 0, Mux(two, 1, Mux(three, 2, 3)))[:2]
-        # in one addition
-        change = Mux(above, 1, Mux(one, 0, Mux(two, -1, Mux(three, -2, -3))))
-        exists = above | one | two | three | four
         mantissa = (value[:-1] << amount)[3 : 3 + self.fmt.mantissa]
-        exponent = Mux(exists, exponent + change, 0)[:EXPONENT_BITS]
+        low = Mux(above, rest, Mux(one, rest - 1 & 3, Mux(two, rest - 2 & 3, Mux(three, rest - 3 & 3, rest))))[:2]
+        exponent = Cat(low, Mux(Cat(candidates[: rest + 1]).any(), high, less))
+        exponent = Mux(Cat(candidates).any(), exponent, 0)[:EXPONENT_BITS]
         code = Cat(mantissa[:-1], mantissa[-1] | above, exponent, negative)
         m.d.comb += self.code.as_value().eq(register(code, "code_held"))
         return m
+
+
+def _skipped(coarse: int, bits: str) -> int:
+    """Zero nibbles that ``coarse`` flags of four each, then three of the first nibble with a bit set, skip."""
+    return 4 * bits[:coarse].count("1") + (bits[coarse:] + "1").index("1")
 
 
 def _top(value: Value, bits: int) -> Value:

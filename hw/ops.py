@@ -55,7 +55,7 @@ SLOTS = {
 }
 """Cycles that a row group occupies the gain stage; of the head, the argmax."""
 
-RECURRENCE_CYCLES = 9
+RECURRENCE_CYCLES = 13
 """From the read of a row's state to the write of its successor."""
 
 

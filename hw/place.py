@@ -10,15 +10,18 @@ from hw.schedule import Group
 
 
 class Place:
-    """What follows from where the rows are, settled two cycles after a change of matrix, block or group.
+    """What follows from where the rows are, settled two cycles after a change of matrix or block, some more after one
+    of the group.
 
-    op : the operation. rows : of the matrix. gap : cycles between two row groups, less one. needs_buffers : rows wait
-    for those of other matrices. contexts : number of the last one. hidden_words : state words of a layer.
-    gap_over : the next row group may leave. ends : it is its row block's last. next_group : on to the next one.
+    op : the operation. rows : of the matrix. last_row : number of the last one in its row block. gap : cycles between
+    two row groups, less one. needs_buffers : rows wait for those of other matrices. contexts : number of the last
+    one. hidden_words : state words of a layer. gap_over : the next row group may leave. ends : it is its row block's
+    last. next_group : on to the next one.
     """
 
     def __init__(self, core: CoreParams) -> None:
         self.op, self.rows, self.gap = Signal(Op), Signal(16, name="rows"), Signal(range(max(slots(core).values())))
+        self.last_row = Signal(range(core.rows), name="last_row")
         self.contexts = Signal(context_bits(core), name="last_of_contexts")
         self.hidden_words = Signal(range(-(-core.max_hidden // core.vector_rows) + 1))
         self.embed, self.head, self.needs_buffers = Signal(), Signal(), Signal()
@@ -30,19 +33,20 @@ def settle(m: Module, core: CoreParams, sequencer: wiring.Component) -> Place:
     """Registers with what follows from ``shape``, ``group``, ``matrix`` and ``block`` of the sequencer."""
     shape, group, matrix, block = sequencer.shape, sequencer.group, sequencer.matrix, sequencer.block
     place = Place(core)
-    layer, layers, last, reached = Signal(8), Signal(8), Signal(16), Signal(2)
+    layer, layers, last, reached, expand = Signal(8), Signal(8), Signal(16), Signal(2), Signal()
     gaps = slots(core)
-    block_bits = core.rows.bit_length() - 1
     m.d.sync += [
         layers.eq(shape.layers - 1),
         place.last_layer.eq(layer == layers),
         place.contexts.eq(shape.contexts - 1),
         place.hidden_words.eq((shape.hidden + core.vector_rows - 1) >> (core.vector_rows.bit_length() - 1)),
-        place.rows.eq(shape.hidden),
-        last.eq((place.rows - 1)[block_bits:]),
+        place.rows.eq(Mux(expand, shape.intermediate, Mux(place.head, shape.vocab, shape.hidden))),
+        place.last_row.eq(place.rows - 1),
+        last.eq((place.rows - 1)[core.rows.bit_length() - 1 :]),
         reached.eq(Cat(block[:8] == last[:8], block[8:] == last[8:])),
         place.last_matrix.eq(1),
         place.embed.eq(group == Group.EMBED),
+        expand.eq(group == Group.EXPAND),
         place.head.eq(group == Group.HEAD),
         place.needs_buffers.eq((place.op == Op.G) | (place.op == Op.UP)),
         place.gap.eq(Array(gaps[op] - 1 for op in Op)[place.op]),
@@ -56,17 +60,15 @@ def settle(m: Module, core: CoreParams, sequencer: wiring.Component) -> Place:
         for g, ops in OPS.items():
             with m.Case(g):
                 m.d.sync += [place.op.eq(Array(ops)[matrix]), place.last_matrix.eq(matrix == len(ops) - 1)]
-                if g is Group.EXPAND:
-                    m.d.sync += place.rows.eq(shape.intermediate)
-                elif g is Group.HEAD:
-                    m.d.sync += place.rows.eq(shape.vocab)
-                elif g is Group.CONTRACT:
+                if g is Group.CONTRACT:
                     with m.If(place.last_layer):
                         m.d.sync += place.op.eq(Op.OUT)
+    again = Signal()
+    m.d.sync += again.eq((group == Group.CONTRACT) & ~place.last_layer)
     with m.If(place.next_group):
-        m.d.sync += group.eq(group + 1)
-        with m.If((group == Group.CONTRACT) & ~place.last_layer):
-            m.d.sync += [layer.eq(layer + 1), group.eq(Group.MIX)]
+        m.d.sync += group.eq(Mux(again, Group.MIX, group + 1))
+    with m.If(place.next_group & again):
+        m.d.sync += layer.eq(layer + 1)
     with m.If(sequencer.idle):
         m.d.sync += [group.eq(Group.EMBED), layer.eq(0)]
     return place

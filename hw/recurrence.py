@@ -41,8 +41,8 @@ class Recurrence(wiring.Component):
     """
 
     latency = RECURRENCE_CYCLES - 1
-    read_latency = Ram.latency + 1
-    meet = Ram.latency + 1
+    read_latency = Ram.far_latency + 2
+    meet = Ram.far_latency + 2
 
     def __init__(self, core: CoreParams) -> None:
         self._lanes = lanes = core.vector_rows
@@ -66,10 +66,10 @@ class Recurrence(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = Ram(self._wide, self._lanes, self.words)
+        m.submodules.memory = memory = Ram(self._wide, self._lanes, self.words, far=True)
         bits = (self._lanes - 1).bit_length()
         lane, host_word = self.address[:bits], self.address[bits:]
-        # the host's or the recurrence's, a cycle before the memory takes it: it is many blocks far apart
+        # the host's or the recurrence's, a cycle before the memory takes it
         word = Signal.like(self.word, name="word_held", reset_less=True)
         m.d.sync += word.eq(Mux(self.host, host_word, self.word))
         updated = delay(m, self.update, self.latency, "updated")
@@ -81,18 +81,20 @@ class Recurrence(wiring.Component):
             write_word.eq(Mux(self.host, host_word, written)),
         ]
         m.d.sync += [write_data[i].eq(Mux(self.host, self.write_data, self.h[i])) for i in range(self._lanes)]
+        # behind the choice of a bank
+        read = delay(m, memory.read_data, 1, "read", reset_less=True)
         m.d.comb += [
             memory.read_address.eq(word),
             memory.write.eq(write),
             memory.write_address.eq(write_word),
             memory.write_data.eq(write_data),
-            self.read_data.eq(Array(memory.read_data)[delay(m, lane, self.read_latency, "lane", reset_less=True)]),
+            self.read_data.eq(Array(read)[delay(m, lane, self.read_latency, "lane", reset_less=True)]),
         ]
 
-        zero = delay(m, self.zero, Ram.latency, "zero", reset_less=True)
+        zero = delay(m, self.zero, Ram.far_latency + 1, "zero", reset_less=True)
         for index in range(self._lanes):
             old = Signal(self._wide, name=f"old_{index}", reset_less=True)
-            m.d.sync += old.eq(Mux(zero, 0, memory.read_data[index]))
+            m.d.sync += old.eq(Mux(zero, 0, read[index]))
             m.submodules[f"step_{index}"] = multiplier = Multiplier(
                 signed(self._wide.width + 1), unsigned(DECAY_FRAC)
             )

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an accumulator to a wide value: the output scale of a ternary product."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,7 +15,7 @@ from hw.params import CoreParams
 
 SHIFT_BITS = 12
 """Width of the signed shift of an output scale."""
-_PRODUCT = 3
+_PRODUCT = 4
 """Cycles until the product is there."""
 _DIRECTION = data.StructLayout({"over": 1, "under": 1})
 
@@ -20,7 +23,7 @@ _DIRECTION = data.StructLayout({"over": 1, "under": 1})
 class Rescale(wiring.Component):
     """y = acc * mantissa >> shift, rounded half up and saturated: ``numerics.apply_scale``.
 
-    Free running, one result a cycle, ``latency`` 7 cycles; mantissa and shift belong to the accumulator they
+    Free running, one result a cycle, ``latency`` 8 cycles; mantissa and shift belong to the accumulator they
     come with. A shift below -8 (``numerics.SCALE_LEFT``) saturates anything but 0.
 
     Parameters
@@ -57,25 +60,21 @@ class Rescale(wiring.Component):
         m.submodules.multiplier = multiplier = self._multiplier
         m.d.comb += [multiplier.a.eq(self.acc), multiplier.b.eq(self.mantissa)]
         product = delay(m, multiplier.product, _PRODUCT - multiplier.latency, "product", reset_less=True)
-        amount, forced = self._amount(m)
+        far, near, forced = self._amount(m)
 
         # The bits below the product hold what shifts to the left, and one for the rounding.
         extended = Cat(Const(0, SCALE_LEFT + 1), product).as_signed()
         coarse, fine = (Signal(signed(len(extended)), name=name, reset_less=True) for name in ("coarse", "fine"))
-        fine_amount = Signal(3, reset_less=True)
-        m.d.sync += [
-            coarse.eq(extended >> Cat(Const(0, 3), amount[3:])),
-            fine_amount.eq(amount[:3]),
-            fine.eq(coarse >> fine_amount),
-        ]
-        forced = delay(m, forced, 2, "forced", reset_less=True)
+        m.d.sync += [coarse.eq(far.right(extended, 8)), fine.eq(near.right(coarse, 1))]
+        forced = delay(m, forced, 2, "forced_on", reset_less=True)
 
         # A value that rounds beyond the limit either shows in its high bits before, or makes -2**(wide - 1): rounded
         # up from a positive number, or exactly so.
         rounded = Signal(signed(wide), reset_less=True)
-        over, under, least, positive = (
-            Signal(name=n, reset_less=True) for n in ("over", "under", "least", "positive")
+        over, under, may_be_least, positive = (
+            Signal(name=n, reset_less=True) for n in ("over", "under", "may_be_least", "positive")
         )
+        ones = Signal(-(-wide // 4), reset_less=True)
         sign = fine[-1]
         value = fine if len(fine) > wide else Cat(fine, sign.replicate(wide + 1 - len(fine)))
         high = Cat(value[wide:-1], sign)
@@ -84,17 +83,24 @@ class Rescale(wiring.Component):
             positive.eq(~sign & ~forced.under),
             over.eq(forced.over | (~forced.under & ~sign & high.any())),
             under.eq(forced.under | (sign & ~high.all())),
-            least.eq(high.all() & ~value[:wide].any()),
+            may_be_least.eq(high.all()),
+            ones.eq(Cat(value[at : min(at + 4, wide)].any() for at in range(0, wide, 4))),
         ]
         limit = self.core.formats.wide_max
-        above, below = over | (positive & rounded[-1]), under | least
+        above, least = over | (positive & rounded[-1]), may_be_least & ~ones.any()
         y, saturated = Signal.like(self.y, reset_less=True), Signal(reset_less=True)
-        m.d.sync += [y.eq(Mux(above, limit, Mux(below, -limit, rounded))), saturated.eq(above | below)]
+        # limited, the least number differs from itself in its lowest bit only
+        m.d.sync += [
+            y.eq(Mux(above, limit, Mux(under, -limit, rounded))),
+            y[0].eq(above | under | least | rounded[0]),
+            saturated.eq(above | under | least),
+        ]
         m.d.comb += [self.y.eq(y), self.saturated.eq(saturated)]
         return m
 
-    def _amount(self, m: Module) -> tuple[Signal, data.View]:
-        """With the product: bits to shift right from SCALE_LEFT on, and what is saturated whatever they are."""
+    def _amount(self, m: Module) -> tuple["_Shift", "_Shift", data.View]:
+        """With the product: eights of the bits to shift right from SCALE_LEFT on, a cycle later the ones of them, and
+        what is saturated whatever they are."""
         acc = Signal.like(self.acc, reset_less=True)
         shift, right = Signal.like(self.shift, reset_less=True), Signal(signed(SHIFT_BITS + 1), reset_less=True)
         positive, negative = Signal(reset_less=True), Signal(reset_less=True)
@@ -109,4 +115,24 @@ class Rescale(wiring.Component):
             forced.over.eq(right[-1] & positive),
             forced.under.eq(right[-1] & negative),
         ]
-        return amount, forced
+        ones = delay(m, amount[:3], 1, "amount", reset_less=True)
+        shifts = (_Shift(m, name, bits) for name, bits in (("eights", amount[3:]), ("ones", ones)))
+        return *shifts, delay(m, forced, 1, "forced", reset_less=True)
+
+
+class _Shift:
+    """One of eight in two levels of logic: a shift amount, one-hot, a cycle after its three bits."""
+
+    def __init__(self, m: Module, name: str, amount: Value) -> None:
+        # the upper half's is inverted, or synthesis would make one of two that drive half of the bits each
+        self._low, self._high = (Signal(8, name=f"{name}_{half}", reset_less=True) for half in ("low", "high"))
+        m.d.sync += [self._low.eq(1 << amount), self._high.eq(~(1 << amount))]
+
+    def right(self, value: Value, step: int) -> Value:
+        """A signed value shifted right by so many steps."""
+        bits = len(value) // 2
+        choices = (
+            (value >> step * number) & Cat(low.replicate(bits), ~high.replicate(len(value) - bits))
+            for number, (low, high) in enumerate(zip(self._low, self._high, strict=True))
+        )
+        return reduce(or_, choices)

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The result unit: argmax of each context's logits, the logits themselves if asked for, and the trailer."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
-from hw.ops import context_bits, delay
+from hw.ops import OneHot, context_bits, delay
 from hw.params import CoreParams
 from hw.rescale import SHIFT_BITS
 from hw.schedule import Status
@@ -94,15 +97,8 @@ class ResultUnit(wiring.Component):
         rows, valid = Signal.like(self.rows, reset_less=True), delay(m, self.rows_valid, 1, "rows_valid")
         m.d.sync += rows.eq(self.rows)
         tokens = self._argmax(m, rows, valid)
-        result, free = self.result, Signal()
-        m.d.comb += free.eq(~result.valid | result.ready)
-        with m.If(result.ready):
-            m.d.sync += result.valid.eq(0)
         queued, word, taken = self._queue(m, rows, valid)
-
-        def send(word: Value, last: int) -> None:
-            m.d.sync += [result.valid.eq(1), result.payload.data.eq(word), result.payload.last.eq(last)]
-
+        free, sends, sent = self._output(m)
         ok, ends = Signal(), Signal()
         scale, head = Signal(32), Signal(32)
         m.d.sync += [
@@ -113,45 +109,58 @@ class ResultUnit(wiring.Component):
             head.eq(self.status | Mux(ok, self.contexts, 0) << 8 | sc.RESULT_MAGIC << 16),
         ]
         settled = delay(m, self.finish, self._settles, "finished")
-        closing = Signal()
-        with m.FSM():
-            with m.State("ROWS"):
-                m.d.sync += self.scale_context.eq(0)
-                with m.If(free & queued):
-                    m.d.comb += taken.eq(1)
-                    send(word, 0)
-                with m.If(settled):
-                    m.d.sync += closing.eq(1)
-                with m.If((settled | closing) & ~queued):
-                    m.d.sync += closing.eq(0)
-                    m.next = "HEAD"
-                    with m.If(ok):
-                        m.next = "TOKEN"
-            with m.State("TOKEN"), m.If(free):
-                send(tokens[self.scale_context], 0)
-                m.next = "SCALE"
-            with m.State("SCALE"), m.If(free):
-                send(scale, 0)
-                m.d.sync += self.scale_context.eq(self.scale_context + 1)
-                m.next = "TOKEN"
-                with m.If(ends):
-                    m.next = "HEAD"
-            with m.State("HEAD"), m.If(free):
-                send(head, 0)
-                m.next = "SEQUENCE"
-            with m.State("SEQUENCE"), m.If(free):
-                send(self.sequence, 1)
-                m.next = "TAKEN"
-            with m.State("TAKEN"), m.If(result.ready):
-                m.d.comb += self.done.eq(1)
-                m.next = "ROWS"
+        closing, closes, scale_sent = Signal(), Signal(), Signal()
+        states = OneHot(m, ("ROWS", "TOKEN", "SCALE", "HEAD", "SEQUENCE", "TAKEN"))
+        at, go = states.at, states.go
+        words = {
+            "ROWS": word,
+            "TOKEN": tokens[self.scale_context],
+            "SCALE": scale,
+            "HEAD": head,
+            "SEQUENCE": self.sequence,
+        }
+        m.d.comb += [
+            closes.eq((settled | closing) & ~queued),
+            taken.eq(at["ROWS"] & free & queued),
+            scale_sent.eq(at["SCALE"] & free),
+            sends.eq(free & (at["ROWS"] & queued | at["TOKEN"] | at["SCALE"] | at["HEAD"] | at["SEQUENCE"])),
+            sent.data.eq(reduce(or_, (Mux(at[name], value, 0) for name, value in words.items()))),
+            sent.last.eq(at["SEQUENCE"]),
+            self.done.eq(at["TAKEN"] & self.result.valid & self.result.ready & self.result.payload.last),
+        ]
+        m.d.sync += closing.eq((settled | closing) & queued)
+        with m.If(at["ROWS"]):
+            m.d.sync += self.scale_context.eq(0)
+        with m.If(scale_sent):
+            m.d.sync += self.scale_context.eq(self.scale_context + 1)
+        go("ROWS", "TOKEN", closes & ok)
+        go("ROWS", "HEAD", closes & ~ok)
+        go("TOKEN", "SCALE", free)
+        go("SCALE", "TOKEN", free & ~ends)
+        go("SCALE", "HEAD", free & ends)
+        go("HEAD", "SEQUENCE", free)
+        go("SEQUENCE", "TAKEN", free)
+        go("TAKEN", "ROWS", self.done)
+        states.build()
         return m
+
+    def _output(self, m: Module) -> tuple[Signal, Signal, data.View]:
+        """Room for two words before the port: whether there is some, a register; a signal that sends; the word."""
+        result, free, sends, sent = self.result, Signal(init=1), Signal(), Signal(RESULT_WORD)
+        moves, spare = ~result.valid | result.ready, Signal(RESULT_WORD, reset_less=True)
+        with m.If(free):
+            m.d.sync += spare.eq(sent)
+        with m.If(moves):
+            m.d.sync += [result.valid.eq(sends | ~free), result.payload.eq(Mux(free, sent, spare)), free.eq(1)]
+        with m.Elif(sends):
+            m.d.sync += free.eq(0)
+        return free, sends, sent
 
     def _queue(self, m: Module, rows: data.View, valid: Value) -> tuple[Value, Value, Signal]:
         """Row groups of contexts that send: whether there is a word, the word, and a signal that takes it."""
         lanes = self._core.vector_rows
         layout = data.StructLayout({"acc": rows.acc.shape(), "live": lanes})
-        m.submodules.queue = queue = SyncFIFO(width=layout.size, depth=2 * UNDER_WAY)
+        m.submodules.queue = queue = SyncFIFOBuffered(width=layout.size, depth=2 * UNDER_WAY)
         first, lane, taken = layout(queue.r_data), Signal(range(lanes)), Signal()
         last_lane = ~(first.live >> 1).bit_select(lane, 1)
         m.d.sync += self.room.eq(queue.level < UNDER_WAY)

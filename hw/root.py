@@ -10,6 +10,8 @@ from hw.chords import Quotient, SquareRoot
 from hw.ops import delay
 
 TOTAL_BITS = 64
+LEFT = 4
+"""Cycles of `left`."""
 
 
 class ReciprocalRoot(wiring.Component):
@@ -30,7 +32,7 @@ class ReciprocalRoot(wiring.Component):
     exponent : Out, signed 8.
     """
 
-    latency = 6 + SquareRoot.latency + Quotient.latency
+    latency = 11 + SquareRoot.latency + Quotient.latency
 
     def __init__(self, fmt: Formats) -> None:
         self.fmt = fmt
@@ -51,28 +53,39 @@ class ReciprocalRoot(wiring.Component):
         m.submodules.quotient = quotient = Quotient(bits, (1 << 2 * bits - 1) - 1, rounded=False)
         m.d.comb += [
             square_root.square.eq(square),
-            quotient.denominator.eq(square_root.root),
+            quotient.denominator.eq(delay(m, square_root.root, 1, "divisor", reset_less=True)),
             self.root.eq(quotient.quotient),
         ]
-        skipped = Cat(last, fine, delay(m, coarse, 2, "skipped", reset_less=True))
+        skipped = Cat(last, fine, delay(m, coarse, LEFT, "skipped", reset_less=True))
         exponent = Signal(range(1 - bits, TOTAL_BITS // 2 - bits + 1), reset_less=True)
         m.d.sync += exponent.eq(TOTAL_BITS // 2 - bits - skipped)
-        later = SquareRoot.latency + Quotient.latency
+        later = SquareRoot.latency + 1 + Quotient.latency
         m.d.comb += self.exponent.eq(delay(m, exponent, later, "exponent", reset_less=True))
         return m
 
 
 def left(m: Module, value: Value, step: int, name: str) -> tuple[Signal, Signal]:
-    """Shift left by the most multiples of ``step``, up to three, that lose no set bit; two cycles later.
+    """Shift left by the most multiples of ``step``, up to three, that lose no set bit; `LEFT` cycles later.
 
-    Also the multiple, a cycle after it has been found out: with the shifted value.
+    Also the multiple, with the shifted value.
     """
-    empty = Signal(3, name=f"{name}_empty", reset_less=True)
-    m.d.sync += empty.eq(Cat(~value[-step * count :].any() for count in (1, 2, 3)))
-    held = delay(m, value, 1, f"{name}_held", reset_less=True)
-    multiple = Mux(empty[2], 3, Mux(empty[1], 2, empty[0]))[:2]
+    empty, multiple = (
+        Signal(bits, name=f"{name}_{kind}", reset_less=True) for kind, bits in (("empty", 3), ("by", 2))
+    )
+    # from the top, whether each step or four bits of it have one set
+    part = min(step, 4)
+    parts = delay(
+        m,
+        Cat(value[-part * count :][:part].any() for count in range(1, 3 * step // part + 1)),
+        1,
+        f"{name}_any",
+        reset_less=True,
+    )
+    m.d.sync += [
+        empty.eq(Cat(~parts[: step // part * count].any() for count in (1, 2, 3))),
+        multiple.eq(Mux(empty[2], 3, Mux(empty[1], 2, empty[0]))),
+    ]
+    held = delay(m, value, LEFT - 1, f"{name}_held", reset_less=True)
     shifted = Signal(len(value), name=f"{name}_value", reset_less=True)
-    skipped = Signal(2, name=f"{name}_multiple", reset_less=True)
-    amount = Cat(Const(0, step.bit_length() - 1), multiple)
-    m.d.sync += [shifted.eq(held << amount), skipped.eq(multiple)]
-    return shifted, skipped
+    m.d.sync += shifted.eq(held << Cat(Const(0, step.bit_length() - 1), multiple))
+    return shifted, delay(m, multiple, 1, f"{name}_multiple", reset_less=True)

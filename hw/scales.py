@@ -18,6 +18,8 @@ from hw.root import TOTAL_BITS, ReciprocalRoot
 from hw.widening import LENGTH_BITS, Widening
 
 TENSORS = 3
+TOTAL_LATE = 2
+"""Cycles by which totals may be final later than maxima: they are taken as much later."""
 SCALE_WORD = data.StructLayout({"mantissa": 20, "exponent": signed(12)})
 """A scale word of the constants segment."""
 
@@ -30,7 +32,7 @@ class ScaleUnit(wiring.Component):
     vector, within each context by context; beside them the roots, context by context; output scales matrix by matrix,
     within each context by context. Counted from ``start``:
 
-    * the reciprocal at place p of its order can be read ``reciprocal_latency + 1 + p`` cycles later;
+    * the reciprocal at place p of its order can be selected ``reciprocal_latency + 1 + p`` cycles later;
     * the root of context c is there ``root_latency`` + c cycles later;
     * ``ready`` is seen set ``scale_latency`` cycles after the root is there, ``words_valid`` is high and the scale
       before it has left the same place, whichever comes last.
@@ -41,18 +43,19 @@ class ScaleUnit(wiring.Component):
 
     Attributes
     ----------
+    factor_latency : cycles from the selection of a reciprocal to it.
     start : In, pulse.
     tensors : In, 1 to 3 matrices; results of the others are undefined and never ready.
     contexts : In, 1 to B; those from 0 on take part; results and ``ready`` of the others are undefined.
     maxima : In, largest magnitude of each context's vector for each matrix; exponent 0 if the vector is zero.
-    total : In, unsigned 64 sum of squares of each context.
+    total : In, unsigned 64 sum of squares of each context, taken `TOTAL_LATE` cycles after ``start``.
     powers, length, threshold : In, with ``core.extra_bits`` only: operands of `Widening`, a power for each of
         ``maxima``; the threshold is constant until the last ``ready``.
     words, words_valid : In, scale words; stable while valid, needed until the last ``ready``.
     factor_vector, factor_context : In, select ``reciprocal`` and ``e_max``.
-    reciprocal, e_max : Out, for the quantiser, in the same cycle; e_max is the maximum's exponent, plus the extra
-        bits less s.
-    reciprocal_ready : Out, the first reciprocal can be read from the next cycle on, the others one a cycle;
+    reciprocal, e_max : Out, for the quantiser, ``factor_latency`` cycles later; e_max is the maximum's exponent, plus
+        the extra bits less s.
+    reciprocal_ready : Out, the first reciprocal can be selected from the next cycle on, the others one a cycle;
         ``reciprocal_latency`` cycles after ``start``.
     scale_matrix, scale_context : In, select ``mantissa``, ``shift`` and ``ready``.
     mantissa, shift : Out, for `Rescale`, in the same cycle; the shift is saturated to 12 bits.
@@ -60,9 +63,10 @@ class ScaleUnit(wiring.Component):
     dividing, scaling : Out, reciprocals, or output scales, are still missing.
     """
 
-    reciprocal_latency = 1 + Quotient.latency
-    root_latency = ReciprocalRoot.latency + 1
-    scale_latency = 7
+    factor_latency = 2
+    reciprocal_latency = 1 + Quotient.latency - factor_latency - 1
+    root_latency = TOTAL_LATE + ReciprocalRoot.latency + 1
+    scale_latency = 10
 
     def __init__(self, core: CoreParams) -> None:
         self.core = core
@@ -106,14 +110,18 @@ class ScaleUnit(wiring.Component):
         return m
 
     def _walk(self, m: Module, name: str, contexts: Signal, step: Value, first: int = 0) -> data.View:
-        """A position that begins at the first, or the second, and moves on with ``step``."""
+        """A position that begins at the first, or the third, and moves on with ``step``."""
         position = Signal(self._position, name=f"{name}_position")
         last = position.context + 1 == contexts if self.core.batch > 1 else 1
         with m.If(self.start):
             m.d.sync += position.eq(0)
             if first:
-                only = self.contexts == 1 if self.core.batch > 1 else 1
-                m.d.sync += [position.context.eq(~Value.cast(only)), position.tensor.eq(only)]
+                # with contexts fewer than three, the next tensor's or the one's after it
+                one, two = self.contexts == 1, self.contexts == 2
+                m.d.sync += [
+                    position.context.eq(Mux(one, 0, Mux(two, 0, 2))),
+                    position.tensor.eq(Mux(one, 2, Mux(two, 1, 0))),
+                ]
         with m.Elif(step):
             if self.core.batch > 1:
                 m.d.sync += position.context.eq(Mux(last, 0, position.context + 1))
@@ -150,13 +158,21 @@ class ScaleUnit(wiring.Component):
         position = self._walk(m, "dividing", contexts, given)
         stages = self._following(m, "dividing", given, unit.latency)
         divided = self._walk(m, "divided", contexts, stages[-1])
-        # chosen a cycle before it is needed
-        operand = Signal(maximum(fmt), name="operand", reset_less=True)
-        following = self._walk(m, "following", contexts, given, first=1)
+        # chosen two cycles before it is needed
+        operand, next_operand = (Signal(maximum(fmt), name=n, reset_less=True) for n in ("operand", "next_operand"))
+        second, third = self.maxima[0][1], maxima[0][2]
+        if self.core.batch > 1:
+            second = Mux(self.contexts == 1, second.as_value(), self.maxima[1][0].as_value())
+            third = self._chosen(maxima, self._walk(m, "following", contexts, given, first=2))
         with m.If(self.start):
-            m.d.sync += operand.eq(self.maxima[0][0])
+            m.d.sync += [operand.eq(self.maxima[0][0]), next_operand.eq(second)]
         with m.Else():
-            m.d.sync += operand.eq(self._chosen(maxima, following))
+            m.d.sync += [operand.eq(next_operand), next_operand.eq(third)]
+        # what is written in the cycle of its read goes past the memory
+        factor = delay(m, Cat(self.factor_vector, self.factor_context), 1, "factor", reset_less=True)
+        dividing = self._walk(m, "next_divided", contexts, stages[-2])
+        passes = delay(m, stages[-2] & (Cat(dividing.tensor, dividing.context) == factor), 1, "passes")
+        found = Mux(passes, write.data.as_value(), read.data.as_value())
         m.d.comb += [
             given.eq((position.tensor != tensors) & ~self.start),
             unit.denominator.eq(operand.mantissa),
@@ -168,14 +184,13 @@ class ScaleUnit(wiring.Component):
                 if levels
                 else delay(m, operand.exponent, unit.latency, "e_max", reset_less=True)
             ),
-            read.addr.eq(Cat(self.factor_vector, self.factor_context)),
-            self.reciprocal.eq(read.data.reciprocal),
-            self.e_max.eq(read.data.e_max),
+            read.addr.eq(delay(m, factor, 1, "factor_on", reset_less=True)),
+            Cat(self.reciprocal, self.e_max).eq(found),
             self.dividing.eq(divided.tensor != tensors),
         ]
         with m.If(self.start):
             m.d.sync += self.reciprocal_ready.eq(0)
-        with m.Elif(stages[-2]):
+        with m.Elif(stages[self.reciprocal_latency - 2]):
             m.d.sync += self.reciprocal_ready.eq(1)
         return tuple(levels)
 
@@ -199,15 +214,19 @@ class ScaleUnit(wiring.Component):
         m.submodules.root = unit = ReciprocalRoot(self.fmt)
         batch = self.core.batch
         count = Signal(range(batch + 1), name="rooted")
-        total, given = self.total[0], self.start
+        total, start = self.total[0], self._following(m, "root_start", self.start, TOTAL_LATE)[-1]
+        given = start
         if batch > 1:
             totals = Signal(data.ArrayLayout(TOTAL_BITS, batch - 1), reset_less=True)
             left = Signal(range(batch))
             with m.If(self.start):
-                m.d.sync += [totals.eq(self.total.as_value()[TOTAL_BITS:]), left.eq(self.contexts - 1)]
+                m.d.sync += left.eq(0)
+            with m.Elif(start):
+                m.d.sync += [totals.eq(self.total.as_value()[TOTAL_BITS:]), left.eq(contexts - 1)]
             with m.Else():
                 m.d.sync += [totals.eq(totals.as_value() >> TOTAL_BITS), left.eq(Mux(left == 0, 0, left - 1))]
-            total, given = Mux(self.start, total, totals[0]), self.start | (left != 0)
+            total, given = Mux(start, total, totals[0]), start | (left != 0)
+        given &= ~self.start
         done = self._following(m, "rooting", given, unit.latency)[-1]
         layout = data.StructLayout({"root": self.fmt.mantissa, "exponent": signed(8)})
         write, read = self._results(m, "roots", layout, max(2, batch))
@@ -236,11 +255,11 @@ class ScaleUnit(wiring.Component):
         layout = data.StructLayout({"mantissa": bits, "shift": signed(SHIFT_BITS)})
         write, read = self._results(m, "outputs", layout, 4 * self.core.batch)
         given = Signal()
-        position = self._walk(m, "scaling", contexts, given)
+        position, word_position = (self._walk(m, name, contexts, given) for name in ("scaling", "scaling_word"))
         rooted, root, root_exponent = self._roots(m, contexts, position.context)
-        stages = self._following(m, "scaling", given, 6)
+        stages = self._following(m, "scaling", given, 9)
         scaled = self._walk(m, "scaled", contexts, stages[-1])
-        choice = (self._chosen(maxima, position), self.words[position.tensor], root, root_exponent)
+        choice = (self._chosen(maxima, position), self.words[word_position.tensor], root, root_exponent)
         operand, word, root, root_exponent = (
             delay(m, value, 1, f"chosen_{number}", reset_less=True) for number, value in enumerate(choice)
         )
@@ -249,17 +268,16 @@ class ScaleUnit(wiring.Component):
         m.submodules.first, m.submodules.second = first, second = [Multiplier(significand, significand) for _ in "ab"]
         carries, results = [], []
         for unit in (first, second):
-            carry = unit.product[-1]
-            carries.append(carry)
-            results.append(Mux(carry, unit.product[bits:], unit.product[bits - 1 : -1]))
+            product = delay(m, unit.product, 1, "product", reset_less=True)
+            carries.append(product[-1])
+            results.append(Mux(product[-1], product[bits:], product[bits - 1 : -1]))
         m.d.comb += [
             first.a.eq(Cat(operand.mantissa[:-1], Const(1, 1))),
             first.b.eq(root),
             second.a.eq(results[0]),
-            second.b.eq(delay(m, word.mantissa[:bits], 2, "word", reset_less=True)),
+            second.b.eq(delay(m, word.mantissa[:bits], 3, "word", reset_less=True)),
         ]
-        mantissa = Signal(bits, reset_less=True)
-        m.d.sync += mantissa.eq(results[1])
+        mantissa = delay(m, results[1], 2, "mantissa", reset_less=True)
 
         # each as wide as its sum, so that no bit is a copy of another
         def held(value: Value, name: str) -> Signal:
@@ -272,15 +290,16 @@ class ScaleUnit(wiring.Component):
             m.d.comb += level.addr.eq(Cat(position.tensor, position.context))
             exponent = delay(m, level.data.e_max, 1, "level", reset_less=True)
         folded = held(root_exponent - (2 * bits - 2 - self.core.extra_bits), "folded_root")
-        exponent = held(held(word.exponent - exponent, "exponent_1") + folded, "exponent_2")
-        exponent = held(held(exponent - carries[0], "exponent_3"), "exponent_4")
-        exponent = held(exponent - carries[1], "exponent_5")
+        exponent = held(held(held(word.exponent - exponent, "exponent_1") + folded, "exponent_2"), "exponent_3")
+        exponent = held(held(held(exponent - carries[0], "exponent_4"), "exponent_5"), "exponent_6")
+        exponent = held(exponent - carries[1], "exponent_7")
+        shift = held(_saturated(exponent), "shift_held")
         m.d.comb += [
             given.eq((position.tensor != tensors) & rooted & self.words_valid & ~self.start),
             write.en.eq(stages[-1]),
             write.addr.eq(Cat(scaled.tensor, scaled.context)),
             write.data.mantissa.eq(mantissa),
-            write.data.shift.eq(_saturated(exponent)),
+            write.data.shift.eq(shift),
             read.addr.eq(Cat(self.scale_matrix, self.scale_context)),
             self.mantissa.eq(read.data.mantissa),
             self.shift.eq(read.data.shift),

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,18 +15,19 @@ from hw.params import CoreParams
 from hw.place import Place, settle
 from hw.schedule import Group, Status
 from hw.side import SideWords, depth, release_limit, units
+from hw.store import VectorStore
 
 
 def settle_cycles(core: CoreParams) -> int:
-    """Cycles after which no beat of a faulted token is under way in the array; a few to spare."""
-    return array_latency(core) + 4
+    """Cycles after which nothing of a faulted token is under way in the array or the quantiser; a few to spare."""
+    return max(array_latency(core), VectorStore.latency) + 4
 
 
 _STATES = (
     *("IDLE", "HEADER", "CHECK", "CONSTANTS", "ARRIVE", "TURN", "TURNED", "WAIT", "ROWS"),
     *("LEAVE", "LEFT", "DEPEND", "SETTLE", "FINISH", "RESULT"),
 )
-_CONDITIONS = ("was_empty", "was_buffered", "was_scaled", "was_room", "some")
+_CONDITIONS = ("was_empty", "was_buffered", "was_scaled", "blocked", "some")
 
 
 class Sequencer(wiring.Component):
@@ -44,13 +45,15 @@ class Sequencer(wiring.Component):
     mask of slots whose state is not that of a token boundary.
 
     ``address`` with ``reading`` reads header and constants from the side words; the answer ``word`` comes
-    `SideWords.latency` cycles later, with ``header_pop`` where it belongs to the header.
+    ``read_latency`` cycles later, with ``header_pop`` where it belongs to the header.
     """
 
     reaction = 3
     """Cycles from ``loaded`` or ``buffered`` to the first row group that waited for it."""
     conclusion = 2
     """Cycles from ``empty`` to ``dependency``."""
+    read_latency = 1 + SideWords.latency
+    """Cycles from ``address`` to ``word``: a register on the way to the side words."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
@@ -121,15 +124,16 @@ class Sequencer(wiring.Component):
         self._leave(m, place, leave, self._state_base(m, place))
 
         # what the surroundings say, a cycle later
-        empty, buffered, scaled, head_room, some = (Signal(name=name) for name in _CONDITIONS)
+        empty, buffered, scaled, blocked, some = (Signal(name=name) for name in _CONDITIONS)
         loaded, embed_blocks, waited, accepted = Signal(), Signal(8), Signal(range(last_settle + 1)), Signal()
         settled, embed_taken, embed_waits, torn = Signal(), Signal(), Signal(), Signal()
-        working, block_ends, group_ends = Signal(), Signal(), Signal()
+        working, stops, block_ends, group_ends = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
             empty.eq(self.empty),
             buffered.eq(self.buffered),
             scaled.eq(self.scale_ready),
-            head_room.eq(self.head_room),
+            blocked.eq(place.head & ~self.head_room),
+            group_ends.eq(place.last_matrix & place.last_block),
             some.eq(self.level != 0),
             embed_blocks.eq(embed_blocks + self.embed_block - embed_taken),
             embed_waits.eq(embed_blocks != 0),
@@ -147,8 +151,10 @@ class Sequencer(wiring.Component):
             self.idle.eq(at["IDLE"]),
             self.clear.eq(at["SETTLE"]),
             self.rows_active.eq(at["ROWS"]),
-            working.eq(~(at["IDLE"] | at["SETTLE"] | at["FINISH"] | at["RESULT"])),
+            stops.eq(self.fault & working & ~(at["SETTLE"] | at["FINISH"])),
         ]
+        # at the end a cycle late
+        m.d.sync += working.eq(~(at["IDLE"] & ~some | at["SETTLE"] | at["FINISH"] | at["RESULT"]))
 
         go("IDLE", "HEADER", some)
         with m.If(at["IDLE"]):
@@ -171,9 +177,8 @@ class Sequencer(wiring.Component):
         go("WAIT", "ROWS", Mux(place.embed, embed_waits, there))
         m.d.comb += [
             embed_taken.eq(at["WAIT"] & place.embed & embed_waits),
-            leave.eq(at["ROWS"] & place.gap_over & (~place.head | head_room)),
+            leave.eq(at["ROWS"] & place.gap_over & ~blocked),
             block_ends.eq(leave & place.ends),
-            group_ends.eq(place.last_matrix & place.last_block),
         ]
         go("ROWS", "TURN", block_ends & ~group_ends)
         go("ROWS", "LEAVE", block_ends & group_ends & ~place.head)
@@ -190,8 +195,8 @@ class Sequencer(wiring.Component):
             m.d.sync += self.constants_valid.eq(0)
 
         # a fault ends the packet wherever it is; once accepted, it may have changed the state
-        states.interrupt("SETTLE", working & self.fault)
-        with m.If(working & self.fault):
+        states.interrupt("SETTLE", stops)
+        with m.If(stops):
             m.d.sync += [self.status.eq(self.fault_status), torn.eq(accepted)]
         with m.If(torn):
             m.d.sync += self.torn.eq(self.torn | shape.used)
@@ -219,13 +224,21 @@ class Sequencer(wiring.Component):
         groups_log2, lane_bits = core.row_groups.bit_length() - 1, core.vector_rows.bit_length() - 1
         context, row_group, gap = self.rows_context, Signal(max(1, groups_log2)), Signal.like(place.gap)
         index, live = Cat(row_group[:groups_log2], block), Signal(core.vector_rows)
-        full, partial = place.rows >> lane_bits, place.rows[:lane_bits]
-        last_row_group, last_context = row_group == core.row_groups - 1, Signal()
+        last_row_group, last_context = Signal(init=core.row_groups == 1), Signal() if core.batch > 1 else Const(1)
         for lane in range(core.vector_rows):
-            partly = (index == full) & (lane < partial) if lane < core.vector_rows - 1 else 0
-            m.d.comb += live[lane].eq((index < full) | partly)
+            number = Cat(Const(lane, lane_bits), row_group[:groups_log2])
+            m.d.comb += live[lane].eq(~place.last_block | (number <= place.last_row))
+        with m.If(~self.rows_active):
+            m.d.sync += last_row_group.eq(core.row_groups == 1)
+            if core.batch > 1:
+                m.d.sync += last_context.eq(place.contexts == 0)
+        with m.Elif(leave):
+            if core.row_groups > 1:
+                m.d.sync += last_row_group.eq(row_group == core.row_groups - 2)
+            if core.batch > 1:
+                with m.If(last_row_group):
+                    m.d.sync += last_context.eq(context + 1 == place.contexts)
         m.d.comb += [
-            last_context.eq(context == place.contexts if core.batch > 1 else 1),
             place.ends.eq(last_row_group & last_context),
             self.head_live.eq(self.issue.live),
             self.head_row.eq(self.issue.index << lane_bits),
@@ -267,26 +280,30 @@ class Sequencer(wiring.Component):
         lane_bits = core.vector_rows.bit_length() - 1
         count = self._count
         reading, constant = self.reading, Signal()
-        at = delay(m, count, SideWords.latency, "count")
-        sent, kind = (delay(m, s, SideWords.latency, s.name) for s in (reading, constant))
-        constants = Array(Signal(32, name=f"constant_{i}", reset_less=True) for i in range(sc.CONSTANT_WORDS))
+        # a cycle before the word comes it is known where it belongs
+        before = delay(m, count, self.read_latency - 1, "count")
+        kept = delay(m, reading & constant, self.read_latency - 1, "kept")
+        lane, place = delay(m, before[:lane_bits], 1, "count_lane"), Signal(sc.CONSTANT_WORDS, name="constant_place")
+        m.d.sync += place.eq(Mux(kept, 1 << before[:3], 0))
+        constants = [Signal(32, name=f"constant_{i}", reset_less=True) for i in range(sc.CONSTANT_WORDS)]
         arrived = {
             words: delay(m, self.level >= sc.side_beats(core, words), 1, f"arrived_{words}")
             for words in (sc.HEADER_WORDS, sc.CONSTANT_WORDS)
         }
         m.d.comb += [
             self.address.eq(count >> lane_bits),
-            self.word.eq(self.words[at[:lane_bits]] if lane_bits else self.words[0]),
-            self.header_pop.eq(sent & ~kind),
+            self.word.eq(self.words[lane] if lane_bits else self.words[0]),
+            self.header_pop.eq(delay(m, reading & ~constant, self.read_latency, "popped")),
             self.kappa.eq(constants[3]),
             self.bias.eq(Cat(constants[4], constants[5])),
         ]
         for index in range(3):
             m.d.comb += self.scale_words[index].eq(constants[index])
-        with m.If(sent & kind):
-            m.d.sync += constants[at[:3]].eq(self.word)
-            with m.If(at == sc.CONSTANT_WORDS - 1):
-                m.d.sync += self.constants_valid.eq(1)
+        for here, word in zip(place, constants, strict=True):
+            with m.If(here):
+                m.d.sync += word.eq(self.word)
+        with m.If(place[-1]):
+            m.d.sync += self.constants_valid.eq(1)
         m.d.sync += self.side_release.eq(0)
 
         def read(at: Value, words: int) -> Value:
@@ -311,8 +328,9 @@ class Sequencer(wiring.Component):
         slot_words = core.max_layers * core.max_hidden // core.vector_rows
         slot_bases = Array(slot * slot_words for slot in range(core.batch))
         m.d.sync += state_base.eq(slot_bases[shape.slots[self.rows_context]] + layer_base)
+        layer_over = delay(m, place.next_group & (self.group == Group.CONTRACT), 1, "layer_over")
         with m.If(self.idle):
             m.d.sync += layer_base.eq(0)
-        with m.Elif(place.next_group & (self.group == Group.CONTRACT)):
+        with m.Elif(layer_over):
             m.d.sync += layer_base.eq(layer_base + place.hidden_words)
         return state_base

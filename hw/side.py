@@ -58,7 +58,7 @@ class SideWords(wiring.Component):
     """
 
     latency = 5
-    """Address, memory, its output register, two for the choice among the beat's words."""
+    """Address, place in the ring, memory, its output register, the choice among the beat's words."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
@@ -86,7 +86,12 @@ class SideWords(wiring.Component):
         )
         write, read = ring.write_port(), ring.read_port()
         base, end = Signal(range(self.depth)), Signal(range(self.depth))
-        m.d.comb += [write.addr.eq(end), write.data.eq(self.beat), write.en.eq(self.put)]
+        # the blocks are far away; a beat is read three cycles after ``level`` counts it at the earliest
+        m.d.comb += [
+            write.addr.eq(delay(m, end, 1, "written", reset_less=True)),
+            write.data.eq(delay(m, self.beat, 1, "written_beat", reset_less=True)),
+            write.en.eq(delay(m, self.put, 1, "was_put")),
+        ]
         released = Signal.like(self.release)
         m.d.sync += [
             end.eq(end + self.put),
@@ -100,14 +105,13 @@ class SideWords(wiring.Component):
 
         # both lengths are powers of two: the address' low bits choose within a beat
         bits, width = (self._core.lanes // (4 * self._core.vector_rows) - 1).bit_length(), 32 * self._core.vector_rows
-        low = bits // 2
-        select = delay(m, self.address[:bits], 3, "select")
-        part = Signal(width << low, reset_less=True)
+        address = delay(m, self.address, 1, "address", reset_less=True)
+        select = delay(m, address[:bits], 3, "select", reset_less=True)
         held = Signal(8 * self._core.lanes, reset_less=True)
-        m.d.sync += [read.addr.eq(base + self.address[bits:]), held.eq(read.data)]
-        m.d.comb += read.en.eq(1)
         m.d.sync += [
-            part.eq(held.word_select(select[low:], len(part))),
-            self.words.as_value().eq(part.word_select(delay(m, select[:low], 1, "select_low"), width)),
+            read.addr.eq(delay(m, base, 1, "base", reset_less=True) + address[bits:]),
+            held.eq(read.data),
+            self.words.as_value().eq(held.word_select(select, width)),
         ]
+        m.d.comb += read.en.eq(1)
         return m

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -33,9 +33,10 @@ class Statistics(wiring.Component):
 
     Attributes
     ----------
-    latency : cycles from a square to its ``total``.
+    latency, power_latency : cycles from a square to its ``total``, and to its power.
     maximum_latency : cycles from a value to its ``maxima``.
-    begin, bias : In, every total becomes ``bias`` and every maximum 0, while no squares or values are under way.
+    begin, bias : In, every total becomes ``bias`` (in three cycles) and every maximum 0, while no squares or values
+        are under way.
     square_valid, square_context : In, mask of lanes that add round(product >> shift)^2 to the context's total; the
         shift is ``square_shift``, or ``epsilon_shift`` with ``second``.
     products : In, for each lane, signed wide + 18.
@@ -44,14 +45,15 @@ class Statistics(wiring.Component):
     values : In, code floats.
     power_valid, power_which, gain_products : In, with ``core.extra_bits`` only and in time with ``products``: mask of
         lanes that add round(product >> power_shift)^2 to power ``power_which`` of ``square_context``.
-    total, maxima : Out, of each context. powers : Out, as ``maxima`` and in time with ``total``, with extra bits.
+    total, maxima : Out, of each context. powers : Out, as ``maxima``, with extra bits.
     """
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
         fmt, lanes = core.formats, core.vector_rows
         tree = (lanes - 1).bit_length()
-        self.latency = 1 + Squarer.latency + tree + 2
+        self.power_latency = 1 + Squarer.latency + tree + 2
+        self.latency = 1 + self.power_latency + 1
         self.maximum_latency = 3 + tree
         super().__init__(
             {
@@ -91,41 +93,44 @@ class Statistics(wiring.Component):
     def _totals(self, m: Module) -> None:
         core, fmt = self._core, self._core.formats
         kept = [
-            Mux(self.second, _kept(product, fmt.epsilon_shift), _kept(product, fmt.square_shift))
-            for product in self.products
+            Mux(valid, Mux(self.second, _kept(product, fmt.epsilon_shift), _kept(product, fmt.square_shift)), 0)
+            for valid, product in zip(self.square_valid, self.products, strict=True)
         ]
-        total = self._squares(m, kept, self.square_valid, "")
+        total = self._squares(m, [_register(m, part, f"kept_{lane}") for lane, part in enumerate(kept)], "")
         context = delay(m, self.square_context, self.latency - 2, "square_context", reset_less=True)
 
-        # in halves, the upper one a cycle later
+        # the bias is a term like the others, the first; in halves, the upper one a cycle later
+        total, first = _register(m, Mux(self.begin, self.bias, total), "term"), delay(m, self.begin, 1, "first")
         upper_total = delay(m, total[HALF:], 1, "upper_total", reset_less=True)
-        later = delay(m, context, 1, "later_context", reset_less=True)
+        later, second = (delay(m, value, 1, name) for name, value in (("later_context", context), ("second", first)))
         for index in range(core.batch):
-            now, then = _chosen(context, index, core), _chosen(later, index, core)
-            self._add_up(m, f"_{index}", self.total[index], self.bias, total, upper_total, now, then)
+            now, then = first | _chosen(context, index, core), second | _chosen(later, index, core)
+            self._add_up(m, f"_{index}", self.total[index], total, upper_total, now, then)
 
     def _powers(self, m: Module) -> None:
         core = self._core
-        kept = [_kept(product, core.formats.power_shift) for product in self.gain_products]
-        total = self._squares(m, kept, self.power_valid, "power_")
+        kept = [
+            Mux(valid, _kept(product, core.formats.power_shift), 0)
+            for valid, product in zip(self.power_valid, self.gain_products, strict=True)
+        ]
+        total = self._squares(m, kept, "power_")
         place = Cat(self.power_which, self.square_context)
-        place = delay(m, place, self.latency - 2, "power_place", reset_less=True)
+        place = delay(m, place, self.power_latency - 2, "power_place", reset_less=True)
         upper_total = delay(m, total[HALF:], 1, "upper_power", reset_less=True)
         later = delay(m, place, 1, "later_power_place", reset_less=True)
         for index in range(core.batch):
             for which in range(TENSORS):
                 now, then = ((at[:2] == which) & _chosen(at[2:], index, core) for at in (place, later))
-                output, zero = self.powers[index][which], Const(0, TOTAL_BITS)
-                self._add_up(m, f"_power_{index}_{which}", output, zero, total, upper_total, now, then)
+                self._add_up(m, f"_power_{index}_{which}", self.powers[index][which], total, upper_total, now, then)
 
-    def _squares(self, m: Module, kept: list[Value], valid: Value, name: str) -> Value:
-        """Sum over the lanes, ``latency`` less two cycles later; a bit below the magnitudes is rounded away."""
+    def _squares(self, m: Module, kept: list[Value], name: str) -> Value:
+        """Sum over the lanes, ``power_latency`` less two cycles later; a bit below the magnitudes is rounded away."""
         squares = []
         for lane, part in enumerate(kept):
             m.submodules[f"{name}squarer_{lane}"] = squarer = Squarer(MAGNITUDE_BITS)
-            # a lane without a square adds zero, so nothing behind it needs to know
+            # a lane without a square adds that of zero, so nothing behind it needs to know
             rounded = Signal(signed(MAGNITUDE_BITS), name=f"{name}rounded_{lane}", reset_less=True)
-            m.d.sync += rounded.eq((Mux(valid[lane], part, 0).as_signed() + 1)[1:])
+            m.d.sync += rounded.eq((part.as_signed() + 1)[1:])
             m.d.comb += squarer.value.eq(rounded)
             squares.append(squarer.square[:SQUARE_BITS])
         return _reduce(m, squares, lambda a, b: a + b, f"{name}sum")
@@ -135,7 +140,6 @@ class Statistics(wiring.Component):
         m: Module,
         name: str,
         output: Value,
-        bias: Value,
         total: Value,
         upper_total: Value,
         now: Value | int,
@@ -148,7 +152,7 @@ class Statistics(wiring.Component):
         carry = Signal(name=f"carry{name}", reset_less=True)
         m.d.comb += output.eq(Cat(shown, upper))
         with m.If(self.begin):
-            m.d.sync += [Cat(lower, upper, carry).eq(bias), shown.eq(bias)]
+            m.d.sync += [Cat(lower, upper, carry).eq(0), shown.eq(0)]
         with m.Else():
             m.d.sync += shown.eq(lower)
             with m.If(now):

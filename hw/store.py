@@ -4,15 +4,20 @@
 from dataclasses import dataclass
 from math import gcd
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.floats import EXPONENT_BITS, code_float
+from hw.front import StreamFront
 from hw.memory import Ram
 from hw.ops import context_bits, delay
 from hw.params import CoreParams
 from hw.quantiser import Quantiser
+from hw.scales import ScaleUnit
+
+ANNOUNCED = StreamFront.latency
+"""Cycles from a position's count as available until its code is there: its reader takes as long to decide."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,13 @@ class VectorStore(wiring.Component):
     next word; there is one bank a column, so that they are still written in one cycle.
 
     Quantising: ``start``, when all values are written, sends ``vectors * quantise_span`` positions through the
-    quantiser in order, one a cycle, while ``reciprocal_ready``. ``available`` counts the positions that can be read:
-    it becomes 1 ``latency + 1`` cycles after ``start``, or ``latency`` after ``reciprocal_ready`` if that is later;
-    the others follow one a cycle.
+    quantiser in order, one a cycle, while ``reciprocal_ready``. ``available`` counts the positions that can be read
+    `ANNOUNCED` cycles later: it becomes 1 ``latency + 1`` cycles after ``start``, or ``latency`` after
+    ``reciprocal_ready`` if that is later; the others follow one a cycle.
 
-    Reading: ``codes`` follow ``address`` by ``read_latency`` cycles. ``release`` ends the use of the codes, after the
-    last became available and before the next ``start``. ``clear`` abandons all that; it is held for ``latency``
-    cycles or more, until the quantiser is empty.
+    Reading: ``codes`` follow ``address`` by ``read_latency`` cycles. ``release`` ends the use of the codes, when the
+    last can be read and before the next ``start``. ``clear`` abandons all that; it is held for
+    ``latency + ANNOUNCED`` cycles or more, until the quantiser is empty.
 
     Parameters
     ----------
@@ -65,15 +70,15 @@ class VectorStore(wiring.Component):
     start : In, pulse. vectors, quantise_span : In, 1 to 3 and the span of what is quantised; constant from
         ``start`` until the last position is in the quantiser.
     factor_vector, factor_context : Out, registered: whose factors are needed, a cycle after their position is sent.
-    reciprocal, e_max : In, the factors, in the same cycle.
-    reciprocal_ready : In, positions may be sent; it may rise at any time from two cycles after the last value on, and
-        then stays; it is low or stale until ``start``.
-    address : In, a position below ``available``. available, codes : Out, see above; ``core.act_bits`` a column.
+    reciprocal, e_max : In, the factors, `ScaleUnit.factor_latency` cycles later.
+    reciprocal_ready : In, positions may be sent; it may rise at any time from three cycles after the last value on,
+        and then stays; it is low or stale until ``start``.
+    address : In, a position that can be read. available, codes : Out, see above; ``core.act_bits`` a column.
     busy : Out, a position is sent.
     release, clear : In, see above.
     """
 
-    latency = Ram.latency + Quantiser.latency + 1
+    latency = Ram.far_latency + Quantiser.latency + 1 - ANNOUNCED
     read_latency = Ram.latency
 
     def __init__(self, core: CoreParams) -> None:
@@ -111,16 +116,15 @@ class VectorStore(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.quantiser = self._quantiser
-        banks = [Ram(code_float(self._core.formats), 1, self.depth) for _ in range(self._core.columns)]
+        banks = [Ram(code_float(self._core.formats), 1, self.depth, far=True) for _ in range(self._core.columns)]
         for index, bank in enumerate(banks):
             m.submodules[f"vector_{index}"] = bank
         self._write_side(m, banks)
-        self._quantise_side(m, banks)
-        self._read_side(m)
+        self._read_side(m, self._quantise_side(m, banks))
         return m
 
     def _write_side(self, m: Module, banks: list[Ram]) -> None:
-        """A cursor a context, and what each bank takes at the cursor, a cycle later."""
+        """A cursor a context, of a cycle ago, and what each bank takes at the cursor."""
         core = self._core
         columns, lanes = core.columns, core.vector_rows
         first_columns = [phase * lanes % columns for phase in range(columns // gcd(lanes, columns))]
@@ -129,23 +133,30 @@ class VectorStore(wiring.Component):
         cursors = Array(Signal(layout, name=f"cursor_{context}") for context in range(core.batch))
         cursor = Signal(layout)
         step = self.contexts if core.batch > 1 else 1
-        m.d.comb += cursor.eq(cursors[self.context] if core.batch > 1 else cursors[0])
+        context = delay(m, self.context, 1, "context", reset_less=True)
+        m.d.comb += cursor.eq(cursors[context] if core.batch > 1 else cursors[0])
 
         # lane 0 is the last to lack an element
-        group_ends = self.value_valid[0] & ((self.which == 2) | ~self.three)
+        valid = delay(m, self.value_valid, 1, "valid")
+        group_ends = delay(m, self.value_valid[0] & ((self.which == 2) | ~self.three), 1, "group_ends")
         reaches_end = [phase for phase, first in enumerate(first_columns) if first + lanes >= columns]
-        for context, own in enumerate(cursors):
+        for number, own in enumerate(cursors):
             with m.If(self.begin):
-                m.d.sync += [own.position.eq(context), own.after.eq(step + context), own.phase.eq(0)]
-            with m.Elif(group_ends & (self.context == context if core.batch > 1 else 1)):
+                m.d.sync += [own.position.eq(number), own.after.eq(step + number), own.phase.eq(0)]
+            with m.Elif(group_ends & (context == number if core.batch > 1 else 1)):
                 m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, cursor.phase + 1))
                 with m.If(cursor.phase.matches(*reaches_end)):
                     m.d.sync += [own.position.eq(cursor.after), own.after.eq(cursor.after + step)]
 
-        offset = Array([0, self.span, self.span << 1])[self.which]
-        here, after = (Signal(range(self.depth), name=name, reset_less=True) for name in ("here", "after"))
-        m.d.sync += [here.eq(cursor.position + offset), after.eq(cursor.after + offset)]
-        values = delay(m, self.values, 1, "values", reset_less=True)
+        offset, here, after = (
+            Signal(range(self.depth), name=name, reset_less=True) for name in ("offset", "here", "after")
+        )
+        m.d.sync += [
+            offset.eq(Array([0, self.span, self.span << 1])[self.which]),
+            here.eq(cursor.position + offset),
+            after.eq(cursor.after + offset),
+        ]
+        values = delay(m, self.values, 2, "values", reset_less=True)
         current = delay(m, cursor.phase, 1, "phase", reset_less=True)
         writes = Signal(columns)
         for column, bank in enumerate(banks):
@@ -155,11 +166,9 @@ class VectorStore(wiring.Component):
                 for phase, (lane, first) in enumerate(zip(lane_of, first_columns, strict=True))
                 if lane < lanes
             ]
-            m.d.sync += writes[column].eq(0)
-            with m.Switch(cursor.phase):
-                for source in sources:
-                    with m.Case(source.phase):
-                        m.d.sync += writes[column].eq(self.value_valid[source.lane])
+            # no multiplexer, of which synthesis would make a reset
+            writing = Cat((cursor.phase == source.phase) & valid[source.lane] for source in sources)
+            m.d.sync += writes[column].eq(writing.any())
             m.d.comb += bank.write.eq(writes[column])
             # nothing is selected where there is one source, as in every bank if V divides the columns
             with m.Switch(current):
@@ -170,34 +179,40 @@ class VectorStore(wiring.Component):
                             bank.write_address.eq(after if source.wraps else here),
                         ]
 
-    def _quantise_side(self, m: Module, banks: list[Ram]) -> None:
-        """Walks the positions of a group's vectors through the quantiser, their factors beside them."""
+    def _quantise_side(self, m: Module, banks: list[Ram]) -> Signal:
+        """Walks the positions of a group's vectors through the quantiser, their factors beside them.
+
+        The result says that a code is about to be there: `ANNOUNCED` cycles after the count of it.
+        """
         core, quantiser = self._core, self._quantiser
         running, left, ends, one = Signal(), Signal(range(self.depth + 1)), Signal(), Signal()
-        position = Signal(range(self.depth))
-        vector, context = Signal(2), Signal.like(self.factor_context)
+        # cleared by the reset by way of a register of their own: it is far
+        position, ended = Signal(range(self.depth), reset_less=True), Signal(init=1)
+        vector, vectors_left, last = Signal(2), Signal(2), Signal()
+        context = Signal.like(self.factor_context)
         m.d.comb += [self.busy.eq(running & self.reciprocal_ready), one.eq(self.quantise_span == 1)]
-        with m.If(self.release | self.clear):
+        m.d.sync += ended.eq(self.release | self.clear)
+        with m.If(ended):
             m.d.sync += position.eq(0)
         with m.Elif(self.busy):
             m.d.sync += position.eq(position + 1)
         with m.If(self.start):
-            m.d.sync += [running.eq(1), vector.eq(0), left.eq(self.quantise_span), ends.eq(one)]
+            m.d.sync += [vector.eq(0), vectors_left.eq(self.vectors - 1), last.eq(self.vectors == 1)]
+            m.d.sync += [left.eq(self.quantise_span), ends.eq(one)]
         with m.Elif(self.busy):
             m.d.sync += [left.eq(left - 1), ends.eq(left == 2)]
             with m.If(ends):
-                m.d.sync += [left.eq(self.quantise_span), ends.eq(one), vector.eq(vector + 1)]
-                with m.If(vector == self.vectors - 1):
-                    m.d.sync += running.eq(0)
-        with m.If(self.clear):
-            m.d.sync += running.eq(0)
+                m.d.sync += [left.eq(self.quantise_span), ends.eq(one)]
+                m.d.sync += [vector.eq(vector + 1), vectors_left.eq(vectors_left - 1), last.eq(vectors_left == 1)]
+        m.d.sync += running.eq((self.start | (running & ~(self.reciprocal_ready & ends & last))) & ~self.clear)
         if core.batch > 1:
             with m.If(self.start | (self.busy & (context == self.contexts - 1))):
                 m.d.sync += context.eq(0)
             with m.Elif(self.busy):
                 m.d.sync += context.eq(context + 1)
 
-        # values and factors meet two cycles after their position
+        # values and factors meet that many cycles after their position
+        assert Ram.far_latency == 1 + ScaleUnit.factor_latency + 1
         reciprocal, e_max = (Signal.like(port, reset_less=True) for port in (self.reciprocal, self.e_max))
         m.d.sync += [
             self.factor_vector.eq(vector),
@@ -208,23 +223,25 @@ class VectorStore(wiring.Component):
         for bank, element in zip(banks, quantiser.vector, strict=True):
             m.d.comb += [bank.read_address.eq(position), element.eq(bank.read_data[0])]
         m.d.comb += [
-            quantiser.i_valid.eq(delay(m, self.busy, Ram.latency, "entering")),
+            quantiser.i_valid.eq(delay(m, self.busy, Ram.far_latency, "entering")),
             quantiser.reciprocal.eq(reciprocal),
             quantiser.e_max.eq(e_max),
         ]
+        return delay(m, self.busy, self.latency - 1, "announced")
 
-    def _read_side(self, m: Module) -> None:
+    def _read_side(self, m: Module, announced: Signal) -> None:
         """The code memory and how much of it counts."""
-        quantiser = self._quantiser
+        quantiser, position = self._quantiser, Signal(range(self.depth))
         m.submodules.codes = codes = Ram(unsigned(self._core.act_bits * self._core.columns), 1, self.depth)
         m.d.comb += [
-            codes.write_address.eq(self.available),
+            codes.write_address.eq(position),
             codes.write_data[0].eq(quantiser.codes),
             codes.write.eq(quantiser.o_valid),
             codes.read_address.eq(self.address),
             self.codes.eq(codes.read_data[0]),
         ]
-        with m.If(self.release | self.clear):
-            m.d.sync += self.available.eq(0)
-        with m.Elif(quantiser.o_valid):
-            m.d.sync += self.available.eq(self.available + 1)
+        for count, counts in ((self.available, announced), (position, quantiser.o_valid)):
+            with m.If(self.release | self.clear):
+                m.d.sync += count.eq(0)
+            with m.Elif(counts):
+                m.d.sync += count.eq(count + 1)

@@ -4,7 +4,7 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,7 +18,9 @@ from hw.recurrence import Recurrence
 
 _SHORT = (Op.OUT, Op.CONTRACT)
 _LONG = (Op.F, Op.I, Op.G, Op.GATE)
-_MEET = 2
+ANNOUNCED = 2
+"""Cycles by which ``empty`` comes early: its reader takes as long to read the statistics."""
+_MEET = 3
 """Cycles in which the tags of all operations meet at the gain stage's port."""
 _GAIN = (
     *("begin", "bias", "kappa", "contexts", "value_valid", "which", "value_context", "values"),
@@ -50,7 +52,7 @@ class VectorPath(wiring.Component):
     Attributes
     ----------
     arrival : for each operation, cycles from its issue to the gain stage (I, GATE: to the end of their way).
-    until_empty : for each operation, cycles from its issue until everything is out and final.
+    until_empty : for each operation, cycles from its issue until ``empty``.
     until_buffered : for F, I and GATE, cycles from the issue until ``buffered``.
     issue : In, tag. acc, mantissa, shift : In, a cycle after it; one scale for the row group.
     zero, state_word : In, with it; the state reads as zero, and its word.
@@ -60,8 +62,8 @@ class VectorPath(wiring.Component):
     value_valid, which, value_context, values : Out, for the vector store.
     total, maxima : Out, for the scale unit. powers : Out, too, with ``core.extra_bits``.
     host, address, write, write_data, read_data : the state's port in Recurrence, between packets.
-    empty : Out, every row issued before this cycle is old enough: ``total`` and ``maxima`` are final, the last value
-        has been on the port.
+    empty : Out, every row issued before this cycle is old enough: `ANNOUNCED` cycles later ``maxima`` and ``powers``
+        are final and the last value has been on the port, `TOTAL_LATE` cycles more and ``total`` is final, too.
     buffered : Out, the same for what is in row buffers: G and UP may be issued from the next cycle on. Low in the
         two cycles after any issue.
     saturated : Out, a row of a row group was clamped; once for each row group.
@@ -84,12 +86,13 @@ class VectorPath(wiring.Component):
             **dict.fromkeys(_LONG, lane.functioned + lane.product),
         }
         # I and GATE end with their flag of saturation
-        self.until_empty = {op: cycles + self._gain.settled.get(op, 2) for op, cycles in self.arrival.items()}
+        settled = {op: cycles + self._gain.settled.get(op, 2) for op, cycles in self.arrival.items()}
+        self.until_empty = {op: cycles - ANNOUNCED for op, cycles in settled.items()}
         # a result can be read one cycle after its write; G reads for its update, UP so that the word is there with y,
         # and the issue follows ``buffered``
         g_reads = 1 + Recurrence.meet - Ram.latency
         self.until_buffered = {
-            Op.F: self.until_empty[Op.F] - g_reads - 1,
+            Op.F: settled[Op.F] - g_reads - 1,
             Op.I: lane.functioned + 2 - g_reads - 1,
             Op.GATE: lane.functioned + 2 - (lane.rescaled - Ram.latency) - 1,
         }
@@ -130,16 +133,19 @@ class VectorPath(wiring.Component):
             self.tap_valid.eq(Mux(gain.traced.valid, gain.traced.live, 0)),
             self.tap_op.eq(gain.traced.op),
             self.tap.eq(gain.held),
-            self.empty.eq(self._settled(m, tags[1], self.until_empty, "age")),
-            self.buffered.eq(self._settled(m, tags[1], self.until_buffered, "buffer_age")),
+            self.empty.eq(self._settled(m, tags, self.until_empty, "age")),
+            self.buffered.eq(self._settled(m, tags, self.until_buffered, "buffer_age")),
         ]
         return m
 
     def _recur(self, m: Module, tags: list[data.View], decay: data.View, candidate: data.View) -> None:
         """The state's word is read one cycle after the issue."""
         recurrence = self._recurrence
+        update = Signal.like(recurrence.update)
+        # no multiplexer, of which synthesis would make a reset
+        m.d.sync += update.eq(tags[0].live & is_op(tags[0], Op.G).replicate(len(update)))
         m.d.comb += [
-            recurrence.update.eq(Mux(is_op(tags[1], Op.G), tags[1].live, 0)),
+            recurrence.update.eq(update),
             recurrence.word.eq(self.state_word),
             recurrence.zero.eq(delay(m, self.zero, 1, "zero", reset_less=True)),
             recurrence.decay.eq(decay),
@@ -183,12 +189,15 @@ class VectorPath(wiring.Component):
         stages: dict[int, list[Op]] = {}
         for op, cycles in self.arrival.items():
             stages.setdefault(cycles - gain.lead - _MEET, []).append(op)
-        # two registers: whether a row group leaves a stage, then the only one that does
+        # three registers: whether a row group leaves a stage, it or nothing, then the only one that does
         leaving = []
         for stage, ops in stages.items():
             leaves = Signal(name=f"leaves_{stage}")
             m.d.sync += leaves.eq(is_op(tags[stage], *ops))
-            leaving.append(Mux(leaves, tags[stage + 1].as_value(), 0))
+            tag = tags[stage + 1].as_value()
+            left = Signal(len(tag), name=f"left_{stage}")
+            m.d.sync += left.eq(tag & leaves.replicate(len(tag)))
+            leaving.append(left)
         meeting = Signal.like(gain.ahead)
         m.d.sync += meeting.as_value().eq(reduce(or_, leaving))
         m.d.comb += gain.ahead.eq(meeting)
@@ -235,14 +244,16 @@ class VectorPath(wiring.Component):
             return self._word(tag.context, group, core.row_groups)
 
         # G's update is a cycle after its issue, UP's operands meet with y
-        by_g, by_up, stored = (
+        by_g, before_g, by_up, stored = (
             tags[1 + Recurrence.meet - Ram.latency],
-            tags[lane.rescaled - Ram.latency],
+            tags[Recurrence.meet - Ram.latency],
+            tags[lane.rescaled - Ram.latency - 1],
             tags[lane.functioned + 1],
         )
-        up, stores = Signal(name="reads_for_up"), Signal()
+        up, stores, reads = Signal(name="reads_for_up"), Signal(), Signal.like(candidates.read_address)
         m.d.sync += [
-            up.eq(is_op(tags[lane.rescaled - Ram.latency - 1], Op.UP)),
+            up.eq(is_op(tags[lane.rescaled - Ram.latency - 2], Op.UP)),
+            reads.eq(Mux(up, place(by_up), place(before_g))),
             stores.eq(is_op(tags[lane.functioned], Op.I, Op.GATE) & tags[lane.functioned].live.any()),
         ]
         m.d.comb += [
@@ -252,7 +263,7 @@ class VectorPath(wiring.Component):
             candidates.write_address.eq(place(stored)),
             candidates.write.eq(stores.replicate(core.vector_rows)),
             decays.read_address.eq(place(by_g)),
-            candidates.read_address.eq(Mux(up, place(by_up), place(by_g))),
+            candidates.read_address.eq(reads),
         ]
         for index, unit in enumerate(self._lanes):
             function = delay(m, unit.function, 1, f"function_{index}", reset_less=True)
@@ -292,13 +303,18 @@ class VectorPath(wiring.Component):
         starts = Array(words * number for number in range(self._core.batch))
         return starts[context] + index if self._core.batch > 1 else index
 
-    def _settled(self, m: Module, issued: data.View, cycles: dict[Op, int], name: str) -> Value:
+    def _settled(self, m: Module, tags: list[data.View], cycles: dict[Op, int], name: str) -> Value:
         """Whether every row issued before this cycle, of the operations in ``cycles``, is that many cycles old or
-        more; not in the two cycles after an issue, the first of which has it in ``issued``."""
-        # bit n: something is unsettled for n more cycles
-        left = Signal(max(cycles.values()) - 2, name=name)
+        more; not in the two cycles after an issue, the first of which has it in ``tags[1]``."""
+        # bit n: something is unsettled for n more cycles; an operation is found out a cycle after its issue shows
+        left = Signal(max(cycles.values()) - 3, name=name)
+        found: dict[tuple[Op, ...], Value] = {(): Const(0, 1)}
         for place, bit in enumerate(left):
-            lasting = [op for op, age in cycles.items() if age - 3 >= place]
-            issue = is_op(issued, *lasting) if place else issued.valid
-            m.d.sync += bit.eq(issue | (left[place + 1] if place + 1 < len(left) else 0))
-        return ~issued.valid & ~left[0]
+            lasting = tuple(op for op, age in cycles.items() if age - 4 >= place)
+            if lasting not in found:
+                found[lasting] = Signal(name=f"{name}_{place}_issued")
+                m.d.sync += found[lasting].eq(is_op(tags[1], *lasting))
+            m.d.sync += bit.eq(
+                found[lasting] | (0 if place else tags[1].valid) | (left[place + 1] if place + 1 < len(left) else 0)
+            )
+        return ~tags[1].valid & ~left[0]

@@ -7,39 +7,41 @@ from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
 from hw.header import token_shape
+from hw.ops import OneHot
 from hw.params import CoreParams
 from hw.schedule import Group
 
-PLACE = {
-    "side": 1,
-    "trits": 1,
-    "left": 16,
-    "onward": 1,
-    "embed": 1,
-    "release": 1,
-    "end": 1,
-    "group": Group,
-    "matrix": 2,
-    "block": 16,
-}
-RUN = data.StructLayout({**PLACE, "one": 1, "two": 1})
-"""A run of beats of one kind.
+FLAGS = ("some", "side", "trits", "wrap", "embed", "release", "end")
 
-side, trits : which; neither, if there is none. left : beats behind the first. one, two : so many beats. onward : the
-next matrix has its activations behind this one's. embed, release, end : its last beat completes a row block of the
-embedding, a group, the packet. group, matrix, block : where it is.
-"""
+
+def run_layout(core: CoreParams) -> data.StructLayout:
+    """A run of beats of one kind.
+
+    Flags, all low if there is none. some : there is one. side, trits : which kind. wrap : the beats of trits behind
+    its last one begin with the vector's first activations again. embed, release, end : its last beat completes a row
+    block of the embedding, a group, the packet.
+
+    left : beats behind the first. one, two : so many beats. onward : the next matrix has its activations behind this
+    one's. With debug ports, group, matrix, block : where it is.
+    """
+    longest = max(
+        core.beats(core.max_inputs), (core.batch + 3) * core.gain_beats, sc.side_beats(core, sc.HEADER_WORDS)
+    )
+    place = {"group": Group, "matrix": 2, "block": 16} if core.taps else {}
+    return data.StructLayout(
+        {**dict.fromkeys(FLAGS, 1), "left": longest.bit_length(), "onward": 1, **place, "one": 1, "two": 1}
+    )
 
 
 class Walker(wiring.Component):
-    """Gives the runs of a packet behind the header, one after the other, at least three cycles apart.
+    """Gives the runs of a packet behind the header, one after the other, at least four cycles apart.
 
     Attributes
     ----------
     shape : In, stable while it walks.
     start : In, pulse; ``run`` is the first of a packet some cycles later.
     run : Out, the next run, or none.
-    pop : In, another one, please.
+    pop : In, it was taken a cycle ago.
     clear : In, there is none until ``start``.
     """
 
@@ -52,7 +54,7 @@ class Walker(wiring.Component):
             {
                 "shape": In(token_shape(core)),
                 "start": In(1),
-                "run": Out(RUN),
+                "run": Out(run_layout(core)),
                 "pop": In(1),
                 "clear": In(1),
             }
@@ -61,81 +63,92 @@ class Walker(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         core, shape, run = self._core, self.shape, self.run
-        group, matrix, block, layer = Signal(Group), Signal(2), Signal(16), Signal(8)
+        # cleared until the first packet, so that they need no reset, which comes from afar
+        group, matrix, block, layer = (
+            Signal(kind, name=name, reset_less=True)
+            for name, kind in (("group", Group), ("matrix", 2), ("block", 16), ("layer", 8))
+        )
         layers, last_layer, last_matrix = Signal(8), Signal(), Signal()
         rows, last, reached, last_block = Signal(16), Signal(16), Signal(2), Signal()
-        trit_beats, gain_beats, beats = Signal(16), Signal(8), Signal(16)
-        constants, trits, no_gains = Signal(), Signal(), Signal()
+        trit_beats, beats = (Signal.like(run.left, name=name) for name in ("trit_beats", "beats"))
+        gain_beats, embedding = (Signal.like(run.left, name=name) for name in ("gain_beats", "embedding"))
+        constants, trits, no_gains = Signal(reset_less=True), Signal(reset_less=True), Signal()
 
-        # what follows from the place, settled three cycles later; gains are not asked for before
-        embedding = (shape.contexts + sc.gain_words(Group.EMBED, False)) * core.gain_beats
+        # what follows from the place: from block and matrix settled three cycles later; from the group later still,
+        # but constants come first
+        within = {g: Signal(name=f"within_{g.name.lower()}") for g in Group}
+        last_of = Signal(2, reset_less=True)
+        m.d.sync += [within[g].eq(group == g) for g in Group]
         m.d.sync += [
             layers.eq(shape.layers - 1),
             last_layer.eq(layer == layers),
-            rows.eq(shape.hidden),
             last.eq((rows - 1)[core.rows.bit_length() - 1 :]),
             reached.eq(Cat(block[:8] == last[:8], block[8:] == last[8:])),
-            trit_beats.eq(Mux(group == Group.CONTRACT, shape.intermediate_beats, shape.hidden_beats)),
+            rows.eq(shape.hidden),
+            trit_beats.eq(Mux(within[Group.CONTRACT], shape.intermediate_beats, shape.hidden_beats)),
+            embedding.eq((shape.contexts + sc.gain_words(Group.EMBED, False)) * core.gain_beats),
             no_gains.eq(gain_beats == 0),
+            last_matrix.eq(matrix == last_of),
         ]
         m.d.comb += last_block.eq(reached.all())
-        with m.Switch(group):
-            for g in Group:
-                with m.Case(g):
-                    either = [sc.block_side_beats(core, g, last, contexts=0) for last in (False, True)]
-                    m.d.sync += [
-                        gain_beats.eq(embedding if g is Group.EMBED else Mux(last_layer, either[1], either[0])),
-                        last_matrix.eq(matrix == max(0, len(sc.MATRICES[g]) - 1)),
-                    ]
-                    if g in (Group.EXPAND, Group.HEAD):
-                        m.d.sync += rows.eq(shape.intermediate if g is Group.EXPAND else shape.vocab)
+        for g in Group:
+            either = [sc.block_side_beats(core, g, last, contexts=0) for last in (False, True)]
+            with m.If(within[g]):
+                if g in (Group.EXPAND, Group.HEAD):
+                    m.d.sync += rows.eq(shape.intermediate if g is Group.EXPAND else shape.vocab)
+                m.d.sync += [
+                    gain_beats.eq(embedding if g is Group.EMBED else Mux(last_layer, either[1], either[0])),
+                    last_of.eq(max(0, len(sc.MATRICES[g]) - 1)),
+                ]
 
-        leaves, skipped = Signal(), Signal()
+        skips, block_over, group_over, layer_over = Signal(), Signal(), Signal(), Signal()
+        states = OneHot(m, ("NONE", "FIRST", "SECOND", "READY"))
+        at, go = states.at, states.go
+        valid, final = Signal(), Signal()
+        m.d.comb += [
+            skips.eq(~constants & ~trits & no_gains),
+            valid.eq(at["SECOND"] & ~skips | at["READY"] & ~self.pop),
+            final.eq(last_matrix & last_block),
+        ]
         m.d.sync += [
             beats.eq(Mux(constants, sc.side_beats(core, sc.CONSTANT_WORDS), Mux(trits, trit_beats, gain_beats))),
+            # settled when the run is taken, as the run is; the embedding has no trits
+            block_over.eq(Mux(trits, last_matrix, run.embed)),
+            group_over.eq(Mux(trits, last_matrix, run.embed) & last_block),
+            layer_over.eq(trits & final & within[Group.CONTRACT] & ~last_layer),
+            run.some.eq(valid),
+            run.side.eq(valid & ~trits),
+            run.trits.eq(valid & trits),
             run.left.eq(beats - 1),
             run.one.eq(beats == 1),
             run.two.eq(beats == 2),
-            run.onward.eq((group == Group.MIX) & ~last_matrix),
-            run.embed.eq(~constants & (group == Group.EMBED)),
-            run.release.eq(trits & last_matrix & last_block),
-            run.end.eq(trits & last_matrix & last_block & (group == Group.HEAD)),
-            run.group.eq(group),
-            run.matrix.eq(matrix),
-            run.block.eq(block),
+            run.onward.eq(within[Group.MIX] & ~last_matrix),
+            run.wrap.eq(trits & ~(within[Group.MIX] & ~last_matrix)),
+            run.embed.eq(~constants & within[Group.EMBED]),
+            run.release.eq(trits & final),
+            run.end.eq(trits & final & within[Group.HEAD]),
         ]
-        none, first, second, ready = range(4)
-        phase = Signal(range(4))
-        with m.Switch(phase):
-            with m.Case(none), m.If(self.start):
-                m.d.sync += phase.eq(first)
-            with m.Case(first):
-                m.d.sync += phase.eq(second)
-            with m.Case(second):
-                m.d.sync += [run.side.eq(~trits), run.trits.eq(trits), phase.eq(ready)]
-                with m.If(~constants & ~trits & no_gains):
-                    m.d.sync += [run.side.eq(0), phase.eq(first)]
-                    m.d.comb += skipped.eq(1)
-            with m.Case(ready), m.If(self.pop):
-                m.d.comb += leaves.eq(1)
-                m.d.sync += [run.side.eq(0), run.trits.eq(0), phase.eq(Mux(run.end, none, first))]
-        block_ends, group_ends = Signal(), Signal()
-        m.d.comb += [
-            # the embedding has no trits
-            block_ends.eq(leaves & Mux(trits, last_matrix, run.embed)),
-            group_ends.eq(block_ends & last_block),
-        ]
-        with m.If(skipped | leaves):
+        if core.taps:
+            m.d.sync += [run.group.eq(group), run.matrix.eq(matrix), run.block.eq(block)]
+        go("NONE", "FIRST", self.start)
+        go("FIRST", "SECOND")
+        go("SECOND", "FIRST", skips)
+        go("SECOND", "READY", ~skips)
+        go("READY", "FIRST", self.pop & ~run.end)
+        go("READY", "NONE", self.pop & run.end)
+        states.interrupt("NONE", self.clear)
+        states.build()
+        with m.If(self.pop | (at["SECOND"] & skips)):
             m.d.sync += [constants.eq(0), trits.eq(~constants)]
-        with m.If(leaves & trits & ~last_matrix):
+        with m.If(self.pop & trits):
             m.d.sync += matrix.eq(matrix + 1)
-        with m.If(block_ends):
+        with m.If(self.pop & block_over):
             m.d.sync += [matrix.eq(0), block.eq(block + 1), trits.eq(0)]
-        with m.If(group_ends):
+        with m.If(self.pop & group_over):
             m.d.sync += [constants.eq(1), block.eq(0), group.eq(group + 1)]
-            with m.If((group == Group.CONTRACT) & ~last_layer):
-                m.d.sync += [group.eq(Group.MIX), layer.eq(layer + 1)]
+        with m.If(self.pop & layer_over):
+            m.d.sync += [group.eq(Group.MIX), layer.eq(layer + 1)]
         with m.If(self.clear):
-            m.d.sync += [run.side.eq(0), run.trits.eq(0), phase.eq(none)]
+            m.d.sync += [run.some.eq(0), run.side.eq(0), run.trits.eq(0)]
             m.d.sync += [constants.eq(1), trits.eq(0), matrix.eq(0), block.eq(0), layer.eq(0), group.eq(Group.EMBED)]
         return m

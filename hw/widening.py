@@ -7,10 +7,11 @@ from amaranth.lib.wiring import In, Out
 
 from golden.activations import THRESHOLD_BITS, THRESHOLD_FRAC
 from golden.outlier_codes import LOG_FRAC, LOGARITHMS
+from hw.chords import Quotient
 from hw.floats import EXPONENT_BITS, maximum
 from hw.ops import delay
 from hw.params import CoreParams
-from hw.root import TOTAL_BITS, left
+from hw.root import LEFT, TOTAL_BITS, left
 
 LENGTH_BITS = 16
 
@@ -24,14 +25,14 @@ class Widening(wiring.Component):
 
     Attributes
     ----------
-    latency : cycles from ``power`` and ``largest`` to ``level``.
+    latency : cycles from ``power`` and ``largest`` to ``level``: those of the quotient beside it.
     power : In, sum of squares. largest : In, exponent 0 if the vector is zero.
     length, threshold : In, elements of the vectors, and sixteenths of a root mean square; constant from the first
         ``power`` to the last ``level``.
     level : Out, exponent of ``largest`` plus ``extra_bits`` less s: never negative.
     """
 
-    latency = 8
+    latency = Quotient.latency
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
@@ -55,9 +56,10 @@ class Widening(wiring.Component):
         offset = _register(m, length - (threshold << 1) + fixed, "offset")
         largest = _register(m, self.largest.as_value(), "largest")
         largest = _register(m, Cat(_table(largest[: fmt.mantissa]), largest[fmt.mantissa :]), "log_largest")
-        largest = _register(m, (delay(m, largest, 3, "largest", reset_less=True) << 1) + offset, "sum")
+        largest = _register(m, (delay(m, largest, LEFT + 1, "largest", reset_less=True) << 1) + offset, "sum")
         power = _logarithm(m, _register(m, self.power, "power"), "power")
-        square = _register(m, largest - power, "square") >> LOG_FRAC + 1
+        square = _register(m, largest - power, "square")
+        square = delay(m, square, self.latency - LEFT - 6, "square", reset_less=True) >> LOG_FRAC + 1
 
         off = _register(m, self.threshold == 0, "off")
         exponent = delay(m, self.largest.exponent, self.latency - 1, "exponent", reset_less=True)
@@ -68,7 +70,7 @@ class Widening(wiring.Component):
 
 
 def _logarithm(m: Module, value: Value, name: str) -> Value:
-    """``golden.outlier_codes.logarithm`` of 16 bits three cycles later, of 64 five; of 0 as of 1."""
+    """``golden.outlier_codes.logarithm`` of 16 bits three cycles later, of 64 `LEFT` more; of 0 as of 1."""
     skipped: list[Value] = []
     if len(value) > 16:
         value, coarse = left(m, value, 16, name)

@@ -26,7 +26,6 @@ from hw.schedule import (
     token_beats,
 )
 from hw.sequencer import Sequencer
-from hw.side import SideWords
 from hw.store import VectorStore
 from hw.vector import VectorPath
 
@@ -99,13 +98,13 @@ class CycleModel:
     def _header(self, contexts: int) -> int:
         """From the packet's first beat to the acceptance of its header."""
         beats = side_beats(self._core, HEADER_WORDS)
-        return max(5, beats + 3) + HEADER_WORDS + SideWords.latency + HeaderReader.latency
+        return max(5, beats + 3) + HEADER_WORDS + Sequencer.read_latency + HeaderReader.latency
 
     def _embed(self, shape: Shape, contexts: int) -> int:
         """From there to the dependency behind the embedding: its rows are slower than its beats."""
         core = self._core
         blocks = core.blocks(shape.outputs(Group.EMBED))
-        read = CONSTANT_WORDS + SideWords.latency + 7
+        read = CONSTANT_WORDS + Sequencer.read_latency + 7
         arrived = block_side_beats(core, Group.EMBED, False, contexts) + 5
         first = StreamFront.opening + side_beats(core, CONSTANT_WORDS) + max(read, arrived)
         block = max(
@@ -120,28 +119,42 @@ class CycleModel:
         feeds = contexts * core.beats(shape.inputs(group))
         side = block_side_beats(core, group, last)
         blocks = core.blocks(shape.outputs(group))
-        steps, late = self._steps(ops, feeds, side, contexts)
-        # the first activation is there when its reciprocal and the quantiser are
+        # the first activation is there when its reciprocal and the quantiser are; the first scales may come after it
         first = ScaleUnit.reciprocal_latency + VectorStore.latency + StreamFront.latency
+        scaled = ScaleUnit.root_latency + contexts - 1 + ScaleUnit.scale_latency + Sequencer.reaction
+        held = max(0, scaled - (first + feeds - 1 + self._issue))
         # nothing is before the first row block
-        fed = first + blocks * sum(steps) - steps[0] + feeds - 1
+        inner, late = self._steps(ops, feeds, contexts, held)
+        fed = first + feeds - 1 + sum(inner)
+        if blocks > 1:
+            second = self._next(ops, feeds, side, contexts, late)
+            inner, late = self._steps(ops, feeds, contexts)
+            following = self._next(ops, feeds, side, contexts, late)
+            fed += second + (blocks - 2) * following + (blocks - 1) * sum(inner)
         if group is Group.HEAD:
             return fed
         return fed + self._issue + late + self._rows(ops[-1], contexts) + self._concluded(ops[-1])
 
-    def _steps(self, ops: list[Op], feeds: int, side: int, contexts: int) -> tuple[list[int], int]:
-        """What a row block takes for each of its matrices, and how late the rows of the last are issued.
+    def _steps(self, ops: list[Op], feeds: int, contexts: int, held: int = 0) -> tuple[list[int], int]:
+        """What a row block takes for each of its matrices but the first, and how late its last rows are issued.
 
-        A matrix takes its beats, or what is left of the time that the rows before it take. G and UP rows wait
-        besides until the rows that they need are in the row buffers.
+        A matrix takes its beats, or what is left of the time that the rows before it take. The rows of the first are
+        issued ``held`` cycles late. G and UP rows wait besides until the rows that they need are in the row buffers.
         """
-        steps = [max(feeds, self._drained(op, contexts)) for op in ops[:-1]]
-        late = 0
-        for back, op in enumerate(reversed(ops[:-1])):
-            ready = self._rows(op, contexts) + self._buffered[op] + Sequencer.reaction
-            late = max(late, ready - sum(steps[len(steps) - 1 - back :]))
-        return [max(feeds + side, self._drained(ops[-1], contexts) + late), *steps], late
+        waits = [held, *[0] * (len(ops) - 1)]
+        steps = [
+            max(feeds, self._drained(op, contexts) + wait) for op, wait in zip(ops[:-1], waits[:-1], strict=True)
+        ]
+        late = waits[-1]
+        for index, op in enumerate(ops[:-1]):
+            ready = waits[index] + self._rows(op, contexts) + self._buffered[op] + Sequencer.reaction
+            late = max(late, ready - sum(steps[index:]))
+        return steps, late
+
+    def _next(self, ops: list[Op], feeds: int, side: int, contexts: int, late: int) -> int:
+        """What the first matrix of a row block takes behind rows that are issued so late."""
+        return max(feeds + side, self._drained(ops[-1], contexts) + late)
 
     def _drained(self, op: Op, contexts: int) -> int:
         """From a row block's last feed to that of the next, whose last beat waits for the issue of these rows."""
-        return self._issue + self._rows(op, contexts) + StreamFront.latency + contexts - 1
+        return self._issue + self._rows(op, contexts) + StreamFront.drained_latency + contexts - 1

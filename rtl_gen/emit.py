@@ -66,7 +66,7 @@ def _verilog(rtlil: str, top: str) -> dict[str, str]:
     netlist = parse(_yosys(rtlil, *_OPTIMIZE, "write_rtlil"))
     clean(netlist)
     text = polish(_yosys(write(netlist), "write_verilog -norename"))
-    modules = re.finditer(r"^(?:\(\*.*\*\)\n)*module (\w+).*?^endmodule\n", text, re.MULTILINE | re.DOTALL)
+    modules = re.finditer(r"^(?:\(\*[^\n]*\*\)\n)*module (\w+).*?^endmodule\n", text, re.MULTILINE | re.DOTALL)
     bodies = {module[1]: _header(module[1]) + module[0] for module in modules}
     order = re.findall(r"^module \\(\S+)", rtlil, re.MULTILINE)
     return {name: bodies[name] for name in sorted(order, key=lambda name: name == top)}

@@ -13,7 +13,7 @@ from cocotb.triggers import FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from golden.numerics import Formats
-from hw.csr import LATE
+from hw.csr import LATE, STATE_LATENCY
 from hw.params import CoreParams
 from hw.register_map import register
 from sim.cocotb_run import test_parameters
@@ -80,9 +80,9 @@ class Bench:
             await RisingEdge(self.dut.clk)
 
     async def _run_memory(self) -> None:
-        """Four cycles from address to data; nothing of use while the core has the memory. Counts pulses, too."""
+        """The memory of the state, of no use while the core has it. Counts pulses, too."""
         dut, bits = self.dut, self.core.formats.wide_bits
-        under_way = deque([None] * 4)
+        under_way = deque([None] * STATE_LATENCY)
         busy = deque([0] * LATE, maxlen=LATE)
         while True:
             await FallingEdge(dut.clk)

@@ -9,7 +9,7 @@ import cocotb
 from cocotb.triggers import FallingEdge
 from cocotbext.axi import AxiResp
 
-from hw.csr import LATE
+from hw.csr import LATE, STATE_LATENCY
 from hw.register_map import REGISTERS, Access, constants, register
 from sim.csr_bench import COUNTERS, MASK, SHORT, Bench, pauses
 
@@ -78,7 +78,7 @@ async def errors(dut: Any) -> None:
     bench = Bench(dut)
     await bench.begin()
     sticky, seen = 0, []
-    before: deque[int] = deque([0] * 4, maxlen=4)
+    before: deque[int] = deque([0] * 5, maxlen=5)
 
     async def predict() -> None:
         nonlocal sticky
@@ -86,7 +86,7 @@ async def errors(dut: Any) -> None:
             await FallingEdge(dut.clk)
             before.append(sticky)
             if int(dut.arready.value):
-                # what is read is of three cycles before
+                # what is read is of four cycles before
                 seen.append(before[0])
             if int(dut.awready.value):
                 sticky &= ~int(dut.wdata.value)
@@ -113,7 +113,7 @@ async def counters(dut: Any) -> None:
     names = COUNTERS | SHORT
     for start in (0, 0xFFFFFF80, 0x3FFFFFF80):
         assert await bench.write("CONTROL", 2) is AxiResp.OKAY
-        await bench.cycles(3)
+        await bench.cycles(6)
         for name in COUNTERS:
             getattr(dut, f"{name.lower()}_count").value = start & MASK
             getattr(dut, f"{name.lower()}_above").value = start >> 32
@@ -127,7 +127,7 @@ async def counters(dut: Any) -> None:
             await bench.cycles(1)
         for event in names.values():
             getattr(dut, event).value = 0
-        await bench.cycles(2)
+        await bench.cycles(3)
         lows = {name: await bench.read(f"{name}_LO") for name in COUNTERS}
         for name in COUNTERS:
             assert await bench.read(f"{name}_HI") << 32 | lows[name] == counts[name], name
@@ -140,8 +140,14 @@ async def running_counter(dut: Any) -> None:
     """The halves of a running counter belong together; a short one stops at its end."""
     bench = Bench(dut)
     await bench.begin()
+    # until the reset is through
+    await bench.cycles(3)
     dut.cycles_count.value = 0xFFFFFFFF - 40
-    dut.tokens_count.value, dut.saturations_count.value = MASK - 12, MASK - 5
+    for count, above, left in (
+        (dut.tokens_count, dut.tokens_above, 12),
+        (dut.saturations_count, dut.saturations_above, 5),
+    ):
+        count.value, above.value = MASK - left & 0xFFFF, MASK >> 16
     dut.busy.value, dut.tokens_done.value, dut.saturated.value = 1, 8, 1
     last = 0
     for _ in range(30):
@@ -175,7 +181,7 @@ async def state_window(dut: Any) -> None:
             assert await bench.read_at(register("STATE_DATA").offset) == (0, AxiResp.SLVERR)
             assert await bench.write("STATE_DATA", 1) is AxiResp.SLVERR
             dut.busy.value = 0
-            await bench.cycles(LATE + 5)
+            await bench.cycles(LATE + STATE_LATENCY + 2)
         for _ in range(random.randrange(4)):
             if random.random() < 0.5:
                 value = random.choice([wide_max, -wide_max, 0, -1, random.randint(-wide_max, wide_max)])

@@ -222,8 +222,8 @@ class Surroundings:
     def chance(self, name: str) -> bool:
         return random.random() < self.pace[name]
 
-    def inputs(self, model: Model, fault: bool) -> dict[str, int]:
-        """Of this cycle."""
+    def inputs(self, model: Model, fault: bool, ending: bool) -> dict[str, int]:
+        """Of this cycle; ``ending``: a fault is there or about to be."""
         packet, mode = model.packet, model.mode
         answer = mode == "check" and self.chance("answer")
         abort = packet.ending is Status.ABORTED and model.at >= packet.abort_from
@@ -236,7 +236,7 @@ class Surroundings:
             self.clear = random.randint(1, 9)
         if answer and packet.ending is Status.TOKEN:
             self.clear = random.randint(1, 9)
-        if not self.clear and (model.late or not fault) and mode in ("tail", "drop") and self.chance("answer"):
+        if not self.clear and (model.late or not ending) and mode in ("tail", "drop") and self.chance("answer"):
             self.idle = 1
         drained = self.pending and self.chance("drained")
         return {
@@ -290,13 +290,15 @@ async def packets(dut: Any) -> None:
     envs: deque[dict[str, int]] = deque(maxlen=3)
     before: dict[str, int] = {"taken": 0, "last": 0, "data": 0, "address": 0, "valid": 0}
     accounts: deque[tuple[str, Any]] = deque([("header", None)])
-    fault = status = None
+    # of the last two cycles: how the packet ended before its time, which the core knows a cycle later
+    ended: deque[Status | None] = deque([None, None], maxlen=2)
+    fault = None
     while model.packet is not never or not around.idle:
         if not offered and around.chance("offer"):
             following = next(offers, None)
             offered, last = following is not None, bool(following)
             payload = random.getrandbits(8 * core().lanes)
-        env = around.inputs(model, fault is not None)
+        env = around.inputs(model, fault is not None, fault is not None or any(ended))
         if model.packet.ending is Status.SHORT and model.packet.number % 2 and before["taken"] and before["last"]:
             # an abort as the early end becomes known
             env["abort"] = not env["accept"] and not env["reject"]
@@ -316,7 +318,8 @@ async def packets(dut: Any) -> None:
         taken, fed = bool(before["taken"]), bool(int(dut.feed.value))
         left = dict.fromkeys(("side_put", "feed", "release", "embed_block"), 0)
         mode, at = model.mode, model.at
-        if (taken or fed) and status is None:
+        calm = not any(ended)
+        if (taken or fed) and calm:
             assert before["valid"]
             assert any(model.may(past) for past in envs) or not envs, (mode, at, envs)
             left = model.left(taken)
@@ -327,7 +330,7 @@ async def packets(dut: Any) -> None:
                 assert int(dut.beat.value) == before["data"]
         for name, value in left.items():
             # a beat that comes while the packet ends before its time may go anywhere
-            assert status is not None or int(getattr(dut, name).value) == value, (name, value, mode, at)
+            assert not calm or int(getattr(dut, name).value) == value, (name, value, mode, at)
         may = envs and all(model.may(past) for past in envs)
         waited = waited + 1 if may and before["valid"] and not (taken or fed) else 0
         assert waited < PATIENCE, (mode, at, env)
@@ -356,10 +359,10 @@ async def packets(dut: Any) -> None:
         around.step(model, env, left, taken and mode == "header" and not at, status)
         if fault is not None and (env["clear"] or (model.late and env["was_idle"])):
             fault = None
-        elif status is not None:
-            fault = status
+        elif ended[-1]:
+            fault = ended[-1]
         if (model.mode == "tail" and env["was_idle"]) or (
-            model.mode == "drop" and model.over and fault is None and around.idle and not status
+            model.mode == "drop" and model.over and fault is None and around.idle and not any(ended) and not status
         ):
             model.rest()
             around.new_pace()
@@ -368,6 +371,7 @@ async def packets(dut: Any) -> None:
         before["address"] = int(dut.code_address.value)
         offered = offered and not accepted
         envs.append(env)
+        ended.append(status)
         await FallingEdge(dut.clk)
     kinds = [kind for kind in Cycle if kind is not Cycle.REPEAT or core().batch > 1]
     assert min(cycles[kind] for kind in kinds) > 30, cycles

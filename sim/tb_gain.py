@@ -15,7 +15,9 @@ from hw.gain_lane import GainLane
 from hw.normaliser import Normaliser
 from hw.ops import OPS, SLOTS, Op
 from hw.params import CoreParams
+from hw.scales import TOTAL_LATE
 from hw.schedule import Group
+from hw.side import SideWords
 from sim.cocotb_run import test_parameters
 from sim.tb_units import begin
 from sim.vector_model import (
@@ -46,7 +48,7 @@ class Plan:
         self.inputs: dict[int, dict[str, int]] = defaultdict(dict)
         self.blocks: dict[int, list[torch.Tensor]] = defaultdict(list)
         self.expected: dict[str, dict[int, Any]] = {
-            name: {} for name in ("value", "decay", "traced", "release", "statistics")
+            name: {} for name in ("value", "decay", "traced", "release", "statistics", "total")
         }
 
     def group(self, group: Group) -> None:
@@ -72,8 +74,10 @@ class Plan:
                         self.cycle += SLOTS[op] + random.choice((0, 0, 0, 1, 5))
         for cycle in range(begins, final + 1):
             self.inputs[cycle] |= {"kappa": model.kappa, "contexts": contexts}
-        self.expected["statistics"][final] = model.statistics()
-        self.cycle = final
+        total, *others = model.statistics()
+        self.expected["statistics"][final] = others
+        self.expected["total"][final + TOTAL_LATE] = total
+        self.cycle = final + TOTAL_LATE
 
     def _row_group(self, model, op, context, contexts, block, index, rows, last, words) -> None:
         core, at = self.core, self.cycle
@@ -98,7 +102,7 @@ class Plan:
         self.expected["traced"][arrives + 1] = traced
         if last:
             amount = len(words) * core.gain_beats
-            self.expected["release"][at + 2 + SLOTS[op] - 1] = amount
+            self.expected["release"][arrives - SideWords.latency + SLOTS[op] - 1] = amount
         if op is Op.F:
             self.expected["decay"][arrives + GainLane.decay_latency] = fields | {
                 "decay": tuple(decay(wide, here).tolist())
@@ -146,8 +150,11 @@ async def gain(dut: Any) -> None:
                 seen[name][cycle] = fields | {data: tuple(values)}
         if released := int(dut.side_release.value):
             seen["release"][cycle] = released
+        total, *others = seen_statistics(core, dut)
         if cycle in plan.expected["statistics"]:
-            seen["statistics"][cycle] = seen_statistics(core, dut)
+            seen["statistics"][cycle] = others
+        if cycle in plan.expected["total"]:
+            seen["total"][cycle] = total
         side.cycle(dut)
         await FallingEdge(dut.clk)
     for name, expected in plan.expected.items():

@@ -14,7 +14,9 @@ from golden.integer import IntegerModel
 from hw.gain import GAIN_OPS, outputs
 from hw.ops import OPS, Op, slots
 from hw.recurrence import Recurrence
+from hw.scales import TOTAL_LATE
 from hw.schedule import Group
+from hw.vector import ANNOUNCED
 from sim.cocotb_run import test_parameters
 from sim.tb_units import begin, magnitudes, pick, signed_values
 from sim.vector_model import (
@@ -92,7 +94,7 @@ class Bench:
         self.cycle += 1
 
     def _note(self, kind: str, event: Any) -> None:
-        assert self.cycle < self.empty_at, f"{kind} in cycle {self.cycle}, in which the path is empty"
+        assert self.cycle < self.empty_at + ANNOUNCED, f"{kind} in cycle {self.cycle}, in which the path is empty"
         self.seen[kind].append(event)
         self.pulse = True
 
@@ -148,14 +150,20 @@ class Bench:
         await self.ends(op, abandoned)
 
     async def ends(self, op: Op, abandoned: bool) -> None:
-        """All is there in the first cycle in which the path is empty; notes whether it was in the one before."""
-        final = self.model.statistics()
+        """All is there when the path has announced that it is empty; notes whether it was in the cycle before."""
+        total, *others = self.model.statistics()
         await self.step()
         while not self.empty:
             await self.step()
-        assert self.statistics == final, f"{op.name}: the statistics are not final when the path is empty."
-        pulse, *statistics = self.previous
-        if pulse or tuple(statistics) != final:
+        for _ in range(ANNOUNCED):
+            await self.step()
+        assert [*self.statistics[1:]] == others, f"{op.name}: maxima are not final when the path is empty."
+        pulse, _, *before = self.previous
+        exact = pulse or before != others
+        for _ in range(TOTAL_LATE):
+            await self.step()
+        assert self.statistics[0] == total, f"{op.name}: totals are not final when they are read."
+        if exact or self.previous[1] != total:
             self.exact.add(self.longest)
         for kind, events in self.expected.items():
             found = self.seen[kind]

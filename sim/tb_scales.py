@@ -2,6 +2,7 @@
 """cocotb side of the scale unit: all results, masks and latencies of random dependencies of several contexts."""
 
 import random
+from collections import deque
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -18,7 +19,7 @@ from golden.outlier_codes import widening
 from golden.quantise import Matrix
 from hw.packet import scale_word
 from hw.root import TOTAL_BITS
-from hw.scales import ScaleUnit
+from hw.scales import TOTAL_LATE, ScaleUnit
 from sim.cocotb_run import test_parameters
 from sim.tb_units import begin, formats, golden_root, pulse_start, totals
 
@@ -71,10 +72,13 @@ class Dependency:
         outliers = {"powers": powers, "length": self.length} if self.activations.extra else {}
         return outliers | {
             "maxima": sum(value << index * (bits + 6) for index, value in enumerate(maxima)),
-            "total": sum(total << index * TOTAL_BITS for index, total in enumerate(self.totals)),
             "tensors": self.tensors,
             "contexts": self.contexts,
         }
+
+    def packed_totals(self) -> int:
+        """The port of the totals."""
+        return sum(total << index * TOTAL_BITS for index, total in enumerate(self.totals))
 
     def packed_words(self) -> int:
         """The port of the scale words."""
@@ -120,22 +124,31 @@ class Dependency:
 async def follow(dut: Any, given: Dependency, fmt: Formats, late: int) -> None:
     """From start on, every flag in every cycle, and every result in every cycle in which it is to be there."""
     factor_cycles, scale_cycles = given.factor_cycles(), given.scale_cycles(late)
-    results, last_factor, last_scale = given.results(fmt), max(factor_cycles.values()), max(scale_cycles.values())
+    results, last_scale = given.results(fmt), max(scale_cycles.values())
+    # the last one is read while it is written
+    last_factor = max(factor_cycles.values()) + ScaleUnit.factor_latency + 1
+    selected: deque[tuple[int, Place] | None] = deque([None] * ScaleUnit.factor_latency)
     for cycle in range(1, last_scale + 10):
+        dut.total.value = given.packed_totals() if cycle == TOTAL_LATE else random.getrandbits(len(dut.total))
         if cycle >= late:
             dut.words.value, dut.words_valid.value = given.packed_words(), 1
         assert int(dut.reciprocal_ready.value) == (cycle >= ScaleUnit.reciprocal_latency), (cycle, given)
         assert (int(dut.dividing.value), int(dut.scaling.value)) == (cycle < last_factor, cycle < last_scale), cycle
+        # each as early as it may be, otherwise any
+        place = random.choice(given.places())
+        place = next((at for at, first in factor_cycles.items() if first == cycle), place)
+        dut.factor_vector.value, dut.factor_context.value = place
+        selected.append((cycle, place))
+        if (before := selected.popleft()) and before[0] >= factor_cycles[before[1]]:
+            await Timer(10, "ps")
+            assert (int(dut.reciprocal.value), int(dut.e_max.value)) == results[before[1]][0], (before, given)
         for tensor in range(4):
             for context in range(given.contexts):
                 place = tensor, context
-                dut.factor_vector.value, dut.factor_context.value = place
                 dut.scale_matrix.value, dut.scale_context.value = place
                 await Timer(10, "ps")
                 ready = cycle >= scale_cycles.get(place, cycle + 1)
                 assert int(dut.ready.value) == ready, (cycle, place, given)
-                if cycle >= factor_cycles.get(place, cycle + 1):
-                    assert (int(dut.reciprocal.value), int(dut.e_max.value)) == results[place][0], (place, given)
                 if ready:
                     scale = int(dut.mantissa.value), dut.shift.value.to_signed()
                     assert scale == results[place][1], (place, given)

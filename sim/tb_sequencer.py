@@ -20,8 +20,7 @@ from hw.header import HeaderReader
 from hw.ops import OPS, Op, slots, tag_layout
 from hw.packet import Context
 from hw.schedule import Group, Shape, Status
-from hw.sequencer import settle_cycles
-from hw.side import SideWords
+from hw.sequencer import Sequencer, settle_cycles
 from sim.tb_header import packed, some_contexts, some_shape, token_fields
 from sim.tb_result import core
 from sim.tb_units import begin
@@ -139,7 +138,7 @@ class Model:
     def __init__(self, packets: list[Packet]) -> None:
         self.packets = iter(packets)
         self.state, self.torn, self.embed_blocks = "IDLE", 0, 0
-        self.reads: deque[Read | None] = deque([None] * SideWords.latency)
+        self.reads: deque[Read | None] = deque([None] * Sequencer.read_latency)
         self.hits: Counter[tuple[str, str]] = Counter()
         self.was = dict.fromkeys(("level", "empty", "buffered", "scale_ready", "head_room", "embed_blocks"), 0)
         self.due: dict[str, Any] = {}

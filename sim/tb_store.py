@@ -17,7 +17,8 @@ from golden import numerics as nx
 from golden.numerics import Formats
 from hw.floats import code_float
 from hw.params import CoreParams
-from hw.store import VectorStore
+from hw.scales import ScaleUnit
+from hw.store import ANNOUNCED, VectorStore
 from sim.cocotb_run import test_parameters
 from sim.tb_units import begin
 
@@ -28,7 +29,7 @@ INPUTS = (
     *("reciprocal", "e_max", "reciprocal_ready", "address"),
 )
 """What does not matter in a cycle is random in it."""
-READABLE = VectorStore.latency
+READABLE = VectorStore.latency + ANNOUNCED
 """Cycles from a position's way into the quantiser to its codes."""
 
 
@@ -114,12 +115,12 @@ class Bench:
         self.group: Group | None = None
         self.now, self.ready, self.entered, self.running = 0, False, [], False
         self.asked: tuple[int, int] | None = None
+        self.factors: deque[dict[str, int]] = deque([{}] * ScaleUnit.factor_latency)
         self.reads: deque[tuple[Group, int] | None] = deque([None] * (VectorStore.read_latency - 1))
 
-    @property
-    def available(self) -> int:
-        """Positions whose codes can be read."""
-        return sum(self.now >= cycle + READABLE for cycle in self.entered)
+    def available(self, announced: int = 0) -> int:
+        """Positions whose codes can be read, or can be in so many cycles."""
+        return sum(self.now + announced >= cycle + READABLE for cycle in self.entered)
 
     async def step(self, address: int | None = None, **inputs: int) -> None:
         """One cycle with the given inputs; reads a code if there is an address."""
@@ -140,7 +141,7 @@ class Bench:
         self.now += 1
         if ends:
             self.group, self.entered, self.running = None, [], False
-        assert int(dut.available.value) == self.available
+        assert int(dut.available.value) == self.available(ANNOUNCED)
         self.reads.append(None if address is None else (group, address))
         if read := self.reads.popleft():
             group, address = read
@@ -149,13 +150,15 @@ class Bench:
             assert row[exists].tolist() == group.codes[address][exists].tolist(), f"position {address}"
 
     def _factors(self, inputs: dict[str, int]) -> None:
-        """The factors that the unit asks for, those of the last cycle's position."""
+        """The factors that the unit asks for, those of the last cycle's position, later."""
+        self.factors.append({})
         if self.asked:
             asked = int(self.dut.factor_vector.value), int(self.dut.factor_context.value)
             assert asked == self.asked, f"position {len(self.entered) - 1}"
-            reciprocal, e_max = self.factors
-            inputs |= {"reciprocal": int(reciprocal[asked]), "e_max": int(e_max[asked])}
+            reciprocal, e_max = self.needed
+            self.factors[-1] = {"reciprocal": int(reciprocal[asked]), "e_max": int(e_max[asked])}
         self.asked = None
+        inputs |= self.factors.popleft()
 
     def _position(self, inputs: dict[str, int]) -> bool:
         """Whether a position enters."""
@@ -164,7 +167,7 @@ class Bench:
         inputs |= {"vectors": group.vectors, "quantise_span": group.span}
         if not self.ready:
             return False
-        self.asked, self.factors = (
+        self.asked, self.needed = (
             (position // group.span, position % group.contexts),
             (group.reciprocal, group.e_max),
         )
@@ -182,16 +185,17 @@ class Bench:
             await self.step(self._any_address(), **constant, **row)
 
     def _any_address(self) -> int | None:
-        return random.randrange(self.available) if self.available else None
+        return random.randrange(self.available()) if self.available() else None
 
     async def quantise(self, group: Group, chance: float, positions: int) -> None:
         """Start; reciprocals get ready with some chance a cycle; codes are read as soon as they are there."""
+        await self.step()
         await self.step(start=1, contexts=group.contexts, vectors=group.vectors, quantise_span=group.span)
         self.group, self.ready, self.running = group, False, True
         read = 0
         while read < positions:
             self.ready |= random.random() < chance
-            address = read if read < self.available else None
+            address = read if read < self.available() else None
             read += address is not None
             await self.step(address, contexts=group.contexts)
 

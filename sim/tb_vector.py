@@ -144,7 +144,7 @@ async def statistics(dut: Any) -> None:
         dut.square_valid.value, dut.value_valid.value = 0, 0
         await FallingEdge(dut.clk)
         dut.begin.value, dut.bias.value = 0, random.getrandbits(64)
-        latency = test_parameters()["maximum_latency" if output == "maxima" else "latency"]
+        latency = test_parameters()[{"maxima": "maximum_latency", "powers": "power_latency"}.get(output, "latency")]
         # an idle cycle, whose inputs stay while the last results come
         for name, values in inputs.items():
             values.append(0 if name.endswith("valid") else random.choice(values))

@@ -84,6 +84,42 @@ def test_synthesis_attributes_are_kept(tmp_path: Path) -> None:
     assert re.search(r"\(\* keep_hierarchy = +1 +\*\)\nmodule bank_pipe\(", (tmp_path / "bank_pipe.v").read_text())
 
 
+def test_a_module_between_two_with_attributes_is_emitted(tmp_path: Path) -> None:
+    class Inverter(wiring.Component):
+        i: In(8)
+        o: Out(8)
+
+        def elaborate(self, platform: object) -> Module:
+            m = Module()
+            m.d.sync += self.o.eq(~self.i)
+            return m
+
+    class Plain(Inverter):
+        pass
+
+    class Early(Inverter):
+        rtl_attributes = Pipe.rtl_attributes
+
+        def elaborate(self, platform: object) -> Module:
+            m = Module()
+            m.d.sync += self.o.eq(self.i + 1)
+            return m
+
+    class Top(Inverter):
+        def elaborate(self, platform: object) -> Module:
+            m = Module()
+            value = self.i
+            for name, unit in (("early", Early()), ("plain", Plain()), ("wide", Pipe())):
+                m.submodules[name] = unit
+                m.d.comb += unit.i.eq(value)
+                value = unit.o
+            m.d.comb += self.o.eq(value)
+            return m
+
+    files = emit_verilog(Top(), "top", tmp_path)
+    assert {file.stem for file in files} == {"top_early", "top_pipe", "top_plain", "top"}
+
+
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_lint_is_clean(sample: str, tmp_path: Path) -> None:
     lint(emit_verilog(SAMPLES[sample](), sample, tmp_path), sample)

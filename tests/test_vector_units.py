@@ -38,7 +38,7 @@ CASES: list[tuple[str, str, Callable[[CoreParams], wiring.Component]]] = [
     *(("path", name, VectorPath) for name in CORES),
 ]
 BENCHES = {"gain": "sim.tb_gain", "path": "sim.tb_path"}
-ATTRIBUTES = ("latency", "maximum_latency", "settled", "until_empty", "until_buffered", "words")
+ATTRIBUTES = ("latency", "maximum_latency", "power_latency", "settled", "until_empty", "until_buffered", "words")
 
 
 @pytest.mark.parametrize(("name", "core", "make"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
