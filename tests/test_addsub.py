@@ -113,12 +113,12 @@ def test_commands_give_the_same_with_either_arithmetic(model: Path, tmp_path: Pa
 
 def test_commands_use_it(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The default's product is broken here; only addsub still runs."""
-    from host import backends
+    from host import golden_backends
 
     def broken(codes: Tensor, trits: Tensor) -> Tensor:
         raise AssertionError("the default product")
 
-    monkeypatch.setitem(backends.PRODUCTS, backends.Arith.MATMUL, broken)
+    monkeypatch.setitem(golden_backends.PRODUCTS, golden_backends.Arith.MATMUL, broken)
     run = ["generate", str(model), "--prompt", "a", "--max-new-tokens", "1"]
     assert CliRunner().invoke(app, [*run, "--arith", "addsub"]).exit_code == 0
     assert "the default product" in str(CliRunner().invoke(app, run).exception)

@@ -38,7 +38,7 @@ def test_the_reset_reaches_every_register_that_is_not_payload() -> None:
         ("registers", "bvalid"),
         ("sequencer", "constants_valid"),
         ("stream_front", "fault"),
-        ("result_unit", "queue.level"),
+        ("result_unit", "queue.inner_level"),
     ],
 )
 def test_a_register_that_the_reset_misses_is_found(unit: str, register: str) -> None:
