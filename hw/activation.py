@@ -77,21 +77,24 @@ class Activation(wiring.Component):
         ]
 
         base = delay(m, chord.base, slope.latency + 1, "base", reset_less=True)
-        outside, sigma = Signal(reset_less=True), Signal(SIGMA_FRAC, reset_less=True)
+        outside = Signal(reset_less=True)
+        sigma = Signal(SIGMA_FRAC, reset_less=True)
         m.d.sync += [
             outside.eq(stages[dropped - 1].magnitude[top:].any()),
             sigma.eq(Mux(outside, 0, _minus_rounded(base, moved, step + SLOPE_EXTRA))),
         ]
         m.d.comb += [scale.a.eq(sigma), scale.b.eq(stages[dropped + 1].magnitude[:top])]
 
-        sigmoid, positive = Signal(SIGMA_FRAC + 1, reset_less=True), Signal(wide, reset_less=True)
+        sigmoid = Signal(SIGMA_FRAC + 1, reset_less=True)
+        positive = Signal(wide, reset_less=True)
         before = stages[last - 1]
         m.d.sync += [
             sigmoid.eq(Mux(stages[dropped + 1].negative, (1 << SIGMA_FRAC) - sigma, sigma)),
             positive.eq(Mux(before.negative, 0, before.magnitude)),
         ]
         sigmoid = delay(m, sigmoid, scale.latency, "sigmoid", reset_less=True)
-        silu, y = Signal.like(self.y, name="silu_held", reset_less=True), Signal.like(self.y, reset_less=True)
+        silu = Signal.like(self.y, name="silu_held", reset_less=True)
+        y = Signal.like(self.y, reset_less=True)
         m.d.sync += [
             silu.eq(_minus_rounded(positive, scale.product, SIGMA_FRAC)),
             y.eq(Mux(stages[last + 1].silu, silu, sigmoid)),

@@ -145,7 +145,8 @@ class TernaryArray(wiring.Component):
         ends = self.valid & self.last & self.final_context
         m.d.comb += self.loaded.eq(delay(m, ends, self.latency - ANNOUNCED, "announced"))
         finished = delay(m, self.loaded, ANNOUNCED - 1, "finished")
-        load, load_context = Signal(), Signal.like(self.next_context)
+        load = Signal()
+        load_context = Signal.like(self.next_context)
         m.d.comb += [
             load.eq(finished | (self.drain & self.reload if core.batch > 1 else 0)),
             load_context.eq(Mux(finished, 0, self.next_context)),

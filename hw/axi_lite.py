@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.ops import OneHot
+from hw.ops import OneHot, flags
 
 ADDRESS_BITS = 12
 EFFECT = 4
@@ -82,7 +82,8 @@ class AxiLiteSlave(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        can_write, can_read, taken = Signal(), Signal(), Signal(EFFECT)
+        can_write, can_read = flags("can_write", "can_read")
+        taken = Signal(EFFECT)
         m.d.comb += [
             can_write.eq(self.awvalid & self.wvalid & ~self.bvalid & ~taken.any()),
             can_read.eq(self.arvalid & ~self.rvalid),

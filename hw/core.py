@@ -130,7 +130,8 @@ class Core(wiring.Component):
         """Statistics to scales and codes, codes and trits to the array."""
         core, shape = self._core, header.shape
         produced = Signal.like(store.span)
-        span, vectors = Signal.like(produced), Signal(2)
+        span = Signal.like(produced)
+        vectors = Signal(2)
         m.d.sync += produced.eq(Mux(sequencer.next_inner, shape.intermediate_span, shape.hidden_span))
         produced_vectors = Mux(sequencer.next_three, 3, 1)
         with m.If(sequencer.dependency):

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.activations import THRESHOLD_BITS
 from hw.axi_lite import AXI_LITE, AxiLiteSlave
-from hw.ops import delay
+from hw.ops import delay, flags
 from hw.params import CoreParams
 from hw.register_map import REGISTERS, Access, Register, constants, register
 
@@ -131,7 +131,7 @@ class Registers(wiring.Component):
         for at, part in enumerate(parts):
             m.d.sync += part.eq(reduce(or_, words[at * _TOGETHER : (at + 1) * _TOGETHER]))
 
-        known, writable, writing = Signal(), Signal(), Signal()
+        known, writable, writing = flags("known", "writable", "writing")
         groups = [selected[at : at + 8] for at in range(0, len(selected), 8)]
         m.d.sync += [
             writing.eq(bus.writing),
@@ -181,7 +181,8 @@ class Registers(wiring.Component):
             values |= {f"{name}_LO": low, f"{name}_HI": high}
         for name, event in _SHORT_COUNTERS.items():
             low, above, carry = _halves(name, 16)
-            full, shown = Signal(name=f"{name.lower()}_full", reset_less=True), Signal(32, reset_less=True)
+            full = Signal(name=f"{name.lower()}_full", reset_less=True)
+            shown = Signal(32, reset_less=True)
             total = above + carry
             m.d.sync += [
                 Cat(low, carry).eq(low + delay(m, getattr(self, event), 1, event)),
@@ -203,9 +204,9 @@ class Registers(wiring.Component):
         bus, new = access.bus, access.bus.write_data
         data, move = access.select["STATE_DATA"], access.select["STATE_ADDRESS"]
         m.d.sync += idle.eq(Cat(~self.busy, idle[:-1]))
-        long_idle, reachable, beyond, bad = Signal(), Signal(), Signal(), Signal()
+        long_idle, reachable, beyond, bad = flags("long_idle", "reachable", "beyond", "bad")
         width, middle = len(address), bits // 2
-        fits, address_fits = Signal(), Signal()
+        fits, address_fits = flags("fits", "address_fits")
         signs, negative, low, high, above, below = (Signal(name=f"number_{part}") for part in _PARTS)
         m.d.sync += [
             signs.eq(new[bits - 1 :].all() | ~new[bits - 1 :].any()),

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
 from hw.header import token_shape
-from hw.ops import OneHot, context_bits, delay
+from hw.ops import OneHot, context_bits, delay, flags
 from hw.params import CoreParams
 from hw.schedule import Group, Status
 from hw.taking import Taking
@@ -31,14 +31,17 @@ class _Now:
 
     def __init__(self, core: CoreParams) -> None:
         self.run = Signal(run_layout(core), name="now")
-        self.first, self.last, self.second = Signal(), Signal(), Signal()
-        self.context, self.final = Signal(context_bits(core)), Signal()
-        self.offer, self.lacks, self.drop = Signal(), Signal(), Signal()
-        self.rests, self.walks, self.complete = Signal(), Signal(), Signal()
+        self.first, self.last, self.second = flags("first", "last", "second")
+        self.context = Signal(context_bits(core))
+        self.final = Signal()
+        self.offer, self.lacks, self.drop = flags("offer", "lacks", "drop")
+        self.rests, self.walks, self.complete = flags("rests", "walks", "complete")
         self.taken, self.fed, self.ends, self.over, self.wraps = (
             Signal(name=name) for name in ("taken", "fed", "ends", "over", "wraps")
         )
-        self.was_taken, self.was_over, self.was_last, self.was_end = Signal(), Signal(), Signal(), Signal()
+        self.was_taken, self.was_over, self.was_last, self.was_end = flags(
+            "was_taken", "was_over", "was_last", "was_end"
+        )
 
 
 class StreamFront(wiring.Component):
@@ -104,8 +107,9 @@ class StreamFront(wiring.Component):
         weights = self.weights
         m.submodules.walker = walker = Walker(self._core)
         now = _Now(self._core)
-        run, ahead = now.run, Signal.like(now.run, name="ahead")
-        kill, begin, popped, there = Signal(), Signal(), Signal(), Signal()
+        run = now.run
+        ahead = Signal.like(now.run)
+        kill, begin, popped, there = flags("kill", "begin", "popped", "there")
         m.submodules.taking = taking = Taking()
         loads, released = taking.loads, taking.released
         taken, fed, ends, over = now.taken, now.fed, now.ends, now.over
@@ -175,7 +179,8 @@ class StreamFront(wiring.Component):
         # whether the activations at this address, the one after it and the next but one are there, of a cycle ago
         position = [Signal.like(self.code_address, name=f"address_{i}", reset_less=True) for i in range(3)]
         known = [Signal(name=f"known_{i}") for i in range(3)]
-        whole, pending, leaving, wraps = Signal(), Signal(), Signal(), now.wraps
+        whole, pending, leaving = flags("whole", "pending", "leaving")
+        wraps = now.wraps
         available = Signal.like(self.available, name="was_available")
         m.d.comb += self.code_address.eq(position[0])
         m.d.sync += [
@@ -203,7 +208,8 @@ class StreamFront(wiring.Component):
         repeated = run.trits & beyond & ~(last & pending)
         same = run.trits & here & ~(last & pending)
 
-        contexts, next_final = Signal.like(shape.contexts), Signal()
+        contexts = Signal.like(shape.contexts)
+        next_final = Signal()
         if batched:
             m.d.sync += contexts.eq(shape.contexts - 1)
             m.d.comb += next_final.eq(Mux(fed, Mux(now.final, contexts == 0, now.context + 1 == contexts), now.final))
@@ -227,7 +233,7 @@ class StreamFront(wiring.Component):
 
     def _control(self, m: Module, now: _Now, walker: Walker, kill: Signal, begin: Signal) -> None:
         """Header, body and end of a packet, a cycle behind its beats; and what the cycles are spent on."""
-        begun, tail, checks, outside = Signal(), Signal(), Signal(), Signal()
+        begun, tail, checks, outside = flags("begun", "tail", "checks", "outside")
         m.d.sync += [
             now.was_taken.eq(now.taken),
             now.was_over.eq(now.over),
@@ -237,8 +243,10 @@ class StreamFront(wiring.Component):
         states = OneHot(m, ("REST", "HEADER", "CHECK", "BODY", "TAIL", "FAULT", "DROP"))
         at, go = states.at, states.go
         abort, over, end = self.abort_token, now.was_over, now.was_end
-        fails, aborted, idle = Signal(), Signal(), Signal(name="was_idle")
-        failed, reason = Signal(), Signal.like(self.fault_status)
+        fails, aborted = flags("fails", "aborted")
+        idle = Signal(name="was_idle")
+        failed = Signal()
+        reason = Signal.like(self.fault_status)
         m.d.comb += [
             # an abort, an early end or a missing one
             fails.eq(

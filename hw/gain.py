@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from golden.numerics import DECAY_FRAC
 from hw.floats import code_float
 from hw.gain_lane import GainLane
-from hw.ops import Op, context_bits, delay, delayed_tags, is_op, tag_layout
+from hw.ops import Op, context_bits, delay, delayed_tags, flags, is_op, tag_layout
 from hw.params import CoreParams
 from hw.scales import TOTAL_LATE
 from hw.side import SideWords, release_limit, units
@@ -122,7 +122,8 @@ class GainStage(wiring.Component):
         self._data(m, fresh, load, middle, one)
 
         # which matrix a slot serves is its number
-        square_valid, value_valid = Signal.like(row.live), Signal.like(row.live)
+        square_valid = Signal.like(row.live)
+        value_valid = Signal.like(row.live)
         # no multiplexer, of which synthesis would make a reset
         m.d.comb += [
             square_valid.eq(row.live & (counts & (slot != 2)).replicate(len(row.live))),
@@ -156,7 +157,9 @@ class GainStage(wiring.Component):
     def _slots(self, m: Module) -> tuple[data.View, Signal, Signal, Signal]:
         """The row group whose slots are addressed, its slot, and whether its ``wide`` or its loaded word is next."""
         # what follows from a tag, a cycle before it is needed
-        taken, takes, loads, last = Signal(tag_layout(self._core)), Signal(), Signal(), Signal(2)
+        takes, loads = flags("takes", "loads")
+        taken = Signal(tag_layout(self._core))
+        last = Signal(2)
         contracts = Signal()
         m.d.sync += [
             taken.eq(self.ahead),
@@ -170,8 +173,11 @@ class GainStage(wiring.Component):
                 )
             ),
         ]
-        row, of_embed, of_contract = Signal.like(taken), Signal(), Signal()
-        slot, last_slot, load, fresh = Signal(2), Signal(2), Signal(), Signal()
+        of_embed, of_contract = flags("of_embed", "of_contract")
+        row = Signal.like(taken)
+        load, fresh = flags("load", "fresh")
+        slot = Signal(2)
+        last_slot = Signal(2)
         m.d.sync += [load.eq(takes & loads), fresh.eq(takes & ~loads)]
         with m.If(takes):
             m.d.sync += [row.eq(taken), slot.eq(0), last_slot.eq(last)]
@@ -186,8 +192,10 @@ class GainStage(wiring.Component):
         # Address of the slot's word: its kind, then the row group in the block; and with the end of a row block, the
         # release of its words.
         core = self._core
-        group, kind = Signal((core.row_groups - 1).bit_length()), Signal(range(core.batch + 3))
-        ended, kinds = Signal(), Signal(range(core.batch + 4))
+        group = Signal((core.row_groups - 1).bit_length())
+        kind = Signal(range(core.batch + 3))
+        ended = Signal()
+        kinds = Signal(range(core.batch + 4))
         m.d.sync += [
             group.eq(row.index),
             kind.eq(Mux(load, row.context, Mux(of_embed, self.contexts + slot, slot))),

@@ -117,7 +117,8 @@ class HeaderReader(wiring.Component):
             (foreign, sc.Status.TOKEN),
             (torn, sc.Status.STATE),
         ]
-        status, settled = Signal(4), Signal(4, name="settled_status", reset_less=True)
+        status = Signal(4)
+        settled = Signal(4, name="settled_status", reset_less=True)
         for failed, code in reversed(checks):
             with m.If(_held(m, Cat(failed).any())):
                 m.d.comb += status.eq(code)
@@ -128,11 +129,10 @@ class HeaderReader(wiring.Component):
     def _collect(self, m: Module) -> list[Signal]:
         """The words, and ``done`` when the last one has been checked."""
         words = [Signal(32, name=f"word_{i}", reset_less=True) for i in range(sc.HEADER_WORDS)]
-        index, last = Signal(range(sc.HEADER_WORDS), reset_less=True), Signal()
-        self._word, self._place = (
-            Signal(32, name="word_now", reset_less=True),
-            Signal(sc.HEADER_WORDS, reset_less=True),
-        )
+        index = Signal(range(sc.HEADER_WORDS), reset_less=True)
+        last = Signal()
+        self._word = Signal(32, name="word_now", reset_less=True)
+        self._place = Signal(sc.HEADER_WORDS, reset_less=True)
         with m.If(self.clear):
             m.d.sync += index.eq(0)
         with m.Elif(self.pop):

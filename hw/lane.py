@@ -95,9 +95,11 @@ class VectorLane(wiring.Component):
         carried = Mux(self.carry_function, activation.y, later_y)
         carried = delay(m, carried, self.product - 2, "carried", reset_less=True)
         groups = len(_groups(y[:-1]))
-        total, ones_sum = Signal(signed(bits + 1), reset_less=True), Signal(groups, reset_less=True)
+        total = Signal(signed(bits + 1), reset_less=True)
+        ones_sum = Signal(groups, reset_less=True)
         least_sum = Signal(reset_less=True)
-        other, clamped = Signal(signed(bits), reset_less=True), Signal(reset_less=True)
+        other = Signal(signed(bits), reset_less=True)
+        clamped = Signal(reset_less=True)
         add, keep = (delay(m, value, 1, name) for name, value in (("add", self.add), ("keep", self.keep)))
         over, under = ~total[-1] & total[-2], total[-1] & ~total[-2]
         limited = Mux(over, limit, Mux(under, -limit, total[:bits]))
@@ -113,7 +115,8 @@ class VectorLane(wiring.Component):
         # makes so, and the least number: limited, that differs from itself in its lowest bit only.
         whole = delay(m, self.add | self.keep, 1, "whole")
         scaled, half = multiplier.product >> self._fmt.frac, multiplier.product[self._fmt.frac - 1]
-        exact, ones = Signal(signed(bits), reset_less=True), Signal(groups, reset_less=True)
+        exact = Signal(signed(bits), reset_less=True)
+        ones = Signal(groups, reset_less=True)
         beyond, positive, negative = (
             Signal(name=name, reset_less=True) for name in ("beyond", "positive", "negative")
         )
@@ -127,7 +130,8 @@ class VectorLane(wiring.Component):
         outside = beyond | (positive & exact[-1])
         least = (negative & exact[-1] & ~ones.any()) | (least_sum & ~ones_sum.any())
         carried = delay(m, carried, 2, "carried_on", reset_less=True)
-        wide, overflow = Signal(signed(bits), reset_less=True), Signal(reset_less=True)
+        wide = Signal(signed(bits), reset_less=True)
+        overflow = Signal(reset_less=True)
         m.d.sync += [
             wide.eq(other | Mux(outside, Mux(positive, limit, -limit), exact)),
             wide[0].eq(other[0] | outside | least | exact[0]),

@@ -132,6 +132,11 @@ class OneHot:
             self._m.d.sync += here.eq(reduce(or_, forced, following))
 
 
+def flags(*names: str) -> list[Signal]:
+    """Signals of one bit: in a tuple of them Amaranth does not see their names."""
+    return [Signal(name=name) for name in names]
+
+
 def delay(m: Module, value: ValueCastable, cycles: int, name: str, reset_less: bool = False) -> ValueCastable:
     """``value`` after ``cycles`` registers; without reset where it is data that something else qualifies."""
     for stage in range(cycles):

@@ -4,7 +4,7 @@
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 
-from hw.ops import OPS, Op, context_bits, slots
+from hw.ops import OPS, Op, context_bits, flags, slots
 from hw.params import CoreParams
 from hw.schedule import Group
 
@@ -20,20 +20,27 @@ class Place:
     """
 
     def __init__(self, core: CoreParams) -> None:
-        self.op, self.rows, self.gap = Signal(Op), Signal(16, name="rows"), Signal(range(max(slots(core).values())))
+        self.op = Signal(Op)
+        self.rows = Signal(16)
+        self.gap = Signal(range(max(slots(core).values())))
         self.last_row = Signal(range(core.rows), name="last_row")
         self.contexts = Signal(context_bits(core), name="last_of_contexts")
         self.hidden_words = Signal(range(-(-core.max_hidden // core.vector_rows) + 1))
-        self.embed, self.head, self.needs_buffers = Signal(), Signal(), Signal()
-        self.last_layer, self.last_matrix, self.last_block = Signal(), Signal(), Signal()
-        self.gap_over, self.ends, self.next_group = Signal(init=1), Signal(), Signal()
+        self.embed, self.head, self.needs_buffers = flags("embed", "head", "needs_buffers")
+        self.last_layer, self.last_matrix, self.last_block = flags("last_layer", "last_matrix", "last_block")
+        self.ends, self.next_group = flags("ends", "next_group")
+        self.gap_over = Signal(init=1)
 
 
 def settle(m: Module, core: CoreParams, sequencer: wiring.Component) -> Place:
     """Registers with what follows from ``shape``, ``group``, ``matrix`` and ``block`` of the sequencer."""
     shape, group, matrix, block = sequencer.shape, sequencer.group, sequencer.matrix, sequencer.block
     place = Place(core)
-    layer, layers, last, reached, expand = Signal(8), Signal(8), Signal(16), Signal(2), Signal()
+    layer = Signal(8)
+    layers = Signal(8)
+    last = Signal(16)
+    reached = Signal(2)
+    expand = Signal()
     gaps = slots(core)
     m.d.sync += [
         layers.eq(shape.layers - 1),

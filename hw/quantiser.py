@@ -67,13 +67,16 @@ class Quantiser(wiring.Component):
         assert multiplier.latency == 2
         m.d.comb += [multiplier.a.eq(element.mantissa), multiplier.b.eq(self.reciprocal)]
         doubled = multiplier.product[fmt.code_shift - 1 - self.core.extra_bits :]
-        distance, far = Signal(EXPONENT_BITS, reset_less=True), Signal(reset_less=True)
+        distance = Signal(EXPONENT_BITS, reset_less=True)
+        far = Signal(reset_less=True)
         amount = Signal(range(len(doubled) + 1), reset_less=True)
-        coarse, fine_amount = Signal(len(doubled), reset_less=True), Signal(2, reset_less=True)
+        coarse = Signal(len(doubled), reset_less=True)
+        fine_amount = Signal(2, reset_less=True)
         bits = self.core.act_bits
         shifted = Signal(bits, reset_less=True)
         negative = delay(m, element.negative, 4, "negative", reset_less=True)
-        half, more = Signal(signed(bits), reset_less=True), Signal(reset_less=True)
+        half = Signal(signed(bits), reset_less=True)
+        more = Signal(reset_less=True)
         held = Signal(signed(bits), reset_less=True)
         far_on = delay(m, far, 1, "far", reset_less=True)
         m.d.sync += [

@@ -74,7 +74,8 @@ class Recurrence(wiring.Component):
         m.d.sync += word.eq(Mux(self.host, host_word, self.word))
         updated = delay(m, self.update, self.latency, "updated")
         written = delay(m, word, self.latency, "written", reset_less=True)
-        write, write_word = Signal(self._lanes), Signal.like(self.word, reset_less=True)
+        write = Signal(self._lanes)
+        write_word = Signal.like(self.word, reset_less=True)
         write_data = Signal.like(self.h, reset_less=True)
         m.d.sync += [
             write.eq(Mux(self.host, self.write << lane, updated)),

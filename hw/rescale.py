@@ -88,7 +88,8 @@ class Rescale(wiring.Component):
         ]
         limit = self.core.formats.wide_max
         above, least = over | (positive & rounded[-1]), may_be_least & ~ones.any()
-        y, saturated = Signal.like(self.y, reset_less=True), Signal(reset_less=True)
+        y = Signal.like(self.y, reset_less=True)
+        saturated = Signal(reset_less=True)
         # limited, the least number differs from itself in its lowest bit only
         m.d.sync += [
             y.eq(Mux(above, limit, Mux(under, -limit, rounded))),
@@ -102,9 +103,12 @@ class Rescale(wiring.Component):
         """With the product: eights of the bits to shift right from SCALE_LEFT on, a cycle later the ones of them, and
         what is saturated whatever they are."""
         acc = Signal.like(self.acc, reset_less=True)
-        shift, right = Signal.like(self.shift, reset_less=True), Signal(signed(SHIFT_BITS + 1), reset_less=True)
-        positive, negative = Signal(reset_less=True), Signal(reset_less=True)
-        amount, forced = Signal(6, reset_less=True), Signal(_DIRECTION, reset_less=True)
+        shift = Signal.like(self.shift, reset_less=True)
+        right = Signal(signed(SHIFT_BITS + 1), reset_less=True)
+        positive = Signal(reset_less=True)
+        negative = Signal(reset_less=True)
+        amount = Signal(6, reset_less=True)
+        forced = Signal(_DIRECTION, reset_less=True)
         m.d.sync += [
             acc.eq(self.acc),
             shift.eq(self.shift),

@@ -10,7 +10,7 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
-from hw.ops import OneHot, context_bits, delay
+from hw.ops import OneHot, context_bits, delay, flags
 from hw.params import CoreParams
 from hw.rescale import SHIFT_BITS
 from hw.schedule import Status
@@ -70,9 +70,9 @@ class ResultUnit(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        # row and its register, two a level of the tree, two with the largest so far, the word
+        # row and its register, two a level of the tree, two with the largest so far; the word's two registers
         self._settles = 2 * core.vector_rows.bit_length() + 2
-        self.latency = self._settles + 2
+        self.latency = self._settles + 3
         super().__init__(
             {
                 "begin": In(1),
@@ -94,13 +94,15 @@ class ResultUnit(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        rows, valid = Signal.like(self.rows, reset_less=True), delay(m, self.rows_valid, 1, "rows_valid")
+        rows = Signal.like(self.rows, reset_less=True)
+        valid = delay(m, self.rows_valid, 1, "rows_valid")
         m.d.sync += rows.eq(self.rows)
         tokens = self._argmax(m, rows, valid)
         queued, word, taken = self._queue(m, rows, valid)
-        free, sends, sent = self._output(m)
-        ok, ends = Signal(), Signal()
-        scale, head = Signal(32), Signal(32)
+        free, sends, sent, last = self._output(m, 3)
+        ok, ends = flags("ok", "ends")
+        scale = Signal(32)
+        head = Signal(32)
         m.d.sync += [
             ok.eq(self.status == Status.OK),
             ends.eq(self.scale_context == self.contexts - 1),
@@ -109,23 +111,24 @@ class ResultUnit(wiring.Component):
             head.eq(self.status | Mux(ok, self.contexts, 0) << 8 | sc.RESULT_MAGIC << 16),
         ]
         settled = delay(m, self.finish, self._settles, "finished")
-        closing, closes, scale_sent = Signal(), Signal(), Signal()
+        closing, closes, scale_sent = flags("closing", "closes", "scale_sent")
         states = OneHot(m, ("ROWS", "TOKEN", "SCALE", "HEAD", "SEQUENCE", "TAKEN"))
         at, go = states.at, states.go
-        words = {
-            "ROWS": word,
-            "TOKEN": tokens[self.scale_context],
-            "SCALE": scale,
-            "HEAD": head,
-            "SEQUENCE": self.sequence,
-        }
+        # of these, all but one are zero
+        words = (
+            word & at["ROWS"].replicate(32),
+            tokens[self.scale_context] & at["TOKEN"].replicate(32),
+            scale & at["SCALE"].replicate(32)
+            | head & at["HEAD"].replicate(32)
+            | self.sequence & at["SEQUENCE"].replicate(32),
+        )
         m.d.comb += [
             closes.eq((settled | closing) & ~queued),
             taken.eq(at["ROWS"] & free & queued),
             scale_sent.eq(at["SCALE"] & free),
             sends.eq(free & (at["ROWS"] & queued | at["TOKEN"] | at["SCALE"] | at["HEAD"] | at["SEQUENCE"])),
-            sent.data.eq(reduce(or_, (Mux(at[name], value, 0) for name, value in words.items()))),
-            sent.last.eq(at["SEQUENCE"]),
+            *(one.eq(value) for one, value in zip(sent, words, strict=True)),
+            last.eq(at["SEQUENCE"]),
             self.done.eq(at["TAKEN"] & self.result.valid & self.result.ready & self.result.payload.last),
         ]
         m.d.sync += closing.eq((settled | closing) & queued)
@@ -144,29 +147,43 @@ class ResultUnit(wiring.Component):
         states.build()
         return m
 
-    def _output(self, m: Module) -> tuple[Signal, Signal, data.View]:
-        """Room for two words before the port: whether there is some, a register; a signal that sends; the word."""
-        result, free, sends, sent = self.result, Signal(init=1), Signal(), Signal(RESULT_WORD)
-        moves, spare = ~result.valid | result.ready, Signal(RESULT_WORD, reset_less=True)
+    def _output(self, m: Module, sources: int) -> tuple[Signal, Signal, list[Signal], Signal]:
+        """Room for three words before the port: whether there is some, a register; a signal that sends, what each of
+        the sources contributes to the word, and whether it is the last."""
+        sends, last = flags("sends", "last")
+        result = self.result
+        free = Signal(init=1)
+        sent = [Signal(32, name=f"sent_{index}") for index in range(sources)]
+        moves = ~result.valid | result.ready
+        spare = Signal(RESULT_WORD, reset_less=True)
+        staged = Signal()
+        held = [Signal(32, name=f"held_{index}", reset_less=True) for index in range(sources)]
+        word = Signal(RESULT_WORD)
+        ends = Signal()
+        m.d.comb += [word.data.eq(reduce(or_, held)), word.last.eq(ends)]
         with m.If(free):
-            m.d.sync += spare.eq(sent)
+            m.d.sync += [staged.eq(sends), ends.eq(last), spare.eq(word)]
+            m.d.sync += [one.eq(value) for one, value in zip(held, sent, strict=True)]
         with m.If(moves):
-            m.d.sync += [result.valid.eq(sends | ~free), result.payload.eq(Mux(free, sent, spare)), free.eq(1)]
-        with m.Elif(sends):
+            m.d.sync += [result.valid.eq(staged | ~free), result.payload.eq(Mux(free, word, spare)), free.eq(1)]
+        with m.Elif(staged):
             m.d.sync += free.eq(0)
-        return free, sends, sent
+        return free, sends, sent, last
 
     def _queue(self, m: Module, rows: data.View, valid: Value) -> tuple[Value, Value, Signal]:
         """Row groups of contexts that send: whether there is a word, the word, and a signal that takes it."""
         lanes = self._core.vector_rows
         layout = data.StructLayout({"acc": rows.acc.shape(), "live": lanes})
         m.submodules.queue = queue = SyncFIFOBuffered(width=layout.size, depth=2 * UNDER_WAY)
-        first, lane, taken = layout(queue.r_data), Signal(range(lanes)), Signal()
+        first = layout(queue.r_data)
+        lane = Signal(range(lanes))
+        taken = Signal()
         last_lane = ~(first.live >> 1).bit_select(lane, 1)
+        keeps = valid & self.logits.bit_select(rows.context, 1) & rows.live[0]
         m.d.sync += self.room.eq(queue.level < UNDER_WAY)
         m.d.comb += [
-            queue.w_en.eq(valid & self.logits.bit_select(rows.context, 1) & rows.live[0]),
-            queue.w_data.eq(Cat(rows.acc.as_value(), rows.live)),
+            queue.w_en.eq(delay(m, keeps, 1, "keeps")),
+            queue.w_data.eq(delay(m, Cat(rows.acc.as_value(), rows.live), 1, "kept", reset_less=True)),
             queue.r_en.eq(taken & last_lane),
         ]
         with m.If(taken):
@@ -193,13 +210,15 @@ class ResultUnit(wiring.Component):
         seen = Signal(core.batch)
         largest = Array(Signal(signed(core.acc_bits), name=f"largest_{c}") for c in range(core.batch))
         tokens = Array(Signal(range(core.max_vocab), name=f"token_{c}") for c in range(core.batch))
-        first, later, wins = Signal(), Signal(), Signal()
+        first, later, wins = flags("first", "later", "wins")
         m.d.sync += [
             first.eq(valid & live & ~seen.bit_select(whose, 1)),
             later.eq(valid & live & seen.bit_select(whose, 1)),
         ]
         m.d.comb += wins.eq(first | later & _above(m, acc, largest[whose], "the_largest"))
-        candidate, index, winner = Signal.like(largest[0]), Signal.like(tokens[0]), Signal.like(whose)
+        candidate = Signal.like(largest[0])
+        index = Signal.like(tokens[0])
+        winner = Signal.like(whose)
         m.d.sync += [candidate.eq(acc), index.eq(row | lane), winner.eq(whose)]
         with m.If(wins):
             m.d.sync += [

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hw import schedule as sc
 from hw.array import array_latency
 from hw.header import token_shape
-from hw.ops import OneHot, context_bits, delay, tag_layout
+from hw.ops import OneHot, context_bits, delay, flags, tag_layout
 from hw.params import CoreParams
 from hw.place import Place, settle
 from hw.schedule import Group, Status
@@ -120,14 +120,17 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape, last_settle = self.shape, settle_cycles(self._core) - 1
-        place, leave = settle(m, self._core, self), Signal()
+        place = settle(m, self._core, self)
+        leave = Signal()
         self._leave(m, place, leave, self._state_base(m, place))
 
         # what the surroundings say, a cycle later
         empty, buffered, scaled, blocked, some = (Signal(name=name) for name in _CONDITIONS)
-        loaded, embed_blocks, waited, accepted = Signal(), Signal(8), Signal(range(last_settle + 1)), Signal()
-        settled, embed_taken, embed_waits, torn = Signal(), Signal(), Signal(), Signal()
-        working, stops, block_ends, group_ends = Signal(), Signal(), Signal(), Signal()
+        loaded, accepted = flags("loaded", "accepted")
+        embed_blocks = Signal(8)
+        waited = Signal(range(last_settle + 1))
+        settled, embed_taken, embed_waits, torn = flags("settled", "embed_taken", "embed_waits", "torn")
+        working, stops, block_ends, group_ends = flags("working", "stops", "block_ends", "group_ends")
         m.d.sync += [
             empty.eq(self.empty),
             buffered.eq(self.buffered),
@@ -222,9 +225,13 @@ class Sequencer(wiring.Component):
         """The next row group leaves: its tag, and on to the one after it."""
         core, shape, matrix, block = self._core, self.shape, self.matrix, self.block
         groups_log2, lane_bits = core.row_groups.bit_length() - 1, core.vector_rows.bit_length() - 1
-        context, row_group, gap = self.rows_context, Signal(max(1, groups_log2)), Signal.like(place.gap)
-        index, live = Cat(row_group[:groups_log2], block), Signal(core.vector_rows)
-        last_row_group, last_context = Signal(init=core.row_groups == 1), Signal() if core.batch > 1 else Const(1)
+        context = self.rows_context
+        row_group = Signal(max(1, groups_log2))
+        gap = Signal.like(place.gap)
+        index = Cat(row_group[:groups_log2], block)
+        live = Signal(core.vector_rows)
+        last_row_group = Signal(init=core.row_groups == 1)
+        last_context = Signal() if core.batch > 1 else Const(1)
         for lane in range(core.vector_rows):
             number = Cat(Const(lane, lane_bits), row_group[:groups_log2])
             m.d.comb += live[lane].eq(~place.last_block | (number <= place.last_row))
@@ -279,7 +286,8 @@ class Sequencer(wiring.Component):
         core = self._core
         lane_bits = core.vector_rows.bit_length() - 1
         count = self._count
-        reading, constant = self.reading, Signal()
+        reading = self.reading
+        constant = Signal()
         # a cycle before the word comes it is known where it belongs
         before = delay(m, count, self.read_latency - 1, "count")
         kept = delay(m, reading & constant, self.read_latency - 1, "kept")

@@ -85,7 +85,8 @@ class SideWords(wiring.Component):
             attrs={"ram_style": "block", "no_rw_check": 1},
         )
         write, read = ring.write_port(), ring.read_port()
-        base, end = Signal(range(self.depth)), Signal(range(self.depth))
+        base = Signal(range(self.depth))
+        end = Signal(range(self.depth))
         # the blocks are far away; a beat is read three cycles after ``level`` counts it at the earliest
         m.d.comb += [
             write.addr.eq(delay(m, end, 1, "written", reset_less=True)),

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from hw.floats import EXPONENT_BITS, code_float
 from hw.front import StreamFront
 from hw.memory import Ram
-from hw.ops import context_bits, delay
+from hw.ops import context_bits, delay, flags
 from hw.params import CoreParams
 from hw.quantiser import Quantiser
 from hw.scales import ScaleUnit
@@ -185,10 +185,14 @@ class VectorStore(wiring.Component):
         The result says that a code is about to be there: `ANNOUNCED` cycles after the count of it.
         """
         core, quantiser = self._core, self._quantiser
-        running, left, ends, one = Signal(), Signal(range(self.depth + 1)), Signal(), Signal()
+        running, ends, one = flags("running", "ends", "one")
+        left = Signal(range(self.depth + 1))
         # cleared by the reset by way of a register of their own: it is far
-        position, ended = Signal(range(self.depth), reset_less=True), Signal(init=1)
-        vector, vectors_left, last = Signal(2), Signal(2), Signal()
+        position = Signal(range(self.depth), reset_less=True)
+        ended = Signal(init=1)
+        vector = Signal(2)
+        vectors_left = Signal(2)
+        last = Signal()
         context = Signal.like(self.factor_context)
         m.d.comb += [self.busy.eq(running & self.reciprocal_ready), one.eq(self.quantise_span == 1)]
         m.d.sync += ended.eq(self.release | self.clear)
@@ -213,7 +217,8 @@ class VectorStore(wiring.Component):
 
         # values and factors meet that many cycles after their position
         assert Ram.far_latency == 1 + ScaleUnit.factor_latency + 1
-        reciprocal, e_max = (Signal.like(port, reset_less=True) for port in (self.reciprocal, self.e_max))
+        reciprocal = Signal.like(self.reciprocal, reset_less=True)
+        e_max = Signal.like(self.e_max, reset_less=True)
         m.d.sync += [
             self.factor_vector.eq(vector),
             self.factor_context.eq(context),
@@ -231,7 +236,8 @@ class VectorStore(wiring.Component):
 
     def _read_side(self, m: Module, announced: Signal) -> None:
         """The code memory and how much of it counts."""
-        quantiser, position = self._quantiser, Signal(range(self.depth))
+        quantiser = self._quantiser
+        position = Signal(range(self.depth))
         m.submodules.codes = codes = Ram(unsigned(self._core.act_bits * self._core.columns), 1, self.depth)
         m.d.comb += [
             codes.write_address.eq(position),

@@ -250,7 +250,9 @@ class VectorPath(wiring.Component):
             tags[lane.rescaled - Ram.latency - 1],
             tags[lane.functioned + 1],
         )
-        up, stores, reads = Signal(name="reads_for_up"), Signal(), Signal.like(candidates.read_address)
+        up = Signal(name="reads_for_up")
+        stores = Signal()
+        reads = Signal.like(candidates.read_address)
         m.d.sync += [
             up.eq(is_op(tags[lane.rescaled - Ram.latency - 2], Op.UP)),
             reads.eq(Mux(up, place(by_up), place(before_g))),
@@ -281,9 +283,8 @@ class VectorPath(wiring.Component):
         address = Signal.like(residuals.read_address, reset_less=True)
         m.d.sync += address.eq(self._word(reads.context, reads.index, words))
         # a cycle after the trace
-        write_address, write_data = (
-            Signal.like(port, reset_less=True) for port in (residuals.write_address, residuals.write_data)
-        )
+        write_address = Signal.like(residuals.write_address, reset_less=True)
+        write_data = Signal.like(residuals.write_data, reset_less=True)
         write = Signal()
         m.d.sync += [
             write.eq(keeps),

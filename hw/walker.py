@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw import schedule as sc
 from hw.header import token_shape
-from hw.ops import OneHot
+from hw.ops import OneHot, flags
 from hw.params import CoreParams
 from hw.schedule import Group
 
@@ -68,11 +68,17 @@ class Walker(wiring.Component):
             Signal(kind, name=name, reset_less=True)
             for name, kind in (("group", Group), ("matrix", 2), ("block", 16), ("layer", 8))
         )
-        layers, last_layer, last_matrix = Signal(8), Signal(), Signal()
-        rows, last, reached, last_block = Signal(16), Signal(16), Signal(2), Signal()
+        last_layer, last_matrix = flags("last_layer", "last_matrix")
+        layers = Signal(8)
+        rows = Signal(16)
+        last = Signal(16)
+        reached = Signal(2)
+        last_block = Signal()
         trit_beats, beats = (Signal.like(run.left, name=name) for name in ("trit_beats", "beats"))
         gain_beats, embedding = (Signal.like(run.left, name=name) for name in ("gain_beats", "embedding"))
-        constants, trits, no_gains = Signal(reset_less=True), Signal(reset_less=True), Signal()
+        constants = Signal(reset_less=True)
+        trits = Signal(reset_less=True)
+        no_gains = Signal()
 
         # what follows from the place: from block and matrix settled three cycles later; from the group later still,
         # but constants come first
@@ -101,10 +107,10 @@ class Walker(wiring.Component):
                     last_of.eq(max(0, len(sc.MATRICES[g]) - 1)),
                 ]
 
-        skips, block_over, group_over, layer_over = Signal(), Signal(), Signal(), Signal()
+        skips, block_over, group_over, layer_over = flags("skips", "block_over", "group_over", "layer_over")
         states = OneHot(m, ("NONE", "FIRST", "SECOND", "READY"))
         at, go = states.at, states.go
-        valid, final = Signal(), Signal()
+        valid, final = flags("valid", "final")
         m.d.comb += [
             skips.eq(~constants & ~trits & no_gains),
             valid.eq(at["SECOND"] & ~skips | at["READY"] & ~self.pop),

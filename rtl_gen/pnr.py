@@ -14,7 +14,8 @@ from sim.build import Status, cached_build, say
 DEVICE = "LFE5U-85F, speed grade 6"
 _OPTIONS = (
     *("--85k", "--speed", "6", "--package", "CABGA756", "--lpf-allow-unconstrained"),
-    *("--freq", "200", "--timing-allow-fail"),
+    # the electrostatic placer: the default one is a fifth slower on whole cores (docs/implementation.md)
+    *("--freq", "200", "--timing-allow-fail", "--placer", "static"),
 )
 PINS = "pins"
 """Module around the design: registers at all its ports, so that they need four pins, whatever their number."""
@@ -153,7 +154,10 @@ def _with_pins(netlist: Path, design: dict, top: str, ports: Mapping[str, tuple[
 
 
 def pins(top: str, ports: Mapping[str, tuple[str, int]]) -> str:
-    """Verilog of a shift register into all inputs, and of one that gathers all outputs."""
+    """Verilog of a shift register into all inputs, and of one that gathers all outputs.
+
+    The pads are wherever the placer wants them; a register at each of the two keeps the others near the design.
+    """
     inputs, outputs = (
         {n: w for n, (d, w) in ports.items() if d == kind and n != "clk"} for kind in ("input", "output")
     )
@@ -164,16 +168,18 @@ def pins(top: str, ports: Mapping[str, tuple[str, int]]) -> str:
             connections.append(f".\\{name} ({bus}[{at[bus]} +: {width}])")
             at[bus] += width
     stub = [f"{direction} [{width - 1}:0] \\{name} " for name, (direction, width) in ports.items()]
-    return f"""module {PINS}(input clk, input into, output out);
+    return f"""module {PINS}(input clk, input into, output reg out);
+  reg first;
   reg [{i - 1}:0] given;
   wire [{o - 1}:0] seen;
   reg [{o - 1}:0] held, gathered;
   always @(posedge clk) begin
-    given <= {{given, into}};
+    first <= into;
+    given <= {{given, first}};
     held <= seen;
     gathered <= {{gathered, 1'b0}} ^ held;
+    out <= gathered[{o - 1}];
   end
-  assign out = gathered[{o - 1}];
   \\{top} core ({", ".join(connections)});
 endmodule
 (* blackbox *)
