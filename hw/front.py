@@ -176,30 +176,28 @@ class StreamFront(wiring.Component):
         taken, fed, last, room = now.taken, now.fed, now.last, self.side_room
         batched = self._core.batch > 1
 
-        # whether the activations at this address, the one after it and the next but one are there, of a cycle ago
+        # whether the activations of this cycle's address and the one after it are there: as of a cycle ago, but a
+        # vector begins anew only when it is whole
         position = [Signal.like(self.code_address, name=f"address_{i}", reset_less=True) for i in range(3)]
-        known = [Signal(name=f"known_{i}") for i in range(3)]
-        whole, pending, leaving = flags("whole", "pending", "leaving")
+        here, next_there, whole, pending = flags("here", "next_there", "whole", "pending")
         wraps = now.wraps
         available = Signal.like(self.available, name="was_available")
         m.d.comb += self.code_address.eq(position[0])
         m.d.sync += [
-            available.eq(self.available),
+            # nothing until what is available is of the next group
+            available.eq(self.available & ~(released | self.release).replicate(len(available))),
             whole.eq((whole | wraps) & ~released),
-            # until what is available is of the next group
-            leaving.eq(released | self.release),
         ]
-        for address, there in zip(position, known, strict=True):
-            m.d.sync += there.eq((address < available) & ~(released | self.release | leaving))
+        known = [address < available for address in position]
+        for there, at in ((here, 0), (next_there, 1)):
+            m.d.sync += there.eq((Mux(fed, known[at + 1], known[at]) | whole | wraps) & ~released)
         with m.If(wraps | now.rests):
             m.d.sync += [address.eq(i) for i, address in enumerate(position)]
         with m.Elif(fed):
             m.d.sync += [position[0].eq(position[1]), position[1].eq(position[2]), position[2].eq(position[2] + 1)]
         with m.If(now.rests):
             m.d.sync += whole.eq(0)
-        # a vector begins anew only when it is whole
-        here = Mux(self.feed, known[1], known[0]) | whole
-        beyond = Mux(self.feed, known[2], known[1]) | whole | (last & now.final & ~run.onward)
+        beyond = next_there | (last & now.final & ~run.onward)
 
         # a row block's last beat waits until the rows before it are drained
         m.d.sync += pending.eq(((pending & ~self.drained) | (now.ends & run.trits)) & ~now.rests)
