@@ -178,23 +178,32 @@ class StreamFront(wiring.Component):
 
         # whether the activations of this cycle's address and the one after it are there: as of a cycle ago, but a
         # vector begins anew only when it is whole
+        # (the store is far away: what it gets is a counter of its own)
         position = [Signal.like(self.code_address, name=f"address_{i}", reset_less=True) for i in range(3)]
-        here, next_there, whole, pending = flags("here", "next_there", "whole", "pending")
+        code_address = Signal.like(self.code_address, reset_less=True)
+        m.d.comb += self.code_address.eq(code_address)
+        here, next_there, whole, pending, was_released = flags(
+            "here", "next_there", "whole", "pending", "was_released"
+        )
         wraps = now.wraps
         available = Signal.like(self.available, name="was_available")
-        m.d.comb += self.code_address.eq(position[0])
         m.d.sync += [
             # nothing until what is available is of the next group
-            available.eq(self.available & ~(released | self.release).replicate(len(available))),
+            was_released.eq(self.release),
+            available.eq(self.available & ~(released | self.release | was_released).replicate(len(available))),
             whole.eq((whole | wraps) & ~released),
         ]
         known = [address < available for address in position]
         for there, at in ((here, 0), (next_there, 1)):
             m.d.sync += there.eq((Mux(fed, known[at + 1], known[at]) | whole | wraps) & ~released)
-        with m.If(wraps | now.rests):
-            m.d.sync += [address.eq(i) for i, address in enumerate(position)]
-        with m.Elif(fed):
-            m.d.sync += [position[0].eq(position[1]), position[1].eq(position[2]), position[2].eq(position[2] + 1)]
+        followers = [(code_address, 0, code_address + 1), (position[0], 0, position[1])]
+        followers += [(position[1], 1, position[2]), (position[2], 2, position[2] + 1)]
+        for address, first, following in followers:
+            # no condition with it: the reset of a register far away
+            with m.If(wraps):
+                m.d.sync += address.eq(first)
+            with m.Elif(fed | now.rests):
+                m.d.sync += address.eq(Mux(now.rests, first, following))
         with m.If(now.rests):
             m.d.sync += whole.eq(0)
         beyond = next_there | (last & now.final & ~run.onward)

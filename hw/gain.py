@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from golden.numerics import DECAY_FRAC
 from hw.floats import code_float
 from hw.gain_lane import GainLane
-from hw.ops import Op, context_bits, delay, delayed_tags, flags, is_op, tag_layout
+from hw.ops import Near, Op, context_bits, delay, delayed_tags, flags, is_op, tag_layout
 from hw.params import CoreParams
 from hw.scales import TOTAL_LATE
 from hw.side import SideWords, release_limit, units
@@ -22,6 +22,8 @@ def outputs(core: CoreParams) -> tuple[str, ...]:
 
 GAIN_OPS = (Op.EMBED, Op.F, Op.G, Op.OUT, Op.UP, Op.CONTRACT)
 """The operations whose rows have side words; the others pass by."""
+
+_TOLD = ("fresh", "load", "middle", "one")
 
 LAST_SLOTS = {op: {Op.EMBED: 2, Op.CONTRACT: 2, Op.G: 1, Op.OUT: 1}.get(op, 0) for op in GAIN_OPS}
 """Number of the last slot of each; EMBED's load is before the first."""
@@ -116,10 +118,14 @@ class GainStage(wiring.Component):
             "three": (row.op == Op.CONTRACT) | (row.op == Op.EMBED),
             "counts": row.valid & ~load & (row.op != Op.F),
         }
-        middle, one, three, counts = (delay(m, value, wait, name) for name, value in found.items())
+        found |= {"fresh": fresh, "load": load}
+        found = {name: delay(m, value, wait - 1, name) for name, value in found.items()}
+        self._data(m, {name: found[name] for name in _TOLD})
+        middle, three, counts, fresh, load = (
+            delay(m, found[name], 1, f"{name}_now") for name in ("middle", "three", "counts", "fresh", "load")
+        )
         row = delayed_tags(m, row, wait, "row")[-1]
-        slot, fresh, load = (delay(m, s, wait, n) for s, n in ((slot, "slot"), (fresh, "fresh"), (load, "load")))
-        self._data(m, fresh, load, middle, one)
+        slot = delay(m, slot, wait, "slot")
 
         # which matrix a slot serves is its number
         square_valid = Signal.like(row.live)
@@ -206,8 +212,8 @@ class GainStage(wiring.Component):
         ]
         return row, slot, fresh, load
 
-    def _data(self, m: Module, fresh: Signal, load: Signal, middle: Signal, one: Signal) -> None:
-        """Rows and words through the lanes to the statistics and out."""
+    def _data(self, m: Module, told: dict[str, Signal]) -> None:
+        """Rows and words through the lanes to the statistics and out; what the lanes are told comes a cycle early."""
         m.submodules.statistics = statistics = self._statistics
         m.d.comb += [
             statistics.begin.eq(self.begin),
@@ -220,11 +226,10 @@ class GainStage(wiring.Component):
         ]
         for index, lane in enumerate(self._lanes):
             m.submodules[f"lane_{index}"] = lane
+            m.submodules[f"told_{index}"] = near = Near(*told)
+            m.d.comb += [near.given[name].eq(value) for name, value in told.items()]
+            m.d.comb += [getattr(lane, name).eq(near.held[name]) for name in told]
             m.d.comb += [
-                lane.fresh.eq(fresh),
-                lane.load.eq(load),
-                lane.middle.eq(middle),
-                lane.one.eq(one),
                 lane.wide.eq(self.wide[index]),
                 lane.second.eq(self.second[index]),
                 lane.word.eq(self.side_words[index]),

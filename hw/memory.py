@@ -6,7 +6,7 @@ from functools import reduce
 from operator import or_
 from typing import ClassVar
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -73,12 +73,13 @@ class Ram(wiring.Component):
     shape : of an element.
     elements : in a word, written one by one.
     depth : words.
-    far : the blocks may be far from what uses them, and from each other: two registers more on the way (`FarBank`).
+    far : the blocks may be far from what uses them, and from each other: two registers more on the way of a read
+        (`FarBank`), and one behind the choice of a bank on that of a write.
 
     Attributes
     ----------
     latency, far_latency : cycles from ``read_address`` to ``read_data``. A word can be read from the cycle after its
-        write on.
+        write on, from the one after that if ``far`` and of several banks.
     read_address : In. read_data : Out, elements.
     write : In, mask of elements. write_address : In. write_data : In, elements.
     """
@@ -94,23 +95,30 @@ class Ram(wiring.Component):
         m = Module()
         first_bits = (min(self._depth, BANK) - 1).bit_length()
         banks: list[Value] = []
+        late = int(self._far and self._depth > BANK)
+        far_address, far_data = (
+            delay(m, value, late, name, reset_less=True)
+            for name, value in (("write_address", self.write_address), ("write_data", self.write_data.as_value()))
+        )
         for index, start in enumerate(range(0, self._depth, BANK)):
             depth = min(BANK, self._depth - start)
             bits = (depth - 1).bit_length() or 1
-            write = Mux(self.write_address[first_bits:] == index, self.write, 0)
+            # no multiplexer, of which synthesis would make a reset
+            write = self.write & (self.write_address[first_bits:] == index).replicate(len(self.write))
             read_address, write_address = self.read_address[:bits], self.write_address[:bits]
             if not self._far:
                 read = _bank(m, self._word, depth, write, read_address, write_address, self.write_data, str(index))
                 banks.append(read.as_value())
                 continue
+            write = delay(m, write, late, f"write_{index}")
             parts = []
             for first, word, enable in self._parts(bits, write):
                 m.submodules[f"far_{index}_{first}"] = part = FarBank(word, depth)
                 m.d.comb += [
                     part.read_address.eq(read_address),
                     part.write.eq(enable),
-                    part.write_address.eq(write_address),
-                    part.write_data.as_value().eq(self.write_data.as_value()[first : first + word.size]),
+                    part.write_address.eq(far_address[:bits]),
+                    part.write_data.as_value().eq(far_data[first : first + word.size]),
                 ]
                 parts.append(part.read_data.as_value())
             banks.append(Cat(parts))

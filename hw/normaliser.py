@@ -91,7 +91,8 @@ class Normaliser(wiring.Component):
         mantissa = (value[:-1] << amount)[3 : 3 + self.fmt.mantissa]
         low = Mux(above, rest, Mux(one, rest - 1 & 3, Mux(two, rest - 2 & 3, Mux(three, rest - 3 & 3, rest))))[:2]
         exponent = Cat(low, Mux(Cat(candidates[: rest + 1]).any(), high, less))
-        exponent = Mux(Cat(candidates).any(), exponent, 0)[:EXPONENT_BITS]
+        # no multiplexer, of which synthesis would make a reset
+        exponent = (exponent & Cat(candidates).any().replicate(len(exponent)))[:EXPONENT_BITS]
         code = Cat(mantissa[:-1], mantissa[-1] | above, exponent, negative)
         m.d.comb += self.code.as_value().eq(register(code, "code_held"))
         return m

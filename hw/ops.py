@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from enum import IntEnum
 from functools import reduce
 from operator import or_
+from typing import ClassVar
 
 from amaranth.hdl import Const, Module, Signal, Value, ValueCastable, ValueLike
-from amaranth.lib import data
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
 
 from hw.params import CoreParams
 from hw.schedule import Group
@@ -55,7 +57,7 @@ SLOTS = {
 }
 """Cycles that a row group occupies the gain stage; of the head, the argmax."""
 
-RECURRENCE_CYCLES = 13
+RECURRENCE_CYCLES = 14
 """From the read of a row's state to the write of its successor."""
 
 
@@ -135,6 +137,28 @@ class OneHot:
 def flags(*names: str) -> list[Signal]:
     """Signals of one bit: in a tuple of them Amaranth does not see their names."""
     return [Signal(name=name) for name in names]
+
+
+class Near(wiring.Component):
+    """A register for what one lane is told, in a module of its own: lanes are far apart, and synthesis would merge
+    those that get the same.
+
+    Attributes
+    ----------
+    given : In, signals by the name. held : Out, a cycle later.
+    """
+
+    rtl_attributes: ClassVar = {"keep_hierarchy": 1}
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        bits = data.StructLayout(dict.fromkeys(names, 1))
+        super().__init__({"given": In(bits), "held": Out(bits)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.sync += self.held.eq(self.given)
+        return m
 
 
 def delay(m: Module, value: ValueCastable, cycles: int, name: str, reset_less: bool = False) -> ValueCastable:

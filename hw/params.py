@@ -154,7 +154,7 @@ class CoreParams:
 PRESETS: dict[str, CoreParams] = {
     "tiny": CoreParams(lanes=4, max_hidden=128, max_intermediate=512, max_layers=4, max_vocab=1024),
     "edge": CoreParams(lanes=16),
-    "wide": CoreParams(lanes=64, element_bytes=4, vector_rows=2, max_hidden=2048, max_intermediate=5632),
+    "wide": CoreParams(lanes=64, element_bytes=4, max_hidden=2048, max_intermediate=5632),
 }
 """tiny for tests; edge sized for the 370M model; wide sized for 1.3B."""
 

@@ -18,10 +18,10 @@ class Recurrence(wiring.Component):
     ``update`` reads a word, whose number comes a cycle before it; ``decay`` (c) and ``candidate`` (silu(i)) belong to
     it and are taken ``meet`` cycles later. ``h``, the new state, is valid ``latency`` cycles after ``update`` and is
     written back in the cycle after that, in the lanes of ``update``; so an update of the same word may follow
-    latency + 2 cycles later. Throughput one word a cycle.
+    latency + 3 cycles later. Throughput one word a cycle.
 
     While nothing is updated the host reaches single values: ``read_data`` follows ``address`` by ``read_latency``
-    cycles; a value can be read two cycles after its write.
+    cycles; a value can be read three cycles after its write.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Recurrence(wiring.Component):
         ``address % V``. write, write_data : In. read_data : Out.
     """
 
-    latency = RECURRENCE_CYCLES - 1
+    latency = RECURRENCE_CYCLES - 2
     read_latency = Ram.far_latency + 2
     meet = Ram.far_latency + 2
 

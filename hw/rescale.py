@@ -74,7 +74,7 @@ class Rescale(wiring.Component):
         over, under, may_be_least, positive = (
             Signal(name=n, reset_less=True) for n in ("over", "under", "may_be_least", "positive")
         )
-        ones = Signal(-(-wide // 4), reset_less=True)
+        ones = Signal(-(-wide // 16), reset_less=True)
         sign = fine[-1]
         value = fine if len(fine) > wide else Cat(fine, sign.replicate(wide + 1 - len(fine)))
         high = Cat(value[wide:-1], sign)
@@ -84,7 +84,7 @@ class Rescale(wiring.Component):
             over.eq(forced.over | (~forced.under & ~sign & high.any())),
             under.eq(forced.under | (sign & ~high.all())),
             may_be_least.eq(high.all()),
-            ones.eq(Cat(value[at : min(at + 4, wide)].any() for at in range(0, wide, 4))),
+            ones.eq(Cat(value[at : min(at + 16, wide)].any() for at in range(0, wide, 16))),
         ]
         limit = self.core.formats.wide_max
         above, least = over | (positive & rounded[-1]), may_be_least & ~ones.any()
@@ -102,7 +102,9 @@ class Rescale(wiring.Component):
     def _amount(self, m: Module) -> tuple["_Shift", "_Shift", data.View]:
         """With the product: eights of the bits to shift right from SCALE_LEFT on, a cycle later the ones of them, and
         what is saturated whatever they are."""
-        acc = Signal.like(self.acc, reset_less=True)
+        # its sign, and of each four bits whether one is set
+        sign = Signal(reset_less=True)
+        some = Signal(-(-len(self.acc) // 4), reset_less=True)
         shift = Signal.like(self.shift, reset_less=True)
         right = Signal(signed(SHIFT_BITS + 1), reset_less=True)
         positive = Signal(reset_less=True)
@@ -110,11 +112,12 @@ class Rescale(wiring.Component):
         amount = Signal(6, reset_less=True)
         forced = Signal(_DIRECTION, reset_less=True)
         m.d.sync += [
-            acc.eq(self.acc),
+            sign.eq(self.acc[-1]),
+            some.eq(Cat(self.acc[at : at + 4].any() for at in range(0, len(self.acc), 4))),
             shift.eq(self.shift),
             right.eq(shift + SCALE_LEFT),
-            positive.eq(~acc[-1] & acc.any()),
-            negative.eq(acc[-1]),
+            positive.eq(~sign & some.any()),
+            negative.eq(sign),
             amount.eq(right[:6] | right[6:-1].any().replicate(6)),
             forced.over.eq(right[-1] & positive),
             forced.under.eq(right[-1] & negative),

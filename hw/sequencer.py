@@ -142,8 +142,6 @@ class Sequencer(wiring.Component):
             embed_waits.eq(embed_blocks != 0),
             torn.eq(0),
         ]
-        with m.If(self.loaded):
-            m.d.sync += loaded.eq(1)
         m.d.sync += [self.accept.eq(0), self.reject.eq(0)]
         m.d.comb += self.begin_packet.eq(self.accept)
 
@@ -186,8 +184,7 @@ class Sequencer(wiring.Component):
         go("ROWS", "TURN", block_ends & ~group_ends)
         go("ROWS", "LEAVE", block_ends & group_ends & ~place.head)
         go("ROWS", "FINISH", block_ends & group_ends & place.head)
-        with m.If(block_ends):
-            m.d.sync += loaded.eq(0)
+        m.d.sync += loaded.eq((loaded | self.loaded) & ~(block_ends | at["SETTLE"]))
         # the last row group reaches the vector path
         go("LEAVE", "LEFT")
         go("LEFT", "DEPEND")
@@ -204,7 +201,7 @@ class Sequencer(wiring.Component):
         with m.If(torn):
             m.d.sync += self.torn.eq(self.torn | shape.used)
         with m.If(at["SETTLE"]):
-            m.d.sync += [loaded.eq(0), embed_blocks.eq(0)]
+            m.d.sync += embed_blocks.eq(0)
             with m.If(~settled):
                 m.d.sync += [waited.eq(waited + 1), settled.eq(waited == last_settle)]
             with m.Elif(empty):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Side words: the part of the weight stream that is not trits, readable at random until it is released."""
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Const, Module, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -58,7 +58,7 @@ class SideWords(wiring.Component):
     """
 
     latency = 5
-    """Address, place in the ring, memory, its output register, the choice among the beat's words."""
+    """Place in the ring, memory, its output register, two for the choice among the beat's words."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
@@ -87,7 +87,7 @@ class SideWords(wiring.Component):
         write, read = ring.write_port(), ring.read_port()
         base = Signal(range(self.depth))
         end = Signal(range(self.depth))
-        # the blocks are far away; a beat is read three cycles after ``level`` counts it at the earliest
+        # the blocks are far away; a beat is read two cycles after ``level`` counts it at the earliest
         m.d.comb += [
             write.addr.eq(delay(m, end, 1, "written", reset_less=True)),
             write.data.eq(delay(m, self.beat, 1, "written_beat", reset_less=True)),
@@ -106,13 +106,17 @@ class SideWords(wiring.Component):
 
         # both lengths are powers of two: the address' low bits choose within a beat
         bits, width = (self._core.lanes // (4 * self._core.vector_rows) - 1).bit_length(), 32 * self._core.vector_rows
-        address = delay(m, self.address, 1, "address", reset_less=True)
-        select = delay(m, address[:bits], 3, "select", reset_less=True)
+        select = delay(m, self.address[:bits], 3, "select", reset_less=True)
+        # the lower or the upper half first, far from the blocks; then the words in it
+        upper = select[-1] if bits else Const(0)
+        rest = delay(m, select[:-1], 1, "select_in_half", reset_less=True)
         held = Signal(8 * self._core.lanes, reset_less=True)
+        half = Signal(width << max(0, bits - 1), reset_less=True)
         m.d.sync += [
-            read.addr.eq(delay(m, base, 1, "base", reset_less=True) + address[bits:]),
+            read.addr.eq(base + self.address[bits:]),
             held.eq(read.data),
-            self.words.as_value().eq(held.word_select(select, width)),
+            half.eq(held.word_select(upper, len(half))),
+            self.words.as_value().eq(half.word_select(rest, width)),
         ]
         m.d.comb += read.en.eq(1)
         return m

@@ -49,8 +49,8 @@ class VectorStore(wiring.Component):
     ``reciprocal_ready`` if that is later; the others follow one a cycle.
 
     Reading: ``codes`` follow ``address`` by ``read_latency`` cycles. ``release`` ends the use of the codes, when the
-    last can be read and before the next ``start``. ``clear`` abandons all that; it is held for
-    ``latency + ANNOUNCED`` cycles or more, until the quantiser is empty.
+    last can be read and before the next ``start``; ``available`` is 0 two cycles later. ``clear`` abandons all that;
+    it is held for ``latency + ANNOUNCED`` cycles or more, until the quantiser is empty.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class VectorStore(wiring.Component):
         ``start`` until the last position is in the quantiser.
     factor_vector, factor_context : Out, registered: whose factors are needed, a cycle after their position is sent.
     reciprocal, e_max : In, the factors, `ScaleUnit.factor_latency` cycles later.
-    reciprocal_ready : In, positions may be sent; it may rise at any time from three cycles after the last value on,
+    reciprocal_ready : In, positions may be sent; it may rise at any time from four cycles after the last value on,
         and then stays; it is low or stale until ``start``.
     address : In, a position that can be read. available, codes : Out, see above; ``core.act_bits`` a column.
     busy : Out, a position is sent.
@@ -120,6 +120,8 @@ class VectorStore(wiring.Component):
         for index, bank in enumerate(banks):
             m.submodules[f"vector_{index}"] = bank
         self._write_side(m, banks)
+        self._ended = Signal(name="ended", init=1)
+        m.d.sync += self._ended.eq(self.release | self.clear)
         self._read_side(m, self._quantise_side(m, banks))
         return m
 
@@ -187,16 +189,14 @@ class VectorStore(wiring.Component):
         core, quantiser = self._core, self._quantiser
         running, ends, one = flags("running", "ends", "one")
         left = Signal(range(self.depth + 1))
-        # cleared by the reset by way of a register of their own: it is far
+        # cleared by the reset by way of `ended`: it is far
         position = Signal(range(self.depth), reset_less=True)
-        ended = Signal(init=1)
         vector = Signal(2)
         vectors_left = Signal(2)
         last = Signal()
         context = Signal.like(self.factor_context)
         m.d.comb += [self.busy.eq(running & self.reciprocal_ready), one.eq(self.quantise_span == 1)]
-        m.d.sync += ended.eq(self.release | self.clear)
-        with m.If(ended):
+        with m.If(self._ended):
             m.d.sync += position.eq(0)
         with m.Elif(self.busy):
             m.d.sync += position.eq(position + 1)
@@ -237,7 +237,8 @@ class VectorStore(wiring.Component):
     def _read_side(self, m: Module, announced: Signal) -> None:
         """The code memory and how much of it counts."""
         quantiser = self._quantiser
-        position = Signal(range(self.depth))
+        position = Signal(range(self.depth), reset_less=True)
+        available = Signal.like(self.available, reset_less=True)
         m.submodules.codes = codes = Ram(unsigned(self._core.act_bits * self._core.columns), 1, self.depth)
         m.d.comb += [
             codes.write_address.eq(position),
@@ -245,9 +246,10 @@ class VectorStore(wiring.Component):
             codes.write.eq(quantiser.o_valid),
             codes.read_address.eq(self.address),
             self.codes.eq(codes.read_data[0]),
+            self.available.eq(available),
         ]
-        for count, counts in ((self.available, announced), (position, quantiser.o_valid)):
-            with m.If(self.release | self.clear):
+        for count, counts in ((available, announced), (position, quantiser.o_valid)):
+            with m.If(self._ended):
                 m.d.sync += count.eq(0)
             with m.Elif(counts):
                 m.d.sync += count.eq(count + 1)

@@ -12,7 +12,7 @@ from golden.numerics import DECAY_FRAC
 from hw.gain import GainStage, outputs
 from hw.lane import VectorLane
 from hw.memory import Ram
-from hw.ops import Op, delay, delayed_tags, is_op, tag_layout
+from hw.ops import Near, Op, delay, delayed_tags, is_op, tag_layout
 from hw.params import CoreParams
 from hw.recurrence import Recurrence
 
@@ -86,7 +86,7 @@ class VectorPath(wiring.Component):
             **dict.fromkeys(_LONG, lane.functioned + lane.product),
         }
         # I and GATE end with their flag of saturation
-        settled = {op: cycles + self._gain.settled.get(op, 2) for op, cycles in self.arrival.items()}
+        settled = {op: cycles + self._gain.settled.get(op, 3) for op, cycles in self.arrival.items()}
         self.until_empty = {op: cycles - ANNOUNCED for op, cycles in settled.items()}
         # a result can be read one cycle after its write; G reads for its update, UP so that the word is there with y,
         # and the issue follows ``buffered``
@@ -157,23 +157,25 @@ class VectorPath(wiring.Component):
         lane = self._lanes[0]
         h = delay(m, self._recurrence.h, lane.begun - Recurrence.latency - 1, "h", reset_less=True)
 
-        def at(stage: int, *ops: Op) -> Signal:
-            """Whether the row at a stage is of one of the operations: found out a cycle before."""
-            found = Signal(name=f"at_{stage}_{ops[0].name.lower()}")
-            m.d.sync += found.eq(is_op(tags[stage - 1], *ops))
+        def before(stage: int, *ops: Op) -> Signal:
+            """Whether the row a cycle before a stage is of one of the operations: found out a cycle earlier."""
+            found = Signal(name=f"before_{stage}_{ops[0].name.lower()}")
+            m.d.sync += found.eq(is_op(tags[stage - 2], *ops))
             return found
 
         control = {
-            "use_h": at(lane.begun, Op.G),
-            "silu": at(lane.begun, Op.I, Op.GATE, Op.G),
-            "up": at(lane.rescaled, Op.UP),
-            "add": at(self.arrival[Op.OUT] - lane.sum, *_SHORT),
-            "keep": delay(m, at(lane.functioned + 1, Op.F), lane.product - 4, "keep"),
-            "carry_function": at(lane.functioned, Op.F),
+            "use_h": before(lane.begun, Op.G),
+            "silu": before(lane.begun, Op.I, Op.GATE, Op.G),
+            "up": before(lane.rescaled, Op.UP),
+            "add": before(self.arrival[Op.OUT] - lane.sum, *_SHORT),
+            "keep": delay(m, before(lane.functioned + 1, Op.F), lane.product - 4, "keep"),
+            "carry_function": before(lane.functioned, Op.F),
         }
         for index, unit in enumerate(self._lanes):
             m.submodules[f"lane_{index}"] = unit
-            m.d.comb += [getattr(unit, name).eq(value) for name, value in control.items()]
+            m.submodules[f"told_{index}"] = told = Near(*control)
+            m.d.comb += [told.given[name].eq(value) for name, value in control.items()]
+            m.d.comb += [getattr(unit, name).eq(told.held[name]) for name in control]
             m.d.comb += [
                 unit.acc.eq(self.acc[index]),
                 unit.mantissa.eq(self.mantissa),
@@ -203,32 +205,36 @@ class VectorPath(wiring.Component):
         m.d.comb += gain.ahead.eq(meeting)
         ahead = Signal(data.StructLayout({"valid": 1, "live": self._core.vector_rows, "op": 4}))
         m.d.comb += [ahead[name].eq(gain.ahead[name]) for name, _ in ahead.shape()]
-        *_, before, arrived = delayed_tags(m, ahead, gain.lead, "arrived")
+        arrivals = delayed_tags(m, ahead, gain.lead, "arrived")
+        arrived = arrivals[-1]
 
-        def arrives(*ops: Op) -> Signal:
-            """Whether a row group of one of the operations arrives: found out a cycle before."""
-            found = Signal(name=f"arrives_{ops[0].name.lower()}")
-            m.d.sync += found.eq(is_op(before, *ops))
-            return found
+        def found(name: str, tag: data.View, *ops: Op) -> Signal:
+            """Whether a tag is of one of the operations, a cycle later."""
+            of = Signal(name=f"{name}_{ops[0].name.lower()}")
+            m.d.sync += of.eq(is_op(tag, *ops))
+            return of
 
-        takes_h = arrives(Op.G)
         for index, unit in enumerate(self._lanes):
+            m.submodules[f"told_at_gain_{index}"] = told = Near("g")
             m.d.comb += [
+                told.given.g.eq(found("arriving", arrivals[-3], Op.G)),
                 gain.wide[index].eq(unit.wide),
                 # the statistics of the product behind the recurrence need g itself
-                gain.second[index].eq(Mux(takes_h, unit.carried, unit.wide)),
+                gain.second[index].eq(Mux(told.held.g, unit.carried, unit.wide)),
             ]
 
+        # two cycles after the row group's arrival: lanes are far apart
         flags = [(Cat(unit.saturated for unit in self._lanes) & tags[lane.rescaled].live).any()]
-        for stage in range(lane.rescaled, max(self.arrival.values())):
+        for stage in range(lane.rescaled, max(self.arrival.values()) + 1):
             flags.append(delay(m, flags[-1], 1, f"saturated_{stage}"))
-        overflow = (Cat(unit.overflow for unit in self._lanes) & arrived.live).any()
-        clamped = {op: flags[cycles - lane.rescaled] for op, cycles in self.arrival.items() if op is not Op.EMBED}
+        clamped = {op: flags[cycles + 1 - lane.rescaled] for op, cycles in self.arrival.items() if op is not Op.EMBED}
+        overflow = Signal()
+        m.d.sync += overflow.eq((Cat(unit.overflow for unit in self._lanes) & arrived.live).any())
         m.d.sync += self.saturated.eq(
-            arrives(Op.F, Op.I, Op.GATE) & clamped[Op.F]
-            | takes_h & (clamped[Op.G] | overflow)
-            | arrives(Op.UP) & (clamped[Op.UP] | overflow)
-            | arrives(*_SHORT) & (clamped[Op.OUT] | overflow)
+            found("arrived", arrived, Op.F, Op.I, Op.GATE) & clamped[Op.F]
+            | found("arrived", arrived, Op.G) & (clamped[Op.G] | overflow)
+            | found("arrived", arrived, Op.UP) & (clamped[Op.UP] | overflow)
+            | found("arrived", arrived, *_SHORT) & (clamped[Op.OUT] | overflow)
         )
 
     def _row_buffers(self, m: Module, tags: list[data.View]) -> tuple[data.View, data.View]:

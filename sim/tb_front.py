@@ -156,7 +156,7 @@ class Model:
             return False
         if beat.address is None:
             return env["side_room"]
-        return beat.address + self.context < env["available"] and not (beat.last and env["pending"])
+        return beat.address + self.context < env["counted"] and not (beat.last and env["pending"])
 
     def left(self, taken: bool) -> dict[str, int]:
         """What must leave, a cycle later, of a beat that was accepted or (not ``taken``) given to the array."""
@@ -210,6 +210,7 @@ class Surroundings:
 
     def __init__(self) -> None:
         self.idle, self.falls, self.available, self.pending, self.limit = 1, 0, 0, 0, 0
+        self.stale = 0
         self.clear, self.was_idle = 0, 1
         self.new_pace()
 
@@ -247,7 +248,9 @@ class Surroundings:
             "accept": answer and packet.ending is not Status.TOKEN,
             "reject": answer and packet.ending is Status.TOKEN,
             "abort": abort and not answer,
-            "available": self.available,
+            # after a release the store shows for a cycle what was there
+            "available": self.stale or self.available,
+            "counted": self.available,
             "drained": drained,
             "pending": self.pending,
         }
@@ -255,6 +258,7 @@ class Surroundings:
     def step(self, model: Model, env: dict[str, int], left: dict[str, int], began: bool, status: Any) -> None:
         """After a cycle; ``left`` shows what became of the beat before it."""
         packet, self.was_idle = model.packet, self.idle
+        self.stale = self.available if left["release"] else 0
         if self.falls:
             self.falls -= 1
             self.idle = int(self.falls > 0)

@@ -155,6 +155,8 @@ class Model:
         self.ring: deque[tuple[str, int]] = deque()
         self.arriving: deque[tuple[str, int]] = deque()
         self.scales: set[tuple[int, int]] = set()
+        # whether a fault among rows waits for such a place
+        self.hasty = random.choice([0.02, 0.2])
         if self.packet:
             self.arriving.extend([("words", 0)] * sc.side_beats(core(), sc.HEADER_WORDS))
         self.pace = {name: random.choice([1.0, 0.5, 0.1]) for name in ("beats", "scale", "ready", "feed")}
@@ -201,7 +203,11 @@ class Model:
             if state == packet.fault_state and self.part > packet.fault_group - (state in EARLY):
                 # best between two row groups, behind the first context
                 amid = state == "ROWS" and self.gap > 1 and (self.row.context > 0 or core().batch == 1)
-                often = {"WAIT": 0.03, "ROWS": 0.4 if amid else 0.1, "CHECK": 0.8 if env["header_done"] else 0.1}
+                often = {
+                    "WAIT": 0.03,
+                    "ROWS": 0.4 if amid else self.hasty,
+                    "CHECK": 0.8 if env["header_done"] else 0.1,
+                }
                 often |= {"FINISH": 1.0, "RESULT": 1.0}
                 if random.random() < often.get(state, 0.4):
                     self.fault, self.faulted = random.choice(ENDS), True

@@ -140,8 +140,10 @@ class Bench:
         await FallingEdge(dut.clk)
         self.now += 1
         if ends:
-            self.group, self.entered, self.running = None, [], False
+            self.group, self.running = None, False
         assert int(dut.available.value) == self.available(ANNOUNCED)
+        if ends:
+            self.entered = []
         self.reads.append(None if address is None else (group, address))
         if read := self.reads.popleft():
             group, address = read

@@ -54,7 +54,7 @@ class Updates:
         h = IntegerModel._recur(decays[None], candidates[None], old)[0]
         self.state = torch.where(masks, h, self.state)
         for word in random.sample(range(words), words):
-            earliest = self._last[word] + self.latency + 2
+            earliest = self._last[word] + self.latency + 3
             while len(self.inputs["word"]) < earliest or random.random() < 0.1:
                 self._cycle(0, random.randrange(words), random.getrandbits(1))
             at = self._last[word] = len(self.inputs["word"])
@@ -66,7 +66,7 @@ class Updates:
 
     def settle(self) -> None:
         """Until the last word is written."""
-        for _ in range(self.latency + 2):
+        for _ in range(self.latency + 3):
             self._cycle(0, 0, 0)
 
 
