@@ -151,7 +151,6 @@ class Near(wiring.Component):
     rtl_attributes: ClassVar = {"keep_hierarchy": 1}
 
     def __init__(self, *names: str) -> None:
-        self.names = names
         bits = data.StructLayout(dict.fromkeys(names, 1))
         super().__init__({"given": In(bits), "held": Out(bits)})
 

@@ -14,7 +14,7 @@ from sim.build import Status, cached_build, say
 DEVICE = "LFE5U-85F, speed grade 6"
 _OPTIONS = (
     *("--85k", "--speed", "6", "--package", "CABGA756", "--lpf-allow-unconstrained"),
-    # the electrostatic placer: the default one is a fifth slower on whole cores (docs/implementation.md)
+    # the electrostatic placer: whole cores are faster than with the default one (docs/implementation.md)
     *("--freq", "200", "--timing-allow-fail", "--placer", "static"),
 )
 PINS = "pins"
