@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass
 
+from golden import TritforgeError
+
 CODE_BITS = 8
 MOST_BITS = 12
 DEFAULT_THRESHOLD = 6.0
@@ -26,9 +28,9 @@ class Activations:
 
     def __post_init__(self) -> None:
         if not CODE_BITS <= self.bits <= MOST_BITS:
-            raise ValueError(f"act_bits must be {CODE_BITS} to {MOST_BITS}, not {self.bits}.")
+            raise TritforgeError(f"act_bits must be {CODE_BITS} to {MOST_BITS}, not {self.bits}.")
         if not 0 <= self.threshold < 1 << THRESHOLD_BITS:
-            raise ValueError(f"An outlier threshold has {THRESHOLD_BITS} bits, so {self.threshold} is none.")
+            raise TritforgeError(f"An outlier threshold has {THRESHOLD_BITS} bits, so {self.threshold} is none.")
 
     @property
     def extra(self) -> int:
@@ -41,8 +43,10 @@ def activations(bits: int, threshold: float | None = None) -> Activations:
     if threshold is None:
         threshold = DEFAULT_THRESHOLD if bits > CODE_BITS else 0
     elif threshold and bits == CODE_BITS:
-        raise ValueError("An outlier threshold needs codes of more than 8 bits, such as with --set act_bits=10.")
+        raise TritforgeError("An outlier threshold needs codes of more than 8 bits, such as with --set act_bits=10.")
     most = ((1 << THRESHOLD_BITS) - 1) / 2**THRESHOLD_FRAC
     if threshold and not 2**-THRESHOLD_FRAC <= threshold <= most:
-        raise ValueError(f"The outlier threshold must be 0 (off) or {2**-THRESHOLD_FRAC} to {most}, not {threshold}.")
+        raise TritforgeError(
+            f"The outlier threshold must be 0 (off) or {2**-THRESHOLD_FRAC} to {most}, not {threshold}."
+        )
     return Activations(bits, round(threshold * 2**THRESHOLD_FRAC))

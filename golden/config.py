@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from golden import TritforgeError
+
 CONFIG = "config.json"
 GENERATION = "generation_config.json"
 WEIGHTS = "model.safetensors"
@@ -20,7 +22,7 @@ LINEARS = ("attn.i_proj", "attn.f_proj", "attn.g_proj", "attn.o_proj", "mlp.gate
 """The ternary products of a layer, in model order."""
 
 
-class CheckpointError(ValueError):
+class CheckpointError(TritforgeError):
     """A checkpoint that cannot be used; the message names the file or tensor and the remedy."""
 
 

@@ -17,6 +17,8 @@ scale
 
 from dataclasses import dataclass
 
+from golden import TritforgeError
+
 GAIN_BITS = 18
 STAT_BITS = 14
 CODE_MAX = 127
@@ -52,11 +54,11 @@ class Formats:
 
     def __post_init__(self) -> None:
         if not 24 <= self.wide_bits <= 32:
-            raise ValueError(f"wide_bits must be 24 to 32, not {self.wide_bits}.")
+            raise TritforgeError(f"wide_bits must be 24 to 32, not {self.wide_bits}.")
         if not 12 <= self.frac <= self.wide_bits - 8:
-            raise ValueError(f"frac must be 12 to wide_bits - 8 = {self.wide_bits - 8}, not {self.frac}.")
+            raise TritforgeError(f"frac must be 12 to wide_bits - 8 = {self.wide_bits - 8}, not {self.frac}.")
         if not 12 <= self.mantissa <= 17:
-            raise ValueError(f"mantissa must be 12 to 17 bits, not {self.mantissa}.")
+            raise TritforgeError(f"mantissa must be 12 to 17 bits, not {self.mantissa}.")
 
     @property
     def wide_max(self) -> int:

@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
+from golden import TritforgeError
 from golden.checkpoint import Checkpoint, ModelConfig
 from golden.chunks import by_rows
 from golden.embedding import Embedding
@@ -85,7 +86,7 @@ def scale_word(real: float, fmt: Formats) -> tuple[int, int]:
     if mantissa == 1 << fmt.mantissa:
         mantissa, exponent = mantissa >> 1, exponent - 1
     if abs(exponent) > SCALE_EXPONENT_LIMIT:
-        raise ValueError("A weight scale is outside the range that the core can represent.")
+        raise TritforgeError("A weight scale is outside the range that the core can represent.")
     return mantissa, exponent
 
 
@@ -170,9 +171,9 @@ class IntegerCheckpoint:
         self.fmt = fmt or Formats()
         group = embedding_group or math.gcd(self.config.hidden, 32)
         if embedding_bits not in (8, 16):
-            raise ValueError(f"Embedding rows are int8 or int16, not {embedding_bits} bits.")
+            raise TritforgeError(f"Embedding rows are int8 or int16, not {embedding_bits} bits.")
         if self.config.hidden % group:
-            raise ValueError(f"The embedding group {group} must divide the hidden size {self.config.hidden}.")
+            raise TritforgeError(f"The embedding group {group} must divide the hidden size {self.config.hidden}.")
         self._embedding_bits, self._embedding_group = embedding_bits, group
 
     @cached_property

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import silu
 
+from golden import TritforgeError
 from golden.checkpoint import Checkpoint
 from golden.config import EPS, ModelConfig
 from golden.ternary import Ternary, ternarise
@@ -135,11 +136,11 @@ class ReferenceModel:
 
         Raises
         ------
-        ValueError
+        TritforgeError
             For an empty sequence or a token outside the vocabulary.
         """
         if ids.ndim != 1 or not len(ids) or ids.min() < 0 or ids.max() >= self.config.vocab:
-            raise ValueError(f"Token ids must be a non-empty vector of values in 0..{self.config.vocab - 1}.")
+            raise TritforgeError(f"Token ids must be a non-empty vector of values in 0..{self.config.vocab - 1}.")
         keep = {} if capture is None else capture
         state = self.initial_state() if state is None else state.clone()
         x = keep["embeddings"] = self.tensors["model.embeddings.weight"][ids]

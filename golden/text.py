@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
+from golden import TritforgeError
 from golden.config import CheckpointError, ModelConfig
 
 if TYPE_CHECKING:
@@ -119,14 +120,14 @@ def bits_per_character(
 
     Raises
     ------
-    ValueError
+    TritforgeError
         For an empty text.
     """
     import torch  # a host that only needs the tokenizer does without
 
     targets = torch.tensor(codec.encode(text), dtype=torch.int64)
     if not len(targets):
-        raise ValueError("There is no text to score; give a file that holds some.")
+        raise TritforgeError("There is no text to score; give a file that holds some.")
     inputs = torch.cat((torch.tensor([model.config.bos]), targets[:-1]))
     state, nats = None, 0.0
     for start in range(0, len(targets), window):

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from golden import TritforgeError
 from golden.checkpoint import ModelConfig
 from golden.text import TOKENIZER, TextCodec
 from golden.train_data import Labelled, read_text, train_tokenizer
@@ -74,7 +75,7 @@ def main(
         train, validation = read_text(corpus), read_text(val)
         tokenizer = train_tokenizer(train, vocab)
         if init is not None and TextCodec.from_folder(init).tokenizer.to_str() != tokenizer.to_str():
-            raise ValueError(f"{init} has another tokenizer; give the corpus that it was trained on.")
+            raise TritforgeError(f"{init} has another tokenizer; give the corpus that it was trained on.")
         out.mkdir(parents=True, exist_ok=True)
         tokenizer.save(str(out / f"{TOKENIZER}.tmp"))
         os.replace(out / f"{TOKENIZER}.tmp", out / TOKENIZER)
@@ -96,7 +97,7 @@ def main(
         columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
         with Progress(*columns, console=console) as progress:
             trainer.run(progress)
-    except ValueError as error:
+    except TritforgeError as error:
         console.print(f"[red]Error:[/red] {error}")
         raise typer.Exit(2) from error
 

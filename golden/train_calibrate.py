@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from golden import TritforgeError
 from golden.checkpoint import Checkpoint, write_checkpoint
 from golden.text import TOKENIZER, TextCodec
 from golden.train_data import read_text, stream
@@ -70,7 +71,7 @@ def main(
         source, codec = Checkpoint(checkpoint), TextCodec.from_folder(checkpoint)
         tokens = torch.tensor(codec.encode(characters := read_text(text)))
         weights = {name: source.stored(name) for name in source.names()}
-    except ValueError as error:
+    except TritforgeError as error:
         console.print(f"[red]Error:[/red] {error}")
         raise typer.Exit(2) from error
     model = TrainModel(source.config).eval()

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from golden import TritforgeError
 from golden.text import TextCodec
 
 SPECIAL = ("<unk>", "<s>", "</s>")
@@ -20,14 +21,14 @@ SPACE = "▁"
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 text, or one compressed as .xz; raise ValueError where there is none."""
+    """Read a UTF-8 text, or one compressed as .xz; raise TritforgeError where there is none."""
     try:
         data = path.read_bytes()
         text = (lzma.decompress(data) if path.suffix == ".xz" else data).decode()
     except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no readable text ({error}); give a .txt or .txt.xz in UTF-8.") from error
+        raise TritforgeError(f"{path} is no readable text ({error}); give a .txt or .txt.xz in UTF-8.") from error
     if not text:
-        raise ValueError(f"{path} is empty; give a file with text.")
+        raise TritforgeError(f"{path} is empty; give a file with text.")
     return text
 
 
@@ -39,7 +40,7 @@ def train_tokenizer(text: str, vocab: int) -> Tokenizer:
     """
     room = vocab - len(SPECIAL) - len(BYTES)
     if room < len(set(text)):
-        raise ValueError(f"A vocabulary of {vocab} has no room for the text's characters; give 512 or more.")
+        raise TritforgeError(f"A vocabulary of {vocab} has no room for the text's characters; give 512 or more.")
     tokenizer = _assemble(models.BPE())
     trainer = trainers.BpeTrainer(vocab_size=room, show_progress=False)
     tokenizer.train_from_iterator(text.splitlines(keepends=True), trainer)
@@ -96,13 +97,15 @@ class Labelled(NamedTuple):
 
     @classmethod
     def load(cls, paths: list[Path]) -> "Labelled":
-        """Read files, one text after the other; raise ValueError for one that is none of these."""
+        """Read files, one text after the other; raise TritforgeError for one that is none of these."""
         parts = []
         for path in paths:
             try:
                 parts.append(cls(**torch.load(path, weights_only=True, mmap=True)))
             except (OSError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-                raise ValueError(f"{path} is no labelled text ({error}); make it with golden.train_dream.") from error
+                raise TritforgeError(
+                    f"{path} is no labelled text ({error}); make it with golden.train_dream."
+                ) from error
         return cls(*map(torch.cat, zip(*parts, strict=True)))
 
 
@@ -145,7 +148,7 @@ class Streams:
         restart: float = 0.1,
     ):
         if len(tokens) <= window:
-            raise ValueError(f"The corpus has {len(tokens)} tokens, too few for a window of {window}.")
+            raise TritforgeError(f"The corpus has {len(tokens)} tokens, too few for a window of {window}.")
         self._tokens, self._bos, self._window, self._seed, self._restart = tokens, bos, window, seed, restart
         starts = (tokens[: len(tokens) - window] == newline).nonzero().flatten().cpu() + 1
         self._paragraphs = torch.cat((starts.new_zeros(1), starts))

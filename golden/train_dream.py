@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from golden import TritforgeError
 from golden.checkpoint import Checkpoint
 from golden.text import TOKENIZER, TextCodec
 from golden.train_data import Labelled, neighbours, read_text
@@ -124,9 +125,9 @@ def main(
             models.append(model)
         codec = TextCodec.from_folder(teacher[0])
         if len({(folder / TOKENIZER).read_bytes() for folder in teacher}) > 1:
-            raise ValueError("The teachers have different tokenizers; take models trained on one corpus.")
+            raise TritforgeError("The teachers have different tokenizers; take models trained on one corpus.")
         tokens = torch.tensor(codec.encode(read_text(text))) if text else None
-    except ValueError as error:
+    except TritforgeError as error:
         Console().print(f"[red]Error:[/red] {error}")
         raise typer.Exit(2) from error
     for model in models if compiled else ():

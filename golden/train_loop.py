@@ -11,6 +11,7 @@ import torch
 from rich.progress import Progress
 from torch.nn.functional import cross_entropy
 
+from golden import TritforgeError
 from golden.checkpoint import Checkpoint, ModelConfig, write_checkpoint
 from golden.ternary import keep_clear
 from golden.text import TextCodec
@@ -105,14 +106,14 @@ class Trainer:
         return [adam, muon]
 
     def start_from(self, folder: Path) -> None:
-        """Take the weights of a checkpoint; raise ValueError for one of another shape.
+        """Take the weights of a checkpoint; raise TritforgeError for one of another shape.
 
         Weight decay has made the embeddings of tokens that it never met zero. A gradient through them would
         overflow, a thousandfold in each normalisation, so these tokens begin anew.
         """
         checkpoint = Checkpoint(folder)
         if checkpoint.config != self.config:
-            raise ValueError(f"{folder} has the shape {checkpoint.config}, not {self.config}; give the same.")
+            raise TritforgeError(f"{folder} has the shape {checkpoint.config}, not {self.config}; give the same.")
         weights = {name: checkpoint.tensor(name) for name in checkpoint.names()}
         name, begun = "model.embeddings.weight", self.model.model.embeddings.weight.detach().cpu()
         unmet = (weights[name] == 0).all(1, keepdim=True)
@@ -122,7 +123,7 @@ class Trainer:
     def run(self, report: Progress, until: int | None = None) -> float:
         """Train to the recipe's end, or to step `until`; return the best bits per character.
 
-        Raise ValueError where an evaluation is due and the loss is not finite.
+        Raise TritforgeError where an evaluation is due and the loss is not finite.
         """
         task = report.add_task("training", total=1.0, completed=self.recipe.done(self.step, self.seconds))
         while (done := self.recipe.done(self.step, self.seconds)) < 1 and self.step != until:
@@ -134,7 +135,7 @@ class Trainer:
             over = self.recipe.done(self.step, self.seconds) == 1 or self.step == until
             if over or self.step % self.recipe.every == 0:
                 if not math.isfinite(loss.item()):
-                    raise ValueError(f"The loss is no longer a number at step {self.step}; take a lower --lr.")
+                    raise TritforgeError(f"The loss is no longer a number at step {self.step}; take a lower --lr.")
                 report.console.print(self._checkpoint(loss.item()))
         return self.best
 
@@ -175,12 +176,12 @@ class Trainer:
         os.replace(temporary, self.state)
 
     def resume(self) -> None:
-        """Go on from the state file; raise ValueError where it is missing or of another run."""
+        """Go on from the state file; raise TritforgeError where it is missing or of another run."""
         if not self.state.is_file():
-            raise ValueError(f"{self.state} is missing; train once without --resume.")
+            raise TritforgeError(f"{self.state} is missing; train once without --resume.")
         saved = torch.load(self.state, map_location=self._validation.device, weights_only=True)
         if (saved["config"], saved["recipe"]) != (asdict(self.config), asdict(self.recipe)):
-            raise ValueError(f"{self.state} is of a run with other options; give the same, or train afresh.")
+            raise TritforgeError(f"{self.state} is of a run with other options; give the same, or train afresh.")
         self.model.load_state_dict(saved["model"])
         for optimizer, values in zip(self._optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(values)

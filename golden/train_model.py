@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import dropout, linear, silu
 
+from golden import TritforgeError
 from golden.config import ModelConfig
 from golden.reference import lower_bounds, quantise, rms_norm
 from golden.ternary import ternarise_latent
@@ -168,8 +169,8 @@ class TrainModel(nn.Module):
 
 
 def pick_device(choice: str) -> str:
-    """Return "cpu" or "cuda", for "auto" what there is; raise ValueError for one that is not there."""
+    """Return "cpu" or "cuda", for "auto" what there is; raise TritforgeError for one that is not there."""
     there = torch.cuda.is_available()
     if choice == "cuda" and not there:
-        raise ValueError("There is no CUDA device; take --device cpu.")
+        raise TritforgeError("There is no CUDA device; take --device cpu.")
     return ("cuda" if there else "cpu") if choice == "auto" else choice

@@ -4,6 +4,8 @@
 import math
 from dataclasses import dataclass
 
+from golden import TritforgeError
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -52,15 +54,15 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
-            raise ValueError("Give either --steps or --minutes.")
+            raise TritforgeError("Give either --steps or --minutes.")
         for name in ("steps", "minutes", "batch", "window", "lr", "every"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}.")
+                raise TritforgeError(f"{name} must be positive, not {getattr(self, name)}.")
         if not 0 <= self.settle <= 1:
-            raise ValueError(f"settle is a share in 0..1, not {self.settle}.")
+            raise TritforgeError(f"settle is a share in 0..1, not {self.settle}.")
         for name in ("drop", "noise"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is a share in 0..1, not {getattr(self, name)}.")
+                raise TritforgeError(f"{name} is a share in 0..1, not {getattr(self, name)}.")
 
     def done(self, step: int, seconds: float) -> float:
         """Return the share of the run that is over."""

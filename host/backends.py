@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from golden import TritforgeError
 from golden.config import ModelConfig
 from host.driver import Counters, Driver, Prediction
 from host.image import Image
@@ -78,7 +79,7 @@ class Backend(Protocol):
     config: ModelConfig
 
     def run(self, ids: Ids, logits: bool = True, advance: Advance | None = None) -> Output:
-        """Run the tokens [T]; ValueError for one outside the vocabulary, before anything is run."""
+        """Run the tokens [T]; TritforgeError for one outside the vocabulary, before anything is run."""
         ...
 
     def reset(self) -> None:
@@ -152,8 +153,8 @@ class CoreBackend:
 
 
 def check_ids(ids: Ids, vocab: int) -> None:
-    """Raise ValueError for no tokens at all or one outside the vocabulary."""
+    """Raise TritforgeError for no tokens at all or one outside the vocabulary."""
     if not len(ids):
-        raise ValueError("There are no tokens to run; give at least one.")
+        raise TritforgeError("There are no tokens to run; give at least one.")
     for token in (int(ids.min()), int(ids.max())):
         check_token(token, vocab)

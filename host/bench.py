@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from golden import Failure
 from golden.activations import activations
 from golden.checkpoint import Checkpoint
 from golden.config import CONFIG, PUBLISHED
@@ -167,7 +168,7 @@ class Bench:
             if not wrong and not np.array_equal(backend.state(), golden.state()):
                 wrong = "the state"
             if wrong:
-                raise RuntimeError(f"{case.title} differs from the integer model: {wrong}.")
+                raise Failure(f"{case.title} differs from the integer model: {wrong}.")
             bare = transport.bare_rate(TokenStream(image).packet([Context(2)], 0), counters.cycles)
         share, projected = rate / bare, CLOCK_MHZ * 1e6 / counters.cycles
         targets, timed = case.occupancy > 0, case.model == "370M"
@@ -195,7 +196,7 @@ class Bench:
                     backend = CoreBackend(transport, image)
                     output = backend.run(ids, logits=False)
                     if not np.array_equal(output.tokens, expected.tokens):
-                        raise RuntimeError(f"Prefill with {batch} contexts differs from the integer model.")
+                        raise Failure(f"Prefill with {batch} contexts differs from the integer model.")
                     cycles = backend.counters().cycles / PROMPT
                 what = f"{batch} contexts, a beat every {interval} cycles" if interval > 1 else f"{batch} contexts"
                 figures.append(Figure(what, cycles, "cycles a token", Tag.MEASURED))
@@ -214,7 +215,7 @@ class Bench:
         done = subprocess.run([sys.executable, "-c", PEAK, *command], stdout=subprocess.PIPE, text=True, check=False)
         seconds = time.perf_counter() - started
         if done.returncode:
-            raise RuntimeError(f"Packing {shape} failed; run tritforge pack {folder} to see why.")
+            raise Failure(f"Packing {shape} failed; run tritforge pack {folder} to see why.")
         memory, rate = int(done.stdout) * 1024 / 1e9, size / seconds / 1e6
         image = path.stat().st_size
         path.unlink()

@@ -11,6 +11,7 @@ import torch
 import typer
 from rich.table import Table
 
+from golden import TritforgeError
 from golden.checkpoint import Checkpoint
 from golden.config import CONFIG, PUBLISHED, ModelConfig
 from golden.preternary import write_preternary
@@ -46,7 +47,7 @@ def random_checkpoint(
     """
     config, started = parse_shape(shape), time.perf_counter()
     if (output / CONFIG).exists():
-        raise ValueError(f"{output} already holds a checkpoint; name another folder.")
+        raise TritforgeError(f"{output} already holds a checkpoint; name another folder.")
     with progress(f"Writing {output}") as advance:
         paths = write_random_checkpoint(output, config, seed, torch.bfloat16, advance)
     files = {path.name: path.stat().st_size for path in paths}
@@ -103,13 +104,13 @@ def ternarise(
 
 
 def parse_shape(text: str) -> ModelConfig:
-    """The model of a published name or of four dimensions; ValueError for anything else."""
+    """The model of a published name or of four dimensions; TritforgeError for anything else."""
     if text in PUBLISHED:
         return PUBLISHED[text]
     try:
         hidden, layers, intermediate, vocab = map(int, text.split(","))
     except ValueError:
-        raise ValueError(
+        raise TritforgeError(
             f"--shape takes {_NAMES}, or hidden,layers,intermediate,vocab such as 1024,24,2816,32000, not '{text}'."
         ) from None
     return ModelConfig(hidden, layers, intermediate, vocab)

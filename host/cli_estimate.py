@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from golden import TritforgeError
 from golden.config import PUBLISHED
 from host.console import Json, PresetName, Settings, chosen_core, err, out, print_json, say
 from host.models import DEFAULT_PRESET, Model
@@ -109,7 +110,7 @@ def write_report(
     from perf.picture import comparison
 
     if output.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"The report is a web page; give a file that ends in .html, not {output.name}.")
+        raise TritforgeError(f"The report is a web page; give a file that ends in .html, not {output.name}.")
     say("Estimating every model, preset and platform")
     _write(output, page())
     if picture:
@@ -142,7 +143,7 @@ def _range(text: str) -> range:
     match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", text)
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not 1 <= first <= last <= 1024:
-        raise ValueError(f"--cores takes a number or FROM..TO up to 1024, such as 1..64, not '{text}'.")
+        raise TritforgeError(f"--cores takes a number or FROM..TO up to 1024, such as 1..64, not '{text}'.")
     return range(first, last + 1)
 
 

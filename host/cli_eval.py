@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 import typer
 
+from golden import TritforgeError
 from golden.text import bits_per_character
 from golden.train_data import read_text
 from host.backends import Arith, Backend
@@ -27,7 +28,7 @@ def evaluate(
 ) -> None:
     """Score a text: bits per character and perplexity, the whole of it as one stream."""
     if backend is Kind.RTL:
-        raise ValueError("A whole text takes too long on a simulated core; choose --backend float or integer.")
+        raise TritforgeError("A whole text takes too long on a simulated core; choose --backend float or integer.")
     model = Model(path, chosen_core(name, settings), say, progress)
     text, codec = read_text(text_path), model.codec
     opened = model.session(backend, arith=arith, outlier_threshold=threshold)

@@ -11,6 +11,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from golden import TritforgeError
 from host.backends import check_ids
 from host.cli_run import encode_prompt, read_ids
 from host.cli_sim import TALES
@@ -53,9 +54,9 @@ def power(
 
     if not liberty.is_file():
         remedy = "apt-get install qflow-tech-osu018" if liberty == OSU018 else "give another with --liberty"
-        raise ValueError(f"There is no library {liberty}: {remedy}.")
+        raise TritforgeError(f"There is no library {liberty}: {remedy}.")
     if not path.is_dir():
-        raise ValueError(f"{path} is no checkpoint folder; an image's trits cannot be drawn anew.")
+        raise TritforgeError(f"{path} is no checkpoint folder; an image's trits cannot be drawn anew.")
     core = chosen_core(name or DEFAULT_PRESET, settings)
     model = Model(path, core, say, progress)
     ids = read_ids(ids_path) if ids_path else np.array(encode_prompt(model, prompt))

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from golden import TritforgeError
 from host.backends import Arith, Backend, Ids, Output, check_ids
 from host.console import (
     Advance,
@@ -149,9 +150,9 @@ def logits(
 
 
 def encode_prompt(model: Model, text: str) -> list[int]:
-    """The tokens of a prompt, begun by bos; ValueError where it is empty."""
+    """The tokens of a prompt, begun by bos; TritforgeError where it is empty."""
     if not text:
-        raise ValueError("The prompt is empty; give some text with --prompt.")
+        raise TritforgeError("The prompt is empty; give some text with --prompt.")
     return [model.config.bos, *model.codec.encode(text)]
 
 
@@ -161,16 +162,16 @@ def counters_json(counters: Counters | None) -> dict[str, Any]:
 
 
 def read_ids(path: Path) -> Ids:
-    """Token ids int64 [T] of a .npy file; ValueError where it holds something else."""
+    """Token ids int64 [T] of a .npy file; TritforgeError where it holds something else."""
     try:
         with path.open("rb") as file:
             ids = np.lib.format.read_array(file, allow_pickle=False)
     except FileNotFoundError:
-        raise ValueError(f"{path} does not exist; give a .npy file of token ids.") from None
+        raise TritforgeError(f"{path} does not exist; give a .npy file of token ids.") from None
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is no readable .npy file ({error}).") from error
+        raise TritforgeError(f"{path} is no readable .npy file ({error}).") from error
     if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
-        raise ValueError(f"{path} holds {ids.dtype} {list(ids.shape)}; it must be one vector of integers.")
+        raise TritforgeError(f"{path} holds {ids.dtype} {list(ids.shape)}; it must be one vector of integers.")
     return ids.astype(np.int64)
 
 

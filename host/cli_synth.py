@@ -10,6 +10,7 @@ import typer
 from rich import box
 from rich.table import Table
 
+from golden import TritforgeError
 from host.console import Json, PresetName, Settings, chosen_core, err, out, print_json, say
 from host.models import DEFAULT_PRESET
 
@@ -38,17 +39,17 @@ def synth(
     from sim.transport import TOP, cached_verilog
 
     if device not in DEVICES:
-        raise ValueError(f"Unknown device '{device}'; choose from {', '.join(DEVICES)}.")
+        raise TritforgeError(f"Unknown device '{device}'; choose from {', '.join(DEVICES)}.")
     if pnr and device != "ecp5-85k":
-        raise ValueError(f"Only ecp5-85k can be placed and routed, not {device}; leave --pnr out.")
+        raise TritforgeError(f"Only ecp5-85k can be placed and routed, not {device}; leave --pnr out.")
     if seeds < 1:
-        raise ValueError(f"--seeds must be at least 1, not {seeds}.")
+        raise TritforgeError(f"--seeds must be at least 1, not {seeds}.")
     files, top = cached_verilog(chosen_core(name, settings), say), TOP
     if unit:
         top = f"{TOP}_{unit}"
         modules = [file.stem.removeprefix(f"{TOP}_") for file in files if file.stem != TOP]
         if unit not in modules:
-            raise ValueError(f"The core has no unit '{unit}'; choose from {', '.join(modules)}.")
+            raise TritforgeError(f"The core has no unit '{unit}'; choose from {', '.join(modules)}.")
     with err.status("Checking") as spinner:
         log = follow(spinner.update)
         check(files, top, log=log)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
+from golden import TritforgeError
 from host.models import DEFAULT_PRESET
 from hw.params import PRESETS, CoreParams, preset
 
@@ -49,14 +50,12 @@ class Commands(TyperGroup):
         """Run a command; no traceback for what a user can mend."""
         try:
             return super().invoke(ctx)
-        except (ValueError, OSError) as error:
+        except TritforgeError as error:
+            _say_error(error)
+            raise typer.Exit(error.status) from error
+        except OSError as error:
             _say_error(error)
             raise typer.Exit(2) from error
-        except (RuntimeError, AssertionError) as error:
-            if type(error).__module__.split(".")[0] not in ("host", "sim", "rtl_gen"):
-                raise
-            _say_error(error)
-            raise typer.Exit(1) from error
 
 
 def _say_error(error: Exception) -> None:
@@ -71,7 +70,7 @@ def chosen_core(name: str | None, settings: list[str] | None) -> CoreParams | No
     pairs = [text.partition("=") for text in settings or []]
     for key, equals, _ in pairs:
         if not equals:
-            raise ValueError(f"--set takes NAME=VALUE, such as lanes=32, not '{key}'.")
+            raise TritforgeError(f"--set takes NAME=VALUE, such as lanes=32, not '{key}'.")
     return preset(name or DEFAULT_PRESET).override({key: value for key, _, value in pairs})
 
 

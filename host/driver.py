@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from golden import Failure, TritforgeError
 from golden.activations import Activations, activations
 from golden.formats import Formats
 from host.image import Image
@@ -32,11 +33,11 @@ _MEANING = {
 }
 
 
-class MisfitError(ValueError):
+class MisfitError(TritforgeError):
     """Image and core do not fit; the message says in what."""
 
 
-class CoreError(RuntimeError):
+class CoreError(Failure):
     """A packet that ended with an error.
 
     Attributes
@@ -114,7 +115,7 @@ class Driver:
     ------
     MisfitError
         Where there is no tritforge core or it cannot run the image.
-    ValueError
+    TritforgeError
         For a threshold that it cannot take.
     """
 
@@ -146,7 +147,7 @@ class Driver:
 
         Raises
         ------
-        ValueError
+        TritforgeError
             For a token outside the vocabulary, a slot that the core does not have or too many contexts; nothing
             is sent.
         CoreError
@@ -155,7 +156,7 @@ class Driver:
             Where it answers with the result of another one.
         """
         if len(contexts) > self.core.batch:
-            raise ValueError(f"This core takes at most {self.core.batch} contexts a packet, not {len(contexts)}.")
+            raise TritforgeError(f"This core takes at most {self.core.batch} contexts a packet, not {len(contexts)}.")
         for context in contexts:
             self._check_slot(context.slot)
         self._sequence = self._sequence + 1 & 0xFFFFFFFF
@@ -164,11 +165,9 @@ class Driver:
         if result.status is not Status.OK:
             raise CoreError([context.token for context in contexts], result.status)
         if result.sequence != self._sequence:
-            raise RuntimeError(
-                f"The core answered packet {result.sequence} instead of {self._sequence}; reset the core."
-            )
+            raise Failure(f"The core answered packet {result.sequence} instead of {self._sequence}; reset the core.")
         if len(result.tokens) != len(contexts):
-            raise RuntimeError(
+            raise Failure(
                 f"The core answered {len(result.tokens)} contexts instead of {len(contexts)}; reset the core."
             )
         asked = sum(context.logits for context in contexts)
@@ -185,10 +184,10 @@ class Driver:
         return np.array(layers, dtype=np.uint32).view(np.int32)
 
     def write_state(self, state: NDArray[np.int32], slot: int = 0) -> None:
-        """Set the recurrent state of a slot to what `read_state` returned; ValueError for another shape."""
+        """Set the recurrent state of a slot to what `read_state` returned; TritforgeError for another shape."""
         shape = (self._image.shape.layers, self._image.shape.hidden)
         if state.shape != shape:
-            raise ValueError(f"The state of this model has shape {shape}, not {state.shape}.")
+            raise TritforgeError(f"The state of this model has shape {shape}, not {state.shape}.")
         for words, _ in zip(
             np.ascontiguousarray(state, dtype=np.int32).view(np.uint32), self._layers(slot), strict=True
         ):
@@ -216,7 +215,7 @@ class Driver:
 
     def _check_slot(self, slot: int) -> None:
         if not 0 <= slot < self.core.batch:
-            raise ValueError(f"Slot {slot} does not exist; this core has 0 to {self.core.batch - 1}.")
+            raise TritforgeError(f"Slot {slot} does not exist; this core has 0 to {self.core.batch - 1}.")
 
     def _read(self, name: str) -> int:
         return self._transport.read_register(register(name).offset)

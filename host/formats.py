@@ -10,6 +10,7 @@ import torch
 from gguf import GGMLQuantizationType as Kind
 from numpy.typing import NDArray
 
+from golden import TritforgeError
 from golden.preternary import dequantise
 from golden.ternary import Ternary, ternarise
 from hw.trits import CODES, positional
@@ -23,13 +24,13 @@ def read_gguf(path: Path | str) -> Iterator[tuple[str, Ternary]]:
 
     Raises
     ------
-    ValueError
+    TritforgeError
         For a file that is no GGUF, and what `from_gguf` raises.
     """
     try:
         reader = gguf.GGUFReader(path)
     except (ValueError, IndexError, KeyError) as error:
-        raise ValueError(f"{path} is no whole GGUF file ({error}); fetch it again.") from error
+        raise TritforgeError(f"{path} is no whole GGUF file ({error}); fetch it again.") from error
     for tensor in reader.tensors:
         if tensor.tensor_type in GGUF_KINDS:
             yield tensor.name, from_gguf(tensor.data, tensor.tensor_type, tensor.name)
@@ -49,15 +50,15 @@ def from_gguf(data: NDArray, kind: Kind, name: str = "The tensor") -> Ternary:
 
     Raises
     ------
-    ValueError
+    TritforgeError
         For another type, or blocks whose scales differ: this core has one scale a tensor.
     """
     if kind not in GGUF_KINDS:
-        raise ValueError(f"{name} is of type {Kind(kind).name}; ternary types are TQ1_0 and TQ2_0.")
+        raise TritforgeError(f"{name} is of type {Kind(kind).name}; ternary types are TQ1_0 and TQ2_0.")
     values = torch.from_numpy(gguf.dequantize(data, kind))
     ternary = ternarise(values)
     if not torch.equal(dequantise(ternary, torch.float32), values):
-        raise ValueError(
+        raise TritforgeError(
             f"{name} has blocks of different scales, as latent weights get them; quantise trits times one scale, "
             "as `tritforge ternarise` writes them."
         )
@@ -80,16 +81,16 @@ def from_positional(data: NDArray[np.uint8], columns: int) -> NDArray[np.int8]:
 
     Raises
     ------
-    ValueError
+    TritforgeError
         For another number of bytes, or one above 242, which stands for nothing.
     """
     code = CODES["positional"]
     if data.shape[-1] != -(-columns // code.trits):
-        raise ValueError(
+        raise TritforgeError(
             f"{columns} trits are {-(-columns // code.trits)} bytes, not {data.shape[-1]}; give the shape as packed."
         )
     if data.size and data.max() >= 3**code.trits:
-        raise ValueError(f"The byte {data.max()} is no five trits, which reach 242; is the layout another one?")
+        raise TritforgeError(f"The byte {data.max()} is no five trits, which reach 242; is the layout another one?")
     return np.ascontiguousarray(code.decode_table[data].reshape(*data.shape[:-1], -1)[..., :columns])
 
 

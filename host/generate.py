@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from golden import Failure, TritforgeError
 from host.backends import Advance, Backend, Ids, Output
 
 
-class CheckError(RuntimeError):
+class CheckError(Failure):
     """A core that differs from the golden integer model; the message says where first."""
 
 
@@ -29,7 +30,7 @@ class Sampler:
 
     Raises
     ------
-    ValueError
+    TritforgeError
         For a negative temperature, top_k or seed.
     """
 
@@ -39,11 +40,11 @@ class Sampler:
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
-            raise ValueError(f"The temperature must be 0 or more, not {self.temperature}.")
+            raise TritforgeError(f"The temperature must be 0 or more, not {self.temperature}.")
         if self.top_k < 0:
-            raise ValueError(f"top-k must be 0 (all) or more, not {self.top_k}.")
+            raise TritforgeError(f"top-k must be 0 (all) or more, not {self.top_k}.")
         if self.seed < 0:
-            raise ValueError(f"The seed must be 0 or more, not {self.seed}.")
+            raise TritforgeError(f"The seed must be 0 or more, not {self.seed}.")
 
     @property
     def greedy(self) -> bool:

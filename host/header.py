@@ -5,6 +5,7 @@ import struct
 import zlib
 from dataclasses import dataclass, field, replace
 
+from golden import TritforgeError
 from golden.formats import Formats
 from hw import schedule as sc
 from hw.params import CoreParams
@@ -24,7 +25,7 @@ _TABLE = 96
 _CRC = struct.Struct("<I")
 
 
-class ImageError(ValueError):
+class ImageError(TritforgeError):
     """An image that cannot be used; the message says why and what helps."""
 
 
@@ -162,7 +163,7 @@ class Header:
                 size=size,
             )
             header._check()
-        except (ValueError, ZeroDivisionError) as error:
+        except (ValueError, TritforgeError, ZeroDivisionError) as error:
             raise ImageError(f"its header contradicts itself ({error}); pack the checkpoint again.") from error
         return header
 

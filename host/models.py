@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from golden import TritforgeError
 from golden.activations import activations
 from golden.config import CheckpointError, ModelConfig
 from golden.text import TextCodec
@@ -178,18 +179,20 @@ class Model:
             See `host.driver.Driver`.
         """
         if arith is not Arith.MATMUL and kind is not Kind.INTEGER:
-            raise ValueError(f"--arith {arith} is a way to run the integer model; it needs --backend {Kind.INTEGER}.")
+            raise TritforgeError(
+                f"--arith {arith} is a way to run the integer model; it needs --backend {Kind.INTEGER}."
+            )
         if check and kind is not Kind.RTL:
-            raise ValueError(f"--check compares a core with the integer model; it needs --backend {Kind.RTL}.")
+            raise TritforgeError(f"--check compares a core with the integer model; it needs --backend {Kind.RTL}.")
         if trace and kind is not Kind.RTL:
-            raise ValueError(f"--trace shows what a core does in every cycle; it needs --backend {Kind.RTL}.")
+            raise TritforgeError(f"--trace shows what a core does in every cycle; it needs --backend {Kind.RTL}.")
         if trace and not trace.parent.is_dir():
-            raise ValueError(f"There is no folder {trace.parent} to write the timeline to; create it first.")
+            raise TritforgeError(f"There is no folder {trace.parent} to write the timeline to; create it first.")
         if kind is Kind.FLOAT:
             if outlier_threshold is not None:
-                raise ValueError("--outlier-threshold is about integer codes; it needs --backend integer or rtl.")
+                raise TritforgeError("--outlier-threshold is about integer codes; it needs --backend integer or rtl.")
             if self._checkpoint is None:
-                raise ValueError(f"An image holds integers only; give the checkpoint for --backend {kind}.")
+                raise TritforgeError(f"An image holds integers only; give the checkpoint for --backend {kind}.")
             from golden.reference import ReferenceModel
             from host.golden_backends import FloatBackend
 

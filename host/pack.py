@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from golden import TritforgeError
 from golden.quantise import IntegerCheckpoint, Matrix, Norm
 from golden.text import TOKENIZER
 from host.header import Header
@@ -80,7 +81,7 @@ def pack(
 
     Raises
     ------
-    ValueError
+    TritforgeError
         For a model beyond the core's limits, or other formats than the core's.
     CheckpointError
         For a tensor that cannot be used.
@@ -88,9 +89,9 @@ def pack(
     shape, path = config_shape(checkpoint.config), Path(path)
     limit = core.misfit(shape.hidden, shape.layers, shape.intermediate, shape.vocab)
     if limit:
-        raise ValueError(limit)
+        raise TritforgeError(limit)
     if checkpoint.fmt != core.formats:
-        raise ValueError("The checkpoint was quantised for other formats than the core's; use the core's.")
+        raise TritforgeError("The checkpoint was quantised for other formats than the core's; use the core's.")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:

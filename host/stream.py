@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from golden import TritforgeError
 from host.image import Image
 from host.layout import Bytes, group_bytes, group_view, in_blocks
 from hw.packet import Context, header_words
@@ -29,13 +30,13 @@ class TokenStream:
     def packet(self, contexts: Sequence[Context], sequence: int = 0) -> list[Bytes]:
         """The segments of one packet, whole beats each: header, EMBED group, body.
 
-        The EMBED group is overwritten by the next packet of as many contexts. `ValueError` for a token outside the
-        vocabulary, and for more contexts than a packet can carry or none.
+        The EMBED group is overwritten by the next packet of as many contexts. `TritforgeError` for a token outside
+        the vocabulary, and for more contexts than a packet can carry or none.
         """
         core, shape = self._image.core, self._image.shape
         count = len(contexts)
         if not 1 <= count <= MAX_BATCH:
-            raise ValueError(f"A packet carries 1 to {MAX_BATCH} contexts, not {count}.")
+            raise TritforgeError(f"A packet carries 1 to {MAX_BATCH} contexts, not {count}.")
         for context in contexts:
             check_token(context.token, shape.vocab)
         data, words = self._embed(count)
@@ -56,6 +57,6 @@ class TokenStream:
 
 
 def check_token(token: int, vocab: int) -> None:
-    """Raise ValueError for a token outside the vocabulary."""
+    """Raise TritforgeError for a token outside the vocabulary."""
     if not 0 <= token < vocab:
-        raise ValueError(f"Token {token} is outside the vocabulary, which has 0 to {vocab - 1}.")
+        raise TritforgeError(f"Token {token} is outside the vocabulary, which has 0 to {vocab - 1}.")

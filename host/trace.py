@@ -14,6 +14,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from golden import TritforgeError
 from host.trace_picture import picture
 from hw.schedule import MATRICES, Group
 from hw.trace import TRACE, Cycle
@@ -44,7 +45,7 @@ def timeline(trace: "Trace") -> Timeline:
 
     Raises
     ------
-    ValueError
+    TritforgeError
         If there is no token in the trace.
     """
     token = _Token(trace)
@@ -76,7 +77,7 @@ def timeline(trace: "Trace") -> Timeline:
 
 
 def write_timeline(path: Path, trace: "Trace") -> None:
-    """Write the timeline of the last token in a trace as JSON; ValueError if there is none."""
+    """Write the timeline of the last token in a trace as JSON; TritforgeError if there is none."""
     _write(path, json.dumps(timeline(trace), separators=(",", ":")))
 
 
@@ -89,7 +90,7 @@ class _Token:
         field = {name: (words[name] & np.uint64((1 << f.width) - 1)).astype(np.int64) for name, f in TRACE}
         busy = np.flatnonzero(field["cycle"] != Cycle.IDLE)
         if not busy.size:
-            raise ValueError("The trace holds no token; run one while it is recorded.")
+            raise TritforgeError("The trace holds no token; run one while it is recorded.")
         end = int(busy[-1]) + 1
         idle = np.flatnonzero(field["cycle"][:end] == Cycle.IDLE)
         first = int(idle[-1]) + 1 if idle.size else 0
@@ -148,7 +149,7 @@ def main(
     """Draw the first layers of a timeline."""
     try:
         _write(output, picture(json.loads(path.read_text()), TRACKS, layers))
-    except (ValueError, OSError) as error:
+    except (ValueError, TritforgeError, OSError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(2) from error
 

@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from golden import TritforgeError
+
 COLOURS = {
     "EMBED": "#8a8f98",
     "MIX f": "#1f5fa8",
@@ -45,16 +47,16 @@ def picture(timeline: dict[str, Any], tracks: Sequence[str], layers: int) -> str
 
     Raises
     ------
-    ValueError
+    TritforgeError
         If it is no timeline or has fewer layers.
     """
     try:
         events = [e for e in timeline["traceEvents"] if e["ph"] == "X" and e["tid"] < len(tracks)]
         ends = {int(m[1]): e["ts"] + e["dur"] for e in events if (m := re.match(r"L(\d+) ", e["name"]))}
     except (KeyError, TypeError):
-        raise ValueError("The file is no timeline; write one with --trace.") from None
+        raise TritforgeError("The file is no timeline; write one with --trace.") from None
     if layers > len(ends):
-        raise ValueError(f"The timeline has {len(ends)} layers; draw at most so many with --layers.")
+        raise TritforgeError(f"The timeline has {len(ends)} layers; draw at most so many with --layers.")
     end = max(e["ts"] + e["dur"] for e in events if e["name"].startswith(f"L{layers - 1} "))
     shown = [e | {"dur": min(e["dur"], end - e["ts"])} for e in events if e["ts"] < end]
     rows = {name: [e for e in shown if e["tid"] == track] for track, name in enumerate(tracks)}

@@ -34,6 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from golden import Failure
 from golden.formats import STAT_BITS
 from hw import schedule as sc
 from hw.params import CoreParams
@@ -136,21 +137,21 @@ class Result:
 
 
 def parse_result(words: Words) -> Result:
-    """Split a result packet; ValueError if it is not one."""
+    """Split a result packet; Failure if it is not one."""
     head = int(words[-2]) if len(words) >= 2 else 0
     contexts = head >> 8 & 0xFF
     end = len(words) - 2 - 2 * contexts
     if head >> 16 != sc.RESULT_MAGIC or end < 0:
-        raise ValueError(f"The core returned {len(words)} words that are not a result packet.")
+        raise Failure(f"The core returned {len(words)} words that are not a result packet.")
     trailer = [int(w) for w in words[end:-2]]
     status = sc.Status(head & 0xFF)
     return Result(status, int(words[-1]), tuple(trailer[::2]), tuple(trailer[1::2]), words[:end].view(np.int32))
 
 
 def split_logits(core: CoreParams, vocab: int, contexts: int, logits: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The accumulators [contexts, vocab] of the contexts that sent them; ValueError for another number of words."""
+    """The accumulators [contexts, vocab] of the contexts that sent them; Failure for another number."""
     if logits.size != contexts * vocab:
-        raise ValueError(f"The core returned {logits.size} logits instead of {contexts} times {vocab}.")
+        raise Failure(f"The core returned {logits.size} logits instead of {contexts} times {vocab}.")
     # all row blocks but the last are full
     full = vocab // core.rows * core.rows
     blocks = (

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, field, fields, replace
 
+from golden import TritforgeError
 from golden.activations import Activations
 from golden.formats import CODE_MAX, Formats
 from hw.trits import CODES, Code
@@ -40,24 +41,24 @@ class CoreParams:
 
     def __post_init__(self) -> None:
         if self.lanes not in (4, 8, 16, 32, 64, 128, 256):
-            raise ValueError(f"lanes must be a power of two from 4 to 256, not {self.lanes}.")
+            raise TritforgeError(f"lanes must be a power of two from 4 to 256, not {self.lanes}.")
         if self.element_bytes not in (1, 2, 4):
-            raise ValueError(f"element_bytes must be 1, 2 or 4, not {self.element_bytes}.")
+            raise TritforgeError(f"element_bytes must be 1, 2 or 4, not {self.element_bytes}.")
         if self.rows < 2:
-            raise ValueError("lanes / element_bytes must be at least 2 rows; lower element_bytes.")
+            raise TritforgeError("lanes / element_bytes must be at least 2 rows; lower element_bytes.")
         if self.code not in CODES:
-            raise ValueError(f"Unknown code '{self.code}'; choose from {', '.join(CODES)}.")
+            raise TritforgeError(f"Unknown code '{self.code}'; choose from {', '.join(CODES)}.")
         Activations(self.act_bits)
         if self.vector_rows not in (1, 2, 4, 8, 16, 32, 64) or self.vector_rows > self.lanes // 4:
-            raise ValueError(
+            raise TritforgeError(
                 f"vector_rows must be a power of two up to lanes / 4 = {self.lanes // 4}, not {self.vector_rows}."
             )
         if self.vector_rows > self.columns:
-            raise ValueError(
+            raise TritforgeError(
                 f"vector_rows must be at most the {self.columns} columns of a beat, not {self.vector_rows}."
             )
         if self.max_hidden % self.vector_rows:
-            raise ValueError(f"max_hidden must be a multiple of vector_rows ({self.vector_rows}).")
+            raise TritforgeError(f"max_hidden must be a multiple of vector_rows ({self.vector_rows}).")
         for name, low, high in (
             ("batch", 1, 8),
             ("max_hidden", 8, 8192),
@@ -67,7 +68,7 @@ class CoreParams:
         ):
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ValueError(f"{name} must be {low} to {high}, not {value}.")
+                raise TritforgeError(f"{name} must be {low} to {high}, not {value}.")
 
     @property
     def rows(self) -> int:
@@ -142,11 +143,11 @@ class CoreParams:
         core, fmt = {}, {}
         for name, text in settings.items():
             if name not in own | widths:
-                raise ValueError(f"Unknown parameter '{name}'; choose from {', '.join(sorted(own | widths))}.")
+                raise TritforgeError(f"Unknown parameter '{name}'; choose from {', '.join(sorted(own | widths))}.")
             try:
                 value = text if name == "code" else int(text)
             except ValueError:
-                raise ValueError(f"Parameter {name} needs a whole number, not '{text}'.") from None
+                raise TritforgeError(f"Parameter {name} needs a whole number, not '{text}'.") from None
             (core if name in own else fmt)[name] = bool(value) if name == "taps" else value
         return replace(self, formats=replace(self.formats, **fmt), **core)
 
@@ -160,7 +161,7 @@ PRESETS: dict[str, CoreParams] = {
 
 
 def preset(name: str) -> CoreParams:
-    """The named preset; ValueError with the known names otherwise."""
+    """The named preset; TritforgeError with the known names otherwise."""
     if name not in PRESETS:
-        raise ValueError(f"Unknown preset '{name}'; choose from {', '.join(PRESETS)}.")
+        raise TritforgeError(f"Unknown preset '{name}'; choose from {', '.join(PRESETS)}.")
     return PRESETS[name]

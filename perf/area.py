@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 from pydantic import Field
 
+from golden import TritforgeError
 from golden.numerics import DECAY_FRAC
 from hw import side
 from hw.floats import code_float
@@ -82,9 +83,9 @@ class UnitArea:
 
 
 def units(core: CoreParams) -> dict[str, UnitArea]:
-    """The units below a core's top; ValueError for a core whose units were not measured."""
+    """The units below a core's top; TritforgeError for a core whose units were not measured."""
     if core.extra_bits:
-        raise ValueError(
+        raise TritforgeError(
             "Areas are known for act_bits 8 only; leave it at 8, or measure the core with tritforge synth."
         )
     return {

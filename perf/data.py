@@ -7,12 +7,13 @@ from typing import Annotated, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from golden import TritforgeError
 from perf.figure import Figure, Tag
 
 HERE = Path(__file__).parent
 
 
-class DataError(ValueError):
+class DataError(TritforgeError):
     """A data file that cannot be used; the message names file, entry and remedy."""
 
 

@@ -4,6 +4,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from golden import TritforgeError
 from hw.params import CoreParams
 from hw.schedule import MATRICES, Shape, groups
 from perf.area import Area, area
@@ -138,13 +139,15 @@ def estimate(shape: Shape, core: CoreParams, platform: Platform, contexts: int =
 
     Raises
     ------
-    ValueError
+    TritforgeError
         If the core does not take the model or so many contexts.
     """
     if misfit := core.misfit(shape.hidden, shape.layers, shape.intermediate, shape.vocab):
-        raise ValueError(misfit)
+        raise TritforgeError(misfit)
     if not 1 <= contexts <= core.batch:
-        raise ValueError(f"This core takes 1 to {core.batch} contexts, not {contexts}; raise its batch with --set.")
+        raise TritforgeError(
+            f"This core takes 1 to {core.batch} contexts, not {contexts}; raise its batch with --set."
+        )
     asked = work(core, shape, contexts, cores)
     clock = platform.clock.figure * 1e6
     compute = asked.total / clock

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from golden import TritforgeError
 from perf import codes, survey
 from perf.figure import Figure, number
 from perf.markdown import table
@@ -56,7 +57,7 @@ def filled(document: str, names: Iterable[str] = ()) -> str:
             pattern, lambda match, name=name: match[1] + TABLES[name]() + match[2], document, flags=re.S
         )
         if not found:
-            raise ValueError(f"The document has no place '<!-- {name} -->' for this table.")
+            raise TritforgeError(f"The document has no place '<!-- {name} -->' for this table.")
     return document
 
 

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from golden import Failure
 from sim.toolchain import toolchain_env
 
 
-class LintError(RuntimeError):
+class LintError(Failure):
     """Verilator has something to say about the Verilog."""
 
 

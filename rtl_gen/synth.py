@@ -9,12 +9,13 @@ from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
 
+from golden import Failure
 from rtl_gen import ecp5_pack
 from rtl_gen.yowasp import Log, run
 from sim.build import Status, cached_build, say
 
 
-class SynthError(RuntimeError):
+class SynthError(Failure):
     """The design has a fault that synthesis must not pass over, or a cell nobody counts."""
 
 

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from golden import TritforgeError
+
 
 class Activity(NamedTuple):
     """How often a net changed.
@@ -40,7 +42,7 @@ def read_saif(path: Path, top: str) -> dict[str, Activity]:
 
     Raises
     ------
-    ValueError
+    TritforgeError
         If the file has no cycle or no such instance.
     """
     nets: dict[str, Activity] = {}
@@ -64,5 +66,5 @@ def read_saif(path: Path, top: str) -> dict[str, Activity]:
                 name = ".".join([*filter(None, scopes[2:]), net.replace("\\", "")])
                 nets[name] = Activity(int(changes) / cycles, int(high) / cycles)
     if not nets:
-        raise ValueError(f"{path} tells nothing about {top}; simulate it again.")
+        raise TritforgeError(f"{path} tells nothing about {top}; simulate it again.")
     return nets

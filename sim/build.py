@@ -12,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from golden import Failure
 from sim.runtime import Runtime
 from sim.toolchain import BUILD_DIR, tool_versions, toolchain_env
 
@@ -22,7 +23,7 @@ HARNESS = Path(__file__).with_name("harness.cpp")
 LIBRARY = "libharness.so"
 
 
-class BuildError(RuntimeError):
+class BuildError(Failure):
     """Verilator or the C++ compiler failed."""
 
 

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 from amaranth.lib import wiring
 from cocotb_tools.runner import Verilator
 
+from golden import Failure
 from rtl_gen.emit import emit_verilog
 from sim.build import BuildError, Status, cached_build, say
 from sim.runtime import Runtime
@@ -28,7 +29,7 @@ optimised a little."""
 _RUNTIME = Runtime("cocotb", _BUILD_ARGS, ("verilated.o", "verilated_threads.o", "verilated_vpi.o"))
 
 
-class CocotbFailure(AssertionError):
+class CocotbFailure(Failure):
     """A cocotb test failed, or there was none to run."""
 
 

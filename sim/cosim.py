@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from golden import Failure
 from golden.activations import activations
 from golden.checkpoint import Checkpoint, ModelConfig
 from golden.integer import IntegerModel
@@ -23,7 +24,7 @@ from sim.gates import GATES, RANDOM_START, gates, random_start
 from sim.transport import TOP, cached_verilog
 
 
-class Mismatch(AssertionError):
+class Mismatch(Failure):
     """The core and the golden model differ; says where first."""
 
 

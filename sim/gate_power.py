@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from golden import Failure
 from golden.activations import activations
 from golden.integer import IntegerModel
 from golden.quantise import IntegerCheckpoint
@@ -30,7 +31,7 @@ RANDOM, SPARSE = 1 / 3, 0.9
 """Shares of zeros in trits that are drawn at random."""
 
 
-class GateError(RuntimeError):
+class GateError(Failure):
     """The netlist does not do what the golden integer model says."""
 
 

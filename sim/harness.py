@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from golden import Failure, TritforgeError
+
 _TIMEOUT, _OVERFLOW, _CANCELLED, _BUS_ERROR = 1, 2, 3, 4
 _SEND_LAST, _EXPECT_RESULT = 1, 2
 _REPORT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint64, ctypes.c_uint64)
@@ -21,7 +23,7 @@ Progress = Callable[[int, int], None]
 """Called now and then with the cycles and beats of the running exchange."""
 
 
-class HarnessError(RuntimeError):
+class HarnessError(Failure):
     """The core did not do what the exchange expects of it."""
 
 
@@ -153,7 +155,7 @@ class Harness:
 
         Raises
         ------
-        ValueError
+        TritforgeError
             If a segment is not a whole number of beats or not contiguous, or a probability is out of range.
         HarnessTimeout
             If the core is stuck.
@@ -161,7 +163,7 @@ class Harness:
             If there are more than `capacity` result words. Reset the core after either error.
         """
         if interval < 1:
-            raise ValueError(f"The interval between beats is 1 or more cycles, not {interval}.")
+            raise TritforgeError(f"The interval between beats is 1 or more cycles, not {interval}.")
         parts = (_Segment * len(segments))(*(self._segment(segment) for segment in segments))
         words = np.empty(capacity, np.uint32)
         count, cycles, beats = ctypes.c_uint64(), ctypes.c_uint64(), ctypes.c_uint64()
@@ -197,8 +199,8 @@ class Harness:
     def bare(self, segments: Sequence[NDArray[np.uint8]], cycles: int) -> Bare:
         """Run so many cycles of the plainest possible loop: the beats, the last with TLAST, are offered at once.
 
-        It counts nothing and drops the result words, so its rate is what `exchange` can at best have. ValueError as
-        for `exchange`.
+        It counts nothing and drops the result words, so its rate is what `exchange` can at best have. TritforgeError
+        as for `exchange`.
         """
         for segment in segments:
             self._segment(segment)
@@ -256,7 +258,7 @@ class Harness:
 
     def _segment(self, segment: NDArray[np.uint8]) -> _Segment:
         if segment.dtype != np.uint8 or not segment.flags.c_contiguous or segment.size % self._lanes:
-            raise ValueError(
+            raise TritforgeError(
                 f"A segment must be a contiguous uint8 array of whole {self._lanes}-byte beats, "
                 f"not {segment.size} x {segment.dtype}."
             )
@@ -283,7 +285,7 @@ class _Reporter:
 
 def _chance(name: str, probability: float) -> int:
     if not 0 <= probability < 1:
-        raise ValueError(f"{name} is a probability from 0 to less than 1, not {probability}.")
+        raise TritforgeError(f"{name} is a probability from 0 to less than 1, not {probability}.")
     return int(probability * 2**32)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from importlib import metadata, util
 from pathlib import Path
 
+from golden import Failure
+
 BUILD_DIR = Path(__file__).resolve().parent.parent / "build"
 """Where build products are kept."""
 
@@ -26,7 +28,7 @@ _MAKE_VARIABLES = {
 }
 
 
-class ToolMissing(RuntimeError):
+class ToolMissing(Failure):
     """A program the simulation needs is not installed."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from golden import Failure
 from golden.synthetic import write_random_checkpoint
 from host import bench
 from host.bench import Bench, Case, Figure, Section, Tag
@@ -39,7 +40,7 @@ def test_a_core_is_measured(case: Case) -> None:
 
 def test_a_core_that_differs_stops_it(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "difference", lambda *_: "logit 3 is 4")
-    with pytest.raises(RuntimeError, match="differs from the integer model: logit 3 is 4"):
+    with pytest.raises(Failure, match="differs from the integer model: logit 3 is 4"):
         Bench(lambda line: None, silent).core(case)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from golden import Failure, TritforgeError
 from golden.checkpoint import Checkpoint
 from golden.integer import IntegerModel
 from golden.numerics import Formats
@@ -145,16 +146,16 @@ def test_the_state_of_a_layer_begins_at_whole_vector_rows(folder: Path, tmp_path
 
 
 def test_a_state_of_another_shape_is_refused(image: Image) -> None:
-    with pytest.raises(ValueError, match=r"has shape \(2, 24\), not \(24, 2\)"):
+    with pytest.raises(TritforgeError, match=r"has shape \(2, 24\), not \(24, 2\)"):
         Driver(FakeCore(CORE), image).write_state(np.zeros((24, 2), np.int32))
 
 
 @pytest.mark.parametrize("token", [-1, 301])
 def test_a_token_outside_the_vocabulary_is_refused_before_anything_is_sent(image: Image, token: int) -> None:
     core = FakeCore(CORE)
-    with pytest.raises(ValueError, match=rf"Token {token} is outside the vocabulary, which has 0 to 300"):
+    with pytest.raises(TritforgeError, match=rf"Token {token} is outside the vocabulary, which has 0 to 300"):
         Driver(core, image).step([Context(5), Context(token)])
-    with pytest.raises(ValueError, match=f"Token {token} is outside"):
+    with pytest.raises(TritforgeError, match=f"Token {token} is outside"):
         CoreBackend(core, image).run(np.array([5, token]))
     assert core.packets == 0
 
@@ -173,16 +174,16 @@ def test_contexts_that_the_core_does_not_have_are_refused_before_anything_is_sen
 ) -> None:
     core = FakeCore(CORE)
     driver = Driver(core, image)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(TritforgeError, match=message):
         driver.step(contexts)
     assert core.packets == 0
 
 
 def test_the_state_of_a_slot_that_the_core_does_not_have_is_refused(image: Image) -> None:
     driver = Driver(FakeCore(CORE), image)
-    with pytest.raises(ValueError, match="Slot 3 does not exist; this core has 0 to 2"):
+    with pytest.raises(TritforgeError, match="Slot 3 does not exist; this core has 0 to 2"):
         driver.read_state(3)
-    with pytest.raises(ValueError, match="Slot 3 does not exist; this core has 0 to 2"):
+    with pytest.raises(TritforgeError, match="Slot 3 does not exist; this core has 0 to 2"):
         driver.write_state(np.zeros((2, 24), np.int32), 3)
 
 
@@ -244,7 +245,7 @@ def test_an_answer_to_another_packet_is_an_error(image: Image) -> None:
     core = FakeCore(CORE)
     driver, exchange = Driver(core, image), core.exchange
     core.exchange = lambda segments: exchange(segments) + np.array([0, 0, 0, 1], np.uint32)
-    with pytest.raises(RuntimeError, match="answered packet 2 instead of 1"):
+    with pytest.raises(Failure, match="answered packet 2 instead of 1"):
         driver.step([Context(5, zero=True)])
 
 
@@ -252,7 +253,7 @@ def test_an_answer_with_other_contexts_is_an_error(image: Image) -> None:
     core = FakeCore(CORE)
     driver, exchange = Driver(core, image), core.exchange
     core.exchange = lambda segments: exchange(segments)[2:] - np.array([0, 0, 1 << 8, 0], np.uint32)
-    with pytest.raises(RuntimeError, match="answered 1 contexts instead of 2"):
+    with pytest.raises(Failure, match="answered 1 contexts instead of 2"):
         driver.step([Context(5, zero=True), Context(6)])
 
 
@@ -307,7 +308,7 @@ def test_all_backends_have_the_same_shapes_and_exact_ones_the_same_integers(
     assert output.logits.shape == has.logits.shape and output.tokens.shape == has.tokens.shape
     assert exact.state().shape == core.state().shape and exact.state().dtype == np.float32
     for backend, first in ((core, has), (golden, wants), (exact, output)):
-        with pytest.raises(ValueError, match="There are no tokens to run"):
+        with pytest.raises(TritforgeError, match="There are no tokens to run"):
             backend.run(np.zeros(0, dtype=np.int64))
         backend.reset()
         assert np.array_equal(backend.run(ids).logits, first.logits)

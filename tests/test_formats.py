@@ -9,6 +9,7 @@ import pytest
 import torch
 from gguf import GGMLQuantizationType as Kind
 
+from golden import TritforgeError
 from golden.preternary import dequantise
 from golden.ternary import Ternary, ternarise
 from host.formats import GGUF_KINDS, from_gguf, from_positional, read_gguf, to_positional
@@ -59,16 +60,16 @@ def test_all_zeros_are_kept(kind: Kind) -> None:
 def test_blocks_of_different_scales_are_refused(kind: Kind) -> None:
     data = blocks(sample(), kind)
     data[-1, -1] ^= 1  # the high byte of the last block's scale
-    with pytest.raises(ValueError, match=r"mlp has blocks of different scales.*ternarise"):
+    with pytest.raises(TritforgeError, match=r"mlp has blocks of different scales.*ternarise"):
         from_gguf(data, kind, "mlp")
     latent = 0.05 * torch.randn(4, 512, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(ValueError, match="different scales"):
+    with pytest.raises(TritforgeError, match="different scales"):
         from_gguf(gguf.quantize(latent.numpy(), kind), kind)
 
 
 def test_other_types_are_refused() -> None:
     data = gguf.quantize(dequantise(sample(), torch.float32).numpy(), Kind.Q8_0)
-    with pytest.raises(ValueError, match=r"is of type Q8_0; ternary types are TQ1_0 and TQ2_0\."):
+    with pytest.raises(TritforgeError, match=r"is of type Q8_0; ternary types are TQ1_0 and TQ2_0\."):
         from_gguf(data, Kind.Q8_0)
 
 
@@ -89,7 +90,7 @@ def test_the_ternary_tensors_of_a_file_are_read(tmp_path: Path) -> None:
 def test_what_is_no_gguf_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(b"no model at all, but long enough to have a header")
-    with pytest.raises(ValueError, match=r"model\.gguf is no whole GGUF file"):
+    with pytest.raises(TritforgeError, match=r"model\.gguf is no whole GGUF file"):
         list(read_gguf(path))
 
 
@@ -110,7 +111,7 @@ def test_positional_trits_come_back(shape: tuple[int, ...]) -> None:
 
 
 def test_bytes_that_are_no_trits_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"The byte 243 is no five trits, which reach 242"):
+    with pytest.raises(TritforgeError, match=r"The byte 243 is no five trits, which reach 242"):
         from_positional(np.array([[121], [243]], np.uint8), 5)
-    with pytest.raises(ValueError, match="11 trits are 3 bytes, not 2"):
+    with pytest.raises(TritforgeError, match="11 trits are 3 bytes, not 2"):
         from_positional(np.zeros((4, 2), np.uint8), 11)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from golden import TritforgeError
 from golden.checkpoint import Checkpoint
 from golden.integer import IntegerModel
 from golden.numerics import Formats, sigmoid_negative
@@ -103,7 +104,7 @@ def test_a_tap_that_is_missing_is_named(source: IntegerCheckpoint) -> None:
     ],
 )
 def test_senseless_sampling_is_refused(settings: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(TritforgeError, match=message):
         Sampler(**settings)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from golden import TritforgeError
 from rtl_gen.emit import emit_verilog
 from sim.build import BuildError, build_harness, cached_build
 from sim.cocotb_run import CocotbFailure, run_cocotb
@@ -157,7 +158,7 @@ def test_the_bare_loop_does_what_an_exchange_does(harness: Harness, lanes: int) 
     assert (done.cycles, done.beats) == (cycles - 1, 50) and done.seconds > 0
     assert np.array_equal(harness.exchange([]).words, fold(packet, lanes)[-1:])
     assert harness.bare(parts, 2).beats == 1
-    with pytest.raises(ValueError, match="contiguous uint8 array of whole"):
+    with pytest.raises(TritforgeError, match="contiguous uint8 array of whole"):
         harness.bare([packet[1:]], 1)
 
 
@@ -177,17 +178,17 @@ def test_progress_is_reported_and_may_stop_an_exchange(harness: Harness, lanes: 
 
 @pytest.mark.parametrize("segment", [np.zeros(6, np.uint8), np.zeros(64, np.int8), np.zeros(128, np.uint8)[::2]])
 def test_bad_segments_are_refused(harness: Harness, segment: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="contiguous uint8 array of whole"):
+    with pytest.raises(TritforgeError, match="contiguous uint8 array of whole"):
         harness.exchange([segment])
 
 
 def test_a_bad_interval_is_refused(harness: Harness, lanes: int) -> None:
-    with pytest.raises(ValueError, match="interval between beats is 1 or more cycles, not 0"):
+    with pytest.raises(TritforgeError, match="interval between beats is 1 or more cycles, not 0"):
         harness.exchange([random_packet(1, lanes)], interval=0)
 
 
 def test_a_bad_probability_is_refused(harness: Harness) -> None:
-    with pytest.raises(ValueError, match="out_stall is a probability"):
+    with pytest.raises(TritforgeError, match="out_stall is a probability"):
         harness.exchange([], out_stall=1.0)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from golden import outliers
+from golden import TritforgeError, outliers
 from golden.activations import Activations, activations
 from golden.checkpoint import Checkpoint, ModelConfig
 from golden.int8 import QuantisedModel, Share, absmax, exact, extended, llm_int8
@@ -165,11 +165,11 @@ def test_the_comparison_ranks_them(
     ],
 )
 def test_bad_choices_are_refused(bits: int, threshold: float | None, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(TritforgeError, match=message):
         activations(bits, threshold)
 
 
 def test_the_default_is_six_where_there_are_bits_for_it() -> None:
     assert activations(8) == INT8 and activations(10) == Activations(10, 96)
-    with pytest.raises(ValueError, match="has 10 bits"):
+    with pytest.raises(TritforgeError, match="has 10 bits"):
         Activations(10, 1024)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from golden import TritforgeError
 from golden.activations import activations
 from golden.checkpoint import ModelConfig
 from golden.integer import IntegerModel
@@ -73,7 +74,7 @@ def test_the_driver_sets_the_threshold(small: Image) -> None:
 def test_the_driver_refuses_what_the_core_cannot_take(
     bits: int, threshold: float, message: str, small: Image
 ) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(TritforgeError, match=message):
         Driver(FakeCore(replace(CORES["4x2"], act_bits=bits)), small, threshold)
 
 
@@ -111,6 +112,6 @@ def test_commands_take_a_threshold(tmp_path: Path) -> None:
 
 
 def test_a_core_needs_a_width_that_it_can_have() -> None:
-    with pytest.raises(ValueError, match="act_bits must be 8 to 12, not 13"):
+    with pytest.raises(TritforgeError, match="act_bits must be 8 to 12, not 13"):
         preset("tiny").override({"act_bits": "13"})
     assert CoreParams(act_bits=12, max_hidden=8192).acc_bits == 25

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from golden import TritforgeError
 from golden.checkpoint import Checkpoint, CheckpointError, write_checkpoint
 from golden.numerics import Formats
 from golden.quantise import IntegerCheckpoint
@@ -71,13 +72,13 @@ def test_progress_ends_at_the_size_of_the_image(folder: Path, tmp_path: Path) ->
 )
 def test_a_model_beyond_the_core_is_refused(folder: Path, tmp_path: Path, name: str, limit: int) -> None:
     core = replace(CORE, **{f"max_{name}": limit})
-    with pytest.raises(ValueError, match=rf"^The model has {name} \d+; this core takes at most {limit}\.$"):
+    with pytest.raises(TritforgeError, match=rf"^The model has {name} \d+; this core takes at most {limit}\.$"):
         pack(IntegerCheckpoint(Checkpoint(folder), core.formats), core, tmp_path / "image")
     assert not list(tmp_path.iterdir())
 
 
 def test_other_formats_than_the_core_are_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="quantised for other formats"):
+    with pytest.raises(TritforgeError, match="quantised for other formats"):
         pack(IntegerCheckpoint(Checkpoint(folder), Formats(24, 14, 14)), CORE, tmp_path / "image")
     assert not list(tmp_path.iterdir())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from golden import TritforgeError
 from golden.checkpoint import Checkpoint
 from golden.numerics import Formats
 from golden.quantise import IntegerCheckpoint
@@ -168,7 +169,7 @@ def test_saif_is_read_by_the_names_of_the_flat_netlist(tmp_path: Path):
         "unit.of._12_": Activity(1.0, 0.5),
         "other.x": Activity(0.25, 0.5),
     }
-    with pytest.raises(ValueError, match="tells nothing about core"):
+    with pytest.raises(TritforgeError, match="tells nothing about core"):
         read_saif(file, "core")
 
 

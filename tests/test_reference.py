@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
+from golden import TritforgeError
 from golden.checkpoint import Checkpoint, ModelConfig
 from golden.reference import ReferenceModel, bitlinear, quantise, round_half_away
 from tests.checkpoints import random_checkpoint
@@ -147,7 +148,7 @@ def test_a_sequence_in_parts_gives_the_same_logits(model: ReferenceModel) -> Non
 
 @pytest.mark.parametrize("ids", [[], [-1], [301], [[1]]])
 def test_senseless_tokens_are_refused(model: ReferenceModel, ids: list) -> None:
-    with pytest.raises(ValueError, match=r"0\.\.300"):
+    with pytest.raises(TritforgeError, match=r"0\.\.300"):
         model.forward(torch.tensor(ids, dtype=torch.int64))
 
 

@@ -9,6 +9,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from golden import TritforgeError
 from golden.checkpoint import Checkpoint, CheckpointError
 from golden.reference import ReferenceModel
 from golden.text import TextCodec, bits_per_character
@@ -40,7 +41,7 @@ def test_pieces_are_learnt_after_specials_and_bytes() -> None:
 
 
 def test_a_vocabulary_without_room_is_refused() -> None:
-    with pytest.raises(ValueError, match="no room"):
+    with pytest.raises(TritforgeError, match="no room"):
         train_tokenizer(TALE, 262)
 
 
@@ -71,5 +72,5 @@ def test_a_score_is_that_of_one_stream(model: ReferenceModel, window: int) -> No
 
 
 def test_an_empty_text_has_no_score(model: ReferenceModel) -> None:
-    with pytest.raises(ValueError, match="no text"):
+    with pytest.raises(TritforgeError, match="no text"):
         bits_per_character(model, TextCodec(byte_tokenizer()), "")

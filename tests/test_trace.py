@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import typer
 
+from golden import TritforgeError
 from host.backends import CoreBackend
 from host.locate import locate_difference
 from host.trace import STREAM, TRACKS, Timeline, main, timeline, write_timeline
@@ -165,7 +166,7 @@ def test_equal_slices_are_one_and_nest() -> None:
 
 @pytest.mark.parametrize("trace", [recorded(), recorded(IDLE)])
 def test_a_trace_without_a_token_is_refused(trace: Trace) -> None:
-    with pytest.raises(ValueError, match=r"^The trace holds no token; run one"):
+    with pytest.raises(TritforgeError, match=r"^The trace holds no token; run one"):
         timeline(trace)
 
 

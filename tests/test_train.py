@@ -13,7 +13,7 @@ from rich.progress import Progress
 from typer import Typer
 from typer.testing import CliRunner
 
-from golden import train, train_calibrate, train_dream
+from golden import TritforgeError, train, train_calibrate, train_dream
 from golden.checkpoint import Checkpoint, ModelConfig, write_checkpoint
 from golden.reference import ReferenceModel, quantise
 from golden.ternary import keep_clear, ternarise
@@ -144,7 +144,7 @@ def test_streams_go_on_where_they_were_and_begin_with_bos() -> None:
 
 
 def test_a_corpus_shorter_than_a_window_is_refused() -> None:
-    with pytest.raises(ValueError, match="too few"):
+    with pytest.raises(TritforgeError, match="too few"):
         Streams(torch.arange(8), newline=0, bos=1, batch=1, window=8, seed=0)
 
 
@@ -232,7 +232,7 @@ def test_a_plain_model_is_saved_as_it_is(tmp_path: Path) -> None:
 def test_there_is_nothing_to_resume_from_another_run(tmp_path: Path, saved: bool) -> None:
     if saved:
         trainer(tmp_path, replace(RECIPE, steps=2)).run(quiet())
-    with pytest.raises(ValueError, match="other options" if saved else "missing"):
+    with pytest.raises(TritforgeError, match="other options" if saved else "missing"):
         trainer(tmp_path).resume()
 
 
@@ -241,7 +241,7 @@ def test_there_is_nothing_to_resume_from_another_run(tmp_path: Path, saved: bool
     [{"steps": None}, {"minutes": 1.0}, {"steps": 0}, {"batch": 0}, {"lr": -1.0}, {"settle": 1.5}, {"drop": 1.0}],
 )
 def test_senseless_recipes_are_refused(options: dict[str, float | None]) -> None:
-    with pytest.raises(ValueError, match=r"minutes|positive|share|more"):
+    with pytest.raises(TritforgeError, match=r"minutes|positive|share|more"):
         replace(RECIPE, **options)
 
 
@@ -270,7 +270,7 @@ def test_a_run_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     second.start_from(tmp_path / "a/best")
     assert second.evaluate() == pytest.approx(first.best, rel=1e-3)
     config = replace(CONFIG, layers=1)
-    with pytest.raises(ValueError, match="give the same"):
+    with pytest.raises(TritforgeError, match="give the same"):
         trainer(tmp_path / "c", config=config).start_from(tmp_path / "a/best")
 
 
@@ -291,7 +291,7 @@ def test_a_token_that_a_checkpoint_never_met_breaks_nothing(tmp_path: Path) -> N
 def test_a_run_that_diverges_ends(tmp_path: Path) -> None:
     run = trainer(tmp_path)
     torch.nn.init.constant_(run.model.model.norm.weight, math.nan)
-    with pytest.raises(ValueError, match="no longer a number"):
+    with pytest.raises(TritforgeError, match="no longer a number"):
         run.run(quiet())
     assert not (tmp_path / "state.pt").exists()
 
@@ -403,7 +403,7 @@ def test_labelled_texts_are_joined(tmp_path: Path) -> None:
         assert torch.equal(got, torch.cat((first, second)))
     (tmp_path / "0").write_bytes(b"text")
     for name in "0", "none":
-        with pytest.raises(ValueError, match="no labelled text"):
+        with pytest.raises(TritforgeError, match="no labelled text"):
             Labelled.load([tmp_path / name])
 
 
@@ -420,7 +420,7 @@ def test_compressed_text_is_read(tmp_path: Path) -> None:
     (tmp_path / "t.txt.xz").write_bytes(lzma.compress(TALE.encode()))
     assert read_text(tmp_path / "t.txt.xz") == TALE
     (tmp_path / "t.txt.xz").write_bytes(b"no xz")
-    with pytest.raises(ValueError, match="no readable text"):
+    with pytest.raises(TritforgeError, match="no readable text"):
         read_text(tmp_path / "t.txt.xz")
 
 
