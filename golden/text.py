@@ -97,7 +97,7 @@ class TextCodec:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
     def piece(self, token: int) -> str | None:
-        """Return the piece of a token, None where `decode` leaves it out: a special one, or none of the tokenizer's."""
+        """Return the piece of a token; None for a special or an unknown one, which `decode` leaves out."""
         piece = self.tokenizer.id_to_token(token)
         return None if piece in self._special else piece
 
