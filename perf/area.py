@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from golden import TritforgeError
-from golden.numerics import DECAY_FRAC
+from golden.formats import DECAY_FRAC
 from hw import side
 from hw.floats import code_float
 from hw.params import CoreParams
