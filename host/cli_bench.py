@@ -20,6 +20,7 @@ from perf.tables_bench import value
 if TYPE_CHECKING:
     from host.bench import Figure, Section
 
+
 def bench(
     full_size: Annotated[
         bool, typer.Option("--full-size/--quick", help="With the 370M, 1.3B and 2.7B shapes, or without.")
@@ -28,7 +29,7 @@ def bench(
         Path | None, typer.Option("-o", "--output", help="Write the figures as JSON.", metavar="FILE")
     ] = None,
     only: Annotated[
-        str | None, typer.Option(help="Only sections whose title has this in it, such as '1.3B'.", metavar="TEXT")
+        str | None, typer.Option(help="Only sections whose title begins with it, such as 1.3B.", metavar="TEXT")
     ] = None,
     record: Record = False,
     as_json: Json = False,
@@ -48,7 +49,7 @@ def bench(
         if record:
             _record(section)
     if not sections:
-        raise TritforgeError(f"No section has '{only}' in its title.")
+        raise TritforgeError(f"No section's title begins with '{only}'.")
     if not as_json:
         out.print(_table(sections))
     facts = {

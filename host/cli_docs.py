@@ -28,14 +28,14 @@ def docs(
     """
     from host.documents import Documents, earlier
     from host.places import FILES, PLACES
-    from perf.measured import ROOT, entries
+    from perf.measured import ROOT
     from perf.plan import every
     from perf.today import Today
 
     if write + check + commands != 1:
         raise TritforgeError(f"Say one of {WRITE}, {CHECK} and {COMMANDS}.")
     plan = every()
-    there = [one for one in plan if one.name in entries(one.file)]
+    there = [one for one in plan if one.there]
     today = Today((subject for one in there for subject, digest in one.entry.on.items() if digest), say)
     if commands:
         due = plan if everything else [one for one in plan if one not in there or earlier([one], today)]
@@ -48,8 +48,8 @@ def docs(
         today.save()
     else:
         faults = list(documents.check())
-    for fault in dict.fromkeys(map(str, faults)):
-        err.print(fault, markup=False, highlight=False, soft_wrap=True)
+    for fault in faults:
+        err.print(str(fault), markup=False, highlight=False, soft_wrap=True)
     if faults:
         remedy = "measure what is missing" if write else f"tritforge docs {WRITE} writes what can be written"
-        raise Failure(f"{len(set(map(str, faults)))} places are not what the data say; {remedy}.")
+        raise Failure(f"{len(faults)} places are not what the data say; {remedy}.")

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from golden import TritforgeError
-from perf.measured import Entry, MissingError
 from perf.plan import Measurement
 from perf.today import Today
 
@@ -42,14 +41,14 @@ class Place:
     needs: tuple[Measurement, ...] = ()
     quiet: bool = False
 
-    def text(self, today: Today, inline: bool) -> str:
-        """With a note behind it; MissingError if something was not measured."""
-        for one in self.needs:
-            _ = one.entry
-        body = self.render()
-        if inline:
-            return body + (" (of an earlier core)" if earlier(self.needs, today) else "")
-        return body.rstrip("\n") + "\n" + self._note(today)
+    def figure(self, today: Today) -> str:
+        """For a place within a line."""
+        old = earlier(self.needs, today)
+        return self.render() + (f" (of an earlier {_kind(old)})" if old else "")
+
+    def block(self, today: Today) -> str:
+        """For a place over whole lines: with a note behind it."""
+        return self.render().rstrip("\n") + "\n" + self._note(today)
 
     def _note(self, today: Today) -> str:
         found = note(self.needs, today, self.quiet) if self.needs else ""
@@ -82,8 +81,12 @@ def note(needs: Iterable[Measurement], today: Today, quiet: bool = False) -> str
         lines.append(f"*Measured* {_when(new)}{_tools(new)}: {_commands(new)}.")
     if old:
         names = ", ".join(one.name for one in old) if new else "all of it"
-        lines.append(f"**Of an earlier core**, measured {_when(old)}: {names}; today's by {_commands(old)}.")
+        lines.append(f"**Of an earlier {_kind(old)}**, measured {_when(old)}: {names}; today's by {_commands(old)}.")
     return " ".join(lines)
+
+
+def _kind(needs: list[Measurement]) -> str:
+    return "core" if any("verilog" in subject for one in needs for subject in one.entry.on) else "model"
 
 
 def _when(needs: list[Measurement]) -> str:
@@ -162,52 +165,45 @@ class Documents:
         whole = self._whole(path)
         old = path.read_text() if path.exists() else ""
         if whole:
-            text = self._text(whole, True, path, "", old, faults)
+            text = self._text(whole, lambda today: whole.render(), path, "", old, faults)
             return text, faults
 
         def made(match: re.Match) -> str:
             name, newline, has = match.groups()
-            if name not in self._places:
+            place = self._places.get(name)
+            if place is None:
                 faults.append(self._fault(path, name, "nothing is known of this place; host/places.py lists them."))
                 return match[0]
-            return f"<!-- {name} -->{newline}{self._text(self._places[name], not newline, path, name, has, faults)}<!-- end -->"
+            if not newline and not old[old.rfind("\n", 0, match.start()) + 1 : match.start()].strip():
+                faults.append(self._fault(path, name, "a figure must not begin a line, which would be HTML then."))
+            make = place.block if newline else place.figure
+            return f"<!-- {name} -->{newline}{self._text(place, make, path, name, has, faults)}<!-- end -->"
 
-        for match in PLACE.finditer(old):
-            if not match[2] and (match.start() == 0 or old[match.start() - 1] == "\n"):
-                faults.append(self._fault(path, match[1], "a figure must not begin a line, which would be HTML then."))
         return PLACE.sub(made, old), faults
 
-    def _text(self, place: Place, inline: bool, path: Path, name: str, old: str, faults: list[Fault]) -> str:
-        try:
-            faults += [
-                self._fault(path, name, f"{_what(one.entry, self._today)} has changed; run {one.command}")
-                for one in earlier(place.needs, self._today)
-                if not one.long
-            ]
-            return place.text(self._today, inline)
-        except MissingError:
-            faults += [
-                self._fault(path, name, f"{one.file} has no '{one.name}'; run {one.command}")
-                for one in place.needs
-                if not _there(one)
-            ]
+    def _text(
+        self, place: Place, make: Callable[[Today], str], path: Path, name: str, old: str, faults: list[Fault]
+    ) -> str:
+        missing = [one for one in place.needs if not one.there]
+        if missing:
+            names = ", ".join(one.name for one in missing)
+            faults.append(self._fault(path, name, f"was not measured ({names}): run {_runs(missing)}."))
             return old
+        old_ones = [one for one in earlier(place.needs, self._today) if not one.may_be_old]
+        if old_ones:
+            on = ", ".join(dict.fromkeys(subject for one in old_ones for subject in self._today.earlier(one.entry)))
+            faults.append(self._fault(path, name, f"measured on another core ({on}): run {_runs(old_ones)}."))
+        return make(self._today)
 
     def _fault(self, path: Path, name: str, why: str) -> Fault:
         where = path.relative_to(self._root).as_posix()
         return Fault(f"{where}: {name}" if name else where, why)
 
 
-def _what(entry: Entry, today: Today) -> str:
-    return "measured on something else than today's: " + ", ".join(today.earlier(entry))
-
-
-def _there(one: Measurement) -> bool:
-    try:
-        _ = one.entry
-    except MissingError:
-        return False
-    return True
+def _runs(needs: list[Measurement]) -> str:
+    found = list(dict.fromkeys(one.command for one in needs))
+    more = f" and {len(found) - COMMANDS} more, see tritforge docs --commands" if len(found) > COMMANDS else ""
+    return "; ".join(found[:COMMANDS]) + more
 
 
 def _places(text: str) -> list[tuple[str, str]]:

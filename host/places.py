@@ -17,8 +17,22 @@ from perf import tables_studies as studies
 from perf.markdown import table
 from perf.picture import comparison
 
-ESTIMATED = (*plan.AREAS, *plan.FAMILIES, *plan.EDGE_CLOCKS, *plan.WIDE_CLOCKS, plan.GATES, *plan.SMALL_GATES.values())
+ESTIMATED = (
+    *plan.AREAS,
+    *plan.FAMILIES,
+    *plan.EDGE_CLOCKS,
+    *plan.WIDE_CLOCKS,
+    plan.GATES,
+    *plan.SMALL_GATES.values(),
+)
 """What estimates are made of."""
+TARGETS = (
+    *plan.EDGE_CLOCKS,
+    *plan.WIDE_CLOCKS,
+    plan.PRESETS[0],
+    plan.area("edge", plan.ARRAY),
+    plan.area("wide", plan.ARRAY),
+)
 CLOCKS = {"edge": plan.EDGE_CLOCKS, "wide": plan.WIDE_CLOCKS}
 
 
@@ -37,11 +51,6 @@ def presets() -> str:
     return table(head, (True, False, False, False, True), rows)
 
 
-def logic(core: str) -> str:
-    """LUT4s of a preset."""
-    return f"{gateware.cells(core)['logic']:,}"
-
-
 def picture(link: str, needs: tuple[plan.Measurement, ...]) -> Place:
     """A picture, with what it is made of below."""
     return Place(lambda: f"{link}\n", needs)
@@ -52,14 +61,15 @@ PLACES: dict[str, Place] = {
     "demo": Place(demo_text, (plan.DEMO,)),
     "estimates": Place(tables.estimates, ESTIMATED),
     "same platforms": Place(tables.same_platforms, ESTIMATED),
+    "gate level": Place(tables.gate_level, (plan.GATES, plan.PRESETS[0], *plan.SMALL_GATES.values()), quiet=True),
+    "areas against a core": Place(tables.area_check, (*plan.AREAS, plan.CHECK)),
     "validation": Place(tables.validation),
     "codes": Place(codes.markdown, (*plan.CODES, *plan.EDGE_CLOCKS)),
     "structures": Place(gateware.structures, plan.STRUCTURES),
     "wider codes": Place(gateware.wider_codes, plan.WIDER_CODES),
-    "targets": Place(gateware.targets, (*plan.EDGE_CLOCKS, *plan.WIDE_CLOCKS, *plan.PRESETS[:2], *plan.STRUCTURES)),
+    "targets": Place(gateware.targets, TARGETS),
     "families": Place(gateware.families, plan.FAMILIES),
     **{f"area of {one}": Place(partial(gateware.area_table, one), (plan.area(one),)) for one in PRESETS},
-    **{f"LUT4s of {one}": Place(partial(logic, one), (plan.area(one),)) for one in PRESETS},
     **{f"MHz of {one}": Place(partial(gateware.mhz, one), needs) for one, needs in CLOCKS.items()},
     **{f"seeds of {one}": Place(partial(gateware.seeds, one), needs) for one, needs in CLOCKS.items()},
     **{f"occupied by {one}": Place(partial(gateware.occupied, one), needs) for one, needs in CLOCKS.items()},

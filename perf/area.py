@@ -30,12 +30,12 @@ DRIVERS: dict[str, tuple[Driver, ...]] = {
         lambda c: (c.batch - 1) * c.rows * c.acc_bits,
     ),
     "vector_path": (lambda c: c.vector_rows, lambda c: c.batch - 1),
-    "vector_store": (lambda c: c.vector_rows, lambda c: c.batch - 1),
+    "vector_store": (lambda c: c.vector_rows, lambda c: c.batch - 1, lambda c: c.columns),
     "stream_front": (lambda c: c.lanes,),
     "side_words": (lambda c: c.lanes,),
 }
-"""What a unit grows with: trits a cycle, accumulators, those of further contexts; rows a cycle, contexts; lanes. The
-others are constant."""
+"""What a unit grows with: trits a cycle, accumulators, those of further contexts; rows a cycle, contexts, columns;
+lanes. The others are constant."""
 
 
 LEFT_OUT = {("tiny", "vector_store")}
@@ -162,7 +162,9 @@ def points() -> tuple[Point, ...]:
     found = []
     for measured in plan.PRESETS:
         name = measured.name.partition(" on ")[0]
-        units = ((unit, cells) for unit, cells in measured.entry.data["units"].items() if (name, unit) not in LEFT_OUT)
+        units = (
+            (unit, cells) for unit, cells in measured.entry.data["units"].items() if (name, unit) not in LEFT_OUT
+        )
         found += [Point(unit, core_of(name), cells) for unit, cells in units]
     for measured in plan.POINTS:
         name, _, unit = measured.name.partition(" on ")[0].partition(": ")

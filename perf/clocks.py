@@ -16,9 +16,9 @@ LIMITS = ("max_hidden", "max_intermediate", "max_layers", "max_vocab")
 def clock(core: CoreParams) -> Positive:
     """MHz of a core's fastest placement.
 
-    A core that differs from a routed one in its limits alone has that one's, from its slowest to its fastest placement
-    (derived). Any other has that of the preset with the next number of lanes, from the slowest placement of all to
-    the fastest (projected).
+    A core that differs from a routed one in its limits alone has that one's, from the slowest placement to the
+    fastest (derived). Any other has that of the preset whose lanes are nearest, from the slowest placement of all
+    to the fastest (projected).
     """
     found: dict[CoreParams, list[float]] = {}
     for name, one in entries("clocks").items():

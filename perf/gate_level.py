@@ -40,10 +40,10 @@ class Gates:
 
     Attributes
     ----------
-    per_lut4 : NANDs that do what one LUT4 does, over the units without multipliers, with the least and most of a unit.
+    per_lut4 : NANDs that do what a LUT4 does, over the units without multipliers, with the least and most of a unit.
     per_dsp : NANDs of a multiplier of 18 x 18 bits: the other units less their logic, with least and most.
-    per_cycle : pJ of a NAND in a working cycle. idle : share of that in a cycle that waits, with that of the array and
-        of the others. per_product : pJ of a product of 18 x 18 bits.
+    per_cycle : pJ of a NAND in a working cycle. idle : share of that in a cycle that waits, of the array
+        alone, of all and of the others. per_product : pJ of a product of 18 x 18 bits.
     control : pJ of a NAND and cycle of ``tiny``, in this library and in SkyWater's, but for the array.
     """
 
@@ -176,7 +176,9 @@ def technology(wires: Value, by_size: Value) -> dict[str, Value]:
 
     return {
         "logic_per_lut4": value(*found.per_lut4, Tag.DERIVED, "NANDs of edge's units without multipliers over LUT4s"),
-        "dsp_as_logic": value(*found.per_dsp, Tag.DERIVED, "NANDs of edge's units with multipliers, less their logic"),
+        "dsp_as_logic": value(
+            *found.per_dsp, Tag.DERIVED, "NANDs of edge's units with multipliers, less their logic"
+        ),
         "logic_energy": value(
             found.control[1],
             found.per_cycle * there,

@@ -72,7 +72,9 @@ def entry(file: str, name: str) -> Entry:
     """One entry; MissingError where there is none."""
     found = entries(file)
     if name not in found:
-        raise MissingError(f"perf/measured/{file}.json has no '{name}'; tritforge docs --commands says how to measure.")
+        raise MissingError(
+            f"perf/measured/{file}.json has no '{name}'; tritforge docs --commands says how to measure."
+        )
     return found[name]
 
 
@@ -101,7 +103,8 @@ def put(file: str, found: Mapping[str, Entry], family: str | None = None) -> Pat
             kept = {
                 name: old
                 for name, old in kept.items()
-                if not name.startswith(family) or all(old.on.get(subject, on[subject]) == on[subject] for subject in on)
+                if not name.startswith(family)
+                or all(old.on.get(subject, on[subject]) == on[subject] for subject in on)
             }
         merged = kept | dict(found)
         whole = {name: merged[name].model_dump(exclude_defaults=True) for name in sorted(merged, key=_natural)}
@@ -149,7 +152,7 @@ def _json(whole: Mapping[str, Any]) -> str:
     def show(value: Any, indent: str) -> str:
         inner = indent + "  "
         flat = json.dumps(value, ensure_ascii=False)
-        if not isinstance(value, (dict, list)) or not value or len(indent) + len(flat) <= 110 and _shallow(value):
+        if not isinstance(value, (dict, list)) or not value or (len(indent) + len(flat) <= 110 and _shallow(value)):
             return flat
         if isinstance(value, dict):
             lines = [f"{inner}{json.dumps(key)}: {show(item, inner)}" for key, item in value.items()]

@@ -4,11 +4,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from perf.measured import Entry, entry
+from perf.measured import Entry, entries, entry
 from perf.subject import options
 
 ECP5, ULTRASCALE, CYCLONE = "ecp5-85k", "ultrascale+", "cyclonev"
 ARRAY = "ternary_array"
+STRICT = False
+"""Whether what is quick to measure must be of today's core."""
 SEEDS = {"edge": 3, "wide": 1}
 """Placements of the cores whose clock is told."""
 
@@ -31,6 +33,16 @@ class Measurement:
     name: str
     command: str
     long: bool = False
+
+    @property
+    def there(self) -> bool:
+        """Whether it was measured."""
+        return self.name in entries(self.file)
+
+    @property
+    def may_be_old(self) -> bool:
+        """Whether a page may show it of an earlier core."""
+        return self.long or not STRICT
 
     @property
     def entry(self) -> Entry:
@@ -89,9 +101,7 @@ EDGE_CLOCKS, WIDE_CLOCKS = clocks("edge"), clocks("wide")
 ARRAYS = ("edge", "edge code=two_bit", "edge code=positional", "edge element_bytes=1", "edge element_bytes=4")
 """Cores whose arrays docs/codes.md compares."""
 ROUTED_ARRAYS = ARRAYS[:3]
-CODES = tuple(
-    part for core in ROUTED_ARRAYS for part in (area(core, ARRAY), *clocks(core, ARRAY, 1))
-)
+CODES = tuple(part for core in ROUTED_ARRAYS for part in (area(core, ARRAY), *clocks(core, ARRAY, 1)))
 STRUCTURES = (
     *CODES,
     *(area(core, ARRAY) for core in ARRAYS[3:]),

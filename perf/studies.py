@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares models with their variants and records it: ``python -m perf.studies KIND [NAME=]FOLDER``.
 
-KIND is ``outliers``, ``repeated``, ``rows`` (docs/precision.md), ``fidelity`` or ``errors`` (docs/numerics.md); what each
-does is said in the module of golden of that name.
+KIND is ``outliers``, ``repeated``, ``rows`` (docs/precision.md), ``fidelity`` or ``errors`` (docs/numerics.md); the
+module of golden of that name says what each does.
 """
 
 import argparse

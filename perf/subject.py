@@ -22,7 +22,9 @@ def named(core: CoreParams) -> str:
 
     def changes(base: CoreParams) -> list[str]:
         own = [f.name for f in fields(core) if f.name != "formats" and getattr(core, f.name) != getattr(base, f.name)]
-        widths = [f.name for f in fields(core.formats) if getattr(core.formats, f.name) != getattr(base.formats, f.name)]
+        widths = [
+            f.name for f in fields(core.formats) if getattr(core.formats, f.name) != getattr(base.formats, f.name)
+        ]
         return [f"{name}={getattr(core, name)}" for name in own] + [
             f"{name}={getattr(core.formats, name)}" for name in widths
         ]

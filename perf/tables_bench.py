@@ -46,8 +46,8 @@ def lost() -> str:
     each = found["dependency"]["value"] / products
     return (
         f"Lost: {products} dependencies of about {each:.0f} cycles, dear beside row blocks of {core.beats(hidden)} "
-        f"beats, and drain: the {hidden} rows of the embedding need four cycles each and arrive in one, and rows of g "
-        "wait for f and i longer than a row block streams."
+        f"beats, and drain: the {hidden} rows of the embedding need four cycles each and arrive in one, and rows of g"
+        " wait for f and i longer than a row block streams."
     )
 
 

