@@ -59,6 +59,8 @@ class Today:
 
     def save(self) -> None:
         """Keep the digests of the cores that were asked for."""
+        if not self._subjects:
+            return
         digests = {subject: self._verilog[subject] for subject in self._subjects}
         text = json.dumps({"sources": self._sources, "digests": digests}, indent=2) + "\n"
         if not FILE.exists() or FILE.read_text() != text:
