@@ -2,21 +2,22 @@
 """Checkpoints of MatMul-free language models in their public Hugging Face layout."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from golden.arrays import STORED, as_tensor
 from golden.checkpoint_write import write_checkpoint
+from golden.chunks import by_rows
 from golden.config import CONFIG, INDEX, WEIGHTS, CheckpointError, ModelConfig, read_json
 from golden.naming import match, some
 
-__all__ = ["Checkpoint", "CheckpointError", "ModelConfig", "write_checkpoint"]
+if TYPE_CHECKING:
+    from torch import Tensor
 
-_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-MAPPED = 32 << 20
-"""Bytes read through a mapping of a file before it is made anew: pages that were read stay in memory as long as it
-does, and making one reads the names of all tensors."""
+__all__ = ["Checkpoint", "CheckpointError", "ModelConfig", "write_checkpoint"]
 
 
 class _Place(NamedTuple):
@@ -29,7 +30,7 @@ class _Place(NamedTuple):
 
 
 class Checkpoint:
-    """Lazy, memory-mapped access to a checkpoint folder.
+    """Lazy access to a checkpoint folder: no values are kept, a tensor is read whenever it is asked for.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ class Checkpoint:
     config
         The model's shape.
     dtypes
-        The types that its tensors are stored in: float32, float16 or bfloat16, as a rule one of them.
+        The types that its tensors are stored in, of `golden.arrays.STORED`; as a rule one of them.
     warnings
         Sentences on what else is in its files, for who uses it to print.
 
@@ -60,8 +61,7 @@ class Checkpoint:
             raise CheckpointError(f"{self.folder} is no folder; give the folder that holds {CONFIG}.")
         self.config = ModelConfig.from_json(self.folder / CONFIG)
         self.warnings: list[str] = []
-        self._mapping: tuple[str, Any] = ("", None)
-        self._left = 0
+        self._files: dict[str, Any] = {}
         places = self._locate()
         if self.config.layers > len(places):
             raise CheckpointError(
@@ -76,54 +76,48 @@ class Checkpoint:
         """Return the names of the model's tensors in model order."""
         return list(self._places)
 
-    def tensor(self, name: str) -> torch.Tensor:
+    def tensor(self, name: str) -> "Tensor":
+        """What `values` returns, for PyTorch."""
+        return as_tensor(self.values(name))
+
+    def values(self, name: str) -> NDArray[np.float32]:
         """Return a tensor upcast to float32; raise CheckpointError where a value is NaN or infinite."""
-        return self.stored(name).to(torch.float32)
+        return self.stored(name).astype(np.float32, copy=False)
 
-    def stored(self, name: str) -> torch.Tensor:
-        """Return a tensor in the type it is stored in, mapped; raise CheckpointError as `tensor` does.
-
-        Its pages count as memory in use while the tensor lives, and those of the last few small ones.
-        """
+    def stored(self, name: str) -> NDArray:
+        """Return a tensor in the type it is stored in; raise CheckpointError as `values` does."""
         if name not in self._places:
             raise CheckpointError(f"The model has no tensor {name}; names() lists those it has.")
         place = self._places[name]
         value = self._read(place)
-        # The sum is finite only if all values are, and many times faster; it may overflow, hence the second look.
-        if not torch.isfinite(value.sum()) and not torch.isfinite(value).all():
-            what = "NaN" if torch.isnan(value).any() else "an infinite value"
+        if not all(_finite(part) for (part,) in by_rows(value)):
+            what = "NaN" if np.isnan(value).any() else "an infinite value"
             raise CheckpointError(f"{self._told(place)} holds {what}; fetch or export the file again.")
         return value
 
-    def _read(self, place: _Place) -> torch.Tensor:
-        shard, mapped = self._mapping
-        if shard != place.shard:
-            mapped = self._open(place.shard)
-            self._mapping, self._left = (place.shard, mapped), MAPPED
+    def _read(self, place: _Place) -> NDArray:
         try:
-            value = mapped.get_tensor(place.name)
-        except (SafetensorError, OSError, RuntimeError) as error:
+            return self._open(place.shard).get_tensor(place.name)
+        except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{self._told(place)} is unreadable ({error}); fetch it again.") from error
-        self._left -= value.nbytes
-        if self._left < 0:
-            self._mapping = ("", None)
-        return value
-
-    def _equal(self, one: _Place, other: _Place) -> bool:
-        return torch.equal(self._read(one).view(torch.uint8), self._read(other).view(torch.uint8))
 
     def _told(self, place: _Place) -> str:
         return f"{place.name} in {self.folder / place.shard}"
 
     def _open(self, shard: str) -> Any:
-        """Map a file."""
-        path = self.folder / shard
-        if not path.is_file():
-            raise CheckpointError(f"{path} is missing; fetch every file of the checkpoint, in safetensors form.")
-        try:
-            return safe_open(path, framework="pt")
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path} is no whole safetensors file ({error}); fetch it again.") from error
+        """Open a file once: that reads the names of all tensors in it.
+
+        Read and not mapped: pages of a mapping count as memory in use beside what is made of them.
+        """
+        if shard not in self._files:
+            path = self.folder / shard
+            if not path.is_file():
+                raise CheckpointError(f"{path} is missing; fetch every file of the checkpoint, in safetensors form.")
+            try:
+                self._files[shard] = safe_open(path, framework="np", backend="pread")
+            except (SafetensorError, OSError) as error:
+                raise CheckpointError(f"{path} is no whole safetensors file ({error}); fetch it again.") from error
+        return self._files[shard]
 
     def _locate(self) -> dict[str, _Place]:
         """Return the place of every stored tensor by its name there; each file is opened once."""
@@ -165,7 +159,7 @@ class Checkpoint:
             )
         for name, own in result.copies.items():
             one, other = places[result.found[own]], places[name]
-            if one[2:] != other[2:] or not self._equal(one, other):
+            if one[2:] != other[2:] or self._read(one).tobytes() != self._read(other).tobytes():
                 raise CheckpointError(
                     f"{self.folder} holds two tensors {own} that differ, {one.name} and {name}; remove one of them."
                 )
@@ -179,14 +173,21 @@ class Checkpoint:
             self.warnings.append(f"{self.folder} holds tensors that the model does not use: {some(unused)}.")
         return {name: places[result.found[name]] for name in shapes}
 
-    def _check(self, name: str, wanted: tuple[int, ...]) -> torch.dtype:
+    def _check(self, name: str, wanted: tuple[int, ...]) -> np.dtype:
         place = self._places[name]
         if place.shape != wanted:
             raise CheckpointError(
                 f"{self._told(place)} has shape {list(place.shape)}, but {CONFIG} asks for {list(wanted)}; "
                 "take both from the same checkpoint."
             )
-        if place.dtype not in _DTYPES:
-            kinds = ", ".join(_DTYPES)
+        if place.dtype not in STORED:
+            kinds = ", ".join(STORED)
             raise CheckpointError(f"{self._told(place)} is stored as {place.dtype}; store it as one of {kinds}.")
-        return _DTYPES[place.dtype]
+        return STORED[place.dtype]
+
+
+def _finite(values: NDArray) -> bool:
+    """Whether all values are."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        # The sum is finite only if all values are, and faster; it may overflow, hence the second look.
+        return bool(np.isfinite(values.astype(np.float32).sum()) or np.isfinite(values).all())

@@ -131,7 +131,7 @@ def test_names_with_too_much_are_read_and_told(tmp_path: Path, tensors: Tensors,
         index.write_text(json.dumps({"weight_map": {rename(n): file for n, file in found.items()}}))
     checkpoint = Checkpoint(tmp_path)
     assert checkpoint.names() == list(SMALL.tensor_shapes())
-    assert all(torch.equal(checkpoint.stored(n), value) for n, value in tensors.items())
+    assert all(torch.equal(checkpoint.tensor(n), value) for n, value in tensors.items())
     (warning,) = checkpoint.warnings
     assert f"have {removed} too much, such as " in warning and warning.endswith("; they are read without.")
 
@@ -145,7 +145,7 @@ def test_of_two_models_the_plain_one_is_taken(folder: Path, tensors: Tensors, pr
             Checkpoint(folder)
     else:
         checkpoint = Checkpoint(folder)
-        assert torch.equal(checkpoint.stored("lm_head.weight"), tensors["lm_head.weight"])
+        assert torch.equal(checkpoint.tensor("lm_head.weight"), tensors["lm_head.weight"])
         assert "does not use: ema." in checkpoint.warnings[0]
 
 
