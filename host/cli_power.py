@@ -16,7 +16,7 @@ from host.backends import check_ids
 from host.cli_run import encode_prompt, read_ids
 from host.cli_sim import TALES
 from host.cli_synth import follow
-from host.console import Json, PresetName, Record, Settings, chosen_core, err, out, print_json, progress, say
+from host.console import Json, PresetName, Record, Settings, chosen_core, err, heed, out, print_json, progress, say
 from host.image import config_shape
 from host.models import DEFAULT_PRESET, Model
 from hw.params import CoreParams
@@ -67,6 +67,7 @@ def power(
         raise TritforgeError(f"{path} is no checkpoint folder; an image's trits cannot be drawn anew.")
     core = chosen_core(name or DEFAULT_PRESET, settings)
     model = Model(path, core, say, progress)
+    warnings = heed(model.warnings)
     if random_ids:
         ids = np.random.default_rng(0).integers(0, model.config.vocab, random_ids)
     else:
@@ -79,7 +80,7 @@ def power(
     if record:
         _record(path, core, liberty, whole)
     if as_json:
-        print_json(whole)
+        print_json(whole | {"warnings": warnings})
         return
     out.print(
         _units(tokens, f"mW at {clock:g} MHz in {liberty.stem}: dynamic, idle (the clock alone), leakage; NANDs")
