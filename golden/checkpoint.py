@@ -4,21 +4,25 @@
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from golden.arrays import STORED, as_tensor
 from golden.checkpoint_write import write_checkpoint
+from golden.chunks import by_rows
 from golden.config import CONFIG, INDEX, WEIGHTS, CheckpointError, ModelConfig, read_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Checkpoint", "CheckpointError", "ModelConfig", "write_checkpoint"]
 
-_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-
 
 class Checkpoint:
-    """Lazy, memory-mapped access to a checkpoint folder.
+    """Lazy access to a checkpoint folder: nothing is kept, a tensor is read whenever it is asked for.
 
     Parameters
     ----------
@@ -32,7 +36,7 @@ class Checkpoint:
     config
         The model's shape.
     dtypes
-        The types that its tensors are stored in: float32, float16 or bfloat16, as a rule one of them.
+        The types that its tensors are stored in, of `golden.arrays.STORED`; as a rule one of them.
 
     Raises
     ------
@@ -55,24 +59,24 @@ class Checkpoint:
         """Return the names of the model's tensors in model order."""
         return list(self._shapes)
 
-    def tensor(self, name: str) -> torch.Tensor:
+    def tensor(self, name: str) -> "Tensor":
+        """What `values` returns, for PyTorch."""
+        return as_tensor(self.values(name))
+
+    def values(self, name: str) -> NDArray[np.float32]:
         """Return a tensor upcast to float32; raise CheckpointError where a value is NaN or infinite."""
-        return self.stored(name).to(torch.float32)
+        return self.stored(name).astype(np.float32, copy=False)
 
-    def stored(self, name: str) -> torch.Tensor:
-        """Return a tensor in the type it is stored in, mapped; raise CheckpointError as `tensor` does.
-
-        Its pages count as memory in use only while the tensor lives.
-        """
+    def stored(self, name: str) -> NDArray:
+        """Return a tensor in the type it is stored in; raise CheckpointError as `values` does."""
         if name not in self._shapes:
             raise CheckpointError(f"The model has no tensor {name}; names() lists those it has.")
         try:
             value = self._open(self._shard_of[name]).get_tensor(name)
-        except (SafetensorError, OSError, RuntimeError) as error:
+        except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{name} in {self._file(name)} is unreadable ({error}); fetch it again.") from error
-        # The sum is finite only if all values are, and many times faster; it may overflow, hence the second look.
-        if not torch.isfinite(value.sum()) and not torch.isfinite(value).all():
-            what = "NaN" if torch.isnan(value).any() else "an infinite value"
+        if not all(_finite(part) for (part,) in by_rows(value)):
+            what = "NaN" if np.isnan(value).any() else "an infinite value"
             raise CheckpointError(f"{name} in {self._file(name)} holds {what}; fetch or export the file again.")
         return value
 
@@ -80,12 +84,12 @@ class Checkpoint:
         return self.folder / self._shard_of[name]
 
     def _open(self, shard: str) -> Any:
-        """Map a file. Not kept, since all pages that were read stay in memory as long as a mapping does."""
+        """Open a file. Read and not mapped: pages of a mapping count as memory in use beside what is made of them."""
         path = self.folder / shard
         if not path.is_file():
             raise CheckpointError(f"{path} is missing; fetch every file of the checkpoint, in safetensors form.")
         try:
-            return safe_open(path, framework="pt")
+            return safe_open(path, framework="np", backend="pread")
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} is no whole safetensors file ({error}); fetch it again.") from error
 
@@ -104,7 +108,7 @@ class Checkpoint:
                 )
         return shard_of
 
-    def _check(self, name: str, opened: Callable[[str], Any]) -> torch.dtype:
+    def _check(self, name: str, opened: Callable[[str], Any]) -> np.dtype:
         shard = self._shard_of.get(name)
         if shard is None or name not in opened(shard).keys():  # noqa: SIM118 (no mapping)
             where = self.folder / (shard or WEIGHTS)
@@ -116,7 +120,14 @@ class Checkpoint:
                 f"{name} in {self._file(name)} has shape {list(shape)}, but {CONFIG} asks for "
                 f"{list(self._shapes[name])}; take both from the same checkpoint."
             )
-        if dtype not in _DTYPES:
-            kinds = ", ".join(_DTYPES)
+        if dtype not in STORED:
+            kinds = ", ".join(STORED)
             raise CheckpointError(f"{name} in {self._file(name)} is stored as {dtype}; store it as one of {kinds}.")
-        return _DTYPES[dtype]
+        return STORED[dtype]
+
+
+def _finite(values: NDArray) -> bool:
+    """Whether all values are."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        # The sum is finite only if all values are, and faster; it may overflow, hence the second look.
+        return bool(np.isfinite(values.astype(np.float32).sum()) or np.isfinite(values).all())

@@ -6,21 +6,25 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
+from golden.arrays import STORED, as_array
 from golden.config import CONFIG, GENERATION, INDEX, WEIGHTS, CheckpointError, ModelConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHARD_BYTES = 2_000_000_000
 """Largest file, as of the published checkpoints."""
 _ALIGNMENT = 8
-_TYPES = {torch.float32: ("float32", "F32"), torch.float16: ("float16", "F16"), torch.bfloat16: ("bfloat16", "BF16")}
-"""Names of the stored types in a config and in a safetensors file."""
+_NAMES = {dtype: name for name, dtype in STORED.items()}
 
 
 def write_checkpoint(
-    folder: Path | str, config: ModelConfig, tensors: Mapping[str, torch.Tensor], shards: int = 1
+    folder: Path | str, config: ModelConfig, tensors: "Mapping[str, Tensor | NDArray]", shards: int = 1
 ) -> None:
     """Write `tensors`, in the type they have, as a checkpoint in the public layout, each file atomically.
 
@@ -41,25 +45,26 @@ def write_checkpoint(
         For a tensor that is missing, unknown or of the wrong shape or type.
     """
     shapes = config.tensor_shapes()
+    arrays = {name: value if isinstance(value, np.ndarray) else as_array(value) for name, value in tensors.items()}
     for name in shapes.keys() ^ tensors.keys():
         raise CheckpointError(f"The tensor {name} is {'missing' if name in shapes else 'not one of this model'}.")
-    dtypes = {value.dtype for value in tensors.values()}
-    if len(dtypes) != 1 or not dtypes <= _TYPES.keys():
-        kinds = [name for name, _ in _TYPES.values()]
+    dtypes = {value.dtype for value in arrays.values()}
+    if len(dtypes) != 1 or not dtypes <= _NAMES.keys():
+        kinds = [dtype.name for dtype in _NAMES]
         raise CheckpointError(f"The tensors must be of one type among {kinds}, not {dtypes}.")
     for name, shape in shapes.items():
-        if tuple(tensors[name].shape) != shape:
-            raise CheckpointError(f"{name} has shape {list(tensors[name].shape)}, the config asks for {list(shape)}.")
+        if arrays[name].shape != shape:
+            raise CheckpointError(f"{name} has shape {list(arrays[name].shape)}, the config asks for {list(shape)}.")
     names = list(shapes)
     parts = [names[n * len(names) // shards : (n + 1) * len(names) // shards] for n in range(shards)]
-    stream_checkpoint(folder, config, dtypes.pop(), tensors.__getitem__, parts)
+    stream_checkpoint(folder, config, dtypes.pop(), arrays.__getitem__, parts)
 
 
 def stream_checkpoint(
     folder: Path | str,
     config: ModelConfig,
-    dtype: torch.dtype,
-    tensor: Callable[[str], torch.Tensor],
+    dtype: np.dtype,
+    tensor: Callable[[str], NDArray],
     parts: list[list[str]],
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
@@ -95,7 +100,7 @@ def stream_checkpoint(
             with path.open("wb") as file:
                 file.write(_header({name: shapes[name] for name in part}, dtype))
                 for name in part:
-                    done += file.write(tensor(name).to(dtype).contiguous().view(torch.uint8).numpy())
+                    done += file.write(np.ascontiguousarray(tensor(name), dtype).view(np.uint8))
                     if progress is not None:
                         progress(done, size)
         for path, name in zip(temporary, names, strict=True):
@@ -107,12 +112,12 @@ def stream_checkpoint(
         shard_of = {tensor: name for name, part in zip(names, parts, strict=True) for tensor in part}
         write_json(folder / INDEX, {"metadata": {"total_size": size}, "weight_map": shard_of})
     (folder / (INDEX if count == 1 else WEIGHTS)).unlink(missing_ok=True)
-    write_json(folder / CONFIG, config.to_json(_TYPES[dtype][0]))
+    write_json(folder / CONFIG, config.to_json(dtype.name))
     write_json(folder / GENERATION, {"bos_token_id": config.bos, "eos_token_id": config.eos})
     return [folder / name for name in names]
 
 
-def split_by_size(config: ModelConfig, dtype: torch.dtype, limit: int = SHARD_BYTES) -> list[list[str]]:
+def split_by_size(config: ModelConfig, dtype: np.dtype, limit: int = SHARD_BYTES) -> list[list[str]]:
     """The names of the tensors in model order, in as many parts as keep each within `limit` bytes."""
     parts, room = [], 0
     for name, shape in config.tensor_shapes().items():
@@ -132,12 +137,12 @@ def write_json(path: Path, value: Any) -> None:
     os.replace(temporary, path)
 
 
-def _header(shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> bytes:
+def _header(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype) -> bytes:
     """The header of a safetensors file; by hand since the library takes whole files only."""
     table, start = {"__metadata__": {"format": "pt"}}, 0
     for name, shape in shapes.items():
         stop = start + dtype.itemsize * math.prod(shape)
-        table[name] = {"dtype": _TYPES[dtype][1], "shape": shape, "data_offsets": [start, stop]}
+        table[name] = {"dtype": _NAMES[dtype], "shape": shape, "data_offsets": [start, stop]}
         start = stop
     text = json.dumps(table).encode()
     text += b" " * (-len(text) % _ALIGNMENT)

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Large tensors a few rows at a time, so that what is computed on the way stays in a core's cache."""
+"""Large arrays a few rows at a time, so that what is computed on the way stays in a core's cache."""
 
+import math
 from collections.abc import Iterator
-
-from torch import Tensor
+from typing import TypeVar
 
 CHUNK = 1 << 17
 """Values of a chunk: half a megabyte in float32."""
 
+Array = TypeVar("Array")
+"""Of NumPy or PyTorch."""
 
-def by_rows(first: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Views of the same rows of tensors that have as many, about CHUNK values of ``first`` at a time."""
-    rows = max(1, CHUNK * len(first) // first.numel())
-    return zip(*(tensor.split(rows) for tensor in (first, *others)), strict=True)
+
+def by_rows(first: Array, *others: Array) -> Iterator[tuple[Array, ...]]:
+    """Views of the same rows of arrays that have as many, about CHUNK values of ``first`` at a time."""
+    rows = max(1, CHUNK * len(first) // max(1, math.prod(first.shape)))
+    for start in range(0, len(first), rows):
+        yield tuple(array[start : start + rows] for array in (first, *others))

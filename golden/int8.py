@@ -96,7 +96,8 @@ class QuantisedModel(ReferenceModel):
 
     def _linear(self, name: str, x: Tensor, keep: dict) -> Tensor:
         trits, scale = self.linears[name]
-        return self._quantise(rms_norm(x, self.tensors[f"{name}.norm.weight"])) @ trits.float().T * scale
+        seen = self._quantise(rms_norm(x, self.tensors[f"{name}.norm.weight"]))
+        return seen @ torch.from_numpy(trits).float().T * scale
 
 
 def _largest(y: Tensor) -> Tensor:

@@ -77,13 +77,13 @@ def analyse(value: Tensor, second: Tensor, norm: Norm, fmt: Formats, given: Acti
     Equations: v = value * gain; code = round(127 v / (max|v| / 2^s)), s being 0 in int8;
     t = sum(round(value * stat)^2) + sum(round(second * kappa)^2) + bias; root = 1 / sqrt(t).
     """
-    stat = 1 << nx.UNIT_EXPONENT if norm.stat is None else norm.stat
+    stat = 1 << nx.UNIT_EXPONENT if norm.stat is None else torch.from_numpy(norm.stat)
     total = nx.rshift_round(value * stat, fmt.square_shift).square().sum(-1, keepdim=True) + norm.bias
     total = total + nx.rshift_round(second * norm.kappa, fmt.epsilon_shift).square().sum(-1, keepdim=True)
     root, k = nx.reciprocal_root(total, fmt)
     codes, m_max, e_max = [], [], []
     for gain in norm.gains:
-        v = value * gain
+        v = value * torch.from_numpy(gain)
         m, e = nx.normalise(v.abs() >> fmt.product_drop, fmt)
         largest = ((e << fmt.mantissa) | m).amax(-1, keepdim=True)
         top_e = largest >> fmt.mantissa
@@ -149,7 +149,7 @@ class IntegerModel:
             x = self._layer(x, index, state[index], tap)
         head = self.source.head()
         scales = self._analyse(x, x, head.norm)
-        raw = self._accumulate(scales.codes[0], head.matrix.trits)
+        raw = self._accumulate(scales.codes[0], torch.from_numpy(head.matrix.trits))
         tap(self.config.layers, "head.acc", raw)
         mantissa, shift = output_scale(scales, 0, head.matrix, self.fmt)
         return IntegerLogits(raw, mantissa.squeeze(-1), shift.squeeze(-1)), state
@@ -161,7 +161,7 @@ class IntegerModel:
         def product(name: str, scales: Scales, which: int) -> Tensor:
             matrix = layer.matrices[name]
             tap(index, f"{name}.codes", scales.codes[which])
-            acc = self._accumulate(scales.codes[which], matrix.trits)
+            acc = self._accumulate(scales.codes[which], torch.from_numpy(matrix.trits))
             tap(index, f"{name}.acc", acc)
             y = nx.apply_scale(acc, *output_scale(scales, which, matrix, fmt), fmt)
             tap(index, name, y)
@@ -170,7 +170,7 @@ class IntegerModel:
         mix = self._analyse(x, x, layer.norms["mix"])
         f, i, g = (product(name, mix, k) for k, name in enumerate("fig"))
         sigma = nx.sigmoid_negative(f, fmt)
-        c = nx.rshift_round(sigma * layer.omega, nx.SIGMA_FRAC + nx.OMEGA_FRAC - nx.DECAY_FRAC)
+        c = nx.rshift_round(sigma * torch.from_numpy(layer.omega), nx.SIGMA_FRAC + nx.OMEGA_FRAC - nx.DECAY_FRAC)
         c = c.clamp(max=(1 << nx.DECAY_FRAC) - 1)
         hs = self._recur(c, nx.silu(i, fmt), h)
         tap(index, "state", hs)

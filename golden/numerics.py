@@ -22,6 +22,7 @@ from golden.formats import (  # noqa: F401 - the whole contract under one name
     UNIT_EXPONENT,
     Formats,
 )
+from golden.tables import sigma_table
 
 
 def rshift_round(a: Tensor, shift: int | Tensor) -> Tensor:
@@ -88,15 +89,6 @@ def apply_scale(acc: Tensor, m: Tensor, shift: Tensor, fmt: Formats) -> Tensor:
     """acc * m >> shift, rounded half up and saturated to wide; a shift below -SCALE_LEFT saturates."""
     y = rshift_round(acc * m << SCALE_LEFT, (shift + SCALE_LEFT).clamp(0, 63))
     return torch.where(shift < -SCALE_LEFT, torch.sign(acc) * fmt.wide_max, saturate(y, fmt.wide_max))
-
-
-def sigma_table() -> list[tuple[int, int]]:
-    """(base, slope) of 512 chords of sigmoid(-x) on [0, 16): 18 bit base, 18 bit slope, both unsigned."""
-    x = torch.arange(SIGMA_SEGMENTS + 1, dtype=torch.float64) * (SIGMA_RANGE / SIGMA_SEGMENTS)
-    s = torch.sigmoid(-x)
-    base = torch.round(s * 2**SIGMA_FRAC).long()
-    slope = torch.round((s[:-1] - s[1:]) * 2 ** (SIGMA_FRAC + SLOPE_EXTRA)).long()
-    return list(zip(base[:-1].tolist(), slope.tolist(), strict=True))
 
 
 _TABLE = torch.tensor(sigma_table(), dtype=torch.int64)

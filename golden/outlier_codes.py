@@ -10,21 +10,13 @@ anew: the exponent of the largest element is taken as s less, in the codes as in
 The comparison is one of logarithms with six fraction bits: the threshold is off by 3 % at most, no code is.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
 from golden.activations import THRESHOLD_FRAC, Activations
 from golden.formats import Formats
 from golden.numerics import bit_length
-
-LOG_FRAC = 6
-"""Fraction bits of a logarithm to base two, and of a significand those it is taken of."""
-LOGARITHMS = tuple(
-    min(round(2**LOG_FRAC * math.log2(1 + (index + 0.5) / 2**LOG_FRAC)), (1 << LOG_FRAC) - 1)
-    for index in range(1 << LOG_FRAC)
-)
+from golden.tables import LOG_FRAC, LOGARITHMS
 
 
 def logarithm(value: Tensor) -> Tensor:

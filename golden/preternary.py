@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from golden.arrays import FLOAT32
 from golden.checkpoint import Checkpoint, CheckpointError
 from golden.checkpoint_write import split_by_size, stream_checkpoint
 from golden.chunks import by_rows
@@ -43,7 +44,7 @@ class Stored:
 def write_preternary(
     checkpoint: Checkpoint,
     folder: Path | str,
-    dtype: torch.dtype | None = None,
+    dtype: np.dtype | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Stored], list[Path]]:
     """Write `checkpoint` with every ternary weight as trits times scale; all else stays as it is.
@@ -71,21 +72,21 @@ def write_preternary(
     folder = Path(folder).resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CheckpointError(f"{folder} is not empty; name another folder.")
-    kind = dtype or (next(iter(checkpoint.dtypes)) if len(checkpoint.dtypes) == 1 else torch.float32)
+    kind = dtype or (next(iter(checkpoint.dtypes)) if len(checkpoint.dtypes) == 1 else FLOAT32)
     latent = {f"{name}.weight" for name in checkpoint.config.linear_shapes()}
     report = []
 
-    def tensor(name: str) -> Tensor:
+    def tensor(name: str) -> NDArray:
         value = checkpoint.stored(name)
         if name not in latent:
-            return _finite(value.to(kind), name, kind)
+            return _stored(value, name, kind)
         ternary = ternarise(value)
         value = dequantise(ternary, kind)
-        stored = _finite(torch.tensor(ternary.scale).to(kind), name, kind).item()
-        nonzeros = int(ternary.trits.count_nonzero()) / value.numel()
+        stored = float(_stored(np.float32(ternary.scale), name, kind))
+        nonzeros = int(np.count_nonzero(ternary.trits)) / value.size
         if nonzeros and not stored:
             raise CheckpointError(f"{name} has the scale {ternary.scale:.3g}, {_NARROW.format(kind)}")
-        report.append(Stored(name, tuple(value.shape), ternary.scale, stored, nonzeros))
+        report.append(Stored(name, value.shape, ternary.scale, stored, nonzeros))
         return value
 
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -102,18 +103,21 @@ def write_preternary(
     return report, [folder / file.name for file in files]
 
 
-def dequantise(ternary: Ternary, dtype: torch.dtype) -> Tensor:
+def dequantise(ternary: Ternary, dtype: np.dtype) -> NDArray:
     """Return `trits * scale`, the scale rounded to `dtype`; `ternarise` gives the trits and that scale again."""
-    weight = torch.empty(ternary.trits.shape, dtype=dtype)
+    weight = np.empty(ternary.trits.shape, dtype)
     for trits, out in by_rows(ternary.trits, weight):
-        out.copy_(trits * ternary.scale)
+        with np.errstate(over="ignore"):
+            out[...] = trits * np.float32(ternary.scale)
     return weight
 
 
 _NARROW = "which {} cannot hold; store float32."
 
 
-def _finite(value: Tensor, name: str, dtype: torch.dtype) -> Tensor:
-    if not torch.isfinite(value).all():
+def _stored(value: NDArray | np.float32, name: str, dtype: np.dtype) -> NDArray:
+    with np.errstate(over="ignore"):
+        value = np.asarray(value).astype(dtype, copy=False)
+    if not np.isfinite(value).all():
         raise CheckpointError(f"{name} holds a value {_NARROW.format(dtype)}")
     return value

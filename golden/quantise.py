@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from golden import TritforgeError
 from golden.checkpoint import Checkpoint, ModelConfig
@@ -32,7 +32,7 @@ GROUPS = {"f": "mix", "i": "mix", "g": "mix", "o": "out", "gate": "expand", "dow
 class Matrix:
     """Trits int8 [rows, columns] and the folded output scale ``mantissa * 2**-exponent``."""
 
-    trits: Tensor
+    trits: NDArray[np.int8]
     mantissa: int
     exponent: int
 
@@ -47,8 +47,8 @@ class Norm:
     bias : added to the sum of squares; the remaining eps term in its units.
     """
 
-    stat: Tensor | None
-    gains: tuple[Tensor, ...]
+    stat: NDArray[np.int64] | None
+    gains: tuple[NDArray[np.int64], ...]
     kappa: int
     bias: int
 
@@ -57,7 +57,7 @@ class Norm:
 class IntegerLayer:
     """One layer: decay gains [d] (OMEGA_FRAC fraction bits), four norms, matrices f, i, g, o, gate with up, down."""
 
-    omega: Tensor
+    omega: NDArray[np.int64]
     norms: dict[str, Norm]
     matrices: dict[str, Matrix]
 
@@ -70,11 +70,13 @@ class IntegerHead:
     matrix: Matrix
 
 
-def gain_mantissas(gain: Tensor, bits: int = GAIN_BITS, largest_exponent: int = 126) -> tuple[Tensor, int]:
+def gain_mantissas(
+    gain: NDArray, bits: int = GAIN_BITS, largest_exponent: int = 126
+) -> tuple[NDArray[np.int64], int]:
     """A gain vector as (int64 signed mantissas, exponent): gain ~ mantissa * 2**-exponent."""
-    peak, limit = float(gain.abs().max()), (1 << (bits - 1)) - 1
+    peak, limit = float(np.abs(gain).max()), (1 << (bits - 1)) - 1
     exponent = largest_exponent if peak == 0 else min(math.floor(math.log2(limit / peak)), largest_exponent)
-    return torch.round(gain.double() * 2.0**exponent).long(), exponent
+    return np.rint(gain.astype(np.float64) * 2.0**exponent).astype(np.int64), exponent
 
 
 def scale_word(real: float, fmt: Formats) -> tuple[int, int]:
@@ -100,7 +102,7 @@ class FoldedNorm:
     input_frac: int
     length: int
 
-    def matrix(self, trits: Tensor, scale: float, tensor: int, output_frac: int, fmt: Formats) -> Matrix:
+    def matrix(self, trits: NDArray[np.int8], scale: float, tensor: int, output_frac: int, fmt: Formats) -> Matrix:
         """Fold ``scale`` = mean|W| and every constant power of two into the matrix's scale word."""
         exponent = output_frac + self.stat_frac - self.input_frac - self.gain_exponents[tensor]
         exponent += fmt.product_drop - fmt.mantissa - (2 * fmt.mantissa - 1)
@@ -108,18 +110,18 @@ class FoldedNorm:
         return Matrix(trits, *scale_word(real, fmt))
 
 
-def fold_norm(outer: Tensor | None, own: list[Tensor], input_frac: int, double: bool, fmt: Formats) -> FoldedNorm:
+def fold_norm(outer: NDArray | None, own: list[NDArray], input_frac: int, double: bool, fmt: Formats) -> FoldedNorm:
     """Fold an outer gain (None: the vector is not normalised before) with each BitLinear's own gain.
 
     ``double``: two norms in a row, so eps enters as eps * (mean(x^2) + eps); else as eps alone.
     """
-    n = own[0].numel()
+    n = own[0].size
     if outer is None:
         stat, stat_exponent = None, UNIT_EXPONENT
-        products = [w.double() for w in own]
+        products = [w.astype(np.float64) for w in own]
     else:
         stat, stat_exponent = gain_mantissas(outer, STAT_BITS, STAT_EXPONENT_MAX)
-        products = [outer.double() * w.double() for w in own]
+        products = [outer.astype(np.float64) * w for w in own]
     pairs = [gain_mantissas(w) for w in products]
     stat_frac = input_frac + stat_exponent - fmt.square_shift
     kappa = round(math.sqrt(EPS) * 2.0 ** (stat_exponent + 9)) if double else 0
@@ -134,18 +136,18 @@ def residual_frac(peak: float, fmt: Formats) -> int:
     return max(-40, min(40, exponent))
 
 
-def quantise_embedding(table: Tensor, bits: int, group: int, frac: int) -> Embedding:
+def quantise_embedding(table: NDArray, bits: int, group: int, frac: int) -> Embedding:
     """Symmetric codes of ``bits`` (8 or 16) with one scale for each ``group`` of values of a row, as stored."""
     vocab, d = table.shape
     limit = (1 << (bits - 1)) - 1
-    codes = torch.empty(vocab, d, dtype=torch.int8 if bits == 8 else torch.int16)
-    scales = torch.empty(vocab, d // group)
+    codes = np.empty((vocab, d), np.int8 if bits == 8 else np.int16)
+    scales = np.empty((vocab, d // group), np.float32)
     for values, code, scale in by_rows(table, codes, scales):
-        grouped = values.float().unflatten(-1, (-1, group))
-        torch.div(grouped.abs().amax(-1), limit, out=scale)
-        safe = torch.where(scale > 0, scale, 1).unsqueeze(-1)
-        code.copy_((grouped.double() / safe).round_().clamp_(-limit, limit).flatten(1))
-    return Embedding(codes.numpy(), scales.numpy(), frac)
+        grouped = values.astype(np.float32).reshape(len(values), -1, group)
+        np.divide(np.abs(grouped).max(-1), np.float32(limit), out=scale)
+        safe = np.where(scale > 0, scale, 1)[..., np.newaxis]
+        code[...] = np.rint(grouped / safe.astype(np.float64)).clip(-limit, limit).reshape(code.shape)
+    return Embedding(codes, scales, frac)
 
 
 class IntegerCheckpoint:
@@ -180,7 +182,7 @@ class IntegerCheckpoint:
     def residual_frac(self) -> int:
         """Fraction bits of the residual."""
         table = self.checkpoint.stored(EMBEDDING)
-        peak = max(float(values.float().abs().max()) for (values,) in by_rows(table))
+        peak = max(float(np.abs(values.astype(np.float32)).max()) for (values,) in by_rows(table))
         return residual_frac(peak, self.fmt)
 
     @cached_property
@@ -189,30 +191,32 @@ class IntegerCheckpoint:
         table = self.checkpoint.stored(EMBEDDING)
         return quantise_embedding(table, self._embedding_bits, self._embedding_group, self.residual_frac)
 
-    def decay_words(self, layer: int) -> Tensor:
+    def decay_words(self, layer: int) -> NDArray[np.int64]:
         """1 - LB of a layer with OMEGA_FRAC fraction bits; one without a lower bound."""
         d = self.config.hidden
         if not self.config.use_lower_bound or layer == 0:
-            return torch.full((d,), 1 << OMEGA_FRAC, dtype=torch.int64)
-        bounds = torch.softmax(self.checkpoint.tensor("model.lower_bounds").double(), dim=0)
+            return np.full(d, 1 << OMEGA_FRAC)
+        raw = self.checkpoint.values("model.lower_bounds").astype(np.float64)
+        bounds = np.exp(raw - raw.max(0))
+        bounds /= bounds.sum(0)
         lower = bounds.cumsum(0)[layer] - bounds[0]
-        return torch.round((1 - lower) * (1 << OMEGA_FRAC)).long().clamp(0, 1 << OMEGA_FRAC)
+        return np.rint((1 - lower) * (1 << OMEGA_FRAC)).astype(np.int64).clip(0, 1 << OMEGA_FRAC)
 
     def layer(self, index: int) -> IntegerLayer:
         """The integers of one layer."""
         prefix, fmt, frac = f"model.layers.{index}.", self.fmt, self.fmt.frac
 
-        def tensor(name: str) -> Tensor:
-            return self.checkpoint.tensor(prefix + name)
+        def gain(name: str) -> NDArray[np.float32]:
+            return self.checkpoint.values(prefix + name)
 
-        def own(*names: str) -> list[Tensor]:
-            return [tensor(f"{name}_proj.norm.weight") for name in names]
+        def own(*names: str) -> list[NDArray[np.float32]]:
+            return [gain(f"{name}_proj.norm.weight") for name in names]
 
         x = self.residual_frac
         folded = {
-            "mix": fold_norm(tensor("attn_norm.weight"), own("attn.f", "attn.i", "attn.g"), x, True, fmt),
-            "out": fold_norm(tensor("attn.g_norm.weight"), own("attn.o"), frac, True, fmt),
-            "expand": fold_norm(tensor("mlp_norm.weight"), own("mlp.gate"), x, True, fmt),
+            "mix": fold_norm(gain("attn_norm.weight"), own("attn.f", "attn.i", "attn.g"), x, True, fmt),
+            "out": fold_norm(gain("attn.g_norm.weight"), own("attn.o"), frac, True, fmt),
+            "expand": fold_norm(gain("mlp_norm.weight"), own("mlp.gate"), x, True, fmt),
             "contract": fold_norm(None, own("mlp.down"), frac, False, fmt),
         }
         plan = {
@@ -232,9 +236,7 @@ class IntegerCheckpoint:
     @lru_cache(maxsize=1)  # noqa: B019 - one head a checkpoint, which lives as long as its user
     def head(self) -> IntegerHead:
         """The final norm and lm_head; logits are accumulators times one scale a token."""
-        tensor, fmt = self.checkpoint.tensor, self.fmt
-        folded = fold_norm(
-            tensor("model.norm.weight"), [tensor("lm_head.norm.weight")], self.residual_frac, True, fmt
-        )
+        gain, fmt = self.checkpoint.values, self.fmt
+        folded = fold_norm(gain("model.norm.weight"), [gain("lm_head.norm.weight")], self.residual_frac, True, fmt)
         ternary = ternarise(self.checkpoint.stored("lm_head.weight"))
         return IntegerHead(folded.norm, folded.matrix(ternary.trits, ternary.scale, 0, 0, fmt))

@@ -4,6 +4,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from golden.integer import IntegerSource
@@ -44,8 +45,8 @@ class Redrawn:
     def _draw(self, matrix: Matrix, layer: int, place: int) -> Matrix:
         generator = torch.Generator().manual_seed(1000 * self._seed + 10 * layer + place)
         values = torch.rand(matrix.trits.shape, generator=generator)
-        signs = torch.where(values < (1 + self._zeros) / 2, 1, -1).to(matrix.trits.dtype)
-        return replace(matrix, trits=torch.where(values < self._zeros, 0, signs).to(matrix.trits.dtype))
+        signs = torch.where(values < (1 + self._zeros) / 2, 1, -1)
+        return replace(matrix, trits=torch.where(values < self._zeros, 0, signs).to(torch.int8).numpy())
 
 
 def zero_share(source: IntegerSource) -> float:
@@ -58,6 +59,6 @@ def zero_share(source: IntegerSource) -> float:
 
     zeros = total = 0
     for matrix in matrices():
-        zeros += int((matrix.trits == 0).sum())
-        total += matrix.trits.numel()
+        zeros += matrix.trits.size - int(np.count_nonzero(matrix.trits))
+        total += matrix.trits.size
     return zeros / total

@@ -61,12 +61,12 @@ def quantise(y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return codes.to(torch.int8), scale
 
 
-def bitlinear(x: torch.Tensor, gain: torch.Tensor, trits: torch.Tensor, scale: float) -> Product:
-    """Normalise `x` [T, n] with its own `gain` [n], quantise, multiply with `trits` [m, n], rescale."""
+def bitlinear(x: torch.Tensor, gain: torch.Tensor, weight: Ternary) -> Product:
+    """Normalise `x` [T, n] with its own `gain` [n], quantise, multiply with the trits [m, n], rescale."""
     codes, code_scale = quantise(rms_norm(x, gain))
     # A float32 product of these integers is exact while 127 n < 2^24, which every size here keeps.
-    acc = codes.float() @ trits.float().T
-    return Product(codes, code_scale, acc.to(torch.int32), acc * scale / code_scale[..., None])
+    acc = codes.float() @ torch.from_numpy(weight.trits).float().T
+    return Product(codes, code_scale, acc.to(torch.int32), acc * weight.scale / code_scale[..., None])
 
 
 def lower_bounds(raw: torch.Tensor) -> torch.Tensor:
@@ -100,7 +100,7 @@ class ReferenceModel:
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "ReferenceModel":
         """Read and ternarise a checkpoint, one tensor at a time."""
-        linears = {name: ternarise(checkpoint.tensor(f"{name}.weight")) for name in checkpoint.config.linear_shapes()}
+        linears = {name: ternarise(checkpoint.stored(f"{name}.weight")) for name in checkpoint.config.linear_shapes()}
         latent = {f"{name}.weight" for name in linears}
         tensors = {name: checkpoint.tensor(name) for name in checkpoint.names() if name not in latent}
         return cls(checkpoint.config, tensors, linears)
@@ -176,7 +176,7 @@ class ReferenceModel:
         return x
 
     def _linear(self, name: str, x: torch.Tensor, keep: dict) -> torch.Tensor:
-        product = bitlinear(x, self.tensors[f"{name}.norm.weight"], *self.linears[name])
+        product = bitlinear(x, self.tensors[f"{name}.norm.weight"], self.linears[name])
         keep[f"lin.{name}"] = product.out
         keep |= {f"q.{name}.x": product.codes, f"q.{name}.scale": product.scale, f"q.{name}.acc": product.acc}
         return product.out

@@ -8,29 +8,32 @@ found, as for latent weights, so it shrinks by the share of non-zeros each time.
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 
+from golden.arrays import FLOAT32, STORED
 from golden.checkpoint import Checkpoint
 from golden.compare import Row, Yardstick, given_text, parser, print_rows
+from golden.latent import ternarise_latent
 from golden.preternary import dequantise
 from golden.reference import ReferenceModel
-from golden.ternary import STORED, Ternary, ternarise, ternarise_latent
+from golden.ternary import Ternary, ternarise
 
 Step = Callable[[Ternary], Ternary]
 
 
-def keep(dtype: torch.dtype, ternary: Ternary) -> Ternary:
+def keep(dtype: np.dtype, ternary: Ternary) -> Ternary:
     """Store trits times scale in a type and load them."""
     return ternarise(dequantise(ternary, dtype))
 
 
 def mean_again(ternary: Ternary) -> Ternary:
     """Store trits times scale in float32 and take them for latent weights."""
-    trits, scale = ternarise_latent(dequantise(ternary, torch.float32))
-    return Ternary(trits.to(torch.int8), scale.item())
+    trits, scale = ternarise_latent(torch.from_numpy(dequantise(ternary, FLOAT32)))
+    return Ternary(trits.to(torch.int8).numpy(), scale.item())
 
 
-ROUTES: dict[str, Step] = {f"kept, {str(t).removeprefix('torch.')}": partial(keep, t) for t in STORED}
+ROUTES: dict[str, Step] = {f"kept, {dtype.name}": partial(keep, dtype) for dtype in STORED.values()}
 ROUTES["mean again"] = mean_again
 
 

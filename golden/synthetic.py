@@ -4,9 +4,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from golden.arrays import FLOAT32
 from golden.checkpoint import ModelConfig
 from golden.checkpoint_write import split_by_size, stream_checkpoint
 
@@ -28,7 +30,7 @@ def write_random_checkpoint(
     folder: Path,
     config: ModelConfig,
     seed: int = 0,
-    dtype: torch.dtype = torch.float32,
+    dtype: np.dtype = FLOAT32,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Write a random checkpoint with one tensor at a time in memory; the same seed gives the same weights.
@@ -38,5 +40,5 @@ def write_random_checkpoint(
     generator, shapes = torch.Generator().manual_seed(seed), config.tensor_shapes()
     parts = split_by_size(config, dtype)
     return stream_checkpoint(
-        folder, config, dtype, lambda name: random_tensor(name, shapes[name], generator), parts, progress
+        folder, config, dtype, lambda name: random_tensor(name, shapes[name], generator).numpy(), parts, progress
     )

@@ -2,12 +2,12 @@
 """Text in and out of a model: tokenizer, streaming decoder, bits per character."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tokenizers import Tokenizer
-from tokenizers.decoders import DecodeStream
 
 from golden import TritforgeError
 from golden.config import CheckpointError, ModelConfig
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TOKENIZER = "tokenizer.json"
+REPLACEMENT = "\ufffd"
+BYTE_PIECE = 6
+"""Length of a piece that stands for a byte, such as <0x0A>."""
 
 
 class Model(Protocol):
@@ -50,7 +53,8 @@ class TextCodec:
     Parameters
     ----------
     tokenizer
-        With byte fallback, so that any text can be encoded.
+        With byte fallback, so that any text can be encoded. What its file still has from training, truncation,
+        padding and dropout of merges, is switched off.
 
     Attributes
     ----------
@@ -61,7 +65,12 @@ class TextCodec:
     def __init__(self, tokenizer: Tokenizer):
         self.tokenizer = tokenizer
         # In a text, "<s>" is three characters, not the token.
-        self.tokenizer.encode_special_tokens = True
+        tokenizer.encode_special_tokens = True
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        if getattr(tokenizer.model, "dropout", None):
+            tokenizer.model.dropout = None
+        self._special = {token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special}
 
     @classmethod
     def from_folder(cls, folder: Path | str) -> "TextCodec":
@@ -87,13 +96,70 @@ class TextCodec:
         """Return the text of `ids`, special tokens left out."""
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
-    def stream(self, prompt: list[int] | None = None) -> Callable[[int], str]:
-        """Return a function that takes the token ids after `prompt` one by one.
+    def piece(self, token: int) -> str | None:
+        """Return the piece of a token; None for a special or an unknown one, which `decode` leaves out."""
+        piece = self.tokenizer.id_to_token(token)
+        return None if piece in self._special else piece
 
-        It returns the text that each completes, which is empty inside a multi-byte character.
-        """
-        decoder = DecodeStream(ids=prompt or [], skip_special_tokens=True)
-        return lambda token: decoder.step(self.tokenizer, token) or ""
+    def stream(self, prompt: Iterable[int] = ()) -> "TextStream":
+        """Return a decoder of the tokens after `prompt`, one by one."""
+        return TextStream(self, prompt)
+
+
+class TextStream:
+    """Decodes tokens as they come: what it returns, put together, is what decoding them all at once gives.
+
+    The library's own `DecodeStream` raises where a later token changes an earlier one's text: a run of byte pieces
+    is text if it is UTF-8 as a whole and so many replacement characters if not. So a run is held back to its end.
+
+    Parameters
+    ----------
+    codec
+        Decodes.
+    prompt
+        The tokens before; the text of the others goes on after as many characters as `prompt` alone has.
+    """
+
+    CONTEXT = 8
+    """Tokens decoded again before new ones: more than the bytes of a character, each of which may be a token."""
+
+    def __init__(self, codec: TextCodec, prompt: Iterable[int] = ()):
+        self._codec = codec
+        self._window = [token for token in prompt if codec.piece(token) is not None]
+        run = sum(1 for _ in takewhile(self._is_byte, reversed(self._window)))
+        self._window = self._window[-run - self.CONTEXT :]
+        self._shown = len(self._codec.decode(self._window))
+
+    def push(self, token: int) -> str:
+        """Return the text that a token completes; empty inside a run of bytes or a character."""
+        if self._codec.piece(token) is None:
+            return ""
+        self._window.append(token)
+        if self._is_byte(token):
+            return ""
+        settled = self._settled()
+        text = self._take(settled)
+        if len(self._window) > 2 * self.CONTEXT:
+            self._window = self._window[-self.CONTEXT :]
+            self._shown += len(self._settled()) - len(settled)
+        return text
+
+    def flush(self) -> str:
+        """Return what was held back, at the end."""
+        return self._take(self._codec.decode(self._window))
+
+    def _take(self, text: str) -> str:
+        new = text[self._shown :]
+        self._shown = max(self._shown, len(text))
+        return new
+
+    def _settled(self) -> str:
+        """The window's text without a last replacement character, which may be a character's beginning."""
+        return self._codec.decode(self._window).removesuffix(REPLACEMENT)
+
+    def _is_byte(self, token: int) -> bool:
+        piece = self._codec.piece(token)
+        return len(piece.encode()) == BYTE_PIECE and piece.startswith("<0x") and piece.endswith(">")
 
 
 def bits_per_character(

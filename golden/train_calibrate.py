@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from golden import TritforgeError
+from golden.arrays import as_tensor
 from golden.checkpoint import Checkpoint, write_checkpoint
 from golden.text import TOKENIZER, TextCodec
 from golden.train_data import read_text, stream
@@ -70,7 +71,7 @@ def main(
     try:
         source, codec = Checkpoint(checkpoint), TextCodec.from_folder(checkpoint)
         tokens = torch.tensor(codec.encode(characters := read_text(text)))
-        weights = {name: source.stored(name) for name in source.names()}
+        weights = {name: as_tensor(source.stored(name)) for name in source.names()}
     except TritforgeError as error:
         console.print(f"[red]Error:[/red] {error}")
         raise typer.Exit(2) from error

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from golden import TritforgeError
 from golden.checkpoint import Checkpoint, ModelConfig, write_checkpoint
-from golden.ternary import keep_clear
+from golden.latent import keep_clear
 from golden.text import TextCodec
 from golden.train_data import Labelled, Streams, encode_variants, stream
 from golden.train_model import TrainModel

@@ -10,8 +10,8 @@ from torch.nn.functional import dropout, linear, silu
 
 from golden import TritforgeError
 from golden.config import ModelConfig
+from golden.latent import ternarise_latent
 from golden.reference import lower_bounds, quantise, rms_norm
-from golden.ternary import ternarise_latent
 from golden.train_scan import scan
 
 

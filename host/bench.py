@@ -11,10 +11,10 @@ from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from golden import Failure
 from golden.activations import activations
+from golden.arrays import BFLOAT16
 from golden.checkpoint import Checkpoint
 from golden.config import CONFIG, PUBLISHED
 from golden.quantise import IntegerCheckpoint
@@ -233,7 +233,7 @@ class Bench:
         folder = FOLDER / name
         if not (folder / CONFIG).exists():
             with self._bar(f"Writing a random checkpoint, {name}") as bar:
-                write_random_checkpoint(folder, PUBLISHED[name], 0, torch.bfloat16, bar)
+                write_random_checkpoint(folder, PUBLISHED[name], 0, BFLOAT16, bar)
         return folder
 
     def _image(self, case: Case) -> Image:

@@ -7,27 +7,23 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import torch
+import numpy as np
 import typer
 from rich.table import Table
 
 from golden import TritforgeError
+from golden.arrays import BFLOAT16, STORED
 from golden.checkpoint import Checkpoint
 from golden.config import CONFIG, PUBLISHED, ModelConfig
 from golden.preternary import write_preternary
-from golden.synthetic import write_random_checkpoint
 from host.console import Json, by_kind, out, print_json, progress
 from host.image import config_shape
 
 _NAMES = ", ".join(PUBLISHED)
 
 
-class Precision(StrEnum):
-    """A type of stored weights, by its name in PyTorch."""
-
-    FLOAT32 = "float32"
-    FLOAT16 = "float16"
-    BFLOAT16 = "bfloat16"
+Precision = StrEnum("Precision", {dtype.name.upper(): dtype.name for dtype in STORED.values()})
+"""A type of stored weights."""
 
 
 def random_checkpoint(
@@ -45,11 +41,13 @@ def random_checkpoint(
 
     Example: tritforge random-checkpoint --shape 370M -o build/370M
     """
+    from golden.synthetic import write_random_checkpoint
+
     config, started = parse_shape(shape), time.perf_counter()
     if (output / CONFIG).exists():
         raise TritforgeError(f"{output} already holds a checkpoint; name another folder.")
     with progress(f"Writing {output}") as advance:
-        paths = write_random_checkpoint(output, config, seed, torch.bfloat16, advance)
+        paths = write_random_checkpoint(output, config, seed, BFLOAT16, advance)
     files = {path.name: path.stat().st_size for path in paths}
     facts = {
         "checkpoint": str(output),
@@ -86,7 +84,7 @@ def ternarise(
     Example: tritforge ternarise models/tales -o build/tales-ternary --dtype float32
     """
     started = time.perf_counter()
-    source, dtype = Checkpoint(checkpoint), getattr(torch, precision) if precision else None
+    source, dtype = Checkpoint(checkpoint), np.dtype(precision) if precision else None
     with progress(f"Writing {output}") as advance:
         tensors, paths = write_preternary(source, output, dtype, advance)
     files, seconds = {path.name: path.stat().st_size for path in paths}, time.perf_counter() - started

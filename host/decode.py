@@ -4,7 +4,6 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from golden.quantise import IntegerHead, IntegerLayer, Matrix, Norm
@@ -28,7 +27,7 @@ def layer(image: "Image", index: int) -> IntegerLayer:
         "expand": _norm(out, in_rows(out.gains, hidden)),
         "contract": _norm(expand, in_rows(expand.gains, image.shape.intermediate), stat=False),
     }
-    gate = torch.cat([_trits(image, expand, Group.EXPAND, name) for name in ("gate", "up")])
+    gate = np.concatenate([_trits(image, expand, Group.EXPAND, name) for name in ("gate", "up")])
     matrices = {
         name: Matrix(_trits(image, mix, Group.MIX, name), *split_scale(int(mix.constants[k])))
         for k, name in enumerate(("f", "i", "g"))
@@ -38,8 +37,7 @@ def layer(image: "Image", index: int) -> IntegerLayer:
         "gate": Matrix(gate, *split_scale(int(expand.constants[0]))),
         "down": Matrix(_trits(image, contract, Group.CONTRACT, "down"), *split_scale(int(contract.constants[0]))),
     }
-    omega = torch.from_numpy(split_gain(mix_words[:, 0])[0])
-    return IntegerLayer(omega, norms, matrices)
+    return IntegerLayer(split_gain(mix_words[:, 0])[0], norms, matrices)
 
 
 def head(image: "Image") -> IntegerHead:
@@ -60,15 +58,14 @@ def _entry_norm(image: "Image", layer: int) -> Norm:
     return _norm(before, in_rows(before.gains, image.shape.hidden))
 
 
-def _trits(image: "Image", view: GroupView, group: Group, name: str) -> torch.Tensor:
-    trits = decode_trits(view.trits[name], image.shape.outputs(group), image.shape.inputs(group), image.core)
-    return torch.from_numpy(trits)
+def _trits(image: "Image", view: GroupView, group: Group, name: str) -> NDArray[np.int8]:
+    return decode_trits(view.trits[name], image.shape.outputs(group), image.shape.inputs(group), image.core)
 
 
 def _norm(view: GroupView, words: NDArray[np.uint32], stat: bool = True) -> Norm:
     """The norm whose constants a group carries; ``words`` [n, gains] as in `hw.schedule.gain_words`."""
     gains, stats = split_gain(words)
-    vectors = [torch.from_numpy(np.ascontiguousarray(v)) for v in gains.T]
-    outer = torch.from_numpy(np.ascontiguousarray(stats[:, 0])) if stat else None
+    vectors = [np.ascontiguousarray(v) for v in gains.T]
+    outer = np.ascontiguousarray(stats[:, 0]) if stat else None
     kappa, bias = int(view.constants[3]), int(view.constants[4]) | int(view.constants[5]) << 32
     return Norm(outer, tuple(vectors), kappa, bias)

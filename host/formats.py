@@ -6,11 +6,11 @@ from pathlib import Path
 
 import gguf
 import numpy as np
-import torch
 from gguf import GGMLQuantizationType as Kind
 from numpy.typing import NDArray
 
 from golden import TritforgeError
+from golden.arrays import FLOAT32
 from golden.preternary import dequantise
 from golden.ternary import Ternary, ternarise
 from hw.trits import CODES, positional
@@ -55,9 +55,9 @@ def from_gguf(data: NDArray, kind: Kind, name: str = "The tensor") -> Ternary:
     """
     if kind not in GGUF_KINDS:
         raise TritforgeError(f"{name} is of type {Kind(kind).name}; ternary types are TQ1_0 and TQ2_0.")
-    values = torch.from_numpy(gguf.dequantize(data, kind))
+    values = gguf.dequantize(data, kind)
     ternary = ternarise(values)
-    if not torch.equal(dequantise(ternary, torch.float32), values):
+    if not np.array_equal(dequantise(ternary, FLOAT32), values):
         raise TritforgeError(
             f"{name} has blocks of different scales, as latent weights get them; quantise trits times one scale, "
             "as `tritforge ternarise` writes them."

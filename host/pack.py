@@ -176,9 +176,9 @@ class _Packer:
         count = self._shape.layers
         for index in range(count):
             norms, matrices = self._layer.norms, self._layer.matrices
-            decay = gain_word(self._layer.omega.numpy())
+            decay = gain_word(self._layer.omega)
             mixing = {name: matrices[name] for name in "fig"}
-            gate, up = matrices["gate"].trits.chunk(2)
+            gate, up = np.split(matrices["gate"].trits, 2)
             halves = {
                 "gate": replace(matrices["gate"], trits=gate),
                 "up": replace(matrices["gate"], trits=up),
@@ -211,10 +211,9 @@ class _Packer:
                 words = np.concatenate([decay[:, np.newaxis], words], axis=1)
             view.gains[:] = in_blocks(words, self._core)
         for name, matrix in matrices.items():
-            trits = matrix.trits.numpy()
-            view.trits[name][:] = encode_trits(trits, self._core)
+            view.trits[name][:] = encode_trits(matrix.trits, self._core)
             tensor = f"model.layers.{layer}.{TENSORS[name]}" if name in TENSORS else name
-            self._note(tensor, trits, view.trits[name].size)
+            self._note(tensor, matrix.trits, view.trits[name].size)
         return data
 
     def _note(self, tensor: str, values: NDArray, size: int) -> None:
@@ -224,8 +223,8 @@ class _Packer:
 
 def _norm_words(norm: Norm) -> NDArray[np.uint32]:
     """Gain words [n, gains] of a norm; the first carries the statistics gain."""
-    first, *others = (gain.numpy() for gain in norm.gains)
-    stat = 0 if norm.stat is None else norm.stat.numpy()
+    first, *others = norm.gains
+    stat = 0 if norm.stat is None else norm.stat
     return np.stack([gain_word(first, stat), *map(gain_word, others)], axis=1)
 
 

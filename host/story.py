@@ -33,7 +33,7 @@ class Story:
     def __init__(self, codec: TextCodec, prompt: str, ids: list[int], console: Console | None) -> None:
         self.tokens: list[int] = []
         self.text = ""
-        self._decode = codec.stream(ids)
+        self._stream = codec.stream(ids)
         self._prompt, self._console = prompt, console
         self._doing = ""
         self._live = Live(console=console, auto_refresh=False, transient=True) if console else None
@@ -46,6 +46,7 @@ class Story:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.text += self._stream.flush()
         if self._live:
             self._live.stop()
             self._console.print(self._whole())
@@ -53,7 +54,7 @@ class Story:
     def add(self, token: int) -> None:
         """Take the next token."""
         self.tokens.append(token)
-        self.text += self._decode(token)
+        self.text += self._stream.push(token)
         self._doing = f"{len(self.tokens)} new tokens"
         self._refresh()
 

@@ -7,7 +7,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigne
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.numerics import SIGMA_FRAC, SIGMA_RANGE, SIGMA_SEGMENTS, SLOPE_EXTRA, Formats, sigma_table
+from golden.formats import SIGMA_FRAC, SIGMA_RANGE, SIGMA_SEGMENTS, SLOPE_EXTRA, Formats
+from golden.tables import sigma_table
 from hw.multiplier import Multiplier
 from hw.ops import delay
 from hw.width import cut

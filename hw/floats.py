@@ -3,7 +3,7 @@
 
 from amaranth.lib.data import StructLayout
 
-from golden.numerics import Formats
+from golden.formats import Formats
 
 EXPONENT_BITS = 6
 

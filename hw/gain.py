@@ -5,7 +5,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.numerics import DECAY_FRAC
+from golden.formats import DECAY_FRAC
 from hw.floats import code_float
 from hw.gain_lane import GainLane
 from hw.ops import Near, Op, context_bits, delay, delayed_tags, flags, is_op, tag_layout

@@ -5,7 +5,7 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.numerics import DECAY_FRAC, OMEGA_FRAC, SIGMA_FRAC, STAT_BITS, UNIT_EXPONENT, Formats
+from golden.formats import DECAY_FRAC, OMEGA_FRAC, SIGMA_FRAC, STAT_BITS, UNIT_EXPONENT, Formats
 from hw.floats import code_float
 from hw.multiplier import Multiplier
 from hw.normaliser import Normaliser

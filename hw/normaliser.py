@@ -5,7 +5,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.numerics import GAIN_BITS, Formats
+from golden.formats import GAIN_BITS, Formats
 from hw.floats import EXPONENT_BITS, code_float
 from hw.ops import delay
 

@@ -5,7 +5,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.numerics import DECAY_FRAC
+from golden.formats import DECAY_FRAC
 from hw.memory import Ram
 from hw.multiplier import Multiplier
 from hw.ops import RECURRENCE_CYCLES, delay

@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigne
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.numerics import SCALE_LEFT
+from golden.formats import SCALE_LEFT
 from hw.multiplier import Multiplier
 from hw.ops import delay
 from hw.params import CoreParams

@@ -5,7 +5,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.numerics import Formats
+from golden.formats import Formats
 from hw.chords import Quotient, SquareRoot
 from hw.ops import delay
 from hw.width import cut

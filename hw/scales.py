@@ -7,7 +7,7 @@ from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.lib.wiring import In, Out
 
 from golden.activations import THRESHOLD_BITS
-from golden.numerics import CODE_MAX
+from golden.formats import CODE_MAX
 from hw.chords import Quotient
 from hw.floats import EXPONENT_BITS, maximum
 from hw.multiplier import Multiplier

@@ -8,7 +8,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, 
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.numerics import DECAY_FRAC
+from golden.formats import DECAY_FRAC
 from hw.gain import GainStage, outputs
 from hw.lane import VectorLane
 from hw.memory import Ram

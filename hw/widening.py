@@ -6,7 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.activations import THRESHOLD_BITS, THRESHOLD_FRAC
-from golden.outlier_codes import LOG_FRAC, LOGARITHMS
+from golden.tables import LOG_FRAC, LOGARITHMS
 from hw.chords import Quotient
 from hw.floats import EXPONENT_BITS, maximum
 from hw.ops import delay

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from golden import TritforgeError
-from golden.numerics import DECAY_FRAC
+from golden.formats import DECAY_FRAC
 from hw import side
 from hw.floats import code_float
 from hw.params import CoreParams, preset

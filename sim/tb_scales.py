@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 import cocotb
+import numpy as np
 import torch
 from cocotb.triggers import FallingEdge, Timer
 
@@ -113,7 +114,7 @@ class Dependency:
             s = widening(power, m_max[tensor], e_max[tensor], self.length, self.activations, fmt)
             e_max[tensor] = e_max[tensor] - s
             scales = integer.Scales((), tuple(m_max), tuple(e_max), root, exponent)
-            matrix = Matrix(torch.empty(0), *self.words[tensor])
+            matrix = Matrix(np.empty(0, np.int8), *self.words[tensor])
             mantissa, shift = (int(part) for part in integer.output_scale(scales, tensor, matrix, fmt))
             reciprocal = int(nx.code_reciprocal(m_max[tensor], fmt))
             factor = (reciprocal, int(e_max[tensor]) + self.activations.extra)

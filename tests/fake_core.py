@@ -33,7 +33,7 @@ class Product:
 
     constants: list[int]
     words: NDArray[np.uint32]
-    trits: dict[str, torch.Tensor]
+    trits: dict[str, NDArray[np.int8]]
 
 
 class FakeCore:
@@ -153,11 +153,11 @@ class FakeCore:
             elif segment.kind != "header":
                 trits = products[key].trits
                 rows = self._rows(part)
-                trits[segment.kind] = torch.cat([trits[segment.kind], rows]) if segment.block else rows
+                trits[segment.kind] = np.concatenate([trits[segment.kind], rows]) if segment.block else rows
         assert start == len(data)
         return products
 
-    def _rows(self, part: NDArray[np.uint8]) -> torch.Tensor:
+    def _rows(self, part: NDArray[np.uint8]) -> NDArray[np.int8]:
         """Trits of one row block [rows, columns]: byte by byte, as a beat's lanes say."""
         code = self.core.trit_code
         rows = np.zeros((self.core.rows, len(part) // self.core.lanes * self.core.columns), np.int8)
@@ -166,7 +166,7 @@ class FakeCore:
             row, k = divmod(lane, self.core.element_bytes)
             column = beat * self.core.columns + code.trits * k
             rows[row, column : column + code.trits] = code.decode_table[byte]
-        return torch.from_numpy(rows)
+        return rows
 
     def _run(self, source: Cached, shape: sc.Shape, sequence: int) -> NDArray[np.uint32]:
         """The contexts one after the other, each from the state that its slot has by then."""
@@ -221,10 +221,10 @@ class _Source:
         gate, up = (self._matrix(expand, name, 0, self._shape.intermediate, hidden) for name in ("gate", "up"))
         matrices = {name: self._matrix(mix, name, k, hidden, hidden) for k, name in enumerate("fig")} | {
             "o": self._matrix(out, "o", 0, hidden, hidden),
-            "gate": Matrix(torch.cat([gate.trits, up.trits]), gate.mantissa, gate.exponent),
+            "gate": Matrix(np.concatenate([gate.trits, up.trits]), gate.mantissa, gate.exponent),
             "down": self._matrix(contract, "down", 0, hidden, self._shape.intermediate),
         }
-        return IntegerLayer(torch.from_numpy(omega[:hidden]), norms, matrices)
+        return IntegerLayer(omega[:hidden], norms, matrices)
 
     def head(self) -> IntegerHead:
         """What the last two groups say."""
@@ -243,8 +243,8 @@ class _Source:
         gains, stats = split_gain(words[:, :n])
         assert not stats[1:].any() and (stat or not stats.any())
         kappa, low, high = product.constants[3:6]
-        vectors = tuple(torch.from_numpy(v.copy()) for v in gains)
-        outer = torch.from_numpy(stats[0].copy()) if stat else None
+        vectors = tuple(gains)
+        outer = stats[0] if stat else None
         return Norm(outer, vectors, kappa, low | high << 32)
 
     def _matrix(self, product: Product, name: str, scale: int, n_out: int, n_in: int) -> Matrix:

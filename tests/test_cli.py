@@ -18,6 +18,7 @@ from golden.quantise import IntegerCheckpoint
 from golden.reference import ReferenceModel
 from golden.text import TextCodec, bits_per_character
 from host.cli import app
+from host.image import Image
 from hw.params import preset
 from tests.checkpoints import SMALL, random_checkpoint
 from tests.fake_core import FakeCore
@@ -191,6 +192,13 @@ def test_generate_samples_by_its_seed(image: Path) -> None:
     options = ("generate", image, "--prompt", "a", "--temperature", 3, "--top-k", 50)
     first, again, other = (ask(*options, "--seed", seed)["tokens"] for seed in (1, 1, 2))
     assert first == again != other
+
+
+def test_generated_text_is_that_of_all_tokens_at_once(image: Path) -> None:
+    """Random bytes, of which hardly any are text, with special tokens and some that are none of the tokenizer's."""
+    facts = ask("generate", image, "--prompt", PROMPT, "--temperature", 1000, "--max-new-tokens", 300)
+    codec, tokens = Image.open(image).codec(), facts["prompt_tokens"] + facts["tokens"]
+    assert len(facts["tokens"]) > 100 and facts["text"] == codec.decode(tokens)[len(PROMPT) :]
 
 
 def test_a_checkpoint_is_packed_once_for_the_core_and_again_when_it_changes(

@@ -6,31 +6,30 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-import torch
 from gguf import GGMLQuantizationType as Kind
 
 from golden import TritforgeError
+from golden.arrays import FLOAT32
 from golden.preternary import dequantise
 from golden.ternary import Ternary, ternarise
 from host.formats import GGUF_KINDS, from_gguf, from_positional, read_gguf, to_positional
 
-SCALE = torch.tensor(0.0173).half().item()
+SCALE = float(np.float16(0.0173))
 
 
 def sample(rows: int = 7, columns: int = 512) -> Ternary:
     """Trits with a whole block of zeros, whose scale in GGUF is zero."""
-    generator = torch.Generator().manual_seed(rows)
-    trits = torch.randint(-1, 2, (rows, columns), generator=generator, dtype=torch.int8)
+    trits = np.random.default_rng(rows).integers(-1, 2, (rows, columns), np.int8)
     trits[1, :256] = 0
     return Ternary(trits, SCALE)
 
 
 def blocks(ternary: Ternary, kind: Kind) -> np.ndarray:
-    return gguf.quantize(dequantise(ternary, torch.float32).numpy(), kind)
+    return gguf.quantize(dequantise(ternary, FLOAT32), kind)
 
 
 def equal(one: Ternary, other: Ternary) -> bool:
-    return torch.equal(one.trits, other.trits) and one.scale == other.scale
+    return np.array_equal(one.trits, other.trits) and one.scale == other.scale
 
 
 @pytest.mark.parametrize("kind", GGUF_KINDS)
@@ -38,22 +37,22 @@ def test_blocks_of_llama_cpp_give_trits_and_scale_there_and_back(kind: Kind) -> 
     ternary = sample()
     data = blocks(ternary, kind)
     found = from_gguf(data, kind)
-    assert equal(found, ternary) and found.trits.dtype == torch.int8
-    assert np.array_equal(gguf.dequantize(data, kind), dequantise(found, torch.float32))
+    assert equal(found, ternary) and found.trits.dtype == np.int8
+    assert np.array_equal(gguf.dequantize(data, kind), dequantise(found, FLOAT32))
     assert np.array_equal(blocks(found, kind), data)
 
 
 @pytest.mark.parametrize("kind", GGUF_KINDS)
 def test_the_scale_rounds_to_half_precision_once(kind: Kind) -> None:
     found = from_gguf(blocks(Ternary(sample().trits, 0.0173), kind), kind)
-    assert found.scale == SCALE != 0.0173 and torch.equal(found.trits, sample().trits)
+    assert found.scale == SCALE != 0.0173 and np.array_equal(found.trits, sample().trits)
 
 
 @pytest.mark.parametrize("kind", GGUF_KINDS)
 def test_all_zeros_are_kept(kind: Kind) -> None:
-    zeros = Ternary(torch.zeros(3, 256, dtype=torch.int8), 1.0)
+    zeros = Ternary(np.zeros((3, 256), np.int8), 1.0)
     found = from_gguf(blocks(zeros, kind), kind)
-    assert not found.trits.any() and found.scale == ternarise(torch.zeros(1)).scale
+    assert not found.trits.any() and found.scale == ternarise(np.zeros(1, np.float32)).scale
 
 
 @pytest.mark.parametrize("kind", GGUF_KINDS)
@@ -62,13 +61,13 @@ def test_blocks_of_different_scales_are_refused(kind: Kind) -> None:
     data[-1, -1] ^= 1  # the high byte of the last block's scale
     with pytest.raises(TritforgeError, match=r"mlp has blocks of different scales.*ternarise"):
         from_gguf(data, kind, "mlp")
-    latent = 0.05 * torch.randn(4, 512, generator=torch.Generator().manual_seed(0))
+    latent = np.random.default_rng(0).normal(scale=0.05, size=(4, 512)).astype(np.float32)
     with pytest.raises(TritforgeError, match="different scales"):
-        from_gguf(gguf.quantize(latent.numpy(), kind), kind)
+        from_gguf(gguf.quantize(latent, kind), kind)
 
 
 def test_other_types_are_refused() -> None:
-    data = gguf.quantize(dequantise(sample(), torch.float32).numpy(), Kind.Q8_0)
+    data = gguf.quantize(dequantise(sample(), FLOAT32), Kind.Q8_0)
     with pytest.raises(TritforgeError, match=r"is of type Q8_0; ternary types are TQ1_0 and TQ2_0\."):
         from_gguf(data, Kind.Q8_0)
 

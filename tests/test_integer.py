@@ -73,7 +73,7 @@ def test_codes_equal_the_reference_on_its_own_inputs(name: str) -> None:
 
 def test_a_zero_vector_has_zero_codes_and_scales_exist() -> None:
     fmt = Formats()
-    folded = fold_norm(torch.ones(8), [torch.ones(8)], fmt.frac, True, fmt)
+    folded = fold_norm(np.ones(8), [np.ones(8)], fmt.frac, True, fmt)
     zero = torch.zeros(1, 8, dtype=torch.int64)
     scales = analyse(zero, zero, folded.norm, fmt)
     assert not scales.codes[0].any()

@@ -4,6 +4,7 @@
 import math
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ def vectors(fmt: Formats) -> Tensor:
 
 
 def scales(x: Tensor, given: Activations, fmt: Formats) -> Scales:
-    folded = fold_norm(torch.ones(N), [torch.ones(N)], fmt.frac, True, fmt)
+    folded = fold_norm(np.ones(N), [np.ones(N)], fmt.frac, True, fmt)
     return analyse(x, x, folded.norm, fmt, given)
 
 
@@ -72,8 +73,8 @@ def test_steps_are_the_coarsest_that_the_threshold_allows(fmt: Formats, threshol
 def test_codes_stand_for_the_same_values(fmt: Formats) -> None:
     """Codes times their step are the vector, to half a step of finer ones; off, they are those of int8."""
     x = vectors(fmt)[:-1]
-    folded = fold_norm(torch.ones(N), [torch.ones(N)], fmt.frac, True, fmt)
-    matrix = folded.matrix(torch.ones(1, 1), 1.0, 0, fmt.frac, fmt)
+    folded = fold_norm(np.ones(N), [np.ones(N)], fmt.frac, True, fmt)
+    matrix = folded.matrix(np.ones((1, 1), np.int8), 1.0, 0, fmt.frac, fmt)
 
     def values(given: Activations) -> tuple[Tensor, Tensor]:
         found = scales(x, given, fmt)

@@ -38,7 +38,7 @@ def test_the_summary_counts_every_matrix(folder: Path, tmp_path: Path) -> None:
     row = rows["model.layers.1.mlp.down_proj"]
     # 24 rows in 6 blocks of 5 beats (44 columns, ten a beat) of 8 bytes
     assert (row.shape, row.bytes, row.bits_per_weight) == ((24, 44), 6 * 5 * 8, 8 * 240 / (24 * 44))
-    assert row.zeros == pytest.approx(int((down == 0).sum()) / down.numel())
+    assert row.zeros == pytest.approx(int((down == 0).sum()) / down.size)
     assert rows["model.embeddings"].bytes == 301 * (24 * 2 + 3 * 4)
 
 

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from golden.arrays import BFLOAT16, FLOAT32, as_tensor
 from golden.checkpoint import Checkpoint
 from golden.checkpoint_write import split_by_size, write_checkpoint
 from golden.config import PUBLISHED, ModelConfig
@@ -26,7 +27,7 @@ WIDER = ModelConfig(hidden=160, layers=2, intermediate=256, vocab=320)
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
     checkpoint = Checkpoint(folder)
-    return {name: checkpoint.stored(name).clone() for name in checkpoint.names()}
+    return {name: as_tensor(checkpoint.stored(name)) for name in checkpoint.names()}
 
 
 @pytest.fixture
@@ -43,14 +44,14 @@ def test_published_shapes_have_the_published_sizes() -> None:
 @pytest.mark.parametrize(("name", "files"), [("370M", 1), ("1.3B", 2), ("2.7B", 3)])
 def test_no_file_is_larger_than_two_gigabytes(name: str, files: int) -> None:
     config = PUBLISHED[name]
-    parts, shapes = split_by_size(config, torch.bfloat16), config.tensor_shapes()
+    parts, shapes = split_by_size(config, BFLOAT16), config.tensor_shapes()
     assert len(parts) == files and [tensor for part in parts for tensor in part] == list(shapes)
     for part in parts:
         assert 0 < sum(2 * torch.Size(shapes[tensor]).numel() for tensor in part) <= 2_000_000_000
 
 
 def test_the_library_reads_what_was_written(tmp_path: Path) -> None:
-    (path,) = write_random_checkpoint(tmp_path, SMALL, 3, torch.bfloat16)
+    (path,) = write_random_checkpoint(tmp_path, SMALL, 3, BFLOAT16)
     stored = load_file(path)
     assert {name: tuple(value.shape) for name, value in stored.items()} == SMALL.tensor_shapes()
     assert {value.dtype for value in stored.values()} == {torch.bfloat16}
@@ -65,7 +66,7 @@ def test_the_library_reads_what_was_written(tmp_path: Path) -> None:
 
 
 def test_weights_follow_from_the_seed_and_are_lifelike(tmp_path: Path) -> None:
-    for folder, seed, dtype in (("a", 0, torch.float32), ("b", 0, torch.bfloat16), ("c", 1, torch.bfloat16)):
+    for folder, seed, dtype in (("a", 0, FLOAT32), ("b", 0, BFLOAT16), ("c", 1, BFLOAT16)):
         write_random_checkpoint(tmp_path / folder, WIDER, seed, dtype)
     long, short, other = (tensors(tmp_path / folder) for folder in "abc")
     for name, value in long.items():
@@ -125,7 +126,7 @@ def test_the_command_makes_a_checkpoint_that_packs(tmp_path: Path) -> None:
     assert facts["model"] == {"hidden": 24, "layers": 2, "intermediate": 44, "vocab": 301}
     assert facts["parameters"] == SMALL.parameters() and facts["seed"] == 5
     assert facts["files"] == {"model.safetensors": (folder / "model.safetensors").stat().st_size}
-    write_random_checkpoint(tmp_path / "same", SMALL, 5, torch.bfloat16)
+    write_random_checkpoint(tmp_path / "same", SMALL, 5, BFLOAT16)
     assert (tmp_path / "same" / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
     run("pack", folder, "-o", tmp_path / "image.tfi", "--preset", "tiny")
     text = run("random-checkpoint", "--shape", "24,2,44,301", "-o", tmp_path / "other")
@@ -160,6 +161,7 @@ MEASURE = """
 import sys
 from pathlib import Path
 import torch
+from golden.arrays import BFLOAT16
 from golden.checkpoint import Checkpoint
 from golden.config import ModelConfig
 from golden.quantise import IntegerCheckpoint
@@ -174,7 +176,7 @@ def peak():
 folder, config, core = Path(sys.argv[1]), ModelConfig(1024, 10, 2816, 8192), preset("wide")
 torch.randn(99).double().sum()
 before = peak()
-write_random_checkpoint(folder, config, dtype=torch.bfloat16)
+write_random_checkpoint(folder, config, dtype=BFLOAT16)
 written = peak() - before
 pack(IntegerCheckpoint(Checkpoint(folder), core.formats), core, folder / "image")
 print(2 * config.parameters(), written, peak() - before)

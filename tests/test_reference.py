@@ -50,11 +50,11 @@ def public(request: pytest.FixtureRequest) -> Public:
 
 
 def test_products_equal_the_public_ones(public: Public) -> None:
-    for name, (trits, scale) in public.model.linears.items():
+    for name, weight in public.model.linears.items():
         gain = public.model.tensors[f"{name}.norm.weight"]
-        product = bitlinear(public.product_input(name), gain, trits, scale)
-        assert torch.equal(trits, public.vectors[f"q.{name}.w"])
-        assert scale == pytest.approx(1 / public.vectors[f"q.{name}.wscale"].item(), rel=3e-7)
+        product = bitlinear(public.product_input(name), gain, weight)
+        assert np.array_equal(weight.trits, public.vectors[f"q.{name}.w"])
+        assert weight.scale == pytest.approx(1 / public.vectors[f"q.{name}.wscale"].item(), rel=3e-7)
         assert torch.equal(product.codes, public.vectors[f"q.{name}.x"])
         assert torch.equal(product.acc, public.vectors[f"q.{name}.acc"])
 

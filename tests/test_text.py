@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Text survives the tokenizer, and a score does not depend on how the text was cut."""
 
+import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from golden import TritforgeError
 from golden.checkpoint import Checkpoint, CheckpointError
+from golden.quantise import IntegerCheckpoint
 from golden.reference import ReferenceModel
 from golden.text import TextCodec, bits_per_character
 from golden.train_data import train_tokenizer
-from tests.checkpoints import byte_tokenizer, random_checkpoint
+from host.image import Image
+from host.pack import pack
+from hw.params import preset
+from tests.checkpoints import SMALL, byte_tokenizer, random_checkpoint
 
 TALE = "Once upon a time, there was a king.\n'Who are you?' said the king.\n" * 20
 CODEC = TextCodec(train_tokenizer(TALE, 320))
@@ -28,8 +35,104 @@ def test_any_text_comes_back(text: str) -> None:
 
 @given(st.text("aé☃𝄞 k'\n"), st.text("aé☃𝄞 k'\n", min_size=1))
 def test_a_stream_gives_the_text_piece_by_piece(prompt: str, text: str) -> None:
-    push = CODEC.stream(CODEC.encode(prompt))
-    assert "".join(map(push, CODEC.encode(text))) == text
+    stream = CODEC.stream(CODEC.encode(prompt))
+    assert "".join(map(stream.push, CODEC.encode(text))) + stream.flush() == text
+
+
+def byte_level() -> Tokenizer:
+    """Every byte is a piece, as in GPT-2; what is no UTF-8 is replaced character by character."""
+    pieces = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={piece: index for index, piece in enumerate(pieces)}, merges=[]))
+    tokenizer.add_special_tokens(["<s>", "</s>"])
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def with_decoder(decoder: decoders.Decoder | None) -> Tokenizer:
+    """The trained pieces, put together in another way."""
+    tokenizer = Tokenizer.from_str(CODEC.tokenizer.to_str())
+    tokenizer.decoder = decoder
+    return tokenizer
+
+
+LLAMA = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+CODECS = {
+    "trained": CODEC,
+    "bytes": TextCodec(byte_tokenizer()),
+    "byte level": TextCodec(byte_level()),
+    "LLaMA": TextCodec(with_decoder(decoders.Sequence(LLAMA))),
+    "Metaspace": TextCodec(with_decoder(decoders.Metaspace("▁", "always"))),
+    "WordPiece": TextCodec(with_decoder(decoders.WordPiece())),
+    "none": TextCodec(with_decoder(None)),
+}
+A, Q, LEAD, TAIL, WRONG = 3 + 0x41, 3 + 0x71, 3 + 0xC3, 3 + 0xA9, 3 + 0xFF
+PIECE = CODEC.vocab - 1
+TOKENS = st.one_of(st.integers(0, 340), st.integers(0, 262), st.sampled_from([A, LEAD, TAIL, WRONG, 1, 2, PIECE]))
+
+
+@pytest.mark.parametrize("name", CODECS)
+@example([], [A, WRONG, PIECE])
+@example([], [WRONG] * 60 + [A] + [WRONG] * 60)
+@example([], [LEAD, 2, TAIL, PIECE, LEAD])
+@example([PIECE, LEAD], [TAIL, PIECE] * 20)
+@example([Q], [WRONG, PIECE])
+@example([1], [341, PIECE, 5000, A])
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(TOKENS, max_size=30), st.lists(TOKENS, max_size=60))
+def test_a_stream_of_any_tokens_gives_what_decoding_them_at_once_does(
+    name: str, prompt: list[int], tokens: list[int]
+) -> None:
+    codec = CODECS[name]
+    stream = codec.stream(prompt)
+    text = "".join(map(stream.push, tokens)) + stream.flush()
+    assert text == codec.decode(prompt + tokens)[len(codec.decode(prompt)) :]
+    assert stream.flush() == ""
+
+
+@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("kind", [[A], [WRONG], [PIECE], [A, WRONG, PIECE, LEAD]], ids=str)
+def test_the_work_of_a_stream_is_linear(name: str, kind: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    codec, decoded = CODECS[name], 0
+    decode = codec.decode
+
+    def counting(ids: list[int]) -> str:
+        nonlocal decoded
+        decoded += len(ids)
+        return decode(ids)
+
+    monkeypatch.setattr(codec, "decode", counting)
+    count = 4000 // len(kind)
+    stream = codec.stream(kind * 25)
+    for token in kind * count:
+        stream.push(token)
+    stream.flush()
+    assert decoded < 40 * 4000
+
+
+SECTIONS = {
+    "truncation": {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 3},
+    "stride": {"direction": "Left", "max_length": 4, "strategy": "LongestFirst", "stride": 9},
+    "padding": {
+        **{"strategy": {"Fixed": 4096}, "direction": "Left", "pad_to_multiple_of": 8},
+        **{"pad_id": 0, "pad_type_id": 0, "pad_token": "<unk>"},
+    },
+}
+
+
+@pytest.mark.parametrize("name", [*SECTIONS, "dropout"])
+def test_what_a_tokenizer_has_from_training_is_off(tmp_path: Path, name: str) -> None:
+    """In a checkpoint's folder and in an image."""
+    folder = random_checkpoint(tmp_path / "model", replace(SMALL, vocab=320), tokenizer=False)
+    raw = json.loads(CODEC.tokenizer.to_str())
+    if name == "dropout":
+        raw["model"]["dropout"] = 0.5
+    else:
+        raw["truncation" if name == "stride" else name] = SECTIONS[name]
+    (folder / "tokenizer.json").write_text(json.dumps(raw))
+    core = preset("tiny")
+    pack(IntegerCheckpoint(Checkpoint(folder), core.formats), core, tmp_path / "image")
+    for codec in (TextCodec.from_folder(folder), Image.open(tmp_path / "image").codec()):
+        assert [codec.encode(TALE) for _ in range(3)] == [CODEC.encode(TALE)] * 3
 
 
 def test_pieces_are_learnt_after_specials_and_bytes() -> None:
