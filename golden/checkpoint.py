@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints of MatMul-free language models in their public Hugging Face layout."""
 
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from golden.arrays import STORED, as_tensor
 from golden.checkpoint_write import write_checkpoint
 from golden.chunks import by_rows
 from golden.config import CONFIG, INDEX, WEIGHTS, CheckpointError, ModelConfig, read_json
+from golden.naming import match, some
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,8 +20,17 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "CheckpointError", "ModelConfig", "write_checkpoint"]
 
 
+class _Place(NamedTuple):
+    """Where a tensor is stored: the file, its name there, shape and type."""
+
+    shard: str
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
 class Checkpoint:
-    """Lazy access to a checkpoint folder: nothing is kept, a tensor is read whenever it is asked for.
+    """Lazy access to a checkpoint folder: no values are kept, a tensor is read whenever it is asked for.
 
     Parameters
     ----------
@@ -37,12 +45,14 @@ class Checkpoint:
         The model's shape.
     dtypes
         The types that its tensors are stored in, of `golden.arrays.STORED`; as a rule one of them.
+    warnings
+        Sentences on what else is in its files, for who uses it to print.
 
     Raises
     ------
     CheckpointError
-        At once for a file or tensor that is missing, unreadable or of the wrong shape or type;
-        from `stored` and `tensor` for a value that is not finite.
+        At once for a file or tensor that is missing, unreadable or of the wrong shape or type, and for tensors that
+        belong to the model but not to its configuration; from `stored` and `tensor` for a value that is not finite.
     """
 
     def __init__(self, folder: Path | str):
@@ -50,14 +60,21 @@ class Checkpoint:
         if not self.folder.is_dir():
             raise CheckpointError(f"{self.folder} is no folder; give the folder that holds {CONFIG}.")
         self.config = ModelConfig.from_json(self.folder / CONFIG)
-        self._shapes = self.config.tensor_shapes()
-        opened = cache(self._open)
-        self._shard_of = self._locate(opened)
-        self.dtypes = {self._check(name, opened) for name in self._shapes}
+        self.warnings: list[str] = []
+        self._files: dict[str, Any] = {}
+        places = self._locate()
+        if self.config.layers > len(places):
+            raise CheckpointError(
+                f"{self.folder / CONFIG} asks for {self.config.layers} layers, more than there are tensors "
+                f"({len(places)}); take both from the same checkpoint."
+            )
+        shapes = self.config.tensor_shapes()
+        self._places = self._match(places, shapes)
+        self.dtypes = {self._check(name, shape) for name, shape in shapes.items()}
 
     def names(self) -> list[str]:
         """Return the names of the model's tensors in model order."""
-        return list(self._shapes)
+        return list(self._places)
 
     def tensor(self, name: str) -> "Tensor":
         """What `values` returns, for PyTorch."""
@@ -69,61 +86,104 @@ class Checkpoint:
 
     def stored(self, name: str) -> NDArray:
         """Return a tensor in the type it is stored in; raise CheckpointError as `values` does."""
-        if name not in self._shapes:
+        if name not in self._places:
             raise CheckpointError(f"The model has no tensor {name}; names() lists those it has.")
-        try:
-            value = self._open(self._shard_of[name]).get_tensor(name)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{name} in {self._file(name)} is unreadable ({error}); fetch it again.") from error
+        place = self._places[name]
+        value = self._read(place)
         if not all(_finite(part) for (part,) in by_rows(value)):
             what = "NaN" if np.isnan(value).any() else "an infinite value"
-            raise CheckpointError(f"{name} in {self._file(name)} holds {what}; fetch or export the file again.")
+            raise CheckpointError(f"{self._told(place)} holds {what}; fetch or export the file again.")
         return value
 
-    def _file(self, name: str) -> Path:
-        return self.folder / self._shard_of[name]
+    def _read(self, place: _Place) -> NDArray:
+        try:
+            return self._open(place.shard).get_tensor(place.name)
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{self._told(place)} is unreadable ({error}); fetch it again.") from error
+
+    def _told(self, place: _Place) -> str:
+        return f"{place.name} in {self.folder / place.shard}"
 
     def _open(self, shard: str) -> Any:
-        """Open a file. Read and not mapped: pages of a mapping count as memory in use beside what is made of them."""
-        path = self.folder / shard
-        if not path.is_file():
-            raise CheckpointError(f"{path} is missing; fetch every file of the checkpoint, in safetensors form.")
-        try:
-            return safe_open(path, framework="np", backend="pread")
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path} is no whole safetensors file ({error}); fetch it again.") from error
+        """Open a file once: that reads the names of all tensors in it.
 
-    def _locate(self, opened: Callable[[str], Any]) -> dict[str, str]:
-        """Return the file name of every stored tensor."""
-        index = self.folder / INDEX
-        if (self.folder / WEIGHTS).is_file() or not index.is_file():
-            return dict.fromkeys(opened(WEIGHTS).keys(), WEIGHTS)
-        shard_of = read_json(index).get("weight_map")
-        if not isinstance(shard_of, dict) or not shard_of:
-            raise CheckpointError(f"{index} has no weight_map; fetch it again.")
-        for shard in shard_of.values():
-            if not isinstance(shard, str) or Path(shard).name != shard:
-                raise CheckpointError(
-                    f"{index} names the shard {shard!r}, which is no plain file name; fetch it again."
-                )
-        return shard_of
+        Read and not mapped: pages of a mapping count as memory in use beside what is made of them.
+        """
+        if shard not in self._files:
+            path = self.folder / shard
+            if not path.is_file():
+                raise CheckpointError(f"{path} is missing; fetch every file of the checkpoint, in safetensors form.")
+            try:
+                self._files[shard] = safe_open(path, framework="np", backend="pread")
+            except (SafetensorError, OSError) as error:
+                raise CheckpointError(f"{path} is no whole safetensors file ({error}); fetch it again.") from error
+        return self._files[shard]
 
-    def _check(self, name: str, opened: Callable[[str], Any]) -> np.dtype:
-        shard = self._shard_of.get(name)
-        if shard is None or name not in opened(shard).keys():  # noqa: SIM118 (no mapping)
-            where = self.folder / (shard or WEIGHTS)
-            raise CheckpointError(f"{where} lacks the tensor {name}; is {CONFIG} that of this checkpoint?")
-        piece = opened(shard).get_slice(name)
-        shape, dtype = tuple(piece.get_shape()), piece.get_dtype()
-        if shape != self._shapes[name]:
+    def _locate(self) -> dict[str, _Place]:
+        """Return the place of every stored tensor by its name there; each file is opened once."""
+        index, shard_of = self.folder / INDEX, {}
+        if not (self.folder / WEIGHTS).is_file() and index.is_file():
+            shard_of = read_json(index).get("weight_map")
+            if not isinstance(shard_of, dict) or not shard_of:
+                raise CheckpointError(f"{index} has no weight_map; fetch it again.")
+            for shard in shard_of.values():
+                if not isinstance(shard, str) or Path(shard).name != shard:
+                    raise CheckpointError(
+                        f"{index} names the shard {shard!r}, which is no plain file name; fetch it again."
+                    )
+        places = {}
+        for shard in dict.fromkeys(shard_of.values()) or (WEIGHTS,):
+            opened = self._open(shard)
+            for name in opened.keys():  # noqa: SIM118 (no mapping)
+                if shard_of.get(name, shard) == shard:
+                    piece = opened.get_slice(name)
+                    places[name] = _Place(shard, name, tuple(piece.get_shape()), piece.get_dtype())
+        for name, shard in shard_of.items():
+            if name not in places:
+                raise CheckpointError(f"{self.folder / shard} lacks the tensor {name} of {INDEX}; fetch both again.")
+        return places
+
+    def _match(self, places: dict[str, _Place], shapes: dict[str, tuple[int, ...]]) -> dict[str, _Place]:
+        """Return the places of the model's tensors in model order; judge what else is there."""
+        result = match(places, shapes)
+        missing = [name for name in shapes if name not in result.found]
+        if missing:
+            where = {place.shard for place in places.values()}
+            path = self.folder / (where.pop() if len(where) == 1 else INDEX)
+            raise CheckpointError(f"{path} lacks the tensor {some(missing)}; is {CONFIG} that of this checkpoint?")
+        if result.harmful:
             raise CheckpointError(
-                f"{name} in {self._file(name)} has shape {list(shape)}, but {CONFIG} asks for "
-                f"{list(self._shapes[name])}; take both from the same checkpoint."
+                f"{self.folder} holds tensors that {CONFIG} does not account for and that would change the result: "
+                f"{some(result.harmful)}; is it that of this checkpoint, and the model one without biases, "
+                "convolutions and quantised weights?"
             )
-        if dtype not in STORED:
+        for name, own in result.copies.items():
+            one, other = places[result.found[own]], places[name]
+            if one[2:] != other[2:] or self._read(one).tobytes() != self._read(other).tobytes():
+                raise CheckpointError(
+                    f"{self.folder} holds two tensors {own} that differ, {one.name} and {name}; remove one of them."
+                )
+        if result.removed:
+            self.warnings.append(
+                f"Names of tensors in {self.folder} have {some(result.removed)} too much, such as "
+                f"{next(stored for own, stored in result.found.items() if stored != own)}; they are read without."
+            )
+        unused = [*result.harmless, *result.copies]
+        if unused:
+            self.warnings.append(f"{self.folder} holds tensors that the model does not use: {some(unused)}.")
+        return {name: places[result.found[name]] for name in shapes}
+
+    def _check(self, name: str, wanted: tuple[int, ...]) -> np.dtype:
+        place = self._places[name]
+        if place.shape != wanted:
+            raise CheckpointError(
+                f"{self._told(place)} has shape {list(place.shape)}, but {CONFIG} asks for {list(wanted)}; "
+                "take both from the same checkpoint."
+            )
+        if place.dtype not in STORED:
             kinds = ", ".join(STORED)
-            raise CheckpointError(f"{name} in {self._file(name)} is stored as {dtype}; store it as one of {kinds}.")
-        return STORED[dtype]
+            raise CheckpointError(f"{self._told(place)} is stored as {place.dtype}; store it as one of {kinds}.")
+        return STORED[place.dtype]
 
 
 def _finite(values: NDArray) -> bool:

@@ -113,7 +113,7 @@ def stream_checkpoint(
         write_json(folder / INDEX, {"metadata": {"total_size": size}, "weight_map": shard_of})
     (folder / (INDEX if count == 1 else WEIGHTS)).unlink(missing_ok=True)
     write_json(folder / CONFIG, config.to_json(dtype.name))
-    write_json(folder / GENERATION, {"bos_token_id": config.bos, "eos_token_id": config.eos})
+    write_json(folder / GENERATION, {"bos_token_id": config.bos, "eos_token_id": config.public_eos})
     return [folder / name for name in names]
 
 

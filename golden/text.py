@@ -35,16 +35,17 @@ class Score(NamedTuple):
     Attributes
     ----------
     bits_per_character
-        Total -log2 p of the tokens over the characters of the raw text.
+        Total -log2 p of the predicted tokens over their characters in the raw text.
     perplexity
         exp of the mean -ln p per token.
-    tokens
-        Number of tokens predicted, all of the text's.
+    tokens, characters
+        Number of each that were predicted: all of the text's, or those after the first token if there is no bos.
     """
 
     bits_per_character: float
     perplexity: float
     tokens: int
+    characters: int
 
 
 class TextCodec:
@@ -169,7 +170,7 @@ def bits_per_character(
     window: int = 512,
     progress: Callable[[int, int], None] | None = None,
 ) -> Score:
-    """Score `text` as one stream: begin with bos and carry the state to the end.
+    """Score `text` as one stream: begin with bos, or the text's own first token, and carry the state to the end.
 
     Parameters
     ----------
@@ -187,14 +188,24 @@ def bits_per_character(
     Raises
     ------
     TritforgeError
-        For an empty text.
+        For a text that is empty, too short or has a token outside the model's vocabulary.
     """
     import torch  # a host that only needs the tokenizer does without
 
-    targets = torch.tensor(codec.encode(text), dtype=torch.int64)
-    if not len(targets):
+    ids, characters, vocab = codec.encode(text), len(text), model.config.vocab
+    if not ids:
         raise TritforgeError("There is no text to score; give a file that holds some.")
-    inputs = torch.cat((torch.tensor([model.config.bos]), targets[:-1]))
+    if max(ids) >= vocab:
+        raise TritforgeError(
+            f"The text has token {max(ids)}, but the model's vocabulary 0 to {vocab - 1}; take the model's tokenizer."
+        )
+    if model.config.bos is None:
+        characters -= len(codec.decode(ids[:1]))
+    else:
+        ids = [model.config.bos, *ids]
+    if len(ids) < 2:
+        raise TritforgeError("A text of one token cannot be scored by a model without bos; give a longer one.")
+    inputs, targets = torch.tensor(ids[:-1]), torch.tensor(ids[1:])
     state, nats = None, 0.0
     for start in range(0, len(targets), window):
         part = slice(start, start + window)
@@ -202,4 +213,5 @@ def bits_per_character(
         nats += torch.nn.functional.cross_entropy(logits.double(), targets[part], reduction="sum").item()
         if progress is not None:
             progress(min(start + window, len(targets)), len(targets))
-    return Score(nats / math.log(2) / len(text), math.exp(nats / len(targets)), len(targets))
+    bits = nats / math.log(2) / max(characters, 1)
+    return Score(bits, math.exp(nats / len(targets)), len(targets), characters)

@@ -138,6 +138,8 @@ class TrainModel(nn.Module):
 
     def __init__(self, config: ModelConfig, drop: float = 0.0, plain: bool = False):
         super().__init__()
+        if config.bos is None:
+            raise TritforgeError("Texts are trained on with bos before them; give bos_token_id in config.json.")
         self.config, self.drop = config, drop
         self.model = nn.Module()
         self.model.embeddings = nn.Embedding(config.vocab, config.hidden)

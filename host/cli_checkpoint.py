@@ -16,7 +16,7 @@ from golden.arrays import BFLOAT16, STORED
 from golden.checkpoint import Checkpoint
 from golden.config import CONFIG, PUBLISHED, ModelConfig
 from golden.preternary import write_preternary
-from host.console import Json, by_kind, out, print_json, progress
+from host.console import Json, by_kind, heed, out, print_json, progress
 from host.image import config_shape
 
 _NAMES = ", ".join(PUBLISHED)
@@ -85,12 +85,13 @@ def ternarise(
     """
     started = time.perf_counter()
     source, dtype = Checkpoint(checkpoint), np.dtype(precision) if precision else None
+    warnings = heed(source.warnings)
     with progress(f"Writing {output}") as advance:
         tensors, paths = write_preternary(source, output, dtype, advance)
     files, seconds = {path.name: path.stat().st_size for path in paths}, time.perf_counter() - started
     if as_json:
         facts = {"checkpoint": str(output), "tensors": [asdict(t) for t in tensors], "files": files}
-        print_json({**facts, "seconds": seconds})
+        print_json({**facts, "seconds": seconds, "warnings": warnings})
         return
     table = Table("tensor", "number", "non-zeros", "largest change of a scale")
     for kind, group in by_kind(tensors).items():

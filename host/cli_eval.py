@@ -12,7 +12,7 @@ from golden.text import bits_per_character
 from golden.train_data import read_text
 from host.backends import Arith, Backend
 from host.cli_run import CHUNK, ArithKind, BackendKind, Threshold
-from host.console import Json, ModelPath, PresetName, Settings, chosen_core, out, print_json, progress, say
+from host.console import Json, ModelPath, PresetName, Settings, chosen_core, heed, out, print_json, progress, say
 from host.models import Kind, Model
 
 
@@ -30,16 +30,17 @@ def evaluate(
     if backend is Kind.RTL:
         raise TritforgeError("A whole text takes too long on a simulated core; choose --backend float or integer.")
     model = Model(path, chosen_core(name, settings), say, progress)
+    warnings = heed(model.warnings)
     text, codec = read_text(text_path), model.codec
     opened = model.session(backend, arith=arith, outlier_threshold=threshold)
     with opened as session, progress(f"Scoring {text_path}") as advance:
         score = bits_per_character(_Scored(session.backend), codec, text, CHUNK, advance)
     if as_json:
-        print_json({"backend": backend, "characters": len(text), **score._asdict()})
+        print_json({"backend": backend, **score._asdict(), "warnings": warnings})
     else:
         out.print(
             f"{score.bits_per_character:.4f} bits per character, perplexity {score.perplexity:.3f} "
-            f"({score.tokens:,} tokens, {len(text):,} characters, {backend})",
+            f"({score.tokens:,} tokens, {score.characters:,} characters, {backend})",
             highlight=False,
         )
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from golden.checkpoint import Checkpoint
 from golden.quantise import IntegerCheckpoint
-from host.console import Json, PresetName, Settings, by_kind, chosen_core, err, out, print_json, progress
+from host.console import Json, PresetName, Settings, by_kind, chosen_core, err, heed, out, print_json, progress
 from host.image import Image
 from host.models import DEFAULT_PRESET
 from host.pack import pack as pack_image
@@ -41,12 +41,14 @@ def pack(
     Example: tritforge pack models/tales -o tales.tfi --preset edge
     """
     core, started = chosen_core(name, settings) or preset(DEFAULT_PRESET), time.perf_counter()
+    found = Checkpoint(checkpoint)
+    warnings = heed(found.warnings)
     with progress(f"Packing {checkpoint}") as advance:
-        source = IntegerCheckpoint(Checkpoint(checkpoint), core.formats, embedding_bits, embedding_group)
+        source = IntegerCheckpoint(found, core.formats, embedding_bits, embedding_group)
         summary = pack_image(source, core, output, advance)
     seconds = time.perf_counter() - started
     if as_json:
-        print_json({"image": str(output), **asdict(summary), "seconds": seconds})
+        print_json({"image": str(output), **asdict(summary), "seconds": seconds, "warnings": warnings})
         return
     table = Table("tensor", "number", "bytes", "bits per weight", "zeros")
     for kind, group in by_kind(summary.tensors).items():

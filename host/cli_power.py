@@ -16,7 +16,7 @@ from host.backends import check_ids
 from host.cli_run import encode_prompt, read_ids
 from host.cli_sim import TALES
 from host.cli_synth import follow
-from host.console import Json, PresetName, Settings, chosen_core, err, out, print_json, progress, say
+from host.console import Json, PresetName, Settings, chosen_core, err, heed, out, print_json, progress, say
 from host.models import DEFAULT_PRESET, Model
 from hw.params import CoreParams
 
@@ -59,13 +59,14 @@ def power(
         raise TritforgeError(f"{path} is no checkpoint folder; an image's trits cannot be drawn anew.")
     core = chosen_core(name or DEFAULT_PRESET, settings)
     model = Model(path, core, say, progress)
+    warnings = heed(model.warnings)
     ids = read_ids(ids_path) if ids_path else np.array(encode_prompt(model, prompt))
     check_ids(ids, model.config.vocab)
     with err.status("Mapping") as spinner:
         tokens = measure(sources(model.source()), ids.tolist(), core, liberty, clock, say, follow(spinner.update))
     facts = {key: _facts(token, core, clock) for key, token in tokens.items()}
     if as_json:
-        print_json({"library": liberty.stem, "clock_mhz": clock, "data": facts})
+        print_json({"library": liberty.stem, "clock_mhz": clock, "data": facts, "warnings": warnings})
         return
     out.print(
         _units(tokens, f"mW at {clock:g} MHz in {liberty.stem}: dynamic, idle (the clock alone), leakage; NANDs")

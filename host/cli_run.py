@@ -20,6 +20,7 @@ from host.console import (
     Settings,
     chosen_core,
     err,
+    heed,
     out,
     print_json,
     progress,
@@ -83,6 +84,7 @@ def generate_text(
     """
     sampler = Sampler(temperature, top_k, seed)
     model = Model(path, chosen_core(name, settings), say, progress)
+    warnings = heed(model.warnings)
     ids = encode_prompt(model, prompt)
     story = Story(model.codec, prompt, ids, None if as_json else out)
     with model.session(backend, check, stall, trace, arith, threshold) as session:
@@ -102,6 +104,7 @@ def generate_text(
                 "text": story.text,
                 "tokens": story.tokens,
                 "checked": compared,
+                "warnings": warnings,
                 **counters_json(counters),
             }
         )
@@ -134,6 +137,7 @@ def logits(
     logits = raw * scale.
     """
     model = Model(path, chosen_core(name, settings), say, progress)
+    warnings = heed(model.warnings)
     ids = read_ids(ids_path)
     check_ids(ids, model.config.vocab)
     with model.session(backend, stall=stall, trace=trace, arith=arith, outlier_threshold=threshold) as session:
@@ -144,16 +148,20 @@ def logits(
     save_npz(output, arrays)
     if as_json:
         shapes = {key: {"dtype": str(a.dtype), "shape": a.shape} for key, a in arrays.items()}
-        print_json({"backend": backend, "out": str(output), "arrays": shapes, **counters_json(counters)})
+        facts = {"backend": backend, "out": str(output), "arrays": shapes, "warnings": warnings}
+        print_json(facts | counters_json(counters))
     else:
         out.print(f"{output}: {', '.join(f'{key} {list(a.shape)}' for key, a in arrays.items())}", markup=False)
 
 
 def encode_prompt(model: Model, text: str) -> list[int]:
-    """The tokens of a prompt, begun by bos; TritforgeError where it is empty."""
+    """The tokens of a prompt, begun by bos where the model has one; TritforgeError where none can be made of it."""
     if not text:
         raise TritforgeError("The prompt is empty; give some text with --prompt.")
-    return [model.config.bos, *model.codec.encode(text)]
+    bos = model.config.bos
+    ids = [*([] if bos is None else [bos]), *model.codec.encode(text)]
+    check_ids(np.array(ids, dtype=np.int64), model.config.vocab)
+    return ids
 
 
 def counters_json(counters: Counters | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from host.cli_run import counters_json, encode_prompt
-from host.console import Json, PresetName, Settings, chosen_core, out, print_json, progress, say
+from host.console import Json, PresetName, Settings, chosen_core, heed, out, print_json, progress, say
 from host.generate import Sampler, generate
 from host.models import DEFAULT_PRESET, Kind, Model
 from host.story import Story
@@ -52,6 +52,7 @@ def demo(
 ) -> None:
     """Tell a story on the simulated core, every logit compared with the golden integer model."""
     model = Model(path, chosen_core(name, settings), say, progress)
+    warnings = heed(model.warnings)
     ids = encode_prompt(model, prompt)
     story = Story(model.codec, prompt, ids, None if as_json else out)
     with model.session(Kind.RTL, check=True) as session:
@@ -72,7 +73,7 @@ def demo(
     }
     if as_json:
         measured = {"cycles_per_token": per_token, "simulated_cycles_per_second": speed}
-        told = {"prompt": prompt, "text": story.text, "checked": compared}
+        told = {"prompt": prompt, "text": story.text, "checked": compared, "warnings": warnings}
         print_json(told | measured | counters_json(counters))
         return
     table = Table(show_header=False)

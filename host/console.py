@@ -74,6 +74,15 @@ def chosen_core(name: str | None, settings: list[str] | None) -> CoreParams | No
     return preset(name or DEFAULT_PRESET).override({key: value for key, _, value in pairs})
 
 
+def heed(warnings: Iterable[str]) -> list[str]:
+    """Print warnings on stderr; return them, for a JSON object."""
+    told = list(warnings)
+    for warning in told:
+        err.print("[yellow]Warning:[/yellow] ", end="")
+        err.print(warning, markup=False, highlight=False)
+    return told
+
+
 def say(line: str) -> None:
     """Tell what takes long, on stderr."""
     err.print(f"{line} ...", style="dim", markup=False, highlight=False)

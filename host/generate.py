@@ -167,7 +167,7 @@ def generate(
     output = backend.run(ids, not sampler.greedy, advance)
     for left in range(count, 0, -1):
         token = sampler.pick(output, generator)
-        if token == backend.config.eos:
+        if token in backend.config.eos:
             return
         yield token
         if left > 1:

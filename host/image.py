@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from golden import TritforgeError
 from golden.config import ModelConfig
 from golden.embedding import Embedding
 from golden.formats import Formats
@@ -164,7 +165,7 @@ class Image:
     def _read_config(self) -> ModelConfig:
         try:
             config = ModelConfig(**json.loads(self._section("config").tobytes()))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError, TritforgeError) as error:
             raise ImageError(f"its configuration is unreadable ({error}); pack the checkpoint again.") from error
         if config_shape(config) != self.shape:
             raise ImageError("its header and configuration disagree; pack the checkpoint again.")
@@ -178,7 +179,7 @@ def config_shape(config: ModelConfig) -> Shape:
 
 def config_bytes(config: ModelConfig) -> bytes:
     """The section `config`."""
-    return json.dumps(asdict(config)).encode()
+    return json.dumps(asdict(config) | {"eos": config.public_eos}).encode()
 
 
 def image_header(config: ModelConfig, core: CoreParams, bits: int, group: int, tokenizer: int = 0) -> Header:

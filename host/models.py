@@ -109,6 +109,11 @@ class Model:
         """The model's configuration."""
         return (self._checkpoint or self._image).config
 
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences on what was found in its files."""
+        return self._checkpoint.warnings if self._checkpoint else []
+
     @cached_property
     def core(self) -> CoreParams:
         """The core to run on or to quantise for; raise MisfitError where no preset fits the image."""

@@ -195,7 +195,7 @@ class _Source:
     """An `IntegerSource` of what one packet holds; its embedding has a row for each context instead of each token."""
 
     def __init__(self, core: CoreParams, shape: sc.Shape, products: dict) -> None:
-        self.config = ModelConfig(shape.hidden, shape.layers, shape.intermediate, shape.vocab, bos=0, eos=0)
+        self.config = ModelConfig(shape.hidden, shape.layers, shape.intermediate, shape.vocab, bos=None, eos=())
         self.fmt = core.formats
         embed = products[sc.Group.EMBED, 0]
         contexts = len(embed.words) - sc.gain_words(sc.Group.EMBED, False)

@@ -4,6 +4,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -278,6 +279,58 @@ def test_eval_scores_a_text(model: Path) -> None:
     assert scores["integer"]["bits_per_character"] == pytest.approx(wanted.bits_per_character, abs=0.1)
     assert scores["float"]["tokens"] == wanted.tokens and scores["float"]["characters"] == len(text)
     assert "bits per character, perplexity" in call("eval", model, "--text", "text.txt", *TINY)
+
+
+def edited(model: Path, folder: Path, **changes: object) -> Path:
+    """A copy of a checkpoint with another configuration and nothing beside it."""
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (folder / name).write_bytes((model / name).read_bytes())
+    raw = json.loads((model / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(raw | changes))
+    return folder
+
+
+def test_a_model_without_bos_begins_with_the_text(model: Path, tmp_path: Path) -> None:
+    folder, text = edited(model, tmp_path / "none", bos_token_id=None), "Es war einmal. " * 5
+    call("pack", folder, "-o", "none.tfi", *TINY)
+    ids = TextCodec.from_folder(model).encode(PROMPT)
+    options = ("--prompt", PROMPT, "--max-new-tokens", 3)
+    runs = [
+        ask("generate", folder, *options, *TINY),
+        ask("generate", "none.tfi", *options, "--backend", "rtl", "--check"),
+        ask("generate", folder, *options, "--backend", "float"),
+    ]
+    assert all(run["prompt_tokens"] == ids for run in runs) and runs[0]["tokens"] == runs[1]["tokens"]
+    assert ask("demo", "--model", "none.tfi", "--max-new-tokens", 2)["checked"] > 2
+    Path("text.txt").write_text(text)
+    score = ask("eval", folder, "--text", "text.txt", "--backend", "float")
+    logits = ReferenceModel.from_checkpoint(Checkpoint(model)).forward(torch.tensor(list(text.encode())) + 3)[0]
+    nats = torch.nn.functional.cross_entropy(logits[:-1].double(), torch.tensor(list(text.encode())[1:]) + 3)
+    assert score["tokens"] == score["characters"] == len(text) - 1
+    assert score["bits_per_character"] == pytest.approx(nats.item() / np.log(2), rel=1e-6)
+    Path("text.txt").write_text("a")
+    refuse("A text of one token cannot be scored by a model without bos", "eval", folder, "--text", "text.txt")
+
+
+def test_generation_ends_at_any_token_that_the_config_names(model: Path, tmp_path: Path) -> None:
+    options = ("--prompt", PROMPT, "--max-new-tokens", 9, "--temperature", 3, "--seed", 4)
+    endless = edited(model, tmp_path / "endless", eos_token_id=None)
+    tokens = ask("generate", endless, *options)["tokens"]
+    assert len(tokens) == 9 and len(set(tokens)) > 5
+    folder = edited(model, tmp_path / "ends", eos_token_id=[0, tokens[5]])
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": tokens[4]}))
+    call("pack", folder, "-o", "ends.tfi", *TINY)
+    for path in (folder, "ends.tfi"):
+        assert ask("generate", path, *options)["tokens"] == tokens[: min(map(tokens.index, tokens[4:6]))]
+
+
+def test_tokens_that_the_model_does_not_have_are_refused(tmp_path: Path) -> None:
+    """Of a tokenizer with more pieces than the model."""
+    folder = random_checkpoint(tmp_path / "model", replace(SMALL, vocab=100))
+    Path("text.txt").write_text("é")
+    refuse("Token 198 is outside the vocabulary, which has 0 to 99", "generate", folder, "--prompt", "é")
+    refuse("has token 198, but the model's vocabulary 0 to 99;", "eval", folder, "--text", "text.txt")
 
 
 def test_demo_tells_a_story_and_its_figures(model: Path) -> None:

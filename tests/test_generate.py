@@ -173,5 +173,8 @@ def test_generation_ends_before_end_of_text(source: IntegerCheckpoint) -> None:
     backend = IntegerBackend(source)
     story = list(generate(backend, IDS, 6, Sampler()))
     position = story.index(story[-1])
-    backend.config = replace(backend.config, eos=story[-1])
-    assert list(generate(backend, IDS, 6, Sampler())) == story[:position]
+    for eos in ((story[-1],), (299, story[-1], 0)):
+        backend.config = replace(backend.config, eos=eos)
+        assert list(generate(backend, IDS, 6, Sampler())) == story[:position]
+    backend.config = replace(backend.config, eos=())
+    assert list(generate(backend, IDS, 6, Sampler())) == story
