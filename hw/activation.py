@@ -11,6 +11,7 @@ from golden.formats import SIGMA_FRAC, SIGMA_RANGE, SIGMA_SEGMENTS, SLOPE_EXTRA,
 from golden.tables import sigma_table
 from hw.multiplier import Multiplier
 from hw.ops import delay
+from hw.width import cut
 
 _CHORD_READ = 5
 """Cycles until an element's chord is there: one's complement, magnitude, table, the table's register, a plain one."""
@@ -60,10 +61,11 @@ class Activation(wiring.Component):
         stages = {k: Signal(element, name=f"stage_{k}", reset_less=True) for k in range(1, last + 2)}
         m.d.sync += [stages[later].eq(stages[earlier]) for earlier, later in pairwise(stages)]
         m.d.sync += [
-            stages[1].magnitude.eq(self.x ^ self.x[-1].replicate(wide)),
+            stages[1].magnitude.eq(self.x.as_unsigned() ^ self.x[-1].replicate(wide)),
             stages[1].negative.eq(self.x[-1]),
             stages[1].silu.eq(self.silu),
-            stages[2].magnitude.eq(stages[1].magnitude + stages[1].negative),
+            # the one's complement is less than half of the range
+            stages[2].magnitude.eq(cut(stages[1].magnitude + stages[1].negative, stages[2].magnitude)),
         ]
         held = Signal(_CHORD, name="held", reset_less=True)
         m.d.sync += held.eq(read.data)
@@ -90,14 +92,15 @@ class Activation(wiring.Component):
         positive = Signal(wide, reset_less=True)
         before = stages[last - 1]
         m.d.sync += [
-            sigmoid.eq(Mux(stages[dropped + 1].negative, (1 << SIGMA_FRAC) - sigma, sigma)),
+            # sigma is at most a half
+            sigmoid.eq(cut(Mux(stages[dropped + 1].negative, (1 << SIGMA_FRAC) - sigma, sigma), sigmoid)),
             positive.eq(Mux(before.negative, 0, before.magnitude)),
         ]
         sigmoid = delay(m, sigmoid, scale.latency, "sigmoid", reset_less=True)
         silu = Signal.like(self.y, name="silu_held", reset_less=True)
         y = Signal.like(self.y, reset_less=True)
         m.d.sync += [
-            silu.eq(_minus_rounded(positive, scale.product, SIGMA_FRAC)),
+            silu.eq(_minus_rounded(positive, scale.product, SIGMA_FRAC).as_signed()),
             y.eq(Mux(stages[last + 1].silu, silu, sigmoid)),
         ]
         m.d.comb += self.y.eq(y)

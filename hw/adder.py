@@ -5,6 +5,8 @@ from amaranth import Module, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.width import cut
+
 
 class ConditionalAdder(wiring.Component):
     """``total = a + (plus - minus) * b`` when ``carry`` is ``minus``; combinational.
@@ -42,7 +44,9 @@ class ConditionalAdder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += self.total.eq(self.a + conditional(self.b, self.plus, self.minus) + self.carry)
+        # whoever uses it makes it wide enough for its sums
+        total = self.a + conditional(self.b, self.plus, self.minus) + self.carry
+        m.d.comb += self.total.eq(cut(total, self.total))
         return m
 
 

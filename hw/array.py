@@ -173,7 +173,7 @@ class TernaryArray(wiring.Component):
         with m.If(load):
             m.d.sync += chosen.eq(1)
         with m.Elif(self.drain):
-            m.d.sync += chosen.eq(chosen << 1)
+            m.d.sync += chosen.eq(chosen.shift_left(1)[: len(chosen)])
         for lane, acc in enumerate(self.acc):
             rows = (row.shadow for row in self._accumulators[lane :: core.vector_rows])
             m.d.sync += acc.eq(reduce(or_, (Mux(bit, row, 0) for bit, row in zip(chosen, rows, strict=True))))

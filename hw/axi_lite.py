@@ -118,7 +118,7 @@ class AxiLiteSlave(wiring.Component):
         with m.If(states.at["CHOOSE"]):
             # A kind just served still offers its answer, so the other kind comes first.
             m.d.sync += self.writing.eq(can_write)
-        m.d.sync += taken.eq(Cat(self.awready, taken))
+        m.d.sync += taken.eq(Cat(self.awready, taken[:-1]))
         with m.If(self.awready):
             m.d.sync += self.bresp.eq(response)
         with m.If(taken[-1]):

@@ -15,6 +15,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.multiplier import Multiplier
 from hw.ops import delay
+from hw.width import cut, minus_one
 
 INDEX_BITS = 9
 OFFSET_BITS = 12
@@ -79,7 +80,9 @@ class Chords(wiring.Component):
         moved = delay(m, product.product, 1, "moved", reset_less=True) >> self._fraction - _GUARD
         base = delay(m, held.base, product.latency + 1, "base", reset_less=True)
         value = Signal(len(self.value), reset_less=True)
-        m.d.sync += value.eq((base - moved if self._falling else base + moved)[_GUARD:])
+        total = base - moved if self._falling else base + moved
+        # a chord lies within the range of the values that it stands for
+        m.d.sync += value.eq(cut(total[_GUARD:], value))
         m.d.comb += [
             read.en.eq(1),
             read.addr.eq(self.index),
@@ -140,11 +143,11 @@ class Quotient(wiring.Component):
         known, product = (Signal(low, name=name, reset_less=True) for name in ("known", "product"))
         begun = Const(self._numerator % (1 << low - self._rounded) << self._rounded, low)
         half = delay(m, before, checked - 1, "denominator_on", reset_less=True) if self._rounded else 0
-        m.d.sync += [known.eq(begun + half), product.eq(check.product << self._rounded)]
+        m.d.sync += [known.eq(cut(begun + half, known)), product.eq(cut(check.product << self._rounded, product))]
         value = delay(m, chords.value[:bits], checked, "value", reset_less=True)
         same, less = (Signal(bits, name=name, reset_less=True) for name in ("same", "less"))
         above = Signal(reset_less=True)
-        m.d.sync += [same.eq(value), less.eq(value - 1), above.eq((known - product)[low - 1])]
+        m.d.sync += [same.eq(value), less.eq(minus_one(value)), above.eq((known - product)[low - 1])]
         m.d.comb += self.quotient.eq(Mux(above, less, same))
         return m
 
@@ -203,7 +206,7 @@ class SquareRoot(wiring.Component):
         above = Signal(reset_less=True)
         m.d.sync += [
             same.eq(value),
-            less.eq(value - 1),
+            less.eq(minus_one(value)),
             above.eq((square - product)[low - 1]),
         ]
         m.d.comb += self.root.eq(Mux(above, less, same))

@@ -15,6 +15,7 @@ from hw.axi_lite import AXI_LITE, AxiLiteSlave
 from hw.ops import delay, flags
 from hw.params import CoreParams
 from hw.register_map import REGISTERS, Access, Register, constants, register
+from hw.width import cut, plus_one
 
 _LONG_COUNTERS = {
     "CYCLES": "busy",
@@ -129,7 +130,7 @@ class Registers(wiring.Component):
         words.insert(1, reduce(or_, (Mux(select[name], value, 0) for name, value in fixed.items())))
         parts = [Signal(32, name=f"words_{at}", reset_less=True) for at in range(0, len(words), _TOGETHER)]
         for at, part in enumerate(parts):
-            m.d.sync += part.eq(reduce(or_, words[at * _TOGETHER : (at + 1) * _TOGETHER]))
+            m.d.sync += part.eq(cut(reduce(or_, words[at * _TOGETHER : (at + 1) * _TOGETHER]), part))
 
         known, writable, writing = flags("known", "writable", "writing")
         groups = [selected[at : at + 8] for at in range(0, len(selected), 8)]
@@ -152,14 +153,14 @@ class Registers(wiring.Component):
             m.d.sync += port.eq(access.write & access.select[control.name] & data[control.field(name).low])
         cleared = Signal.like(sticky)
         m.d.sync += [
-            cleared.eq(Mux(access.write & access.select[errors.name], data, 0)),
+            cleared.eq(Mux(access.write & access.select[errors.name], data[: len(cleared)], 0)),
             sticky.eq(sticky & ~cleared | delay(m, self.error_set, 2, "error_set")),
         ]
         values: _Values = {errors.name: sticky}
         if self.core.extra_bits:
             values["OUTLIERS"] = self.outlier_threshold
             with m.If(access.write & access.select["OUTLIERS"]):
-                m.d.sync += self.outlier_threshold.eq(data)
+                m.d.sync += self.outlier_threshold.eq(data[:THRESHOLD_BITS])
         return values
 
     def _counters(self, m: Module, access: _Access) -> _Values:
@@ -171,7 +172,11 @@ class Registers(wiring.Component):
             # the upper half follows the lower one by a cycle
             low, above, carry = _halves(name, 32)
             high = Signal(32, name=f"{name.lower()}_high")
-            m.d.sync += [Cat(low, carry).eq(low + delay(m, getattr(self, event), 1, event)), above.eq(above + carry)]
+            m.d.sync += [
+                Cat(low, carry).eq(low + delay(m, getattr(self, event), 1, event)),
+                # 64 bits are never reached
+                above.eq(cut(above + carry, above)),
+            ]
             with m.If(wiped):
                 m.d.sync += [low.eq(0), carry.eq(0), above.eq(0)]
             # a cycle after the lower half is sampled
@@ -186,7 +191,8 @@ class Registers(wiring.Component):
             total = above + carry
             m.d.sync += [
                 Cat(low, carry).eq(low + delay(m, getattr(self, event), 1, event)),
-                above.eq(total),
+                # full from then on
+                above.eq(total[:16]),
                 full.eq(full | total[16]),
                 shown.eq(Cat(delay(m, low, 1, f"{name.lower()}_low", reset_less=True), above) | full.replicate(32)),
             ]
@@ -226,14 +232,16 @@ class Registers(wiring.Component):
             bad.eq(data & (~reachable | beyond | bus.writing & ~fits) | move & bus.writing & ~address_fits),
         ]
         m.d.comb += [
-            self.state_address.eq(address),
+            # beyond the last one nothing is written
+            self.state_address.eq(cut(address, self.state_address)),
             self.state_write.eq(access.write & data),
             self.state_write_data.eq(new[:bits].as_signed()),
         ]
         with m.If(access.write & move):
-            m.d.sync += address.eq(new)
+            m.d.sync += address.eq(new[:width])
         with m.Elif((access.read | access.write) & data):
-            m.d.sync += address.eq(address + 1)
+            # beyond the last one nothing is accessed
+            m.d.sync += address.eq(plus_one(address))
         return {"STATE_DATA": self.state_read_data, "STATE_ADDRESS": address}, bad
 
 

@@ -13,6 +13,7 @@ from hw.schedule import Group, Status
 from hw.taking import Taking
 from hw.trace import Cycle
 from hw.walker import FLAGS, Walker, run_layout
+from hw.width import minus_one, plus_one
 
 
 def packet_beat(core: CoreParams) -> data.StructLayout:
@@ -135,7 +136,7 @@ class StreamFront(wiring.Component):
         self._decide(m, now, ahead, released)
         with m.If(taken | ~run.some):
             m.d.sync += [
-                run.left.eq(Mux(loads, ahead.left, run.left - 1)),
+                run.left.eq(Mux(loads, ahead.left, minus_one(run.left))),
                 now.first.eq(loads),
                 now.last.eq(Mux(loads, ahead.one, now.second)),
                 now.second.eq(Mux(loads, ahead.two, run.left == 2)),
@@ -196,8 +197,8 @@ class StreamFront(wiring.Component):
         known = [address < available for address in position]
         for there, at in ((here, 0), (next_there, 1)):
             m.d.sync += there.eq((Mux(fed, known[at + 1], known[at]) | whole | wraps) & ~released)
-        followers = [(code_address, 0, code_address + 1), (position[0], 0, position[1])]
-        followers += [(position[1], 1, position[2]), (position[2], 2, position[2] + 1)]
+        followers = [(code_address, 0, plus_one(code_address)), (position[0], 0, position[1])]
+        followers += [(position[1], 1, position[2]), (position[2], 2, plus_one(position[2]))]
         for address, first, following in followers:
             # no condition with it: the reset of a register far away
             with m.If(wraps):
@@ -218,11 +219,11 @@ class StreamFront(wiring.Component):
         contexts = Signal.like(shape.contexts)
         next_final = Signal()
         if batched:
-            m.d.sync += contexts.eq(shape.contexts - 1)
+            m.d.sync += contexts.eq(minus_one(shape.contexts))
             m.d.comb += next_final.eq(Mux(fed, Mux(now.final, contexts == 0, now.context + 1 == contexts), now.final))
             m.d.sync += now.final.eq(next_final)
             with m.If(fed):
-                m.d.sync += now.context.eq(Mux(now.final, 0, now.context + 1))
+                m.d.sync += now.context.eq(Mux(now.final, 0, plus_one(now.context)))
             with m.If(~run.trits):
                 m.d.sync += [now.context.eq(0), now.final.eq(contexts == 0)]
         else:

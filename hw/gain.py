@@ -13,6 +13,7 @@ from hw.params import CoreParams
 from hw.scales import TOTAL_LATE
 from hw.side import SideWords, release_limit, units
 from hw.statistics import Statistics
+from hw.width import cut, plus_one
 
 
 def outputs(core: CoreParams) -> tuple[str, ...]:
@@ -193,7 +194,7 @@ class GainStage(wiring.Component):
         with m.Elif(slot == last_slot):
             m.d.sync += row.valid.eq(0)
         with m.Else():
-            m.d.sync += slot.eq(slot + 1)
+            m.d.sync += slot.eq(plus_one(slot))
 
         # Address of the slot's word: its kind, then the row group in the block; and with the end of a row block, the
         # release of its words.
@@ -203,12 +204,13 @@ class GainStage(wiring.Component):
         ended = Signal()
         kinds = Signal(range(core.batch + 4))
         m.d.sync += [
-            group.eq(row.index),
-            kind.eq(Mux(load, row.context, Mux(of_embed, self.contexts + slot, slot))),
+            group.eq(row.index[: len(group)]),
+            # the number of contexts and of slots are within its range
+            kind.eq(cut(Mux(load, row.context, Mux(of_embed, self.contexts + slot, slot)), kind)),
             ended.eq(row.valid & row.last & (slot == last_slot) & ~load),
-            kinds.eq(Mux(of_embed, self.contexts + 3, Mux(of_contract, 3, 1))),
+            kinds.eq(cut(Mux(of_embed, self.contexts + 3, Mux(of_contract, 3, 1)), kinds)),
             self.side_address.eq(Cat(group, kind)),
-            self.side_release.eq(Mux(ended, kinds * core.gain_beats, 0)),
+            self.side_release.eq(cut(Mux(ended, kinds * core.gain_beats, 0), self.side_release)),
         ]
         return row, slot, fresh, load
 

@@ -9,6 +9,7 @@ from golden.formats import DECAY_FRAC, OMEGA_FRAC, SIGMA_FRAC, STAT_BITS, UNIT_E
 from hw.floats import code_float
 from hw.multiplier import Multiplier
 from hw.normaliser import Normaliser
+from hw.width import cut
 
 GAIN_OPERAND = signed(18)
 
@@ -70,7 +71,8 @@ class GainLane(wiring.Component):
         held, held_second = (Signal(value.shape(), name=name, reset_less=True) for name in ("kept", "kept_second"))
         m.d.comb += [value.eq(Mux(self.fresh, self.wide, held)), self.held.eq(held)]
         with m.If(self.load):
-            m.d.sync += [held.eq(self.word), held_second.eq(self.word)]
+            word = cut(self.word.as_signed(), held)
+            m.d.sync += [held.eq(word), held_second.eq(word)]
         with m.Elif(self.fresh):
             m.d.sync += [held.eq(self.wide), held_second.eq(self.second)]
 
@@ -105,6 +107,7 @@ class GainLane(wiring.Component):
         # sigma and its gain are not negative, and at most 1: only the highest bit shows that c would be
         shift = SIGMA_FRAC + OMEGA_FRAC - DECAY_FRAC
         decay = Signal(DECAY_FRAC + 1, reset_less=True)
-        m.d.sync += decay.eq((gain.product[shift - 1 : shift + DECAY_FRAC + 1] + 1)[1:])
+        rounded = gain.product[shift - 1 : shift + DECAY_FRAC + 1] + 1
+        m.d.sync += decay.eq(cut(rounded[1:], decay))
         m.d.comb += self.decay.eq(decay[:DECAY_FRAC] | decay[DECAY_FRAC].replicate(DECAY_FRAC))
         return m

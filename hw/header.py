@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from hw import schedule as sc
 from hw.ops import context_bits, delay
 from hw.params import CoreParams
+from hw.width import cut, plus_one
 
 CRC_POLYNOMIAL = 0xEDB88320
 """CRC-32 (IEEE), reflected."""
@@ -74,14 +75,15 @@ class HeaderReader(wiring.Component):
         words = self._collect(m)
         contexts, columns = words[2][:8], core.columns
         m.d.comb += [
-            shape.contexts.eq(contexts),
-            shape.zero.eq(words[2][8:]),
-            shape.logits.eq(words[2][16:]),
+            # what is cut off here is refused below
+            shape.contexts.eq(cut(contexts, shape.contexts)),
+            shape.zero.eq(words[2][8:][: core.batch]),
+            shape.logits.eq(words[2][16:][: core.batch]),
             shape.sequence.eq(words[3]),
-            shape.hidden.eq(words[9]),
-            shape.layers.eq(words[10]),
-            shape.intermediate.eq(words[11]),
-            shape.vocab.eq(words[12]),
+            shape.hidden.eq(words[9][:16]),
+            shape.layers.eq(words[10][:8]),
+            shape.intermediate.eq(words[11][:16]),
+            shape.vocab.eq(words[12][:16]),
             shape.hidden_beats.eq(words[13][:16]),
             shape.intermediate_beats.eq(words[13][16:]),
         ]
@@ -136,7 +138,7 @@ class HeaderReader(wiring.Component):
         with m.If(self.clear):
             m.d.sync += index.eq(0)
         with m.Elif(self.pop):
-            m.d.sync += index.eq(index + 1)
+            m.d.sync += index.eq(plus_one(index))
         m.d.comb += last.eq(self.pop & ~self.clear & (index == sc.HEADER_WORDS - 1))
         m.d.sync += [self._word.eq(self.word), self._place.eq(Mux(self.pop & ~self.clear, 1 << index, 0))]
         for place, word in zip(self._place, words, strict=True):
@@ -179,7 +181,7 @@ class HeaderReader(wiring.Component):
             Mux(bit, beats << shift, 0)[:width] for shift, bit in enumerate(contexts[: self._core.batch.bit_length()])
         ]
         halves = [_held(m, reduce(add, terms[at : at + 2])[:width]) for at in range(0, len(terms), 2)]
-        return reduce(add, halves)
+        return reduce(add, halves)[:width]
 
     def _contexts(self, m: Module, words: list[Signal]) -> tuple[list[Signal], ...]:
         """Whether something is set that must not be, slots beyond the last, tokens beyond the vocabulary and slots
@@ -197,7 +199,7 @@ class HeaderReader(wiring.Component):
             used.append(_held(m, Mux(active, 1 << slot[: len(shape.slots[i])], 0)[: core.batch]))
             # an earlier context of this packet may have begun the slot's sequence anew
             begun = _held(m, Cat(words[2][8 + j] & (slots[j] == slot) for j in range(i + 1)).any())
-            m.d.comb += shape.slots[i].eq(slot)
+            m.d.comb += shape.slots[i].eq(cut(slot, shape.slots[i]))
             no_slot.append(_held(m, active & (slot >= core.batch)))
             # a vocabulary beyond 16 bits is beyond the limits
             foreign.append(_held(m, active & (token >= words[12][:16])))

@@ -11,6 +11,7 @@ from hw.ops import delay
 from hw.params import CoreParams
 from hw.recurrence import Recurrence
 from hw.rescale import Rescale
+from hw.width import cut
 
 
 class VectorLane(wiring.Component):
@@ -102,7 +103,7 @@ class VectorLane(wiring.Component):
         clamped = Signal(reset_less=True)
         add, keep = (delay(m, value, 1, name) for name, value in (("add", self.add), ("keep", self.keep)))
         over, under = ~total[-1] & total[-2], total[-1] & ~total[-2]
-        limited = Mux(over, limit, Mux(under, -limit, total[:bits]))
+        limited = Mux(over, limit, Mux(under, -limit, total[:bits].as_signed()))
         m.d.sync += [
             total.eq(self.residual + y),
             other.eq(Mux(add, limited, Mux(keep, carried, 0))),
@@ -121,7 +122,8 @@ class VectorLane(wiring.Component):
             Signal(name=name, reset_less=True) for name in ("beyond", "positive", "negative")
         )
         m.d.sync += [
-            exact.eq(Mux(whole, 0, scaled[:bits] + half)),
+            # that it is too large is found out beside it
+            exact.eq(cut(Mux(whole, 0, scaled[:bits] + half), exact)),
             beyond.eq(~whole & _beyond(scaled, bits)),
             positive.eq(~whole & ~scaled[-1]),
             negative.eq(~whole & scaled[-1]),

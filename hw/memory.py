@@ -12,6 +12,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw.ops import delay
+from hw.width import cut
 
 BANK = 1 << 13
 """Words that a bank has at most: more need a choice between blocks."""
@@ -161,8 +162,9 @@ def _bank(
     reader, writer = bank.read_port(), bank.write_port(granularity=1)
     m.d.comb += [
         reader.en.eq(1),
-        reader.addr.eq(read_address),
-        writer.addr.eq(write_address),
+        # a word alone has no address
+        reader.addr.eq(cut(read_address, reader.addr)),
+        writer.addr.eq(cut(write_address, writer.addr)),
         writer.data.eq(write_data),
         writer.en.eq(write),
     ]

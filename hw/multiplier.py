@@ -10,6 +10,8 @@ from amaranth.hdl import Cat, Module, Shape, ShapeLike, Signal, Value, signed, u
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.width import cut
+
 LIMB = 17
 """Bits of a limb where an operand is signed: unsigned numbers of 17 bits fit the signed 18 of a block."""
 UNSIGNED_LIMB = 18
@@ -71,7 +73,7 @@ class Multiplier(wiring.Component):
             return m
         flat = [_register(m, part, f"near_{index}") for index, part in enumerate(flat)]
         if len(flat) == 2:
-            m.d.comb += self.product.eq(_register(m, _sum(*flat, limb), "sum"))
+            m.d.comb += self.product.eq(_register(m, cut(_sum(*flat, limb), self.product), "sum"))
         else:
             # the lowest product fills the bits below the highest one
             outer = Cat(flat[0], flat[3])
@@ -79,7 +81,7 @@ class Multiplier(wiring.Component):
             outer = _register(m, outer[: len(self.product)], "outer")
             outer = outer.as_signed() if self._signed else outer
             inner = _register(m, flat[1] + flat[2], "inner")
-            m.d.comb += self.product.eq(_register(m, _sum(outer, inner, limb)[: len(self.product)], "sum"))
+            m.d.comb += self.product.eq(_register(m, cut(_sum(outer, inner, limb), self.product), "sum"))
         return m
 
 

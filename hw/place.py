@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from hw.ops import OPS, Op, context_bits, flags, slots
 from hw.params import CoreParams
 from hw.schedule import Group
+from hw.width import cut, minus_one, plus_one
 
 
 class Place:
@@ -43,13 +44,16 @@ def settle(m: Module, core: CoreParams, sequencer: wiring.Component) -> Place:
     expand = Signal()
     gaps = slots(core)
     m.d.sync += [
-        layers.eq(shape.layers - 1),
+        layers.eq(minus_one(shape.layers)),
         place.last_layer.eq(layer == layers),
-        place.contexts.eq(shape.contexts - 1),
-        place.hidden_words.eq((shape.hidden + core.vector_rows - 1) >> (core.vector_rows.bit_length() - 1)),
+        # no dimension is 0 or above the core's limit
+        place.contexts.eq(cut(shape.contexts - 1, place.contexts)),
+        place.hidden_words.eq(
+            cut((shape.hidden + core.vector_rows - 1) >> (core.vector_rows.bit_length() - 1), place.hidden_words)
+        ),
         place.rows.eq(Mux(expand, shape.intermediate, Mux(place.head, shape.vocab, shape.hidden))),
-        place.last_row.eq(place.rows - 1),
-        last.eq((place.rows - 1)[core.rows.bit_length() - 1 :]),
+        place.last_row.eq(cut(place.rows - 1, place.last_row)),
+        last.eq(minus_one(place.rows)[core.rows.bit_length() - 1 :]),
         reached.eq(Cat(block[:8] == last[:8], block[8:] == last[8:])),
         place.last_matrix.eq(1),
         place.embed.eq(group == Group.EMBED),
@@ -73,9 +77,9 @@ def settle(m: Module, core: CoreParams, sequencer: wiring.Component) -> Place:
     again = Signal()
     m.d.sync += again.eq((group == Group.CONTRACT) & ~place.last_layer)
     with m.If(place.next_group):
-        m.d.sync += group.eq(Mux(again, Group.MIX, group + 1))
+        m.d.sync += group.eq(Mux(again, Group.MIX, plus_one(group)))
     with m.If(place.next_group & again):
-        m.d.sync += layer.eq(layer + 1)
+        m.d.sync += layer.eq(plus_one(layer))
     with m.If(sequencer.idle):
         m.d.sync += [group.eq(Group.EMBED), layer.eq(0)]
     return place

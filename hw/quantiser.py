@@ -10,6 +10,7 @@ from hw.floats import EXPONENT_BITS, code_float
 from hw.multiplier import Multiplier
 from hw.ops import delay
 from hw.params import CoreParams
+from hw.width import cut
 
 
 class Quantiser(wiring.Component):
@@ -80,15 +81,16 @@ class Quantiser(wiring.Component):
         held = Signal(signed(bits), reset_less=True)
         far_on = delay(m, far, 1, "far", reset_less=True)
         m.d.sync += [
-            distance.eq(self.e_max - element.exponent),
-            amount.eq(distance),
+            # the maximum's exponent is the largest; a distance beyond the amount's range is `far`
+            distance.eq(cut(self.e_max - element.exponent, distance)),
+            amount.eq(cut(distance, amount)),
             far.eq(distance > len(doubled)),
             coarse.eq(doubled >> Cat(Const(0, 2), amount[2:])),
             fine_amount.eq(amount[:2]),
-            shifted.eq(Mux(far_on, 0, coarse >> fine_amount)),
+            shifted.eq(cut(Mux(far_on, 0, coarse >> fine_amount), shifted)),
             # -((s + 1) >> 1) is (~s + 1) >> 1, or ~s >> 1 and its last bit; beyond the maximum it might be one more
             half.eq(Cat(shifted[1:] ^ negative.replicate(bits - 1), negative).as_signed()),
             more.eq(negative ^ (shifted[0] & ~shifted[1:].all())),
-            held.eq(half + more),
+            held.eq(cut(half + more, held)),
         ]
         m.d.comb += code.eq(held)

@@ -10,6 +10,7 @@ from hw.memory import Ram
 from hw.multiplier import Multiplier
 from hw.ops import RECURRENCE_CYCLES, delay
 from hw.params import CoreParams
+from hw.width import cut
 
 
 class Recurrence(wiring.Component):
@@ -110,6 +111,6 @@ class Recurrence(wiring.Component):
             half = multiplier.product[DECAY_FRAC - 1]
             change = Cat(half, multiplier.product[DECAY_FRAC:])
             h = Signal(self._wide, name=f"new_{index}", reset_less=True)
-            m.d.sync += h.eq((Cat(half, kept) + change)[1:])
+            m.d.sync += h.eq(cut((Cat(half, kept) + change)[1:], h))
             m.d.comb += self.h[index].eq(h)
         return m

@@ -12,6 +12,7 @@ from golden.formats import SCALE_LEFT
 from hw.multiplier import Multiplier
 from hw.ops import delay
 from hw.params import CoreParams
+from hw.width import cut
 
 SHIFT_BITS = 12
 """Width of the signed shift of an output scale."""
@@ -79,7 +80,7 @@ class Rescale(wiring.Component):
         value = fine if len(fine) > wide else Cat(fine, sign.replicate(wide + 1 - len(fine)))
         high = Cat(value[wide:-1], sign)
         m.d.sync += [
-            rounded.eq(value[1 : wide + 1] + value[0]),
+            rounded.eq(cut(value[1 : wide + 1] + value[0], rounded)),
             positive.eq(~sign & ~forced.under),
             over.eq(forced.over | (~forced.under & ~sign & high.any())),
             under.eq(forced.under | (sign & ~high.all())),
@@ -139,7 +140,8 @@ class _Shift:
         """A signed value shifted right by so many steps."""
         bits = len(value) // 2
         choices = (
-            (value >> step * number) & Cat(low.replicate(bits), ~high.replicate(len(value) - bits))
+            cut(value >> step * number, value).as_unsigned()
+            & Cat(low.replicate(bits), ~high.replicate(len(value) - bits))
             for number, (low, high) in enumerate(zip(self._low, self._high, strict=True))
         )
-        return reduce(or_, choices)
+        return reduce(or_, choices).as_signed()

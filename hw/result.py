@@ -14,6 +14,7 @@ from hw.ops import OneHot, context_bits, delay, flags
 from hw.params import CoreParams
 from hw.rescale import SHIFT_BITS
 from hw.schedule import Status
+from hw.width import cut, plus_one
 
 RESULT_WORD = data.StructLayout({"data": unsigned(32), "last": unsigned(1)})
 
@@ -107,7 +108,7 @@ class ResultUnit(wiring.Component):
             ok.eq(self.status == Status.OK),
             ends.eq(self.scale_context == self.contexts - 1),
             scale[:20].eq(self.mantissa),
-            scale[20:].eq(self.shift),
+            scale[20:].eq(self.shift.as_unsigned()),
             head.eq(self.status | Mux(ok, self.contexts, 0) << 8 | sc.RESULT_MAGIC << 16),
         ]
         settled = delay(m, self.finish, self._settles, "finished")
@@ -116,7 +117,7 @@ class ResultUnit(wiring.Component):
         at, go = states.at, states.go
         # of these, all but one are zero
         words = (
-            word & at["ROWS"].replicate(32),
+            cut(word, scale) & at["ROWS"].replicate(32),
             tokens[self.scale_context] & at["TOKEN"].replicate(32),
             scale & at["SCALE"].replicate(32)
             | head & at["HEAD"].replicate(32)
@@ -135,7 +136,7 @@ class ResultUnit(wiring.Component):
         with m.If(at["ROWS"]):
             m.d.sync += self.scale_context.eq(0)
         with m.If(scale_sent):
-            m.d.sync += self.scale_context.eq(self.scale_context + 1)
+            m.d.sync += self.scale_context.eq(plus_one(self.scale_context))
         go("ROWS", "TOKEN", closes & ok)
         go("ROWS", "HEAD", closes & ~ok)
         go("TOKEN", "SCALE", free)
@@ -187,7 +188,7 @@ class ResultUnit(wiring.Component):
             queue.r_en.eq(taken & last_lane),
         ]
         with m.If(taken):
-            m.d.sync += lane.eq(Mux(last_lane, 0, lane + 1))
+            m.d.sync += lane.eq(cut(Mux(last_lane, 0, plus_one(lane)), lane))
         return queue.r_rdy, first.acc[lane], taken
 
     def _argmax(self, m: Module, rows: data.View, valid: Value) -> Array:

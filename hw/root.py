@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from golden.formats import Formats
 from hw.chords import Quotient, SquareRoot
 from hw.ops import delay
+from hw.width import cut
 
 TOTAL_BITS = 64
 LEFT = 4
@@ -46,7 +47,7 @@ class ReciprocalRoot(wiring.Component):
         value, fine = left(m, value[TOTAL_BITS - 2 * bits - 15 :], 4, "fine")
         last = ~value[-2:].any()
         square = Signal(2 * bits, reset_less=True)
-        m.d.sync += square.eq(Mux(last, value << 2, value)[: len(value)] >> len(value) - 2 * bits)
+        m.d.sync += square.eq(Mux(last, value << 2, value)[: len(value)][len(value) - 2 * bits :])
 
         m.submodules.square_root = square_root = SquareRoot(bits)
         # One less than 2**(2 * bits - 1) only matters to the smallest square root, whose quotient it clamps.
@@ -58,7 +59,7 @@ class ReciprocalRoot(wiring.Component):
         ]
         skipped = Cat(last, fine, delay(m, coarse, LEFT, "skipped", reset_less=True))
         exponent = Signal(range(1 - bits, TOTAL_BITS // 2 - bits + 1), reset_less=True)
-        m.d.sync += exponent.eq(TOTAL_BITS // 2 - bits - skipped)
+        m.d.sync += exponent.eq(cut(TOTAL_BITS // 2 - bits - skipped, exponent))
         later = SquareRoot.latency + 1 + Quotient.latency
         m.d.comb += self.exponent.eq(delay(m, exponent, later, "exponent", reset_less=True))
         return m
@@ -87,5 +88,5 @@ def left(m: Module, value: Value, step: int, name: str) -> tuple[Signal, Signal]
     ]
     held = delay(m, value, LEFT - 1, f"{name}_held", reset_less=True)
     shifted = Signal(len(value), name=f"{name}_value", reset_less=True)
-    m.d.sync += shifted.eq(held << Cat(Const(0, step.bit_length() - 1), multiple))
+    m.d.sync += shifted.eq(cut(held << Cat(Const(0, step.bit_length() - 1), multiple), shifted))
     return shifted, delay(m, multiple, 1, f"{name}_multiple", reset_less=True)

@@ -16,6 +16,7 @@ from hw.params import CoreParams
 from hw.rescale import SHIFT_BITS
 from hw.root import TOTAL_BITS, ReciprocalRoot
 from hw.widening import LENGTH_BITS, Widening
+from hw.width import cut, minus_one, plus_one
 
 TENSORS = 3
 TOTAL_LATE = 2
@@ -119,18 +120,23 @@ class ScaleUnit(wiring.Component):
                 # with contexts fewer than three, the next tensor's or the one's after it
                 one, two = self.contexts == 1, self.contexts == 2
                 m.d.sync += [
-                    position.context.eq(Mux(one, 0, Mux(two, 0, 2))),
+                    position.context.eq(cut(Mux(one, 0, Mux(two, 0, 2)), position.context)),
                     position.tensor.eq(Mux(one, 2, Mux(two, 1, 0))),
                 ]
         with m.Elif(step):
             if self.core.batch > 1:
-                m.d.sync += position.context.eq(Mux(last, 0, position.context + 1))
-            m.d.sync += position.tensor.eq(position.tensor + last)
+                m.d.sync += position.context.eq(Mux(last, 0, plus_one(position.context)))
+            # it stays at the number of tensors
+            m.d.sync += position.tensor.eq(cut(position.tensor + last, position.tensor))
         return position
 
     def _chosen(self, maxima: data.View, position: data.View) -> data.View:
         """The maximum at a position; the significand of a zero vector is taken as the smallest."""
         return maxima[position.context if self.core.batch > 1 else 0][position.tensor]
+
+    def _place(self, tensor: Value, context: Value) -> Value:
+        """Where the results are of a tensor and a context."""
+        return Cat(tensor, context) if self.core.batch > 1 else tensor
 
     def _following(self, m: Module, name: str, first: Value, cycles: int) -> list[Value]:
         """Whether something is at each stage 0 to ``cycles`` of a pipeline; a start abandons what is under way."""
@@ -169,15 +175,15 @@ class ScaleUnit(wiring.Component):
         with m.Else():
             m.d.sync += [operand.eq(next_operand), next_operand.eq(third)]
         # what is written in the cycle of its read goes past the memory
-        factor = delay(m, Cat(self.factor_vector, self.factor_context), 1, "factor", reset_less=True)
+        factor = delay(m, self._place(self.factor_vector, self.factor_context), 1, "factor", reset_less=True)
         dividing = self._walk(m, "next_divided", contexts, stages[-2])
-        passes = delay(m, stages[-2] & (Cat(dividing.tensor, dividing.context) == factor), 1, "passes")
+        passes = delay(m, stages[-2] & (self._place(dividing.tensor, dividing.context) == factor), 1, "passes")
         found = Mux(passes, write.data.as_value(), read.data.as_value())
         m.d.comb += [
             given.eq((position.tensor != tensors) & ~self.start),
             unit.denominator.eq(operand.mantissa),
             write.en.eq(stages[-1]),
-            write.addr.eq(Cat(divided.tensor, divided.context)),
+            write.addr.eq(self._place(divided.tensor, divided.context)),
             write.data.reciprocal.eq(unit.quotient),
             write.data.e_max.eq(
                 self._level(m, operand, position)
@@ -222,9 +228,9 @@ class ScaleUnit(wiring.Component):
             with m.If(self.start):
                 m.d.sync += left.eq(0)
             with m.Elif(start):
-                m.d.sync += [totals.eq(self.total.as_value()[TOTAL_BITS:]), left.eq(contexts - 1)]
+                m.d.sync += [totals.eq(self.total.as_value()[TOTAL_BITS:]), left.eq(cut(contexts - 1, left))]
             with m.Else():
-                m.d.sync += [totals.eq(totals.as_value() >> TOTAL_BITS), left.eq(Mux(left == 0, 0, left - 1))]
+                m.d.sync += [totals.eq(totals.as_value() >> TOTAL_BITS), left.eq(Mux(left == 0, 0, minus_one(left)))]
             total, given = Mux(start, total, totals[0]), start | (left != 0)
         given &= ~self.start
         done = self._following(m, "rooting", given, unit.latency)[-1]
@@ -233,7 +239,7 @@ class ScaleUnit(wiring.Component):
         m.d.comb += [
             unit.total.eq(total),
             write.en.eq(done),
-            write.addr.eq(count),
+            write.addr.eq(cut(count, write.addr)),
             write.data.root.eq(unit.root),
             write.data.exponent.eq(unit.exponent),
             read.addr.eq(context if batch > 1 else 0),
@@ -241,7 +247,7 @@ class ScaleUnit(wiring.Component):
         with m.If(self.start):
             m.d.sync += count.eq(0)
         with m.Elif(done):
-            m.d.sync += count.eq(count + 1)
+            m.d.sync += count.eq(plus_one(count))
         return (context if batch > 1 else 0) < count, read.data.root, read.data.exponent
 
     def _scales(
@@ -287,7 +293,7 @@ class ScaleUnit(wiring.Component):
 
         exponent = operand.exponent
         for level in levels:
-            m.d.comb += level.addr.eq(Cat(position.tensor, position.context))
+            m.d.comb += level.addr.eq(self._place(position.tensor, position.context))
             exponent = delay(m, level.data.e_max, 1, "level", reset_less=True)
         folded = held(root_exponent - (2 * bits - 2 - self.core.extra_bits), "folded_root")
         exponent = held(held(held(word.exponent - exponent, "exponent_1") + folded, "exponent_2"), "exponent_3")
@@ -297,10 +303,10 @@ class ScaleUnit(wiring.Component):
         m.d.comb += [
             given.eq((position.tensor != tensors) & rooted & self.words_valid & ~self.start),
             write.en.eq(stages[-1]),
-            write.addr.eq(Cat(scaled.tensor, scaled.context)),
+            write.addr.eq(self._place(scaled.tensor, scaled.context)),
             write.data.mantissa.eq(mantissa),
             write.data.shift.eq(shift),
-            read.addr.eq(Cat(self.scale_matrix, self.scale_context)),
+            read.addr.eq(self._place(self.scale_matrix, self.scale_context)),
             self.mantissa.eq(read.data.mantissa),
             self.shift.eq(read.data.shift),
             self.ready.eq(Cat(self.scale_context, self.scale_matrix) < scaled.as_value()),

@@ -16,6 +16,7 @@ from hw.place import Place, settle
 from hw.schedule import Group, Status
 from hw.side import SideWords, depth, release_limit, units
 from hw.store import VectorStore
+from hw.width import cut, minus_one, plus_one
 
 
 def settle_cycles(core: CoreParams) -> int:
@@ -93,7 +94,7 @@ class Sequencer(wiring.Component):
                 "state_word": Out(range(state_words)),
                 "head_valid": Out(1),
                 "head_room": In(1),
-                "head_row": Out(16),
+                "head_row": Out(range(core.max_vocab)),
                 "head_live": Out(core.vector_rows),
                 "empty": In(1),
                 "buffered": In(1),
@@ -138,7 +139,8 @@ class Sequencer(wiring.Component):
             blocked.eq(place.head & ~self.head_room),
             group_ends.eq(place.last_matrix & place.last_block),
             some.eq(self.level != 0),
-            embed_blocks.eq(embed_blocks + self.embed_block - embed_taken),
+            # as many at most as the side words have room for
+            embed_blocks.eq(cut(embed_blocks + self.embed_block - embed_taken, embed_blocks)),
             embed_waits.eq(embed_blocks != 0),
             torn.eq(0),
         ]
@@ -203,7 +205,7 @@ class Sequencer(wiring.Component):
         with m.If(at["SETTLE"]):
             m.d.sync += embed_blocks.eq(0)
             with m.If(~settled):
-                m.d.sync += [waited.eq(waited + 1), settled.eq(waited == last_settle)]
+                m.d.sync += [waited.eq(plus_one(waited)), settled.eq(waited == last_settle)]
             with m.Elif(empty):
                 m.d.sync += [waited.eq(0), settled.eq(0)]
         go("SETTLE", "FINISH", settled & empty)
@@ -245,35 +247,37 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             place.ends.eq(last_row_group & last_context),
             self.head_live.eq(self.issue.live),
-            self.head_row.eq(self.issue.index << lane_bits),
         ]
         m.d.sync += [
             self.issue.valid.eq(leave & ~place.head),
             self.issue.op.eq(place.op),
             self.issue.context.eq(context),
-            self.issue.index.eq(index),
+            # those of the head, which may be more, have their number beside the tag
+            self.issue.index.eq(cut(index, self.issue.index)),
+            self.head_row.eq(cut(index << lane_bits, self.head_row)),
             self.issue.last.eq(place.ends),
             self.issue.live.eq(live),
             self.zero.eq(shape.zero.bit_select(context, 1)),
-            self.state_word.eq(state_base + index),
+            # only the rows of G have a state
+            self.state_word.eq(cut(state_base + index, self.state_word)),
             self.head_valid.eq(leave & place.head & live[0]),
             self.drain.eq(leave & ~place.embed),
             self.reload.eq(last_row_group & ~last_context),
             self.drained.eq(leave & ~place.embed & place.ends),
-            self.next_context.eq(context + 1),
+            self.next_context.eq(plus_one(context)),
             # before a row block's rows, whether the scales of all its contexts are there
             self.scale_context.eq(Mux(self.rows_active, context, place.contexts)),
         ]
         with m.If(leave):
-            m.d.sync += [row_group.eq(row_group + 1), gap.eq(place.gap), place.gap_over.eq(place.gap == 0)]
+            m.d.sync += [row_group.eq(plus_one(row_group)), gap.eq(place.gap), place.gap_over.eq(place.gap == 0)]
         with m.Elif(~place.gap_over):
-            m.d.sync += [gap.eq(gap - 1), place.gap_over.eq(gap == 1)]
+            m.d.sync += [gap.eq(minus_one(gap)), place.gap_over.eq(gap == 1)]
         with m.If(leave & last_row_group):
-            m.d.sync += [row_group.eq(0), context.eq(context + 1)]
+            m.d.sync += [row_group.eq(0), context.eq(plus_one(context))]
         with m.If(leave & place.ends):
-            m.d.sync += [context.eq(0), matrix.eq(matrix + 1)]
+            m.d.sync += [context.eq(0), matrix.eq(plus_one(matrix))]
             with m.If(place.last_matrix):
-                m.d.sync += [matrix.eq(0), block.eq(Mux(place.last_block, 0, block + 1))]
+                m.d.sync += [matrix.eq(0), block.eq(Mux(place.last_block, 0, plus_one(block)))]
         with m.If(self.idle):
             m.d.sync += [block.eq(0), row_group.eq(0), matrix.eq(0), context.eq(0)]
 
@@ -296,10 +300,10 @@ class Sequencer(wiring.Component):
             for words in (sc.HEADER_WORDS, sc.CONSTANT_WORDS)
         }
         m.d.comb += [
-            self.address.eq(count >> lane_bits),
+            self.address.eq(count[lane_bits:]),
             self.word.eq(self.words[lane] if lane_bits else self.words[0]),
             self.header_pop.eq(delay(m, reading & ~constant, self.read_latency, "popped")),
-            self.kappa.eq(constants[3]),
+            self.kappa.eq(constants[3][: len(self.kappa)]),
             self.bias.eq(Cat(constants[4], constants[5])),
         ]
         for index in range(3):
@@ -321,7 +325,7 @@ class Sequencer(wiring.Component):
                     self.side_release.eq(Mux(done, sc.side_beats(core, words), 0)),
                 ]
                 with m.If(reading):
-                    m.d.sync += count.eq(Mux(done, 0, count + 1))
+                    m.d.sync += count.eq(Mux(done, 0, plus_one(count)))
             return done
 
         return read
@@ -332,10 +336,11 @@ class Sequencer(wiring.Component):
         layer_base, state_base = (Signal.like(self.state_word, name=name) for name in ("layer_base", "state_base"))
         slot_words = core.max_layers * core.max_hidden // core.vector_rows
         slot_bases = Array(slot * slot_words for slot in range(core.batch))
-        m.d.sync += state_base.eq(slot_bases[shape.slots[self.rows_context]] + layer_base)
+        # used within the limits of layers and hidden only
+        m.d.sync += state_base.eq(cut(slot_bases[shape.slots[self.rows_context]] + layer_base, state_base))
         layer_over = delay(m, place.next_group & (self.group == Group.CONTRACT), 1, "layer_over")
         with m.If(self.idle):
             m.d.sync += layer_base.eq(0)
         with m.Elif(layer_over):
-            m.d.sync += layer_base.eq(layer_base + place.hidden_words)
+            m.d.sync += layer_base.eq(cut(layer_base + place.hidden_words, layer_base))
         return state_base

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from hw import schedule as sc
 from hw.ops import delay
 from hw.params import CoreParams
+from hw.width import cut
 
 UNDER_WAY = 4
 """Beats that may still come after ``room`` has fallen."""
@@ -95,10 +96,11 @@ class SideWords(wiring.Component):
         ]
         released = Signal.like(self.release)
         m.d.sync += [
-            end.eq(end + self.put),
-            base.eq(base + self.release),
+            # a ring, whose depth is a power of two
+            end.eq(cut(end + self.put, end)),
+            base.eq(cut(base + self.release, base)),
             released.eq(self.release),
-            self.level.eq(self.level + self.put - released),
+            self.level.eq(cut(self.level + self.put - released, self.level)),
             self.room.eq(self.level <= self.depth - UNDER_WAY),
         ]
         with m.If(self.clear):
@@ -113,7 +115,7 @@ class SideWords(wiring.Component):
         held = Signal(8 * self._core.lanes, reset_less=True)
         half = Signal(width << max(0, bits - 1), reset_less=True)
         m.d.sync += [
-            read.addr.eq(base + self.address[bits:]),
+            read.addr.eq(cut(base + self.address[bits:], read.addr)),
             held.eq(read.data),
             half.eq(held.word_select(upper, len(half))),
             self.words.as_value().eq(half.word_select(rest, width)),

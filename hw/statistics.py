@@ -12,6 +12,7 @@ from hw.multiplier import Squarer
 from hw.ops import context_bits, delay
 from hw.params import CoreParams
 from hw.scales import TENSORS
+from hw.width import cut
 
 TOTAL_BITS = 64
 MAGNITUDE_BITS = 26
@@ -130,7 +131,7 @@ class Statistics(wiring.Component):
             m.submodules[f"{name}squarer_{lane}"] = squarer = Squarer(MAGNITUDE_BITS)
             # a lane without a square adds that of zero, so nothing behind it needs to know
             rounded = Signal(signed(MAGNITUDE_BITS), name=f"{name}rounded_{lane}", reset_less=True)
-            m.d.sync += rounded.eq((part.as_signed() + 1)[1:])
+            m.d.sync += rounded.eq(cut((part.as_signed() + 1)[1:], rounded))
             m.d.comb += squarer.value.eq(rounded)
             squares.append(squarer.square[:SQUARE_BITS])
         return _reduce(m, squares, lambda a, b: a + b, f"{name}sum")
@@ -158,7 +159,7 @@ class Statistics(wiring.Component):
             with m.If(now):
                 m.d.sync += Cat(lower, carry).eq(lower + total[:HALF])
             with m.If(later):
-                m.d.sync += upper.eq((Cat(carry, upper) + Cat(carry, upper_total))[1:])
+                m.d.sync += upper.eq((Cat(carry, upper) + Cat(carry, upper_total))[1 : HALF + 1])
 
     def _maxima(self, m: Module) -> None:
         core, latency = self._core, self.maximum_latency

@@ -15,6 +15,7 @@ from hw.ops import context_bits, delay, flags
 from hw.params import CoreParams
 from hw.quantiser import Quantiser
 from hw.scales import ScaleUnit
+from hw.width import cut, minus_one, plus_one
 
 ANNOUNCED = StreamFront.latency
 """Cycles from a position's count as available until its code is there: its reader takes as long to decide."""
@@ -146,17 +147,19 @@ class VectorStore(wiring.Component):
             with m.If(self.begin):
                 m.d.sync += [own.position.eq(number), own.after.eq(step + number), own.phase.eq(0)]
             with m.Elif(group_ends & (context == number if core.batch > 1 else 1)):
-                m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, cursor.phase + 1))
+                m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, plus_one(cursor.phase)))
                 with m.If(cursor.phase.matches(*reaches_end)):
-                    m.d.sync += [own.position.eq(cursor.after), own.after.eq(cursor.after + step)]
+                    # behind the last element both are beyond and unused
+                    m.d.sync += [own.position.eq(cursor.after), own.after.eq(cut(cursor.after + step, own.after))]
 
         offset, here, after = (
             Signal(range(self.depth), name=name, reset_less=True) for name in ("offset", "here", "after")
         )
         m.d.sync += [
-            offset.eq(Array([0, self.span, self.span << 1])[self.which]),
-            here.eq(cursor.position + offset),
-            after.eq(cursor.after + offset),
+            # of what is written, all are within the depth
+            offset.eq(cut(Array([0, self.span, self.span << 1])[self.which], offset)),
+            here.eq(cut(cursor.position + offset, here)),
+            after.eq(cut(cursor.after + offset, after)),
         ]
         values = delay(m, self.values, 2, "values", reset_less=True)
         current = delay(m, cursor.phase, 1, "phase", reset_less=True)
@@ -199,21 +202,25 @@ class VectorStore(wiring.Component):
         with m.If(self._ended):
             m.d.sync += position.eq(0)
         with m.Elif(self.busy):
-            m.d.sync += position.eq(position + 1)
+            m.d.sync += position.eq(plus_one(position))
         with m.If(self.start):
-            m.d.sync += [vector.eq(0), vectors_left.eq(self.vectors - 1), last.eq(self.vectors == 1)]
+            m.d.sync += [vector.eq(0), vectors_left.eq(minus_one(self.vectors)), last.eq(self.vectors == 1)]
             m.d.sync += [left.eq(self.quantise_span), ends.eq(one)]
         with m.Elif(self.busy):
-            m.d.sync += [left.eq(left - 1), ends.eq(left == 2)]
+            m.d.sync += [left.eq(minus_one(left)), ends.eq(left == 2)]
             with m.If(ends):
                 m.d.sync += [left.eq(self.quantise_span), ends.eq(one)]
-                m.d.sync += [vector.eq(vector + 1), vectors_left.eq(vectors_left - 1), last.eq(vectors_left == 1)]
+                m.d.sync += [
+                    vector.eq(plus_one(vector)),
+                    vectors_left.eq(minus_one(vectors_left)),
+                    last.eq(vectors_left == 1),
+                ]
         m.d.sync += running.eq((self.start | (running & ~(self.reciprocal_ready & ends & last))) & ~self.clear)
         if core.batch > 1:
             with m.If(self.start | (self.busy & (context == self.contexts - 1))):
                 m.d.sync += context.eq(0)
             with m.Elif(self.busy):
-                m.d.sync += context.eq(context + 1)
+                m.d.sync += context.eq(plus_one(context))
 
         # values and factors meet that many cycles after their position
         assert Ram.far_latency == 1 + ScaleUnit.factor_latency + 1
@@ -252,4 +259,4 @@ class VectorStore(wiring.Component):
             with m.If(self._ended):
                 m.d.sync += count.eq(0)
             with m.Elif(counts):
-                m.d.sync += count.eq(count + 1)
+                m.d.sync += count.eq(plus_one(count))

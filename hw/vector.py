@@ -246,7 +246,7 @@ class VectorPath(wiring.Component):
 
         def place(tag: data.View) -> Value:
             group = Signal((core.row_groups - 1).bit_length(), name="group")
-            m.d.comb += group.eq(tag.index)
+            m.d.comb += group.eq(tag.index[: len(group)])
             return self._word(tag.context, group, core.row_groups)
 
         # G's update is a cycle after its issue, UP's operands meet with y
@@ -306,9 +306,10 @@ class VectorPath(wiring.Component):
         return delay(m, residuals.read_data, 1, "residual", reset_less=True)
 
     def _word(self, context: Value, index: Value, words: int) -> Value:
-        """Address in a memory with ``words`` for each context."""
+        """Address in a memory with ``words`` for each context; what does not lie in it is not accessed."""
         starts = Array(words * number for number in range(self._core.batch))
-        return starts[context] + index if self._core.batch > 1 else index
+        bits = (self._core.batch * words - 1).bit_length()
+        return (starts[context] + index if self._core.batch > 1 else index)[:bits]
 
     def _settled(self, m: Module, tags: list[data.View], cycles: dict[Op, int], name: str) -> Value:
         """Whether every row issued before this cycle, of the operations in ``cycles``, is that many cycles old or

@@ -10,6 +10,7 @@ from hw.header import token_shape
 from hw.ops import OneHot, flags
 from hw.params import CoreParams
 from hw.schedule import Group
+from hw.width import cut, minus_one, plus_one
 
 FLAGS = ("some", "side", "trits", "wrap", "embed", "release", "end")
 
@@ -86,13 +87,14 @@ class Walker(wiring.Component):
         last_of = Signal(2, reset_less=True)
         m.d.sync += [within[g].eq(group == g) for g in Group]
         m.d.sync += [
-            layers.eq(shape.layers - 1),
+            layers.eq(minus_one(shape.layers)),
             last_layer.eq(layer == layers),
-            last.eq((rows - 1)[core.rows.bit_length() - 1 :]),
+            last.eq(minus_one(rows)[core.rows.bit_length() - 1 :]),
             reached.eq(Cat(block[:8] == last[:8], block[8:] == last[8:])),
             rows.eq(shape.hidden),
-            trit_beats.eq(Mux(within[Group.CONTRACT], shape.intermediate_beats, shape.hidden_beats)),
-            embedding.eq((shape.contexts + sc.gain_words(Group.EMBED, False)) * core.gain_beats),
+            # all within the limits that a run's length is made for
+            trit_beats.eq(cut(Mux(within[Group.CONTRACT], shape.intermediate_beats, shape.hidden_beats), trit_beats)),
+            embedding.eq(cut((shape.contexts + sc.gain_words(Group.EMBED, False)) * core.gain_beats, embedding)),
             no_gains.eq(gain_beats == 0),
             last_matrix.eq(matrix == last_of),
         ]
@@ -125,7 +127,7 @@ class Walker(wiring.Component):
             run.some.eq(valid),
             run.side.eq(valid & ~trits),
             run.trits.eq(valid & trits),
-            run.left.eq(beats - 1),
+            run.left.eq(minus_one(beats)),
             run.one.eq(beats == 1),
             run.two.eq(beats == 2),
             run.onward.eq(within[Group.MIX] & ~last_matrix),
@@ -147,13 +149,13 @@ class Walker(wiring.Component):
         with m.If(self.pop | (at["SECOND"] & skips)):
             m.d.sync += [constants.eq(0), trits.eq(~constants)]
         with m.If(self.pop & trits):
-            m.d.sync += matrix.eq(matrix + 1)
+            m.d.sync += matrix.eq(plus_one(matrix))
         with m.If(self.pop & block_over):
-            m.d.sync += [matrix.eq(0), block.eq(block + 1), trits.eq(0)]
+            m.d.sync += [matrix.eq(0), block.eq(plus_one(block)), trits.eq(0)]
         with m.If(self.pop & group_over):
-            m.d.sync += [constants.eq(1), block.eq(0), group.eq(group + 1)]
+            m.d.sync += [constants.eq(1), block.eq(0), group.eq(plus_one(group))]
         with m.If(self.pop & layer_over):
-            m.d.sync += [group.eq(Group.MIX), layer.eq(layer + 1)]
+            m.d.sync += [group.eq(Group.MIX), layer.eq(plus_one(layer))]
         with m.If(self.clear):
             m.d.sync += [run.some.eq(0), run.side.eq(0), run.trits.eq(0)]
             m.d.sync += [constants.eq(1), trits.eq(0), matrix.eq(0), block.eq(0), layer.eq(0), group.eq(Group.EMBED)]

@@ -12,6 +12,7 @@ from hw.floats import EXPONENT_BITS, maximum
 from hw.ops import delay
 from hw.params import CoreParams
 from hw.root import LEFT, TOTAL_BITS, left
+from hw.width import cut
 
 LENGTH_BITS = 16
 
@@ -64,7 +65,7 @@ class Widening(wiring.Component):
         off = _register(m, self.threshold == 0, "off")
         exponent = delay(m, self.largest.exponent, self.latency - 1, "exponent", reset_less=True)
         rest = Signal(range(extra + 1))
-        m.d.comb += rest.eq(Mux(off | square[-1], extra, Mux(square >= extra, 0, extra - square)))
+        m.d.comb += rest.eq(cut(Mux(off | square[-1], extra, Mux(square >= extra, 0, extra - square)), rest))
         m.d.comb += self.level.eq(_register(m, (exponent + rest)[:EXPONENT_BITS], "level"))
         return m
 

@@ -18,6 +18,8 @@ from amaranth.hdl import _ast, _ir
 from amaranth.hdl._ast import ClockSignal, ResetSignal, Signal
 from amaranth.lib import wiring
 
+from rtl_gen.narrow import narrowings
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -62,10 +64,15 @@ def split(component: wiring.Component, name: str) -> str:
     Raises
     ------
     ValueError
-        If a unit uses another clock domain, or reads a signal of another unit that is not among its ports.
+        If a unit uses another clock domain, reads a signal of another unit that is not among its ports, or assigns
+        what a signal cannot hold (`rtl_gen.narrow`).
     """
+    fragment = _ir.Fragment.get(component, None)
+    if cuts := narrowings(fragment):
+        listed = "; ".join(map(str, cuts))
+        raise ValueError(f"Bits would be dropped in silence; say that they may be with hw.width: {listed}.")
     splitter = _Splitter()
-    splitter.unit(component, _ir.Fragment.get(component, None), (name,))
+    splitter.unit(component, fragment, (name,))
     splitter.check_boundaries()
     names = _choose_names(splitter.units, name)
 

@@ -9,6 +9,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
+from hw.width import cut, plus_one
+
 IDENTITY = 0x74726974
 TAP_OP_ACC, TAP_OP_WIDE = 3, 9
 ID, SCRATCH, HOLD = 0x0, 0x4, 0x8
@@ -157,7 +159,7 @@ class Loopback(wiring.Component):
             word, previous = Signal(32), word
             m.d.comb += word.eq(previous ^ extra)
         cycle = Signal(30)
-        m.d.sync += cycle.eq(cycle + 1)
+        m.d.sync += cycle.eq(plus_one(cycle))
         stages = [Stage() for _ in range(self._stages)]
         for index, stage in enumerate(stages):
             m.submodules[f"stage_{index}"] = stage
@@ -172,14 +174,17 @@ class Loopback(wiring.Component):
             self.m_axis_result_tlast.eq(last.payload.last),
             self.m_axis_result_tvalid.eq(last.valid),
             last.ready.eq(self.m_axis_result_tready),
-            self.tap_acc_valid.eq(Mux(first.valid & first.ready, Cat(word, word), 0)),
+            self.tap_acc_valid.eq(Mux(first.valid & first.ready, word[: self._rows], 0)),
             self.tap_acc_op.eq(TAP_OP_ACC),
-            self.tap_wide_valid.eq(Mux(last.valid & last.ready, Cat(last.payload.word, last.payload.word), 0)),
+            self.tap_wide_valid.eq(Mux(last.valid & last.ready, last.payload.word[: self._rows], 0)),
             self.tap_wide_op.eq(TAP_OP_WIDE),
             self.tap_trace.eq(Cat((cycle + 8)[4:30], ~cycle[4:])),
         ]
         for row in range(self._rows):
-            m.d.comb += [self.tap_acc[row].eq(word + row), self.tap_wide[row].eq(last.payload.word + row)]
+            m.d.comb += [
+                self.tap_acc[row].eq(cut(word + row, self.tap_acc[row])),
+                self.tap_wide[row].eq(cut(last.payload.word + row, self.tap_wide[row])),
+            ]
         return m
 
 

@@ -7,6 +7,8 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.width import cut
+
 
 class Accumulator(wiring.Component):
     """Adds 0, the activation or its negative, as two bits of the byte say; the other six are unused."""
@@ -32,7 +34,7 @@ class Accumulator(wiring.Component):
         with m.If(self.clear & self._clearable):
             m.d.sync += self.total.eq(term)
         with m.Elif(self.enable):
-            m.d.sync += self.total.eq(self.total + term)
+            m.d.sync += self.total.eq(cut(self.total + term, self.total))
         return m
 
 
@@ -61,22 +63,22 @@ class Bank(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.pipe = pipe = Pipe()
-        m.d.comb += pipe.i.eq(self.activation)
+        m.d.comb += pipe.i.eq(self.activation.as_unsigned())
         units = [Accumulator(clearable=not (self._odd_one and index == 1)) for index in range(self._count)]
         for index, unit in enumerate(units):
             m.submodules[f"unit_{index}"] = unit
             m.d.comb += [
                 unit.byte.eq(self.bytes.word_select(index, 8)),
-                unit.activation.eq(pipe.o),
+                unit.activation.eq(pipe.o.as_signed()),
                 unit.enable.eq(self.enable),
                 unit.clear.eq(self.clear),
             ]
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=20, depth=9)
         m.d.comb += [
-            fifo.w_data.eq(Array([unit.total for unit in units])[self.select]),
+            fifo.w_data.eq(Array([unit.total for unit in units])[self.select].as_unsigned()),
             fifo.w_en.eq(self.enable),
             fifo.r_en.eq(self.clear),
-            self.total.eq(fifo.r_data),
+            self.total.eq(fifo.r_data.as_signed()),
             self.level.eq(fifo.level),
         ]
         return m
@@ -89,7 +91,7 @@ class Arithmetic(wiring.Component):
     b: In(unsigned(5))
     s: In(signed(9))
     t: In(signed(4))
-    o: Out(unsigned(200))
+    o: Out(unsigned(302))
     memory: Out(signed(12))
     state: Out(unsigned(7))
 
@@ -98,10 +100,10 @@ class Arithmetic(wiring.Component):
         a, b, s, t = self.a, self.b, self.s, self.t
         narrow_sum, product, inserted = Signal(6), Signal(signed(7)), Signal(11)
         m.d.comb += [
-            narrow_sum.eq(a + b + s),
-            product.eq(s * t),
+            narrow_sum.eq(cut(a + b + s, narrow_sum)),
+            product.eq(cut(s * t, product)),
             inserted.eq(a),
-            inserted.bit_select(b[:3], 3).eq(t),
+            inserted.bit_select(b[:3], 3).eq(t[:3]),
             self.o.eq(
                 Cat(
                     *(a + b, a - b, a + s, s - t, s - a, -s, -b, ~t, a * b, s * t, a * t),
@@ -126,17 +128,17 @@ class Arithmetic(wiring.Component):
         m.submodules.table = table = Memory(shape=signed(12), depth=16, init=[-i * i for i in range(16)])
         look_up = table.read_port(domain="comb")
         m.d.comb += [
-            *(write.addr.eq(self.b), write.data.eq(self.a), write.en.eq(self.t)),
-            *(read.addr.eq(self.s), read.en.eq(~self.t[3]), look_up.addr.eq(read.data)),
+            *(write.addr.eq(self.b), write.data.eq(self.a), write.en.eq(self.t[:3])),
+            *(read.addr.eq(self.s[:5]), read.en.eq(~self.t[3]), look_up.addr.eq(read.data[:4])),
         ]
-        m.d.sync += self.memory.eq(look_up.data + read.data)
+        m.d.sync += self.memory.eq(cut(look_up.data + read.data, self.memory))
 
     def _add_states(self, m: Module) -> None:
         with m.FSM():
             for name, following in (("FIRST", "SECOND"), ("SECOND", "THIRD"), ("THIRD", "FIRST")):
                 with m.State(name), m.If(self.a[0]):
                     m.next = following
-                    m.d.sync += self.state.eq(self.state + self.b)
+                    m.d.sync += self.state.eq(cut(self.state + self.b, self.state))
         with m.Switch(self.a[4:8]):
             with m.Case("1--0"):
                 m.d.sync += self.state[0].eq(1)

@@ -11,6 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator, SimulatorContext
 
+from hw.width import plus_one
 from rtl_gen import lint as lint_module
 from rtl_gen.emit import emit_verilog
 from rtl_gen.lint import LintError, lint
@@ -102,7 +103,7 @@ def test_a_module_between_two_with_attributes_is_emitted(tmp_path: Path) -> None
 
         def elaborate(self, platform: object) -> Module:
             m = Module()
-            m.d.sync += self.o.eq(self.i + 1)
+            m.d.sync += self.o.eq(plus_one(self.i))
             return m
 
     class Top(Inverter):
