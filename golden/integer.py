@@ -122,8 +122,8 @@ class IntegerModel:
 
     Attributes
     ----------
-    saturations : results so far that were too large for `wide`, in the product or in what was made of it at once: what
-        a core with one vector row counts, and one with more at least once for those of a cycle.
+    saturations : results so far that were too large for `wide`, in the product or in what was made of it at once; a
+        core counts the same with one vector row, and with more the cycles in which there were any.
     """
 
     def __init__(
@@ -144,15 +144,19 @@ class IntegerModel:
         return torch.zeros(self.config.layers, self.config.hidden, dtype=torch.int64)
 
     def forward(
-        self, ids: Tensor, state: Tensor | None = None, tap: Tap | None = None
+        self, ids: Tensor, state: Tensor | None = None, tap: Tap | None = None, last: bool = False
     ) -> tuple[IntegerLogits, Tensor]:
-        """Logits of every position of ``ids`` [T] and the state after the last one; ``state`` is not changed."""
+        """Logits of every position of ``ids`` [T] and the state after the last one; ``state`` is not changed.
+
+        With ``last`` only the last position's logits are computed, so T is 1 in them.
+        """
         tap = tap or (lambda layer, unit, values: None)
         state = self.initial_state() if state is None else state.clone()
         x = torch.from_numpy(self.source.embedding.rows(ids.numpy()))
         tap(0, "embedding", x)
         for index in range(self.config.layers):
             x = self._layer(x, index, state[index], tap)
+        x = x[-1:] if last else x
         head = self.source.head()
         scales = self._analyse(x, x, head.norm)
         raw = self._accumulate(scales.codes[0], torch.from_numpy(head.matrix.trits))
