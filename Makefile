@@ -53,7 +53,8 @@ synth: $(READY)
 	@$(BIN)/tritforge synth --preset edge --pnr
 
 bench: $(READY)
-	@$(BIN)/tritforge bench -o build/bench/figures.json --page docs/benchmarks.md
+	@$(BIN)/tritforge bench --record
+	@$(BIN)/tritforge docs --write
 
 estimate: $(READY)
 	@$(BIN)/tritforge estimate $(MODEL) --preset $(PRESET) --platform $(PLATFORM)

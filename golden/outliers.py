@@ -53,16 +53,18 @@ def in_integers(yardstick: Yardstick, source: IntegerSource) -> list[Row]:
     return rows
 
 
+def measure(checkpoint: Checkpoint, text: str | None = None, tokens: int = TOKENS) -> list[Row]:
+    """All ways to code the inputs, in an otherwise float32 model and in the integer model."""
+    yardstick = Yardstick(checkpoint, text, QuantisedModel(ReferenceModel.from_checkpoint(checkpoint), exact), tokens)
+    return [*in_float(yardstick), *in_integers(yardstick, Kept(IntegerCheckpoint(checkpoint)))]
+
+
 def main() -> None:
     """Print the table."""
     arguments = parser(__doc__)
     arguments.add_argument("--tokens", type=int, default=TOKENS, help="how many random tokens the logit error is of")
     given = arguments.parse_args()
-    checkpoint = Checkpoint(given.folder)
-    model = ReferenceModel.from_checkpoint(checkpoint)
-    yardstick = Yardstick(checkpoint, given_text(given), QuantisedModel(model, exact), given.tokens)
-    source = Kept(IntegerCheckpoint(checkpoint))
-    print_rows([*in_float(yardstick), *in_integers(yardstick, source)], given.json)
+    print_rows(measure(Checkpoint(given.folder), given_text(given), given.tokens), given.json)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from host.pack import pack
 from host.stream import TokenStream
 from hw.packet import Context
 from hw.params import PRESETS, CoreParams
+from perf.measured import on_model
 from sim.toolchain import BUILD_DIR
 from sim.transport import SimTransport
 
@@ -79,21 +80,30 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """Figures under one heading, with a remark on them."""
+    """Figures under one heading, and what they are of.
+
+    Attributes
+    ----------
+    cores, on
+        That were run; digests of the model (`perf.measured`).
+    shape
+        Dimensions of the model whose token it is: hidden, layers, intermediate, vocab.
+    """
 
     title: str
     figures: list[Figure]
-    note: str = ""
+    cores: tuple[CoreParams, ...] = ()
+    on: tuple[tuple[str, str], ...] = ()
+    shape: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model on a core, the least weight-stream occupancy asked of it (0: none), and a remark."""
+    """A model on a core, and the least weight-stream occupancy asked of it (0: none)."""
 
     model: str
     core: CoreParams
     occupancy: float = 0.0
-    note: str = ""
 
     @property
     def title(self) -> str:
@@ -107,19 +117,13 @@ FULL_SIZE = (
     Case("370M", replace(WIDE, lanes=256, vector_rows=8), 0.97),
     Case("1.3B", WIDE, 0.99),
 )
-SHIPPED = Case(
-    str(Path("models") / "tales"),
-    PRESETS["edge"],
-    note="Lost: 29 dependencies of about 75 cycles, dear beside row blocks of 26 beats, and drain: the 256 rows of "
-    "the embedding need four cycles each and arrive in one, and rows of g wait for f and i longer than a row "
-    "block streams.",
-)
+SHIPPED = Case(str(Path("models") / "tales"), PRESETS["edge"])
 BATCHES, INTERVALS = (1, 2, 4, 8), (1, 4, 8)
 
 
 def prefill_core(batch: int) -> CoreParams:
-    """A core of 16 lanes for the shipped model."""
-    return CoreParams(lanes=16, batch=batch, max_hidden=256, max_intermediate=768, max_layers=8, max_vocab=1024)
+    """The core of 16 lanes, for so many contexts."""
+    return replace(PRESETS["edge"], batch=batch)
 
 
 class Bench:
@@ -136,14 +140,32 @@ class Bench:
     def __init__(self, say: Say, bar: Bar) -> None:
         self._say, self._bar = say, bar
 
-    def sections(self, full_size: bool = True) -> Iterator[Section]:
-        """One section after the other; without ``full_size`` only those of the shipped model."""
+    def sections(self, full_size: bool = True, only: str = "") -> Iterator[Section]:
+        """One section after the other; without ``full_size`` only those of the shipped model.
+
+        Parameters
+        ----------
+        full_size
+            With the published sizes.
+        only
+            Sections whose title begins with this.
+        """
         for case in (SHIPPED, *(FULL_SIZE if full_size else ())):
-            yield Section(case.title, self.core(case), case.note)
+            if case.title.startswith(only):
+                figures, image = self.core(case), self._image(case)
+                yield Section(case.title, figures, (case.core,), self._on(case.model), tuple(astuple(image.shape)))
         title = f"prefill of {PROMPT} tokens, {Path(SHIPPED.model).name}, 16 lanes"
-        yield Section(title, self.prefill(), "Contexts are tokens of the prompt that share a pass over the weights.")
-        if full_size:
-            yield Section("packing, 2.7B", self.packing("2.7B"))
+        if title.startswith(only):
+            cores = tuple(prefill_core(batch) for batch in BATCHES)
+            yield Section(title, self.prefill(), cores, self._on(SHIPPED.model))
+        title = "packing, 2.7B"
+        if full_size and title.startswith(only):
+            yield Section(title, self.packing("2.7B"), on=self._on("2.7B"))
+
+    def _on(self, model: str) -> tuple[tuple[str, str], ...]:
+        """Digest of a model."""
+        name = f"{model}, random, seed 0" if model in PUBLISHED else None
+        return tuple(on_model(self._checkpoint(model), name).items())
 
     def core(self, case: Case) -> list[Figure]:
         """A token of a model on a core: cycles by cause, occupancy, exactness, and how fast that is simulated."""

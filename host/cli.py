@@ -26,6 +26,7 @@ COMMANDS = {
     "estimate": ("cli_estimate", "estimate_core"),
     "project": ("cli_estimate", "project_cores"),
     "report": ("cli_estimate", "write_report"),
+    "docs": ("cli_docs", "docs"),
 }
 """The module and function of each; imported when it is called, so that none pays for what another needs."""
 

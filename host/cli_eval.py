@@ -10,9 +10,21 @@ import typer
 from golden import TritforgeError
 from golden.text import bits_per_character
 from golden.train_data import read_text
-from host.backends import Arith, Backend
+from host.backends import Arith, Backend, saturation_warnings
 from host.cli_run import CHUNK, ArithKind, BackendKind, Threshold
-from host.console import Json, ModelPath, PresetName, Settings, chosen_core, heed, out, print_json, progress, say
+from host.console import (
+    Json,
+    ModelPath,
+    PresetName,
+    Record,
+    Settings,
+    chosen_core,
+    heed,
+    out,
+    print_json,
+    progress,
+    say,
+)
 from host.models import Kind, Model
 
 
@@ -24,6 +36,7 @@ def evaluate(
     threshold: Threshold = None,
     name: PresetName = None,
     settings: Settings = None,
+    record: Record = False,
     as_json: Json = False,
 ) -> None:
     """Score a text: bits per character and perplexity, the whole of it as one stream."""
@@ -35,8 +48,19 @@ def evaluate(
     opened = model.session(backend, arith=arith, outlier_threshold=threshold)
     with opened as session, progress(f"Scoring {text_path}") as advance:
         score = bits_per_character(_Scored(session.backend), codec, text, CHUNK, advance)
+        saturations = session.backend.saturations()
+    warnings += heed(saturation_warnings(saturations))
+    facts = {"backend": backend, **score._asdict()}
+    if record:
+        from perf.measured import SPECIFICATION, made, on_model, put
+        from perf.plan import score as wanted
+        from perf.subject import specification_digest, text_digest
+
+        on = on_model(path) | {f"text {text_path.name}": text_digest(text), SPECIFICATION: specification_digest()}
+        one = wanted(path.name, backend)
+        put(one.file, {one.name: made(one.command, facts, on, ("torch",))})
     if as_json:
-        print_json({"backend": backend, **score._asdict(), "warnings": warnings})
+        print_json(facts | {"saturations": saturations, "warnings": warnings})
     else:
         out.print(
             f"{score.bits_per_character:.4f} bits per character, perplexity {score.perplexity:.3f} "

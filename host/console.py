@@ -31,6 +31,9 @@ Settings = Annotated[
         "--set", help="Change one parameter of the core, such as lanes=32; repeatable.", metavar="NAME=VALUE"
     ),
 ]
+Record = Annotated[
+    bool, typer.Option("--record", help="Keep the figures in perf/measured, which documents and estimates read.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 

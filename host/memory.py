@@ -141,6 +141,16 @@ def megabytes() -> dict[str, float]:
     return {key: value * 1024 / 1e6 for key, value in found.items()}
 
 
+def _record(found: dict[str, object], core: CoreParams, kind: str) -> None:
+    from perf.measured import made, on_verilog, put
+    from perf.plan import MEMORY
+    from perf.subject import machine, named
+    from sim.transport import TOP, cached_verilog
+
+    on = on_verilog(named(core), cached_verilog(core), TOP) if kind == "simulated" else {}
+    put(MEMORY[kind].file, {MEMORY[kind].name: made(MEMORY[kind].command, found, on, ("numpy",), machine())})
+
+
 def main() -> None:
     """Generate in this process; write the image in another, so that what that takes is not counted."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -149,6 +159,7 @@ def main() -> None:
     parser.add_argument("--bits", type=int, default=16, choices=(8, 16), help="of an embedding value")
     parser.add_argument("--preset", default="wide", help="the core, with limits as large as the model")
     parser.add_argument("--simulate", action="store_true", help="with the simulated core, a minute a token at 2.7B")
+    parser.add_argument("--record", action="store_true", help="keep the figures in perf/measured")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
     config = PUBLISHED[given.shape]
@@ -175,8 +186,11 @@ def main() -> None:
         with patch("sim.transport.SimTransport", transport), redirect_stdout(sys.stderr):
             app(command, standalone_mode=False)
         facts["after"] = megabytes()
+    found = {"image": size, "read": StandIn.read, "MB": facts, "tokens": given.tokens}
+    if given.record:
+        _record(found, core, "simulated" if given.simulate else "stand-in")
     if given.json:
-        print(json.dumps({"image": size, "read": StandIn.read, "MB": facts}))
+        print(json.dumps(found))
         return
     print(f"{given.shape}: {given.tokens} tokens from an image of {size / 1e6:.1f} MB, MB beside it")
     for when, values in facts.items():

@@ -5,11 +5,12 @@ import argparse
 import math
 
 from golden.compare import Row, print_rows
-from golden.config import ModelConfig
+from golden.config import PUBLISHED, ModelConfig
 from host.cli_checkpoint import parse_shape
 from host.image import image_header
 from host.models import DEFAULT_PRESET
 from hw.params import CoreParams, preset
+from perf.markdown import table
 
 
 def measure(config: ModelConfig, core: CoreParams, bits: int, group: int) -> Row:
@@ -28,6 +29,24 @@ def measure(config: ModelConfig, core: CoreParams, bits: int, group: int) -> Row
     }
 
 
+def ways(config: ModelConfig, core: CoreParams) -> list[Row]:
+    """A line for each way to store the embedding."""
+    groups = [(16, 32), *((8, group) for group in (32, 64, 128, config.hidden))]
+    return [measure(config, core, bits, math.gcd(config.hidden, group)) for bits, group in groups]
+
+
+def markdown() -> str:
+    """The lines of 2.7B on the default preset, as documents have them."""
+    config, lines = PUBLISHED["2.7B"], []
+    for row in ways(config, preset(DEFAULT_PRESET)):
+        bits = "16 (default)" if row["bits"] == 16 else str(row["bits"])
+        group = f"{row['group']}, a row" if row["group"] == config.hidden else str(row["group"])
+        counts = (f"{row[key]:,}" for key in ("embedding", "body", "image"))
+        lines.append((bits, group, *counts, f"{row['MiB']:.1f}"))
+    head = ("embedding bits", "values a scale", "embedding bytes", "body bytes", "image bytes", "MiB")
+    return table(head, [False] * len(head), lines)
+
+
 def main() -> None:
     """Print a line for each way to store the embedding."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -36,11 +55,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
     config, core = parse_shape(given.shape), preset(given.preset)
-    ways = [
-        (16, math.gcd(config.hidden, 32)),
-        *((8, math.gcd(config.hidden, n)) for n in (32, 64, 128, config.hidden)),
-    ]
-    print_rows([measure(config, core, *way) for way in ways], given.json)
+    print_rows(ways(config, core), given.json)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Area of a core from the areas of cores that were synthesised (perf/areas.toml), scaled per parameter.
+"""Area of a core from the areas of cores that were synthesised (perf/measured/areas.json), scaled per parameter.
 
 Logic and multipliers of a unit grow linearly with what it is copied for (`DRIVERS`); constant and slopes are the
-least squares over the measured points. Memories follow from their widths
-and depths. Written by ``python -m perf.areas``; docs/estimates.md says how well that meets a core that is not
-among the points.
+least squares over the measured points (`perf.plan`). Memories follow from their widths
+and depths. docs/estimates.md says how well that meets a core that is not among the points.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from pydantic import Field
 
 from golden import TritforgeError
 from golden.formats import DECAY_FRAC
 from hw import side
 from hw.floats import code_float
-from hw.params import CoreParams, preset
+from hw.params import CoreParams
 from hw.store import VectorStore
-from perf.data import HERE, Table, read
+from perf import plan
 from perf.platform import Platform
+from perf.subject import core_of
 
-AREAS = HERE / "areas.toml"
 Driver = Callable[[CoreParams], float]
 DRIVERS: dict[str, tuple[Driver, ...]] = {
     "ternary_array": (
@@ -32,46 +30,25 @@ DRIVERS: dict[str, tuple[Driver, ...]] = {
         lambda c: (c.batch - 1) * c.rows * c.acc_bits,
     ),
     "vector_path": (lambda c: c.vector_rows, lambda c: c.batch - 1),
-    "vector_store": (lambda c: c.vector_rows, lambda c: c.batch - 1),
+    "vector_store": (lambda c: c.vector_rows, lambda c: c.batch - 1, lambda c: c.columns),
     "stream_front": (lambda c: c.lanes,),
     "side_words": (lambda c: c.lanes,),
 }
-"""What a unit grows with: trits a cycle, accumulators, those of further contexts; rows a cycle, contexts; lanes. The
-others are constant."""
+"""What a unit grows with: trits a cycle, accumulators, those of further contexts; rows a cycle, contexts, columns;
+lanes. The others are constant."""
 
 
-class Point(Table):
-    """A unit as it was synthesised for an LFE5U-85F.
+LEFT_OUT = {("tiny", "vector_store")}
+"""Its banks are made of tables, and its logic is mostly what chooses among them."""
 
-    Attributes
-    ----------
-    unit, preset, set
-        Which one, of which core.
-    logic, lut_ram, ff, block_ram, dsp
-        Cells, as `rtl_gen.synth.Area` counts them.
-    """
+
+@dataclass(frozen=True)
+class Point:
+    """A unit as it was synthesised for an LFE5U-85F: its core, and cells as `rtl_gen.synth.Area` counts them."""
 
     unit: str
-    preset: str
-    set: dict[str, int] = Field(default_factory=dict)
-    logic: int
-    lut_ram: int
-    ff: int
-    block_ram: int
-    dsp: int
-
-    @property
-    def core(self) -> CoreParams:
-        """The core it is a unit of."""
-        return preset(self.preset).override({name: str(value) for name, value in self.set.items()})
-
-
-class Points(Table):
-    """All of them, and how they were obtained; `check` is the sum over the units of a core that is not among them."""
-
-    source: str
-    check: Point
-    points: list[Point]
+    core: CoreParams
+    cells: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -179,9 +156,25 @@ def area(core: CoreParams, platform: Platform, cores: int = 1) -> Area:
     return Area(logic, sum(memory.block_rams for memory in kept), dsp)
 
 
-def points() -> Points:
+@cache
+def points() -> tuple[Point, ...]:
     """What was measured."""
-    return read(AREAS, Points)
+    found = []
+    for measured in plan.PRESETS:
+        name = measured.name.partition(" on ")[0]
+        units = (
+            (unit, cells) for unit, cells in measured.entry.data["units"].items() if (name, unit) not in LEFT_OUT
+        )
+        found += [Point(unit, core_of(name), cells) for unit, cells in units]
+    for measured in plan.POINTS:
+        name, _, unit = measured.name.partition(" on ")[0].partition(": ")
+        found.append(Point(unit, core_of(name), measured.entry.data["total"]))
+    return tuple(found)
+
+
+def check() -> Point:
+    """All units of the core that the scaling is tried on."""
+    return Point("all", core_of(plan.CHECK.name.partition(" on ")[0]), plan.CHECK.entry.data["total"])
 
 
 def _row(unit: str, core: CoreParams) -> np.ndarray:
@@ -192,11 +185,11 @@ def _row(unit: str, core: CoreParams) -> np.ndarray:
 def _fits() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """For each unit the coefficients of logic and of multipliers."""
     by_unit: dict[str, list[Point]] = {}
-    for point in points().points:
+    for point in points():
         by_unit.setdefault(point.unit, []).append(point)
     fits = {}
     for unit, measured in by_unit.items():
         rows = np.stack([_row(unit, point.core) for point in measured])
-        logic, dsp = ([getattr(point, name) for point in measured] for name in ("logic", "dsp"))
+        logic, dsp = ([point.cells[name] for point in measured] for name in ("logic", "dsp"))
         fits[unit] = tuple(np.linalg.lstsq(rows, np.array(y, float), rcond=None)[0] for y in (logic, dsp))
     return fits

@@ -1,34 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each trit code costs and brings, in one table: ``python -m perf.codes MODEL --platform F --bandwidth GB/s``.
 
-Bytes and cycles follow from the schedule; the array's LUT4s and MHz are measured (perf/codes.toml, which ``python -m
-perf.codes --measure`` writes, minutes a code). A core runs at the platform's clock; on an ECP5, where that was
-measured, no faster than its array.
+Bytes and cycles follow from the schedule; the array's LUT4s and MHz are measured (`perf.plan.CODES`). A core runs at
+the platform's clock; on an ECP5, where that was measured, no faster than its array.
 """
 
 import argparse
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hw.params import CoreParams, preset
 from hw.schedule import Shape
-from hw.trits import CODES
-from perf.data import HERE, Table, read
+from perf import plan
 from perf.estimate import Estimate, estimate, sized
 from perf.figure import Tag, number
 from perf.markdown import table
 from perf.platform import Platform, platform
+from perf.subject import core_of
 from perf.survey import shape
 
-FILE = HERE / "codes.toml"
-PRESET, UNIT, DEVICE, SEED = "edge", "ternary_array", "ecp5-85k", 1
+PRESET = "edge"
 MODEL, PLATFORM, BANDWIDTHS = "370M", "ecp5-85f", (1.42, 10.0)
 """Of the table in docs/codes.md: a small board's memory, and one that is hardly ever late."""
 
 
-class Array(Table):
+@dataclass(frozen=True)
+class Array:
     """The array of the preset edge with a code: LUT4s, and MHz when routed by itself with one seed."""
 
     code: str
@@ -36,11 +33,12 @@ class Array(Table):
     mhz: float
 
 
-class Arrays(Table):
-    """All codes, and how they were measured."""
-
-    source: str
-    arrays: list[Array]
+def arrays() -> Iterator[Array]:
+    """What was measured."""
+    for name in plan.ROUTED_ARRAYS:
+        (route,) = plan.clocks(name, plan.ARRAY, 1)
+        cells = plan.area(name, plan.ARRAY).entry.data["total"]
+        yield Array(core_of(name).code, cells["logic"], route.entry.data["fmax"])
 
 
 @dataclass(frozen=True)
@@ -67,11 +65,12 @@ class Row:
 
 def rows(model: Shape, there: Platform, bandwidths: Sequence[float]) -> Iterator[Row]:
     """Every code with a memory that delivers so many GB/s."""
-    for array in read(FILE, Arrays).arrays:
+    for array in arrays():
         core = sized(replace(preset(PRESET), code=array.code), model)
+        here = there.running(core)
         mine = there.technology == platform(PLATFORM).technology
-        clock = min(there.clock.value, array.mhz) if mine else there.clock.value
-        found = tuple(estimate(model, core, _with(there, clock, bandwidth)) for bandwidth in bandwidths)
+        clock = min(here.clock.value, array.mhz) if mine else here.clock.value
+        found = tuple(estimate(model, core, _with(here, clock, bandwidth)) for bandwidth in bandwidths)
         yield Row(array, core, clock, found)
 
 
@@ -93,29 +92,6 @@ def markdown(model: str = MODEL, there: str = PLATFORM, bandwidths: Sequence[flo
     return table(head, [True] + [False] * (len(head) - 1), lines)
 
 
-def measure() -> str:
-    """The text of perf/codes.toml, with every array synthesised and routed."""
-    from rtl_gen.pnr import place_and_route
-    from rtl_gen.synth import synthesise, versions
-    from sim.transport import TOP, cached_verilog
-
-    def say(line: str) -> None:
-        print(f"{line} ...", file=sys.stderr)
-
-    tools = ", ".join(f"{name} {version}" for name, version in versions().items())
-    lines = [
-        "# SPDX-License-Identifier: Apache-2.0",
-        "# Written by python -m perf.codes --measure",
-        f'source = "measured: {UNIT} of {PRESET}, {DEVICE}, seed {SEED}, {tools}"',
-    ]
-    for code in CODES:
-        files, top = cached_verilog(replace(preset(PRESET), code=code), say), f"{TOP}_{UNIT}"
-        synthesis = synthesise(files, top, DEVICE, say)
-        (route,) = place_and_route(synthesis, top, [SEED], say)
-        lines += ["", "[[arrays]]", f'code = "{code}"', f"logic = {synthesis.total.logic}", f"mhz = {route.fmax:.1f}"]
-    return "\n".join(lines) + "\n"
-
-
 def _with(there: Platform, clock: float, bandwidth: float) -> Platform:
     """The platform with another clock, and a memory that delivers so many GB/s."""
     exact = {"low": None, "high": None, "tag": Tag.DERIVED}
@@ -127,18 +103,12 @@ def _with(there: Platform, clock: float, bandwidth: float) -> Platform:
 
 
 def main() -> None:
-    """Print the table, or write the file of what is measured."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", nargs="?", default=MODEL, help="a published name, a checkpoint folder or an image")
     parser.add_argument("--platform", default=PLATFORM, help="a platform's name or file")
     parser.add_argument("--bandwidth", type=float, action="append", metavar="GB/s", help="repeatable")
-    parser.add_argument("--measure", action="store_true", help="write perf/codes.toml anew")
     given = parser.parse_args()
-    if given.measure:
-        temporary = FILE.with_suffix(".tmp")
-        temporary.write_text(measure())
-        os.replace(temporary, FILE)
-        return
     print(markdown(given.model, given.platform, given.bandwidth or BANDWIDTHS), end="")
 
 

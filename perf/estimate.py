@@ -148,7 +148,7 @@ def estimate(shape: Shape, core: CoreParams, platform: Platform, contexts: int =
         raise TritforgeError(
             f"This core takes 1 to {core.batch} contexts, not {contexts}; raise its batch with --set."
         )
-    asked = work(core, shape, contexts, cores)
+    asked, platform = work(core, shape, contexts, cores), platform.running(core)
     clock = platform.clock.figure * 1e6
     compute = asked.total / clock
     memory = cores * asked.stream / platform.memory.bandwidth

@@ -2,13 +2,15 @@
 """Platforms that a core may run on: a file each in perf/platforms, or one of the user's."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from hw.params import CoreParams
+from perf.clocks import clock
 from perf.data import HERE, DataError, Positive, Table, Value, read
 from perf.figure import Figure
-from perf.technology import TECHNOLOGIES, Technology
+from perf.technology import SOURCES, Technology, technology
 
 FOLDER = HERE / "platforms"
 Text = Annotated[str, Field(min_length=1)]
@@ -65,8 +67,8 @@ class Platform(Table):
     ----------
     name, technology
         What it is called; a technology of perf/technologies.toml.
-    clock
-        MHz of the core.
+    clock, routed
+        MHz of the core; or those of the cores that were placed and routed (`perf.clocks`).
     memory, resources
         See there.
     static
@@ -76,17 +78,28 @@ class Platform(Table):
     """
 
     name: Text
-    technology: Literal[*TECHNOLOGIES]
-    clock: Positive
+    technology: Literal[*SOURCES]
+    clock: Positive | None = None
+    routed: bool = False
     memory: Memory
     resources: Resources
     static: Value
     scope: Literal["device", "board"]
 
+    @model_validator(mode="after")
+    def _one_clock(self) -> Self:
+        if (self.clock is None) == (not self.routed):
+            raise ValueError("a platform has a clock or routed = true")
+        return self
+
+    def running(self, core: CoreParams) -> "Platform":
+        """The platform with the clock of a core."""
+        return self.model_copy(update={"clock": clock(core), "routed": False}) if self.routed else self
+
     @property
     def technology_data(self) -> Technology:
         """What its logic costs."""
-        return TECHNOLOGIES[self.technology]
+        return technology(self.technology)
 
 
 def names() -> list[str]:

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the tables of documents: ``python -m perf.tables docs/estimates.md docs/codes.md``."""
+"""What documents say of estimates."""
 
-import re
-import sys
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 
-from golden import TritforgeError
-from perf import codes, survey
+from perf import area, survey
 from perf.figure import Figure, number
+from perf.gate_level import again
+from perf.gate_level import gates as gate_level_of
 from perf.markdown import table
+from perf.technology import technology
 from perf.validation import checks
 
 
@@ -38,33 +37,54 @@ def same_platforms() -> str:
     return _choices(survey.same_platforms())
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    "validation": validation,
-    "estimates": estimates,
-    "same platforms": same_platforms,
-    "codes": codes.markdown,
-}
-"""What stands between ``<!-- name -->`` and ``<!-- end -->`` in a document."""
 LEFT = ("model", "platform", "cores", "limit")
 """Columns of words."""
-
-
-def filled(document: str, names: Iterable[str] = ()) -> str:
-    """The document with these tables made anew, or all that it has a place for."""
-    for name in names or [name for name in TABLES if f"<!-- {name} -->" in document]:
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        document, found = re.subn(
-            pattern, lambda match, name=name: match[1] + TABLES[name]() + match[2], document, flags=re.S
-        )
-        if not found:
-            raise TritforgeError(f"The document has no place '<!-- {name} -->' for this table.")
-    return document
 
 
 def figure(value: Figure) -> str:
     """Nominal, and the bounds where they differ."""
     low, nominal, high = (number(bound) for bound in (value.low, value.nominal, value.high))
     return nominal if low == high else f"{nominal} ({low} to {high})"
+
+
+def gate_level() -> str:
+    """The constants of an ASIC, from power at the gates, and how well they give back what they are made of."""
+    found, tech, back = gate_level_of(), technology("asic-130nm"), again()
+    control = found.control
+    rows = [
+        ("NANDs a LUT4", figure(tech.logic_per_lut4.figure), "units without multipliers; low, high: unit by unit"),
+        ("NANDs a multiplier", figure(tech.dsp_as_logic.figure), "the other units, less their logic; unit by unit"),
+        ("pJ of a NAND in a working cycle, 180 nm", number(found.per_cycle), "units without multipliers"),
+        ("of that in a cycle that waits", figure(tech.idle.figure), "low: array; high: the others"),
+        ("pJ of a product, 180 nm", number(found.per_product), "vector path and store, less their logic"),
+        (
+            "from 180 to 130 nm",
+            number(found.process),
+            f"`tiny`'s control in SkyWater's library, {number(control[1])} pJ a NAND and cycle, over that in the "
+            f"180 nm one, {number(control[0])}",
+        ),
+        ("pJ of a NAND in a working cycle, 130 nm", figure(tech.logic_energy.figure), "with wires and clock tree"),
+        ("pJ of a product, 130 nm", figure(tech.dsp_energy.figure), "with wires and clock tree"),
+    ]
+    return table(("", "figure", "of"), (True, False, True), rows) + (
+        f"\nBefore that scaling the constants give the token of their own calibration {back.watts[0]:.0f} mW, where "
+        f"{back.watts[1]:.0f} were measured, in {back.nands[0]:,.0f} NANDs instead of {back.nands[1]:,.0f}.\n"
+    )
+
+
+def area_check() -> str:
+    """The scaling of areas against a core that it was not made from."""
+    measured = area.check()
+    parts = area.units(measured.core).values()
+    blocks = sum(memory.block_rams for memory in area.memories(measured.core).values())
+    rows = []
+    for what, here, there in (
+        ("LUT4s", sum(part.logic for part in parts), measured.cells["logic"]),
+        ("multipliers", sum(part.dsp for part in parts), measured.cells["dsp"]),
+        ("block RAMs", blocks, measured.cells["block_ram"]),
+    ):
+        rows.append((what, f"{here:,.0f}", f"{there:,}", f"{here / there - 1:+.1%}"))
+    return table(("", "from the points", "synthesised", "error"), (True, False, False, False), rows)
 
 
 def _choices(choices: Iterable[survey.Choice]) -> str:
@@ -85,11 +105,3 @@ def _choices(choices: Iterable[survey.Choice]) -> str:
     )
     head = ("model", "platform", "cores", "tokens/s", "limit", "W", "J/token", "pJ/trit", "room")
     return table(head, [name in LEFT for name in head], rows)
-
-
-if __name__ == "__main__":
-    for path in map(Path, sys.argv[1:]):
-        text = filled(path.read_text())
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(text)
-        temporary.replace(path)

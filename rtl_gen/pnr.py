@@ -3,6 +3,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ _OPTIONS = (
     # the electrostatic placer: whole cores are faster than with the default one (docs/implementation.md)
     *("--freq", "200", "--timing-allow-fail", "--placer", "static"),
 )
+ROUTE = Path(__file__).with_name("route.py")
 PINS = "pins"
 """Module around the design: registers at all its ports, so that they need four pins, whatever their number."""
 
@@ -78,9 +80,7 @@ def place_and_route(
     list of Route
         The fastest first.
     """
-    design = json.loads(synthesis.netlist.read_text())
-    ports = {n: (port["direction"], len(port["bits"])) for n, port in design["modules"][top]["ports"].items()}
-    netlist = _with_pins(synthesis.netlist, design, top, ports, log)
+    netlist, pin_logic = _with_pins(synthesis.netlist, top, log)
     routes = []
     for number, seed in enumerate(seeds, 1):
         options = [*_OPTIONS, "--seed", str(seed)]
@@ -92,8 +92,45 @@ def place_and_route(
                 if code:
                     errors = [line for line in lines if line.startswith("ERROR: ")]
                     raise SynthError(f"nextpnr cannot place and route {top}: {(errors or lines[-1:])[0]}")
-        routes.append(read_report(json.loads((folder.final / "report.json").read_text()), seed, _pin_logic(ports)))
+        routes.append(read_report(json.loads((folder.final / "report.json").read_text()), seed, pin_logic))
     return sorted(routes, key=lambda route: -route.fmax)
+
+
+def export(synthesis: Synthesis, top: str, folder: Path, about: Mapping[str, object], log: Log | None = None) -> None:
+    """Write all that place and route needs into a folder, to be run elsewhere (`rtl_gen.route`).
+
+    Parameters
+    ----------
+    about
+        Told again by `imported`.
+    """
+    netlist, pin_logic = _with_pins(synthesis.netlist, top, log)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("report-*"):
+        old.unlink()
+    shutil.copyfile(netlist, folder / "netlist.json")
+    shutil.copyfile(ROUTE, folder / ROUTE.name)
+    job = {"options": list(_OPTIONS), "pin_logic": pin_logic, "tools": versions(), "about": dict(about)}
+    (folder / "job.json").write_text(json.dumps(job, indent=2) + "\n")
+
+
+def imported(folder: Path) -> tuple[list[Route], Mapping[str, object]]:
+    """What was routed in a folder that `export` wrote, the fastest first, and what was said about it.
+
+    Raises
+    ------
+    SynthError
+        If nothing was routed there.
+    """
+    try:
+        job = json.loads((folder / "job.json").read_text())
+    except OSError:
+        raise SynthError(f"{folder} is nothing that tritforge synth --export wrote.") from None
+    reports = {int(path.stem.removeprefix("report-")): path for path in folder.glob("report-*.json")}
+    if not reports:
+        raise SynthError(f"Nothing was routed in {folder}; run python route.py 1..5 there.")
+    routes = [read_report(json.loads(path.read_text()), seed, job["pin_logic"]) for seed, path in reports.items()]
+    return sorted(routes, key=lambda route: -route.fmax), job["about"]
 
 
 def read_report(report: Mapping, seed: int, pin_logic: int = 0) -> Route:
@@ -137,8 +174,10 @@ def _source(sources: Sequence[str]) -> str:
     return re.sub(r"\.\d+-.*", "", own[0]) if own else ""
 
 
-def _with_pins(netlist: Path, design: dict, top: str, ports: Mapping[str, tuple[str, int]], log: Log | None) -> Path:
-    """The netlist with registers at its ports."""
+def _with_pins(netlist: Path, top: str, log: Log | None) -> tuple[Path, int]:
+    """The netlist with registers at its ports, and how many tables these take: an XOR for each output bit but one."""
+    design = json.loads(netlist.read_text())
+    ports = {n: (port["direction"], len(port["bits"])) for n, port in design["modules"][top]["ports"].items()}
     script, verilog = f"synth_ecp5 -noflatten -top {PINS} -json pins.json", pins(top, ports)
     with cached_build("pins", top, [script, verilog, *versions().values()], [netlist]) as folder:
         if folder.fresh:
@@ -150,7 +189,8 @@ def _with_pins(netlist: Path, design: dict, top: str, ports: Mapping[str, tuple[
             design["modules"][top]["attributes"].pop("top")
             design["modules"][PINS] = around
             (folder.path / "netlist.json").write_text(json.dumps(design))
-    return folder.final / "netlist.json"
+    outputs = sum(width for direction, width in ports.values() if direction == "output")
+    return folder.final / "netlist.json", outputs - 1
 
 
 def pins(top: str, ports: Mapping[str, tuple[str, int]]) -> str:
@@ -186,8 +226,3 @@ endmodule
 module \\{top} ({", ".join(stub)});
 endmodule
 """
-
-
-def _pin_logic(ports: Mapping[str, tuple[str, int]]) -> int:
-    """Tables of `PINS`: one XOR for each output bit but the first."""
-    return sum(width for direction, width in ports.values() if direction == "output") - 1

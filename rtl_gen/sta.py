@@ -212,11 +212,23 @@ def _apart(top: str, cells: Cells, clock: int) -> Iterator[str]:
     yield "endmodule\n"
 
 
-def _run(design: str, script: list[str], cells: int) -> Iterator[tuple[int, float, float]]:
-    """Number, internal and leakage power of every cell."""
+@cache
+def version() -> str:
+    """OpenSTA's own version."""
+    done = subprocess.run([_program(), "-version"], capture_output=True, text=True, check=False)
+    return (done.stdout.split() or ["unknown"])[0]
+
+
+def _program() -> str:
     program = shutil.which("sta") or shutil.which("opensta")
     if program is None:
         raise SynthError("Power needs OpenSTA, which is not installed: apt-get install opensta.")
+    return program
+
+
+def _run(design: str, script: list[str], cells: int) -> Iterator[tuple[int, float, float]]:
+    """Number, internal and leakage power of every cell."""
+    program = _program()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "cells.v").write_text(design)
         Path(folder, "power.tcl").write_text("\n".join(script) + "\n")

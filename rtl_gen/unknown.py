@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which registers of a netlist the reset leaves unknown, compared with those that need none.
 
-`python -m rtl_gen.unknown` compares the preset of `rtl_gen.area` with the record, `--update` rewrites it. The record
+`python -m rtl_gen.unknown` compares the preset `PRESET` with the record, `--update` rewrites it. The record
 lists payload: operands, products, words that were read. They travel beside a flag that is reset or wait behind a
 state that is, and nothing looks at them before they are written. To add a line says: this register is such a one.
 Registers inside multipliers and block RAM are payload by their nature and not listed.
@@ -16,10 +16,13 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from rtl_gen.area import recorded_design
-from sim.transport import TOP
+from hw.params import preset
+from rtl_gen.synth import netlist
+from sim.build import Status
+from sim.transport import TOP, cached_verilog
 
 RECORD = Path(__file__).with_name("unknown.json")
+PRESET, DEVICE = "tiny", "ecp5-85k"
 RESET, CYCLES = "rst", 4
 """The input that resets, and for how many cycles it does."""
 CONSTANTS = {"0": 0, "1": 1, "x": None, "z": None}
@@ -29,6 +32,11 @@ _NUMBER = re.compile(r"_\d+(?=_|\.|$)")
 
 Values = Mapping[str, int | None]
 """0, 1 or None for unknown, of bits. A bit is its unit's instances and its number there, or a constant."""
+
+
+def recorded_design(status: Status | None = None) -> dict:
+    """The netlist of the preset, synthesised unit by unit."""
+    return json.loads(netlist(cached_verilog(preset(PRESET), status), TOP, DEVICE, status).read_text())
 
 
 class _Gate(NamedTuple):

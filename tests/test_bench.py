@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark: what it counts adds up, a core that differs stops it, and its page shows everything."""
+"""The benchmark: what it counts adds up, a core that differs stops it, and its record says what it is of."""
 
 import json
 from collections.abc import Iterator
@@ -17,6 +17,8 @@ from host import bench
 from host.backends import CoreBackend, Output
 from host.bench import Bench, Case, Figure, Section, Tag
 from host.cli import app
+from perf import measured, plan, tables_bench
+from perf.subject import named
 from tests.cores import CORES, MODEL
 
 
@@ -64,17 +66,31 @@ def test_a_wrong_token_alone_stops_it(
         Bench(lambda line: None, silent).core(case)
 
 
-def test_the_page_and_the_json_show_every_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_json_shows_every_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures = [
         Figure("cycles", 1234567, "a token", Tag.MEASURED),
         Figure("share", 0.5, "", Tag.DERIVED, "at least 1", False),
     ]
-    monkeypatch.setattr(Bench, "sections", lambda self, full_size: iter([Section("a core", figures, "Why.")]))
-    page, data = tmp_path / "page.md", tmp_path / "new" / "figures.json"
-    result = CliRunner().invoke(app, ["bench", "--quick", "-o", str(data), "--page", str(page)])
+    monkeypatch.setattr(Bench, "sections", lambda self, full_size, only: iter([Section("a core", figures)]))
+    data = tmp_path / "new" / "figures.json"
+    result = CliRunner().invoke(app, ["bench", "--quick", "-o", str(data)])
     assert result.exit_code == 0, result.output
-    assert "| cycles | 1,234,567 | a token | measured |  |" in page.read_text()
-    assert "| share | 0.5 |  | derived | at least 1: missed |" in page.read_text()
-    assert page.read_text().endswith("missed |\n\nWhy.\n")
     assert json.loads(data.read_text())["figures"]["a core"][1]["met"] is False
-    assert "1,234,567" in result.output
+    assert "1,234,567" in result.output and "at least 1: missed" in result.output
+
+
+def test_a_section_is_recorded_with_what_it_is_of(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured, "FOLDER", tmp_path / "measured")
+    monkeypatch.setattr(bench, "SHIPPED", case)
+    monkeypatch.setitem(plan.BENCH, "tales", replace(plan.BENCH["tales"], name=case.title))
+    result = CliRunner().invoke(app, ["bench", "--quick", "--only", case.title, "--record"])
+    assert result.exit_code == 0, result.output
+    found = plan.BENCH["tales"].entry
+    assert len(found.on) == 2 and all(found.on.values()) and found.tools and found.machine
+    assert f"verilog {named(case.core)}" in found.on
+    cycles = next(figure["value"] for figure in found.data["figures"] if figure["what"] == "cycles")
+    assert tables_bench.closed_form(plan.BENCH["tales"]) == cycles
+    result = CliRunner().invoke(app, ["bench", "--only", "nothing like that"])
+    assert result.exit_code == 2 and "No section's title begins with 'nothing like that'." in result.output

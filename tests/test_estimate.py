@@ -16,8 +16,8 @@ from host.cli import app
 from hw.params import CoreParams, preset
 from hw.schedule import Shape, segments, token_beats
 from hw.trits import CODES
-from perf import codes
-from perf.area import area, memories, points, units
+from perf import codes, plan
+from perf.area import area, check, memories, points, units
 from perf.cycles import CycleModel
 from perf.estimate import Estimate, Limit, estimate, sized, trits
 from perf.figure import Figure, Tag
@@ -60,7 +60,8 @@ def test_every_platform_estimates_every_published_model(name: str) -> None:
         assert found.watts.nominal == pytest.approx(sum(part.nominal for part in found.power.values()))
         assert found.joules.nominal == pytest.approx(found.watts.nominal / found.rate.nominal)
         assert found.joules.nominal == pytest.approx(found.picojoules_a_trit.nominal * trits(shape(model)) / 1e12)
-        assert sum(found.phases.values()) == pytest.approx(found.seconds.nominal * there.clock.value * 1e6)
+        clock = there.running(found.core).clock.value
+        assert sum(found.phases.values()) == pytest.approx(found.seconds.nominal * clock * 1e6)
 
 
 def test_the_issues_platforms_are_there() -> None:
@@ -122,25 +123,22 @@ def test_the_work_is_what_the_schedule_says() -> None:
 
 
 def test_a_slow_memory_takes_what_was_measured_with_one() -> None:
-    """The prefill table of docs/benchmarks.md: tales on 16 lanes, N contexts, a beat every M cycles.
+    """The prefill of docs/benchmarks.md: tales on 16 lanes, N contexts, a beat every M cycles.
 
     Worst where core and memory need about as long (4 contexts, a beat every 4 cycles): 1.2 %.
     """
-    rows = re.findall(
-        r"\| (\d) contexts(?:, a beat every (\d) cycles)? \| ([\d,]+) \|", (ROOT / "docs/benchmarks.md").read_text()
-    )
-    assert len(rows) == 12
-    tales = json.loads((ROOT / "models/tales/config.json").read_text())
-    model = Shape(tales["hidden_size"], tales["num_hidden_layers"], tales["intermediate_size"], tales["vocab_size"])
-    for contexts, every, measured in rows:
-        core, there = replace(preset("edge"), batch=int(contexts)), platform("ecp5-85f")
+    measured = plan.BENCH["prefill"].entry.data["figures"]
+    assert len(measured) == 12
+    model = Shape(*plan.BENCH["tales"].entry.data["shape"])
+    for figure in measured:
+        contexts, every = re.fullmatch(r"(\d) contexts(?:, a beat every (\d) cycles)?", figure["what"]).groups("1")
+        core = replace(preset("edge"), batch=int(contexts))
+        there = platform("ecp5-85f").running(core)
         clock = there.clock.value * 1e6
-        slow = with_memory(there, core.lanes * clock / int(every or 1) / 1e9)
+        slow = with_memory(there, core.lanes * clock / int(every) / 1e9)
         found = estimate(model, core, slow, int(contexts))
         cycles = found.seconds.nominal * clock / int(contexts)
-        assert cycles == pytest.approx(int(measured.replace(",", "")), rel=0.015), (
-            f"{contexts} contexts, every {every}"
-        )
+        assert cycles == pytest.approx(figure["value"], rel=0.015), figure["what"]
 
 
 def limit(core: CoreParams, model: Shape, gigabytes: float) -> Limit:
@@ -149,29 +147,29 @@ def limit(core: CoreParams, model: Shape, gigabytes: float) -> Limit:
 
 def test_the_limit_is_what_would_help() -> None:
     core, narrow = preset("edge"), Shape(64, 2, 160, 64)
-    wanted = core.lanes * platform("ecp5-85f").clock.value * 1e-3
+    wanted = core.lanes * platform("ecp5-85f").running(core).clock.value * 1e-3
     assert limit(core, shape("370M"), 1.1 * wanted) is Limit.ARRAY
     assert limit(core, shape("370M"), 0.9 * wanted) is Limit.MEMORY
     assert limit(replace(core, lanes=256, element_bytes=4), narrow, 1000) is Limit.VECTOR
 
 
 def test_the_scaling_of_areas_meets_a_core_that_it_was_not_made_from() -> None:
-    check = points().check
-    core = check.core
-    assert sum(unit.logic for unit in units(core).values()) == pytest.approx(check.logic, rel=0.02)
-    assert sum(unit.dsp for unit in units(core).values()) == pytest.approx(check.dsp, abs=1)
-    assert sum(memory.block_rams for memory in memories(core).values()) == check.block_ram
+    core, cells = check().core, check().cells
+    assert all(core != point.core for point in points())
+    assert sum(unit.logic for unit in units(core).values()) == pytest.approx(cells["logic"], rel=0.02)
+    assert sum(unit.dsp for unit in units(core).values()) == pytest.approx(cells["dsp"], abs=1)
+    assert sum(memory.block_rams for memory in memories(core).values()) == cells["block_ram"]
 
 
 def test_memories_are_those_of_the_measured_units() -> None:
     """Block RAMs of vector path and store at every measured point; Yosys may mix shapes in one memory."""
     parts = {"vector_path": ("state", "residual", "sigmoid"), "vector_store": ("vectors", "codes")}
-    seen = [point for point in points().points if point.unit in parts]
+    seen = [point for point in points() if point.unit in parts]
     assert len(seen) >= 6
     for point in seen:
         found = memories(point.core)
         blocks = sum(found[name].block_rams for name in parts[point.unit])
-        assert blocks == pytest.approx(point.block_ram, rel=0.06), point
+        assert blocks == pytest.approx(point.cells["block_ram"], rel=0.06), point
 
 
 def test_multipliers_become_gates_where_there_are_no_blocks() -> None:
@@ -209,7 +207,7 @@ def test_a_code_is_as_fast_as_its_bytes_or_its_array() -> None:
         stream, cycles = core.lanes * token_beats(core, model), CycleModel(core).packet(model).total
         slow, fast = (one.rate.nominal for one in row.estimates)
         assert slow == pytest.approx(0.1e9 / stream)
-        assert fast == pytest.approx(1e6 * min(there.clock.value, row.array.mhz) / cycles)
+        assert fast == pytest.approx(1e6 * min(there.running(core).clock.value, row.array.mhz) / cycles)
     assert found["two_bit"].estimates[0].work.stream > 1.2 * found["nested"].estimates[0].work.stream
 
 

@@ -6,9 +6,7 @@ import re
 import pytest
 
 from perf import validation
-from perf.data import HERE
 from perf.published import published
-from perf.tables import filled
 from perf.validation import Check, checks
 
 FAR = {
@@ -59,13 +57,6 @@ def test_no_figure_depends_on_what_it_is_compared_with(
     assert moved
     for one, two in moved:
         assert one.here == two.here, one.what
-
-
-@pytest.mark.parametrize(("document", "table"), [("estimates", "validation"), ("codes", "codes")])
-def test_the_tables_of_the_documentation_are_current(document: str, table: str) -> None:
-    """If this fails: python -m perf.tables docs/estimates.md docs/codes.md."""
-    page = (HERE.parent / f"docs/{document}.md").read_text()
-    assert filled(page, [table]) == page
 
 
 def test_every_published_system_has_its_platforms_and_sources() -> None:

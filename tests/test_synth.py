@@ -245,7 +245,7 @@ def test_a_refused_design_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     [
         (["--device", "ice40"], "Unknown device 'ice40'; choose from ecp5-85k, ultrascale+, cyclonev."),
         (["--device", "cyclonev", "--pnr"], "Only ecp5-85k can be placed and routed, not cyclonev"),
-        (["--pnr", "--seeds", "0"], "--seeds must be at least 1, not 0."),
+        (["--pnr", "--seeds", "0"], "--seeds takes a number of at least 1 or FROM..TO, such as 4..6, not '0'."),
         (["--unit", "multiplier"], "The core has no unit 'multiplier'; choose from trit_decoder."),
         (["--set", "lanes=5"], "lanes must be a power of two"),
     ],

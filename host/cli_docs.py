@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command that keeps documents as the data say."""
+
+from typing import Annotated
+
+import typer
+
+from golden import Failure, TritforgeError
+from host.console import err, say
+
+WRITE, CHECK, COMMANDS = "--write", "--check", "--commands"
+
+
+def docs(
+    write: Annotated[bool, typer.Option(WRITE, help="Write every table, figure and picture.")] = False,
+    check: Annotated[bool, typer.Option(CHECK, help="Name each that is not what the data say.")] = False,
+    commands: Annotated[
+        bool, typer.Option(COMMANDS, help="Print what has to be measured, one command a line.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="With --commands: also what is of today's core.")] = False,
+) -> None:
+    """Write the tables, figures and pictures of README and docs from the data in perf/measured, or check them.
+
+    The data carry digests of the Verilog and the model that they were measured on. What is of an earlier core fails
+    the check, but for long measurements, of which the page itself says that they are older.
+
+    Example: tritforge docs --check
+    """
+    from host.documents import Documents, earlier
+    from host.places import FILES, PLACES
+    from perf.measured import ROOT
+    from perf.plan import every
+    from perf.today import Today
+
+    if write + check + commands != 1:
+        raise TritforgeError(f"Say one of {WRITE}, {CHECK} and {COMMANDS}.")
+    plan = every()
+    there = [one for one in plan if one.there]
+    today = Today((subject for one in there for subject, digest in one.entry.on.items() if digest), say)
+    if commands:
+        due = plan if everything else [one for one in plan if one not in there or earlier([one], today)]
+        for command in dict.fromkeys(one.command for one in due):
+            typer.echo(command)
+        return
+    documents = Documents(ROOT, PLACES, FILES, today)
+    if write:
+        faults = list(documents.write())
+        today.save()
+    else:
+        faults = list(documents.check())
+    for fault in faults:
+        err.print(str(fault), markup=False, highlight=False, soft_wrap=True)
+    if faults:
+        remedy = "measure what is missing" if write else f"tritforge docs {WRITE} writes what can be written"
+        raise Failure(f"{len(faults)} places are not what the data say; {remedy}.")

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every place of the documents that is made from data, and every picture: what it shows and what it is made of."""
+
+from functools import partial
+
+from host import size
+from host.cli_sim import demo_text
+from host.documents import Place
+from host.timeline import timeline_picture
+from hw import register_map
+from hw.params import PRESETS
+from perf import codes, plan, tables
+from perf import tables_bench as bench
+from perf import tables_gateware as gateware
+from perf import tables_power as power
+from perf import tables_studies as studies
+from perf.markdown import table
+from perf.picture import comparison
+
+ESTIMATED = (
+    *plan.AREAS,
+    *plan.FAMILIES,
+    *plan.EDGE_CLOCKS,
+    *plan.WIDE_CLOCKS,
+    plan.GATES,
+    *plan.SMALL_GATES.values(),
+)
+"""What estimates are made of."""
+TARGETS = (
+    *plan.EDGE_CLOCKS,
+    *plan.WIDE_CLOCKS,
+    plan.PRESETS[0],
+    plan.area("edge", plan.ARRAY),
+    plan.area("wide", plan.ARRAY),
+)
+CLOCKS = {"edge": plan.EDGE_CLOCKS, "wide": plan.WIDE_CLOCKS}
+
+
+def presets() -> str:
+    """The presets, as they are defined."""
+    sized = {
+        "tiny": "tests",
+        "edge": "370M: hidden 1024, intermediate 2816, 24 layers, vocabulary 32000",
+        "wide": "1.3B: hidden 2048, intermediate 5632, 24 layers",
+    }
+    rows = [
+        (f"`{name}`", str(core.lanes), str(core.element_bytes), str(core.rows * core.columns), sized[name])
+        for name, core in PRESETS.items()
+    ]
+    head = ("preset", "lanes (bytes a beat)", "bytes of a row", "trits a cycle", "sized for")
+    return table(head, (True, False, False, False, True), rows)
+
+
+def picture(link: str, needs: tuple[plan.Measurement, ...]) -> Place:
+    """A picture, with what it is made of below."""
+    return Place(lambda: f"{link}\n", needs)
+
+
+PLACES: dict[str, Place] = {
+    "presets": Place(presets),
+    "demo": Place(demo_text, (plan.DEMO,)),
+    "estimates": Place(tables.estimates, ESTIMATED),
+    "same platforms": Place(tables.same_platforms, ESTIMATED),
+    "gate level": Place(tables.gate_level, (plan.GATES, plan.PRESETS[0], *plan.SMALL_GATES.values()), quiet=True),
+    "areas against a core": Place(tables.area_check, (*plan.AREAS, plan.CHECK)),
+    "validation": Place(tables.validation),
+    "codes": Place(codes.markdown, (*plan.CODES, *plan.EDGE_CLOCKS)),
+    "structures": Place(gateware.structures, plan.STRUCTURES),
+    "wider codes": Place(gateware.wider_codes, plan.WIDER_CODES),
+    "targets": Place(gateware.targets, TARGETS),
+    "families": Place(gateware.families, plan.FAMILIES),
+    **{f"area of {one}": Place(partial(gateware.area_table, one), (plan.area(one),)) for one in PRESETS},
+    **{f"MHz of {one}": Place(partial(gateware.mhz, one), needs) for one, needs in CLOCKS.items()},
+    **{f"seeds of {one}": Place(partial(gateware.seeds, one), needs) for one, needs in CLOCKS.items()},
+    **{f"occupied by {one}": Place(partial(gateware.occupied, one), needs) for one, needs in CLOCKS.items()},
+    **{f"path of {one}": Place(partial(gateware.path, one), needs) for one, needs in CLOCKS.items()},
+    **{f"path table of {one}": Place(partial(gateware.path_table, one), needs) for one, needs in CLOCKS.items()},
+    **{f"bench {name}": Place(partial(bench.section, one), (one,)) for name, one in plan.BENCH.items()},
+    "power by unit": Place(power.units_table, (plan.GATES,)),
+    "power of a token": Place(power.tokens_table, (plan.GATES,)),
+    "power remarks": Place(power.remarks, (plan.GATES,), quiet=True),
+    "power in libraries": Place(power.libraries, tuple(plan.SMALL_GATES.values())),
+    "errors": Place(studies.errors, (plan.ERRORS,)),
+    "fidelity": Place(studies.fidelity, tuple(plan.FIDELITY.values())),
+    "score": Place(partial(studies.score, "integer"), (plan.SCORES["integer"],)),
+    "score in float": Place(partial(studies.score, "float"), (plan.SCORES["float"],)),
+    "scores": Place(studies.scores, tuple(plan.SCORES.values())),
+    "outlier shares": Place(studies.outlier_shares, tuple(plan.OUTLIERS.values())),
+    "outliers": Place(studies.outliers, tuple(plan.OUTLIERS.values())),
+    "repeated": Place(studies.repeated, tuple(plan.REPEATED.values())),
+    "rows": Place(studies.embedding_rows, tuple(plan.ROWS.values())),
+    "sizes": Place(size.markdown),
+    "picture of estimates": picture("![estimates beside published systems](estimates.svg)", ESTIMATED),
+    "picture for the README": picture("![estimates beside published systems](docs/estimates.svg)", ESTIMATED),
+    "picture of a token": picture("![timeline](timeline.svg)", (plan.TIMELINE,)),
+    "picture of outliers": picture(
+        "![logit error by how the inputs of products are coded](outliers.svg)", tuple(plan.OUTLIERS.values())
+    ),
+    "picture of scales": picture(
+        "![the scale that is left, and the error](repeated.svg)", (plan.REPEATED["tales"], plan.REPEATED["B"])
+    ),
+    "picture of rows": picture("![error of rows and logits](embedding.svg)", (plan.ROWS["tales"], plan.ROWS["B"])),
+    "memory": Place(studies.memory, tuple(plan.MEMORY.values())),
+}
+"""By the name that stands in its mark."""
+FILES: dict[str, Place] = {
+    "docs/registers.md": Place(register_map.markdown),
+    "docs/estimates.svg": Place(comparison, ESTIMATED),
+    "docs/timeline.svg": Place(timeline_picture, (plan.TIMELINE,)),
+    "docs/outliers.svg": Place(studies.outliers_picture, tuple(plan.OUTLIERS.values())),
+    "docs/repeated.svg": Place(studies.repeated_picture, tuple(plan.REPEATED.values())),
+    "docs/embedding.svg": Place(studies.embedding_picture, tuple(plan.ROWS.values())),
+}
+"""What is made as a whole, by its path."""

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The picture of the first layer of a token: ``python -m host.timeline`` runs it and records what it showed."""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from golden.config import CONFIG
+from host.models import Kind, Model
+from host.trace import TRACKS
+from host.trace_picture import picture
+from hw.params import preset
+from perf import plan
+from perf.measured import made, on_model, on_verilog, put
+from perf.subject import named
+
+CHECKPOINT, PRESET, IDS, LAYERS = Path("models") / "tales", "edge", [1, 2], 1
+
+
+def timeline_picture() -> str:
+    """The picture from what was recorded."""
+    events = [
+        {"name": name, "ph": "X", "tid": track, "ts": start, "dur": cycles}
+        for name, track, start, cycles in plan.TIMELINE.entry.data["events"]
+    ]
+    return picture({"traceEvents": events}, TRACKS, LAYERS)
+
+
+def record() -> None:
+    """Run the last of `IDS` on the simulated core and record the first layer's events."""
+    from sim.transport import TOP, cached_verilog
+
+    core = preset(PRESET)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "token.json")
+        model = Model(CHECKPOINT, core, lambda line: print(f"{line} ...", file=sys.stderr))
+        with model.session(Kind.RTL, trace=path) as session:
+            session.backend.run(np.array(IDS), logits=False)
+        events = _first_layers(json.loads(path.read_text())["traceEvents"])
+    on = on_verilog(named(core), cached_verilog(core), TOP) | on_model(CHECKPOINT)
+    entry = made(plan.TIMELINE.command, {"events": events}, on, ("verilator",))
+    put(plan.TIMELINE.file, {plan.TIMELINE.name: entry})
+
+
+def _first_layers(events: list[dict[str, Any]]) -> list[tuple[str, int, int, int]]:
+    """Name, track, start and cycles of what begins before the first layers' end."""
+    slices = [e for e in events if e["ph"] == "X"]
+    end = max(e["ts"] + e["dur"] for e in slices if e["name"].startswith(f"L{LAYERS - 1} "))
+    return [(e["name"], e["tid"], e["ts"], e["dur"]) for e in slices if e["ts"] < end]
+
+
+if __name__ == "__main__":
+    if not (CHECKPOINT / CONFIG).is_file():
+        sys.exit(f"Error: there is no {CHECKPOINT}; run it in a checkout.")
+    record()
