@@ -119,6 +119,11 @@ class IntegerModel:
     source : gives the integers of each layer.
     product : codes [T, n] and trits [rows, n] to exact sums int64 [T, rows]; `golden.addsub` has another one.
     activations : how the codes are made.
+
+    Attributes
+    ----------
+    saturations : results so far that were too large for `wide`, in the product or in what was made of it at once; a
+        core counts the same with one vector row, and with more the cycles in which there were any.
     """
 
     def __init__(
@@ -132,21 +137,26 @@ class IntegerModel:
         self._activations = activations
         self.config = source.config
         self.fmt = source.fmt
+        self.saturations = 0
 
     def initial_state(self) -> Tensor:
         """int64 [L, d] zeros; wide with ``frac`` fraction bits."""
         return torch.zeros(self.config.layers, self.config.hidden, dtype=torch.int64)
 
     def forward(
-        self, ids: Tensor, state: Tensor | None = None, tap: Tap | None = None
+        self, ids: Tensor, state: Tensor | None = None, tap: Tap | None = None, last: bool = False
     ) -> tuple[IntegerLogits, Tensor]:
-        """Logits of every position of ``ids`` [T] and the state after the last one; ``state`` is not changed."""
+        """Logits of every position of ``ids`` [T] and the state after the last one; ``state`` is not changed.
+
+        With ``last`` only the last position's logits are computed, so T is 1 in them.
+        """
         tap = tap or (lambda layer, unit, values: None)
         state = self.initial_state() if state is None else state.clone()
         x = torch.from_numpy(self.source.embedding.rows(ids.numpy()))
         tap(0, "embedding", x)
         for index in range(self.config.layers):
             x = self._layer(x, index, state[index], tap)
+        x = x[-1:] if last else x
         head = self.source.head()
         scales = self._analyse(x, x, head.norm)
         raw = self._accumulate(scales.codes[0], torch.from_numpy(head.matrix.trits))
@@ -158,31 +168,42 @@ class IntegerModel:
         """One layer: x [T, d] to x [T, d]; h [d] is updated in place."""
         layer, fmt, limit = self.source.layer(index), self.fmt, self.fmt.wide_max
 
-        def product(name: str, scales: Scales, which: int) -> Tensor:
+        def product(name: str, scales: Scales, which: int) -> tuple[Tensor, Tensor]:
+            """The product, and where it saturated."""
             matrix = layer.matrices[name]
             tap(index, f"{name}.codes", scales.codes[which])
             acc = self._accumulate(scales.codes[which], torch.from_numpy(matrix.trits))
             tap(index, f"{name}.acc", acc)
-            y = nx.apply_scale(acc, *output_scale(scales, which, matrix, fmt), fmt)
+            y, over = nx.scaled(acc, *output_scale(scales, which, matrix, fmt), fmt)
             tap(index, name, y)
-            return y
+            return y, over
+
+        def count(*over: Tensor) -> None:
+            self.saturations += sum(int(mask.sum()) for mask in over)
 
         mix = self._analyse(x, x, layer.norms["mix"])
-        f, i, g = (product(name, mix, k) for k, name in enumerate("fig"))
+        (f, over_f), (i, over_i), (g, over_g) = (product(name, mix, k) for k, name in enumerate("fig"))
         sigma = nx.sigmoid_negative(f, fmt)
         c = nx.rshift_round(sigma * torch.from_numpy(layer.omega), nx.SIGMA_FRAC + nx.OMEGA_FRAC - nx.DECAY_FRAC)
         c = c.clamp(max=(1 << nx.DECAY_FRAC) - 1)
         hs = self._recur(c, nx.silu(i, fmt), h)
         tap(index, "state", hs)
-        t = nx.saturate(nx.rshift_round(g * nx.silu(hs, fmt), fmt.frac), limit)
+        t, over = nx.saturated(nx.rshift_round(g * nx.silu(hs, fmt), fmt.frac), limit)
         tap(index, "mix", t)
-        r = nx.saturate(x + product("o", self._analyse(t, g, layer.norms["out"]), 0), limit)
+        count(over_f, over_i, over_g | over)
+        o, over_o = product("o", self._analyse(t, g, layer.norms["out"]), 0)
+        r, over = nx.saturated(x + o, limit)
         tap(index, "out", r)
-        gate, up = product("gate", self._analyse(r, r, layer.norms["expand"]), 0).chunk(2, dim=-1)
-        z = nx.saturate(nx.rshift_round(up * nx.silu(gate, fmt), fmt.frac), limit)
+        count(over_o | over)
+        both, over = product("gate", self._analyse(r, r, layer.norms["expand"]), 0)
+        (gate, up), (over_gate, over_up) = both.chunk(2, dim=-1), over.chunk(2, dim=-1)
+        z, over = nx.saturated(nx.rshift_round(up * nx.silu(gate, fmt), fmt.frac), limit)
         tap(index, "expand", z)
-        x = nx.saturate(r + product("down", self._analyse(z, z, layer.norms["contract"]), 0), limit)
+        count(over_gate, over_up | over)
+        down, over_down = product("down", self._analyse(z, z, layer.norms["contract"]), 0)
+        x, over = nx.saturated(r + down, limit)
         tap(index, "contract", x)
+        count(over_down | over)
         return x
 
     def _analyse(self, value: Tensor, second: Tensor, norm: Norm) -> Scales:

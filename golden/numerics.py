@@ -38,6 +38,11 @@ def saturate(a: Tensor, limit: int) -> Tensor:
     return a.clamp(-limit, limit)
 
 
+def saturated(a: Tensor, limit: int) -> tuple[Tensor, Tensor]:
+    """What `saturate` returns, and where that is something else than ``a``."""
+    return saturate(a, limit), a.abs() > limit
+
+
 def bit_length(a: Tensor) -> Tensor:
     """Bits of a non-negative int64 (0 for 0), exact over the whole range."""
     high, low = a >> 32, a & 0xFFFFFFFF
@@ -87,8 +92,15 @@ def multiply_scales(a: Tensor, b: Tensor, fmt: Formats) -> tuple[Tensor, Tensor]
 
 def apply_scale(acc: Tensor, m: Tensor, shift: Tensor, fmt: Formats) -> Tensor:
     """acc * m >> shift, rounded half up and saturated to wide; a shift below -SCALE_LEFT saturates."""
+    return scaled(acc, m, shift, fmt)[0]
+
+
+def scaled(acc: Tensor, m: Tensor, shift: Tensor, fmt: Formats) -> tuple[Tensor, Tensor]:
+    """What `apply_scale` returns, and where it saturated."""
     y = rshift_round(acc * m << SCALE_LEFT, (shift + SCALE_LEFT).clamp(0, 63))
-    return torch.where(shift < -SCALE_LEFT, torch.sign(acc) * fmt.wide_max, saturate(y, fmt.wide_max))
+    y, over = saturated(y, fmt.wide_max)
+    beyond = shift < -SCALE_LEFT
+    return torch.where(beyond, torch.sign(acc) * fmt.wide_max, y), torch.where(beyond, acc != 0, over)
 
 
 _TABLE = torch.tensor(sigma_table(), dtype=torch.int64)

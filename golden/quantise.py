@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden import TritforgeError
-from golden.checkpoint import Checkpoint, ModelConfig
+from golden.checkpoint import Checkpoint, CheckpointError, ModelConfig
 from golden.chunks import by_rows
 from golden.embedding import Embedding
 from golden.formats import CODE_MAX, EPS, GAIN_BITS, OMEGA_FRAC, STAT_BITS, UNIT_EXPONENT, Formats
@@ -24,6 +24,10 @@ from golden.ternary import ternarise
 STAT_EXPONENT_MAX = 17
 """kappa = sqrt(eps) * 2**(exponent + 9) must fit 17 bits."""
 SCALE_EXPONENT_LIMIT = 2047
+FRAC_LIMIT = 40
+"""Largest magnitude of the residual's fraction bits: the eps of a sum of squares must fit its 64 bits."""
+LEAST_BITS = 11
+"""Of the largest embedding value; a wide number of 24 bits has as many beside the room to grow."""
 EMBEDDING = "model.embeddings.weight"
 GROUPS = {"f": "mix", "i": "mix", "g": "mix", "o": "out", "gate": "expand", "down": "contract"}
 
@@ -131,9 +135,18 @@ def fold_norm(outer: NDArray | None, own: list[NDArray], input_frac: int, double
 
 
 def residual_frac(peak: float, fmt: Formats) -> int:
-    """Fraction bits of the residual: the largest embedding value gets 12 bits of room to grow."""
-    exponent = fmt.wide_bits - 13 if peak == 0 else fmt.wide_bits - 13 - math.frexp(peak)[1]
-    return max(-40, min(40, exponent))
+    """Fraction bits of the residual: the largest embedding value, ``peak``, gets 12 bits of room to grow.
+
+    CheckpointError where it is too large, or so small that hardly any of its bits would be left.
+    """
+    length, whole = math.frexp(peak)[1], fmt.wide_bits - 13
+    if peak and not LEAST_BITS - FRAC_LIMIT <= length <= whole + FRAC_LIMIT:
+        least, most = 2.0 ** (LEAST_BITS - FRAC_LIMIT - 1), 2.0 ** (whole + FRAC_LIMIT)
+        raise CheckpointError(
+            f"The largest value of {EMBEDDING} is {peak:.3g}, and a core can take {least:.1e} to {most:.1e}; is the "
+            "file damaged?"
+        )
+    return min(FRAC_LIMIT, whole - length)
 
 
 def quantise_embedding(table: NDArray, bits: int, group: int, frac: int) -> Embedding:

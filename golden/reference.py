@@ -115,6 +115,7 @@ class ReferenceModel:
         ids: torch.Tensor,
         state: torch.Tensor | None = None,
         capture: dict[str, torch.Tensor] | None = None,
+        last: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Run T tokens.
 
@@ -128,11 +129,13 @@ class ReferenceModel:
             Takes the intermediates where given: `embeddings`, `final_norm`; per layer N
             `layerN.{attn_norm,h,g_norm,attn_out,residual_mid,mlp_norm,mlp_out,out}`; and per product
             `lin.NAME` and `q.NAME.{x,scale,acc}`.
+        last
+            Compute the logits of the last token only.
 
         Returns
         -------
         logits, state
-            float32 [T, V] and [L, d].
+            float32 [T, V], or [1, V] of the last, and [L, d].
 
         Raises
         ------
@@ -147,6 +150,7 @@ class ReferenceModel:
         for layer in range(self.config.layers):
             x = self._mix_tokens(layer, x, state, keep)
             x = self._mix_channels(layer, x, keep)
+        x = x[-1:] if last else x
         x = keep["final_norm"] = rms_norm(x, self.tensors["model.norm.weight"])
         return self._linear("lm_head", x, keep), state
 

@@ -55,7 +55,8 @@ class Output:
     Attributes
     ----------
     tokens
-        [T], the largest logit's index, the lowest where several are equal.
+        [T], the largest logit's index, the lowest where several are equal; at least the last one's where no logits
+        were asked for.
     logits
         [T, V], None where they were not asked for.
     exact
@@ -79,7 +80,10 @@ class Backend(Protocol):
     config: ModelConfig
 
     def run(self, ids: Ids, logits: bool = True, advance: Advance | None = None) -> Output:
-        """Run the tokens [T]; TritforgeError for one outside the vocabulary, before anything is run."""
+        """Run the tokens [T]; TritforgeError for one outside the vocabulary, before anything is run.
+
+        Without `logits` only what follows the last token is sure to be told.
+        """
         ...
 
     def reset(self) -> None:
@@ -92,6 +96,10 @@ class Backend(Protocol):
 
     def counters(self) -> Counters | None:
         """The core's counters since the backend was made; None where there is no core."""
+        ...
+
+    def saturations(self) -> int | None:
+        """Results too large for their integers since the backend was made; None in float."""
         ...
 
 
@@ -150,6 +158,20 @@ class CoreBackend:
     def counters(self) -> Counters:
         """See `Backend`."""
         return self.driver.counters()
+
+    def saturations(self) -> int:
+        """See `Backend`; the core counts the cycles that have any."""
+        return self.driver.counters().saturations
+
+
+def saturation_warnings(count: int | None) -> list[str]:
+    """A sentence where there are any, and what it means."""
+    if not count:
+        return []
+    return [
+        f"{count:,} results were too large for the integers of the formats and were cut to the largest (saturated), "
+        "so what the model says may be wrong: compare it with --backend float."
+    ]
 
 
 def check_ids(ids: Ids, vocab: int) -> None:

@@ -10,7 +10,7 @@ import typer
 from golden import TritforgeError
 from golden.text import bits_per_character
 from golden.train_data import read_text
-from host.backends import Arith, Backend
+from host.backends import Arith, Backend, saturation_warnings
 from host.cli_run import CHUNK, ArithKind, BackendKind, Threshold
 from host.console import (
     Json,
@@ -48,6 +48,8 @@ def evaluate(
     opened = model.session(backend, arith=arith, outlier_threshold=threshold)
     with opened as session, progress(f"Scoring {text_path}") as advance:
         score = bits_per_character(_Scored(session.backend), codec, text, CHUNK, advance)
+        saturations = session.backend.saturations()
+    warnings += heed(saturation_warnings(saturations))
     facts = {"backend": backend, **score._asdict()}
     if record:
         from perf.measured import SPECIFICATION, made, on_model, put
@@ -58,7 +60,7 @@ def evaluate(
         one = wanted(path.name, backend)
         put(one.file, {one.name: made(one.command, facts, on, ("torch",))})
     if as_json:
-        print_json(facts | {"warnings": warnings})
+        print_json(facts | {"saturations": saturations, "warnings": warnings})
     else:
         out.print(
             f"{score.bits_per_character:.4f} bits per character, perplexity {score.perplexity:.3f} "

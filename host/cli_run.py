@@ -11,7 +11,7 @@ import typer
 from numpy.typing import NDArray
 
 from golden import TritforgeError
-from host.backends import Arith, Backend, Ids, Output, check_ids
+from host.backends import Arith, Backend, Ids, Output, check_ids, saturation_warnings
 from host.console import (
     Advance,
     Json,
@@ -27,12 +27,9 @@ from host.console import (
     say,
 )
 from host.driver import Counters
-from host.generate import Checked, Sampler, generate
+from host.generate import CHUNK, Checked, Sampler, after, generate
 from host.models import Kind, Model
 from host.story import Story
-
-CHUNK = 128
-"""Tokens in one call of a backend, so that there is progress to show."""
 
 BackendKind = Annotated[
     Kind, typer.Option("--backend", help="The float32 reference, the integer model or the simulated core.")
@@ -93,8 +90,9 @@ def generate_text(
                 session.transport.progress = story.cycles
             for token in generate(session.backend, ids, count, sampler, story.read):
                 story.add(token)
-        counters = session.backend.counters()
+        counters, saturations = session.backend.counters(), session.backend.saturations()
         compared = session.backend.compared if isinstance(session.backend, Checked) else None
+    warnings += heed(saturation_warnings(saturations))
     if as_json:
         print_json(
             {
@@ -104,6 +102,7 @@ def generate_text(
                 "text": story.text,
                 "tokens": story.tokens,
                 "checked": compared,
+                "saturations": saturations,
                 "warnings": warnings,
                 **counters_json(counters),
             }
@@ -144,12 +143,13 @@ def logits(
         with progress(f"Running {len(ids)} tokens") as advance:
             outputs = run_all(session.backend, ids, advance)
         arrays = arrays_of(outputs) | {"state": session.backend.state()}
-        counters = session.backend.counters()
+        counters, saturations = session.backend.counters(), session.backend.saturations()
+    warnings += heed(saturation_warnings(saturations))
     save_npz(output, arrays)
     if as_json:
         shapes = {key: {"dtype": str(a.dtype), "shape": a.shape} for key, a in arrays.items()}
-        facts = {"backend": backend, "out": str(output), "arrays": shapes, "warnings": warnings}
-        print_json(facts | counters_json(counters))
+        facts = {"backend": backend, "out": str(output), "arrays": shapes, "saturations": saturations}
+        print_json(facts | {"warnings": warnings} | counters_json(counters))
     else:
         out.print(f"{output}: {', '.join(f'{key} {list(a.shape)}' for key, a in arrays.items())}", markup=False)
 
@@ -189,7 +189,7 @@ def run_all(backend: Backend, ids: Ids, advance: Advance) -> list[Output]:
     outputs = []
     for start in range(0, len(ids), CHUNK):
         part = ids[start : start + CHUNK]
-        outputs.append(backend.run(part, True, lambda done, _, start=start: advance(start + done, len(ids))))
+        outputs.append(backend.run(part, True, after(advance, start, len(ids))))
         advance(start + len(part), len(ids))
     return outputs
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from host.backends import saturation_warnings
 from host.cli_run import counters_json, encode_prompt
 from host.console import Json, PresetName, Record, Settings, chosen_core, heed, out, print_json, progress, say
 from host.generate import Sampler, generate
@@ -42,8 +43,9 @@ def cosim(
     from sim.cosim import run
 
     result = run(chosen_core(name or DEFAULT_PRESET, settings), stall, say, image, tokens, seed, gates)
+    warnings = heed(saturation_warnings(result.get("saturations")))
     if as_json:
-        print_json(result)
+        print_json(result | ({"warnings": warnings} if warnings else {}))
     else:
         out.print(", ".join(f"{key} {value}" for key, value in result.items()), markup=False)
 
@@ -70,6 +72,7 @@ def demo(
                 story.add(token)
         counters, compared = session.backend.counters(), session.backend.compared
         speed = session.transport.cycles / session.transport.seconds
+    warnings += heed(saturation_warnings(counters.saturations))
     per_token = counters.cycles / counters.tokens
     facts = {
         "tokens": compared,
@@ -83,7 +86,8 @@ def demo(
         _record(model, prompt, story.text, facts)
     if as_json:
         measured = {"cycles_per_token": per_token, "simulated_cycles_per_second": speed}
-        told = {"prompt": prompt, "text": story.text, "checked": compared, "warnings": warnings}
+        told = {"prompt": prompt, "text": story.text, "checked": compared}
+        told |= {"saturations": counters.saturations, "warnings": warnings}
         print_json(told | measured | counters_json(counters))
         return
     out.print(_table(facts))

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from golden import Failure, TritforgeError
 from host.backends import Advance, Backend, Ids, Output
 
+CHUNK = 64
+"""Tokens in one call of a backend: memory does not grow with a text, and there is progress to show."""
+
 
 class CheckError(Failure):
     """A core that differs from the golden integer model; the message says where first."""
@@ -102,7 +105,7 @@ class Checked:
         self.history: list[int] = []
         self.compared = 0
         self._backend, self._golden = backend, golden
-        self.state, self.counters = backend.state, backend.counters
+        self.state, self.counters, self.saturations = backend.state, backend.counters, backend.saturations
 
     def run(self, ids: Ids, logits: bool = True, advance: Advance | None = None) -> Output:
         """See `Backend`; raise CheckError at the first token that differs."""
@@ -139,6 +142,11 @@ def difference(output: Output, golden: Output, position: int) -> str | None:
     return None
 
 
+def after(advance: Advance | None, start: int, total: int) -> Advance | None:
+    """What tells `advance` of the tokens of a part, `start` of `total` before it."""
+    return advance and (lambda done, _: advance(start + done, total))
+
+
 def generate(
     backend: Backend, prompt: list[int], count: int, sampler: Sampler, advance: Advance | None = None
 ) -> Iterator[int]:
@@ -160,11 +168,15 @@ def generate(
     backend.reset()
     generator = sampler.generator()
     ids = np.array(prompt, dtype=np.int64)
-    if not sampler.greedy and len(ids) > 1:
-        # only the last token's logits are drawn from
-        backend.run(ids[:-1], False, advance)
-        ids = ids[-1:]
-    output = backend.run(ids, not sampler.greedy, advance)
+    # only the last token's logits are drawn from
+    before = len(ids) - 1 if not sampler.greedy else len(ids)
+    for start in range(0, before, CHUNK):
+        part = ids[start : min(start + CHUNK, before)]
+        output = backend.run(part, False, after(advance, start, len(ids)))
+        if advance is not None:
+            advance(start + len(part), len(ids))
+    if not sampler.greedy:
+        output = backend.run(ids[before:], True, after(advance, before, len(ids)))
     for left in range(count, 0, -1):
         token = sampler.pick(output, generator)
         if token in backend.config.eos:

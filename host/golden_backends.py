@@ -28,9 +28,9 @@ class FloatBackend:
     def run(self, ids: Ids, logits: bool = True, advance: Advance | None = None) -> Output:
         """See `Backend`."""
         check_ids(ids, self.config.vocab)
-        values, self._state = self._model.forward(torch.from_numpy(ids), self._state)
+        values, self._state = self._model.forward(torch.from_numpy(ids), self._state, last=not logits)
         found = values.numpy()
-        return Output(found.argmax(-1), found)
+        return Output(found.argmax(-1), found if logits else None)
 
     def reset(self) -> None:
         """See `Backend`."""
@@ -41,6 +41,10 @@ class FloatBackend:
         return self._state.numpy()
 
     def counters(self) -> None:
+        """See `Backend`."""
+        return None
+
+    def saturations(self) -> None:
         """See `Backend`."""
         return None
 
@@ -66,7 +70,9 @@ class IntegerBackend:
     def run(self, ids: Ids, logits: bool = True, advance: Advance | None = None) -> Output:
         """See `Backend`."""
         check_ids(ids, self.config.vocab)
-        found, self._state = self._model.forward(torch.from_numpy(ids), self._state)
+        found, self._state = self._model.forward(torch.from_numpy(ids), self._state, last=not logits)
+        if not logits:
+            return Output(found.raw.numpy().argmax(-1))
         exact = Exact(found.raw.numpy(), found.mantissa.numpy(), found.shift.numpy())
         return Output(exact.raw.argmax(-1), exact.logits(), exact)
 
@@ -81,6 +87,10 @@ class IntegerBackend:
     def counters(self) -> None:
         """See `Backend`."""
         return None
+
+    def saturations(self) -> int:
+        """See `Backend`."""
+        return self._model.saturations
 
 
 class Cached:

@@ -30,13 +30,17 @@ class Mismatch(Failure):
 
 @dataclass(frozen=True)
 class Report:
-    """What a co-simulation compared: all logits of ``tokens``, their scales and the final state."""
+    """What a co-simulation compared: all logits of ``tokens``, their scales and the final state.
+
+    ``saturations`` are the cycles in which the core had results too large for their integers.
+    """
 
     tokens: int
     logits: int
     states: int
     cycles_per_token: float
     occupancy: float
+    saturations: int
 
 
 def compare(name: str, got: np.ndarray, expected: np.ndarray) -> None:
@@ -99,7 +103,8 @@ def run(
         if reason:
             raise MisfitError(reason)
         ids = torch.randint(model.shape.vocab, (tokens,), generator=torch.Generator().manual_seed(seed))
-        expected, state = IntegerModel(model, activations=activations(core.act_bits)).forward(ids)
+        golden = IntegerModel(model, activations=activations(core.act_bits))
+        expected, state = golden.forward(ids)
         out = folder / "core.npz"
         given = {"image": str(path.resolve()), "ids": ids.tolist(), "out": str(out), "stall": stall}
         files, options = cached_verilog(core, status), {}
@@ -112,5 +117,7 @@ def run(
                 compare(key, got[key], getattr(expected, key).numpy())
             compare("token", got["tokens"], expected.raw.argmax(-1).numpy())
             compare("state", got["state"], state.numpy())
-            cycles, beats = int(got["cycles"]), int(got["beats"])
-    return asdict(Report(tokens, expected.raw.numel(), state.numel(), cycles / tokens, beats / cycles))
+            if core.vector_rows == 1:
+                compare("saturations", got["saturations"], np.array(golden.saturations))
+            cycles, beats, saturations = (int(got[key]) for key in ("cycles", "beats", "saturations"))
+    return asdict(Report(tokens, expected.raw.numel(), state.numel(), cycles / tokens, beats / cycles, saturations))

@@ -123,6 +123,7 @@ async def tokens(dut: object) -> None:
             state=backend.state(),
             cycles=counters.cycles,
             beats=counters.beats,
+            saturations=counters.saturations,
         )
 
     await run()

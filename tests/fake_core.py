@@ -179,6 +179,8 @@ class FakeCore:
             window = layers[:, : shape.hidden]
             state = torch.zeros(window.shape) if context.zero else torch.from_numpy(window.copy())
             exact, after = model.forward(torch.tensor([index]), state.long())
+            self.registers["SATURATIONS"] += model.saturations
+            model.saturations = 0
             window[:] = after.numpy()
             raw = exact.raw[0].clone()
             raw[0] -= self.flip

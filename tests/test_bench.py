@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from golden import Failure
 from golden.synthetic import write_random_checkpoint
 from host import bench
+from host.backends import CoreBackend, Output
 from host.bench import Bench, Case, Figure, Section, Tag
 from host.cli import app
 from perf import measured, plan, tables_bench
@@ -44,6 +46,23 @@ def test_a_core_is_measured(case: Case) -> None:
 def test_a_core_that_differs_stops_it(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "difference", lambda *_: "logit 3 is 4")
     with pytest.raises(Failure, match="differs from the integer model: logit 3 is 4"):
+        Bench(lambda line: None, silent).core(case)
+
+
+@pytest.mark.parametrize(("position", "message"), [(0, "the first argmax"), (1, r"the argmax is \d+ instead of \d+")])
+def test_a_wrong_token_alone_stops_it(
+    case: Case, monkeypatch: pytest.MonkeyPatch, position: int, message: str
+) -> None:
+    class Wrong(CoreBackend):
+        runs = 0
+
+        def run(self, *given: Any, **named: Any) -> Output:
+            output = super().run(*given, **named)
+            self.runs += 1
+            return replace(output, tokens=output.tokens + (self.runs == position + 1))
+
+    monkeypatch.setattr(bench, "CoreBackend", Wrong)
+    with pytest.raises(Failure, match=f"differs from the integer model: {message}"):
         Bench(lambda line: None, silent).core(case)
 
 
