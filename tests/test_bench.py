@@ -28,7 +28,6 @@ def silent(label: str) -> Iterator[None]:
 @pytest.fixture
 def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
     write_random_checkpoint(tmp_path / "model", MODEL)
-    monkeypatch.setattr(bench, "FOLDER", tmp_path / "bench")
     return Case(str(tmp_path / "model"), CORES["16x2"], 0.99)
 
 
