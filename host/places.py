@@ -53,9 +53,9 @@ def presets() -> str:
     return table(head, (True, False, False, False, True), rows)
 
 
-def picture(link: str, needs: tuple[plan.Measurement, ...]) -> Place:
-    """A picture, with what it is made of below."""
-    return Place(lambda: f"{link}\n", needs)
+def picture(link: str, needs: tuple[plan.Measurement, ...], quiet: bool = True) -> Place:
+    """A picture, with what is old of it below; when it was measured stands behind the table of the same."""
+    return Place(lambda: f"{link}\n", needs, quiet)
 
 
 PLACES: dict[str, Place] = {
@@ -110,8 +110,8 @@ PLACES: dict[str, Place] = {
     "sizes": Place(size.markdown),
     "body bits": Place(size.body_bits),
     "picture of estimates": picture("![estimates beside published systems](estimates.svg)", ESTIMATED),
-    "picture for the README": picture("![estimates beside published systems](docs/estimates.svg)", ESTIMATED),
-    "picture of a token": picture("![timeline](timeline.svg)", (plan.TIMELINE,)),
+    "picture for the README": picture("![estimates beside published systems](docs/estimates.svg)", ESTIMATED, False),
+    "picture of a token": picture("![timeline](timeline.svg)", (plan.TIMELINE,), quiet=False),
     "picture of outliers": picture(
         "![logit error by how the inputs of products are coded](outliers.svg)", tuple(plan.OUTLIERS.values())
     ),

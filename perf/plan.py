@@ -11,6 +11,8 @@ ECP5, ULTRASCALE, CYCLONE = "ecp5-85k", "ultrascale+", "cyclonev"
 ARRAY = "ternary_array"
 STRICT = False
 """Whether what is quick to measure must be of today's core."""
+QUICK = ("tiny", "edge")
+"""Cores that are synthesised in minutes."""
 SEEDS = {"edge": 3, "wide": 1}
 """Placements of the cores whose clock is told."""
 
@@ -68,9 +70,8 @@ def clock_name(core: str, unit: str, seed: int) -> str:
 def area(core: str, unit: str = "", device: str = ECP5) -> Measurement:
     """Cells of a core, unit by unit, or of one unit."""
     more = (f" --unit {unit}" if unit else "") + (f" --device {device}" if device != ECP5 else "")
-    return Measurement(
-        "areas", area_name(core, unit, device), f"tritforge synth {options(core)}{more} --record", unit == ""
-    )
+    command = f"tritforge synth {options(core)}{more} --record"
+    return Measurement("areas", area_name(core, unit, device), command, not unit and core not in QUICK)
 
 
 def clocks(core: str, unit: str = "", seeds: int = 0) -> tuple[Measurement, ...]:

@@ -105,14 +105,14 @@ def outlier_remarks() -> str:
         max(left(f"integer model, {bits} bits, threshold 0.0625", "integer model, 8 bits, threshold 0"))
         for bits in (10, 12)
     )
-    int8 = found["tales"]["int8"]["logit error"]
+    int8, share = found["tales"]["int8"]["logit error"], found["tales"]["9 bits, 127 is 6 rms"]["vectors with"]
     return (
         f"* Two bits more do what LLM.int8() does: {min(gone):.0%} to {max(gone):.0%} of int8's error is gone, there "
         f"{min(theirs):.0%} to {max(theirs):.0%}. Two further ones change little at a threshold of 6, as a largest "
         "element of more than 24 rms is rare. (In A and B there can be none: an element is at most sqrt(n) rms, and "
         "n is 512 at most.)\n"
         f"* The shipped model does not notice: all rows lie within {max(bits) - min(bits):.4f} bits per character. "
-        "It was trained with int8 inputs, and though every third of its vectors has an outlier, int8 costs its "
+        f"It was trained with int8 inputs, and though {share:.0%} of its vectors have an outlier, int8 costs its "
         f"logits {int8:.1%}.\n"
         "* Once the adders have the bits, a threshold only keeps them idle. At 1/16 every vector takes all of them, "
         f"which is absmax in 10 or 12 bits: at most {all_ten:.0%} of int8's error in 10 bits and {all_twelve:.0%} in "
