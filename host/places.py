@@ -11,6 +11,7 @@ from hw import register_map
 from hw.params import PRESETS
 from perf import codes, plan, tables
 from perf import tables_bench as bench
+from perf import tables_cycles as cycles
 from perf import tables_gateware as gateware
 from perf import tables_power as power
 from perf import tables_studies as studies
@@ -33,6 +34,7 @@ TARGETS = (
     plan.area("edge", plan.ARRAY),
     plan.area("wide", plan.ARRAY),
 )
+FOUR_BYTES = (plan.area("edge", plan.ARRAY), plan.area("edge element_bytes=4", plan.ARRAY))
 CLOCKS = {"edge": plan.EDGE_CLOCKS, "wide": plan.WIDE_CLOCKS}
 
 
@@ -68,6 +70,20 @@ PLACES: dict[str, Place] = {
     "structures": Place(gateware.structures, plan.STRUCTURES),
     "wider codes": Place(gateware.wider_codes, plan.WIDER_CODES),
     "targets": Place(gateware.targets, TARGETS),
+    "code list": Place(gateware.code_list, plan.DECODERS),
+    "code remarks": Place(gateware.code_remarks, plan.STRUCTURES, quiet=True),
+    "LUT4s saved by four bytes": Place(gateware.four_bytes_saved, FOUR_BYTES),
+    "LUT6s a trit": Place(gateware.six_inputs, (plan.area("edge", plan.ARRAY, plan.ULTRASCALE),)),
+    "wider code remarks": Place(gateware.wider_remarks, plan.WIDER_CODES, quiet=True),
+    "dependency": Place(cycles.dependency),
+    "scalars": Place(cycles.scalars),
+    "256 lanes stream 370M": Place(partial(cycles.occupancy, "256 lanes", "370M")),
+    **{f"wide streams {model}": Place(partial(cycles.occupancy, "wide", model)) for model in ("370M", "1.3B")},
+    **{f"four bytes, {model}": Place(partial(cycles.four_bytes, model)) for model in ("370M", "1.3B")},
+    **{f"one row, {model}": Place(partial(cycles.one_row, model)) for model in ("370M", "1.3B")},
+    "late memory": Place(tables.late_memory, (plan.BENCH["prefill"], *plan.EDGE_CLOCKS, *plan.WIDE_CLOCKS)),
+    "over idle": Place(tables.over_idle),
+    "scalings": Place(tables.scalings),
     "families": Place(gateware.families, plan.FAMILIES),
     **{f"area of {one}": Place(partial(gateware.area_table, one), (plan.area(one),)) for one in PRESETS},
     **{f"MHz of {one}": Place(partial(gateware.mhz, one), needs) for one, needs in CLOCKS.items()},
@@ -86,10 +102,13 @@ PLACES: dict[str, Place] = {
     "score in float": Place(partial(studies.score, "float"), (plan.SCORES["float"],)),
     "scores": Place(studies.scores, tuple(plan.SCORES.values())),
     "outlier shares": Place(studies.outlier_shares, tuple(plan.OUTLIERS.values())),
+    "outlier remarks": Place(studies.outlier_remarks, tuple(plan.OUTLIERS.values()), quiet=True),
     "outliers": Place(studies.outliers, tuple(plan.OUTLIERS.values())),
+    "scale left": Place(studies.shrinks, (plan.REPEATED["tales"],)),
     "repeated": Place(studies.repeated, tuple(plan.REPEATED.values())),
     "rows": Place(studies.embedding_rows, tuple(plan.ROWS.values())),
     "sizes": Place(size.markdown),
+    "body bits": Place(size.body_bits),
     "picture of estimates": picture("![estimates beside published systems](estimates.svg)", ESTIMATED),
     "picture for the README": picture("![estimates beside published systems](docs/estimates.svg)", ESTIMATED),
     "picture of a token": picture("![timeline](timeline.svg)", (plan.TIMELINE,)),

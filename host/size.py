@@ -7,9 +7,10 @@ import math
 from golden.compare import Row, print_rows
 from golden.config import PUBLISHED, ModelConfig
 from host.cli_checkpoint import parse_shape
-from host.image import image_header
+from host.image import config_shape, image_header
 from host.models import DEFAULT_PRESET
 from hw.params import CoreParams, preset
+from hw.schedule import MATRICES, groups
 from perf.markdown import table
 
 
@@ -45,6 +46,24 @@ def markdown() -> str:
         lines.append((bits, group, *counts, f"{row['MiB']:.1f}"))
     head = ("embedding bits", "values a scale", "embedding bytes", "body bytes", "image bytes", "MiB")
     return table(head, [False] * len(head), lines)
+
+
+def body_bits() -> str:
+    """Bits of a ternary weight of 2.7B in the body, and what they are."""
+    config, core = PUBLISHED["2.7B"], preset(DEFAULT_PRESET)
+    shape = config_shape(config)
+    weights = sum(math.prod(size) for size in config.linear_shapes().values())
+    (whole, *_) = ways(config, core)
+    trits = sum(
+        core.blocks(shape.outputs(group)) * len(MATRICES[group]) * core.beats(shape.inputs(group))
+        for group, _ in groups(shape)
+    )
+    packed, multiplied = 8 / core.trit_code.trits, 8 * core.lanes * trits / weights
+    return (
+        f"{whole['per weight']:.4f} bits of each ternary weight, lm_head included: {packed:g} the trits, "
+        f"{multiplied - packed:.4f} the padding of rows and columns, {whole['per weight'] - multiplied:.4f} gains, "
+        "constants and their padding"
+    )
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of a token packet and of its result, as NumPy arrays (layout in docs/architecture.md).
+"""The words of a token packet and of its result, as NumPy arrays: what each means is said here and nowhere else.
 
 A packet carries 1 to 8 contexts: tokens that share one pass over the weights. Each context names the slot that keeps
 its recurrent state; contexts of one slot are successive tokens of a sequence, in order.

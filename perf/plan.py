@@ -101,6 +101,8 @@ EDGE_CLOCKS, WIDE_CLOCKS = clocks("edge"), clocks("wide")
 ARRAYS = ("edge", "edge code=two_bit", "edge code=positional", "edge element_bytes=1", "edge element_bytes=4")
 """Cores whose arrays docs/codes.md compares."""
 ROUTED_ARRAYS = ARRAYS[:3]
+DECODER = "trit_decoder"
+DECODERS = tuple(area(core, DECODER) for core in ROUTED_ARRAYS)
 CODES = tuple(part for core in ROUTED_ARRAYS for part in (area(core, ARRAY), *clocks(core, ARRAY, 1)))
 STRUCTURES = (
     *CODES,
@@ -186,6 +188,7 @@ def every() -> list[Measurement]:
         FAMILIES,
         [CHECK],
         STRUCTURES,
+        DECODERS,
         EDGE_CLOCKS,
         WIDE_CLOCKS,
         WIDER_CODES,

@@ -2,13 +2,19 @@
 """What documents say of estimates."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from perf import area, survey
+from hw.params import preset
+from hw.schedule import Shape
+from perf import area, plan, survey
+from perf.estimate import estimate
 from perf.figure import Figure, number
 from perf.gate_level import again
 from perf.gate_level import gates as gate_level_of
 from perf.markdown import table
-from perf.technology import technology
+from perf.platform import platform
+from perf.tables_bench import prefill
+from perf.technology import SOURCES, technology
 from perf.validation import checks
 
 
@@ -70,6 +76,35 @@ def gate_level() -> str:
         f"\nBefore that scaling the constants give the token of their own calibration {back.watts[0]:.0f} mW, where "
         f"{back.watts[1]:.0f} were measured, in {back.nands[0]:,.0f} NANDs instead of {back.nands[1]:,.0f}.\n"
     )
+
+
+def late_memory() -> str:
+    """How far the time with a slow memory is from the measured prefill, at worst."""
+    worst, model = 0.0, Shape(*plan.BENCH["tales"].entry.data["shape"])
+    for contexts, every, cycles in prefill():
+        core = replace(preset("edge"), batch=contexts)
+        there = platform("ecp5-85f").running(core)
+        hertz = there.clock.value * 1e6
+        peak = there.memory.peak.model_copy(
+            update={"value": core.lanes * hertz / every / 1e9, "low": None, "high": None}
+        )
+        whole = there.memory.achieved.model_copy(update={"value": 1.0, "low": None, "high": None})
+        memory = there.memory.model_copy(update={"peak": peak, "achieved": whole})
+        found = estimate(model, core, there.model_copy(update={"memory": memory}), contexts)
+        worst = max(worst, abs(found.seconds.nominal * hertz / contexts / cycles - 1))
+    return f"{worst:.1%}"
+
+
+def over_idle() -> str:
+    """What a board that is no calibration point draws over idle, here and as its authors measured it."""
+    check = next(check for check in checks() if check.what.endswith("over idle"))
+    return f"{number(check.here.nominal)} W over idle here, {number(check.published)} W measured by its authors"
+
+
+def scalings() -> str:
+    """Energies at other feature sizes, against 16 nm."""
+    found = {name: SOURCES[name].scaled.times.value for name in ("stratix-14nm", "artix-28nm", "ecp5-40nm")}
+    return ", ".join(f"{factor:g}" for factor in found.values())
 
 
 def area_check() -> str:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What documents say of whole tokens: cycles, speed, prefill and packing, made of perf/measured."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hw.schedule import Shape
@@ -51,9 +52,11 @@ def lost() -> str:
     )
 
 
-def occupancy(measured: Measurement) -> str:
-    """In per cent."""
-    return f"{figures(measured)['weight-stream occupancy']['value']:.1%}"
+def prefill() -> Iterator[tuple[int, int, float]]:
+    """Contexts, cycles in which the memory delivers a beat, and cycles a token."""
+    for what, figure in figures(plan.BENCH["prefill"]).items():
+        contexts, every = re.fullmatch(r"(\d) contexts(?:, a beat every (\d) cycles)?", what).groups("1")
+        yield int(contexts), int(every), figure["value"]
 
 
 def value(number: float) -> str:

@@ -113,6 +113,65 @@ def structures() -> str:
     return table(head, [True] + [False] * 6, rows)
 
 
+def code_list() -> str:
+    """The codes themselves."""
+    rows = []
+    for core in plan.ROUTED_ARRAYS:
+        code = core_of(core).trit_code
+        more = {
+            "nested": " (default)",
+            "positional": ", lowest power of three first",
+            "two_bit": ", 0 zero, 1 plus, 2 minus",
+        }
+        zero = code.encode([0] * code.trits)
+        decoder = cells(core, plan.DECODER)["logic"]
+        row = (f"`{code.name}`{more[code.name]}", str(code.number), str(code.trits), f"{8 / code.trits:g}")
+        rows.append((*row, f"`{zero:02X}`", str(decoder)))
+    head = ("code", "number", "trits a byte", "bits a trit", "a byte of zeros", "decoder, LUT4s")
+    return table(head, (True, False, False, False, True, False), rows)
+
+
+def code_remarks() -> str:
+    """What the tables of codes say."""
+    per_trit = {core: _per_trit(core) for core in plan.ARRAYS}
+    nested, two_bit, positional, one, four = (per_trit[core] for core in plan.ARRAYS)
+    return (
+        f"* A fifth fewer bytes cost {nested - two_bit:.1f} LUT4s a trit: nested against two bit. Where the memory "
+        "is the limit, that is a quarter more tokens a second.\n"
+        f"* Two bytes an element rather than one halve the accumulators and their drain: {one - nested:.1f} LUT4s a "
+        f"trit less, and four bytes another {nested - four:.1f}.\n"
+        f"* The positional code takes {positional - nested:.1f} LUT4s a trit more, all of it decoder, and its "
+        "subtractions one after another set the clock: it is here to run streams that are packed that way, not to be "
+        "fast.\n"
+    )
+
+
+def four_bytes_saved() -> str:
+    """LUT4s a trit that four bytes an element save against two."""
+    return f"{_per_trit('edge') - _per_trit('edge element_bytes=4'):.1f}"
+
+
+def six_inputs() -> str:
+    """LUT6s a trit of the array with two bytes an element."""
+    core = core_of("edge")
+    return f"{cells('edge', plan.ARRAY, plan.ULTRASCALE)['logic'] / (core.rows * core.columns):.1f}"
+
+
+def wider_remarks() -> str:
+    """Where the logic for wider codes is."""
+    edge, ten = units("edge"), units("edge act_bits=10")
+    arrays = [cells(core, plan.ARRAY)["logic"] for core in plan.ACT_BITS]
+    core = core_of("edge")
+    bit = (arrays[2] - arrays[0]) / (core_of(plan.ACT_BITS[2]).act_bits - core.act_bits)
+    more = {unit: ten[unit]["logic"] - edge[unit]["logic"] for unit in ("scale_unit", "vector_path")}
+    multipliers = sum(unit["dsp"] for unit in ten.values()) - sum(unit["dsp"] for unit in edge.values())
+    return (
+        f"In the array a bit takes {bit:.0f} LUT4s, {bit / (core.rows * core.columns):.2f} a trit of a beat. What is "
+        f"constant is the choice of s: {more['scale_unit']} LUT4s in the scale unit and {more['vector_path']} in the "
+        f"vector path, with {multipliers} multipliers, at 10 bits.\n"
+    )
+
+
 def wider_codes() -> str:
     """What activation codes of more bits take, of the preset edge."""
     rows = []

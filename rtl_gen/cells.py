@@ -2,7 +2,7 @@
 """Maps a design onto the standard cells of a Liberty library, with Yosys."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,15 +60,16 @@ def map_cells(
         If the library has no inverter or Yosys fails.
     """
     driver = inverter(liberty)
+    without = " ".join(f"-dont_use {name}" for name in dont_use(liberty))
     below = " ".join(f"{top}/t:{file.stem}" for file in files if file.stem != top)
     script = [
         "read_liberty -lib cells.lib",
         f"setattr -set keep_hierarchy 1 {below}",
         f"synth -top {top} -flatten -run begin:fine",
         *("opt -fast -full", "techmap", "opt -fast"),
-        *("dfflibmap -liberty cells.lib", "opt"),
+        *(f"dfflibmap {without} -liberty cells.lib", "opt"),
         # without a driver and a load nothing is buffered, and power is many times too high
-        f"abc -liberty cells.lib -constr constraints -D {round(1000 * period)}",
+        f"abc -liberty cells.lib {without} -constr constraints -D {round(1000 * period)}",
         # single bits simulate faster, and named alike in every file they can be found again
         *("splitnets", "opt_clean -purge", "rename -enumerate -pattern _%_"),
         f"write_verilog -noattr {NETLIST}",
@@ -91,14 +92,33 @@ def map_cells(
     return Gates(top, *(folder.final / name for name in (NETLIST, MODELS, FLAT)))
 
 
+SPECIAL = re.compile(r"lpflow")
+"""In names of cells for parts of a chip that are switched off (sky130): no logic, though their functions are such."""
+
+
+def dont_use(liberty: Path) -> list[str]:
+    """Cells that nothing may be mapped onto: those that the library marks ``dont_use``, and `SPECIAL` ones."""
+    return [
+        name
+        for name, body in _cells(liberty)
+        if SPECIAL.search(name) or re.search(r'^\s*dont_use\s*:\s*"?true"?', body, re.M | re.I)
+    ]
+
+
+def _cells(liberty: Path) -> Iterator[tuple[str, str]]:
+    """Name and what follows it, for every cell of a library."""
+    for body in re.split(r"^\s*cell\s*\(", liberty.read_text(errors="replace"), flags=re.M)[1:]:
+        yield re.match(r'\s*"?(\w+)', body)[1], body
+
+
 def inverter(liberty: Path) -> str:
     """An inverter of middling strength, by its function."""
-    found = []
-    for body in re.split(r"^\s*cell\s*\(", liberty.read_text(errors="replace"), flags=re.M)[1:]:
+    found, without = [], set(dont_use(liberty))
+    for name, body in _cells(liberty):
         functions = re.findall(r'\bfunction\s*:\s*"([^"]*)"', body)
         area = re.search(r"area\s*:\s*([\d.]+)", body)
         if len(functions) == 1 and re.fullmatch(r"\(?\s*!\s*\(?\s*\w+\s*\)?\s*\)?", functions[0]) and area:
-            found.append((float(area[1]), re.match(r'\s*"?(\w+)', body)[1]))
+            found += [(float(area[1]), name)] if name not in without else []
     if not found:
         raise SynthError(f"{liberty} has no inverter; give a Liberty file of a standard-cell library.")
     found.sort()

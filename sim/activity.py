@@ -25,13 +25,21 @@ _LINE = re.compile(r"\s*\((?:INSTANCE (\S+)|(\S+) \(T0 (\d+)\) \(T1 (\d+)\).* \(
 _DURATION = re.compile(r"\(DURATION (\d+)\)")
 
 
+def first_of(path: Path) -> Path:
+    """The file beside a SAIF file that says which nets were 1 at its beginning."""
+    return path.with_name(f"{path.name}.first")
+
+
 def read_saif(path: Path, top: str) -> dict[str, Activity]:
     """Every net of a design.
+
+    Verilator takes every net for 0 before the beginning, so a net that was 1 then has a change that never was: it is
+    the only one in the file of the beginning alone (`first_of`), and is taken off.
 
     Parameters
     ----------
     path
-        Written by Verilator, one time step a cycle.
+        Written by Verilator through `sim.harness.Harness.activity`, one time step a cycle.
     top
         The instance that the names count from.
 
@@ -45,7 +53,18 @@ def read_saif(path: Path, top: str) -> dict[str, Activity]:
     TritforgeError
         If the file has no cycle or no such instance.
     """
-    nets: dict[str, Activity] = {}
+    cycles, nets = _counts(path, top)
+    _, first = _counts(first_of(path), top)
+    if not nets or not cycles:
+        raise TritforgeError(f"{path} tells nothing about {top}; simulate it again.")
+    return {
+        name: Activity((changes - first[name][0]) / cycles, high / cycles) for name, (changes, high) in nets.items()
+    }
+
+
+def _counts(path: Path, top: str) -> tuple[int, dict[str, tuple[int, int]]]:
+    """Cycles of a file, and changes and cycles high of every net."""
+    nets: dict[str, tuple[int, int]] = {}
     scopes: list[str] = []
     cycles = 0
     with path.open() as lines:
@@ -64,7 +83,5 @@ def read_saif(path: Path, top: str) -> dict[str, Activity]:
                     scopes.pop()
             elif scopes[1:2] == [top]:
                 name = ".".join([*filter(None, scopes[2:]), net.replace("\\", "")])
-                nets[name] = Activity(int(changes) / cycles, int(high) / cycles)
-    if not nets:
-        raise TritforgeError(f"{path} tells nothing about {top}; simulate it again.")
-    return nets
+                nets[name] = int(changes), int(high)
+    return cycles, nets

@@ -112,15 +112,14 @@ class Core {
     }
 
 #ifdef SAIF
-    // Writes down how often every net changes, once a cycle, from now on; without a path, ends the file.
-    void record_activity(const char* path) {
-        if (saif_) saif_->close();
-        saif_.reset();
+    // Writes down how often every net changes, once a cycle, from now on; without a path, ends the file. A net that is 1
+    // now counts as changed once; the file first, which ends now, says which these are.
+    void record_activity(const char* path, const char* first) {
+        close_saif();
         if (!path) return;
-        saif_.reset(new VerilatedSaifC);
-        top_->trace(saif_.get(), 99);
-        saif_->open(path);
-        saif_cycles_ = 0;
+        open_saif(first);
+        close_saif();
+        open_saif(path);
     }
 #endif
 
@@ -138,6 +137,19 @@ class Core {
     uint64_t traced_cycles() const { return traced_cycles_; }
 
   private:
+#ifdef SAIF
+    void open_saif(const char* path) {
+        saif_.reset(new VerilatedSaifC);
+        top_->trace(saif_.get(), 99);
+        saif_->open(path);
+        saif_->dump(0);
+        saif_cycles_ = 1;
+    }
+    void close_saif() {
+        if (saif_) saif_->close();
+        saif_.reset();
+    }
+#endif
 #ifdef TAPS
     template <class Mask, class Values>
     void record(TapKind kind, Mask live, uint32_t op, const Values& values) {
@@ -373,7 +385,7 @@ uint64_t harness_taps_fetch(Core* core, uint32_t* buffer) {
 }
 
 #ifdef SAIF
-void harness_activity(Core* core, const char* path) { core->record_activity(path); }
+void harness_activity(Core* core, const char* path, const char* first) { core->record_activity(path, first); }
 #endif
 
 void harness_trace_record(Core* core, int on) { core->record_trace(on); }

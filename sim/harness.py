@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden import Failure, TritforgeError
+from sim.activity import first_of
 
 _TIMEOUT, _OVERFLOW, _CANCELLED, _BUS_ERROR = 1, 2, 3, 4
 _SEND_LAST, _EXPECT_RESULT = 1, 2
@@ -249,12 +250,15 @@ class Harness:
 
     @contextmanager
     def activity(self, path: Path) -> Iterator[None]:
-        """Count how often every net changes while the context lasts, into a SAIF file (of a library built for it)."""
-        self._library.harness_activity(self._core, str(path).encode())
+        """Count how often every net changes while the context lasts (of a library built for it).
+
+        Into a SAIF file, and beside it another of its beginning, both of which `sim.activity.read_saif` reads.
+        """
+        self._library.harness_activity(self._core, str(path).encode(), str(first_of(path)).encode())
         try:
             yield
         finally:
-            self._library.harness_activity(self._core, None)
+            self._library.harness_activity(self._core, None, None)
 
     def _segment(self, segment: NDArray[np.uint8]) -> _Segment:
         if segment.dtype != np.uint8 or not segment.flags.c_contiguous or segment.size % self._lanes:
@@ -315,7 +319,7 @@ def _load(path: Path) -> ctypes.CDLL:
     library.harness_taps_fetch.argtypes = (core, pointer)
     library.harness_taps_fetch.restype = u64
     if hasattr(library, "harness_activity"):
-        library.harness_activity.argtypes = (core, ctypes.c_char_p)
+        library.harness_activity.argtypes = (core, ctypes.c_char_p, ctypes.c_char_p)
         library.harness_activity.restype = None
     library.harness_trace_record.argtypes = (core, ctypes.c_int)
     library.harness_trace_fetch.argtypes = (core, pointer, pointer)

@@ -14,6 +14,7 @@ from perf.cycles import CycleModel
 from sim.transport import SimTransport
 from tests.cores import CORES, packed
 
+ROOT = Path(__file__).parents[1]
 MODELS = {
     "64": ModelConfig(hidden=64, layers=2, intermediate=160, vocab=256),
     "128": ModelConfig(hidden=128, layers=3, intermediate=352, vocab=512),
@@ -59,3 +60,11 @@ def test_every_cycle_is_explained(name: str, tmp_path: Path) -> None:
 
 def test_every_cycle_is_explained_at_a_hidden_size_of_2048(tmp_path: Path) -> None:
     compare(WIDE, {"2048": WIDE_MODEL}, tmp_path, exact=True)
+
+
+def test_the_readme_says_how_many_points_are_exact() -> None:
+    points = {name: len(MODELS) * len(contexts(core)) for name, core in CORES.items()}
+    whole, exact = sum(points.values()), sum(points[name] for name in EXACT)
+    of_wide = len(contexts(WIDE))
+    said = (ROOT / "README.md").read_text()
+    assert f"{exact + of_wide} of {whole + of_wide} points" in said

@@ -23,6 +23,7 @@ from perf.estimate import Estimate, Limit, estimate, sized, trits
 from perf.figure import Figure, Tag
 from perf.platform import FOLDER, Platform, names, platform
 from perf.survey import shape
+from perf.tables_bench import prefill
 from perf.work import work
 
 ROOT = Path(__file__).parents[1]
@@ -127,18 +128,17 @@ def test_a_slow_memory_takes_what_was_measured_with_one() -> None:
 
     Worst where core and memory need about as long (4 contexts, a beat every 4 cycles): 1.2 %.
     """
-    measured = plan.BENCH["prefill"].entry.data["figures"]
+    measured = list(prefill())
     assert len(measured) == 12
     model = Shape(*plan.BENCH["tales"].entry.data["shape"])
-    for figure in measured:
-        contexts, every = re.fullmatch(r"(\d) contexts(?:, a beat every (\d) cycles)?", figure["what"]).groups("1")
-        core = replace(preset("edge"), batch=int(contexts))
+    for contexts, every, wanted in measured:
+        core = replace(preset("edge"), batch=contexts)
         there = platform("ecp5-85f").running(core)
         clock = there.clock.value * 1e6
-        slow = with_memory(there, core.lanes * clock / int(every) / 1e9)
-        found = estimate(model, core, slow, int(contexts))
-        cycles = found.seconds.nominal * clock / int(contexts)
-        assert cycles == pytest.approx(figure["value"], rel=0.015), figure["what"]
+        slow = with_memory(there, core.lanes * clock / every / 1e9)
+        found = estimate(model, core, slow, contexts)
+        cycles = found.seconds.nominal * clock / contexts
+        assert cycles == pytest.approx(wanted, rel=0.015), (contexts, every)
 
 
 def limit(core: CoreParams, model: Shape, gigabytes: float) -> Limit:

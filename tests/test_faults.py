@@ -4,6 +4,7 @@
 import random
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,10 +24,10 @@ from sim.transport import SimTransport
 from tests.cores import CORES, packed
 
 TINY = ModelConfig(hidden=12, layers=1, intermediate=14, vocab=9)
-MUTATED = 3000
+MUTATED, FAULTY = 3000, ["4x2", "64x4"]
 
 
-@pytest.fixture(scope="module", params=["4x2", "64x4"])
+@pytest.fixture(scope="module", params=FAULTY)
 def core(request: pytest.FixtureRequest) -> CoreParams:
     return CORES[request.param]
 
@@ -194,3 +195,8 @@ def test_mutated_packets_never_hang_the_core(transport: SimTransport, image: Ima
         if count % 10 == 0:
             assert_works(transport, image, chance.randrange(TINY.vocab))
     assert seen >= {Status.OK, Status.MAGIC, Status.HEADER_CRC, Status.LIMITS, Status.SHORT, Status.LONG}
+
+
+def test_the_readme_says_how_many_packets_were_mutated() -> None:
+    said = (Path(__file__).parents[1] / "README.md").read_text()
+    assert f"{MUTATED * len(FAULTY):,} mutated packets" in said

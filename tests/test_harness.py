@@ -9,6 +9,7 @@ import pytest
 
 from golden import TritforgeError
 from rtl_gen.emit import emit_verilog
+from sim.activity import read_saif
 from sim.build import BuildError, build_harness, cached_build
 from sim.cocotb_run import CocotbFailure, run_cocotb
 from sim.harness import Harness, HarnessError, HarnessTimeout
@@ -148,6 +149,25 @@ def test_the_trace_holds_every_cycle_by_its_changes(harness: Harness, lanes: int
     assert harness.fetch_trace().cycles == trace.cycles
     harness.record_trace()
     assert harness.fetch_trace().cycles == harness.fetch_trace().starts.size == 0
+
+
+def test_activity_is_what_a_counter_does(lanes: int, tmp_path: Path) -> None:
+    """From a value with ones on: a bit that is 1 at first has not changed before, and one that stays 1 never does."""
+    files = emit_verilog(Loopback(lanes), "loopback", tmp_path / "rtl")
+    library = build_harness(files, "loopback", lanes, activity=True)
+    before, cycles, path = 0b1011011, 50, tmp_path / "activity.saif"
+    harness = Harness(library, lanes)
+    for _ in range(2):  # a second record begins anew
+        harness.reset()
+        harness.idle(before)
+        with harness.activity(path):
+            harness.idle(cycles)
+        found = read_saif(path, "loopback")
+        values = np.arange(before, before + cycles + 1)
+        for bit in range(10):
+            ones = values >> bit & 1
+            assert found[f"cycle[{bit}]"] == (np.abs(np.diff(ones)).sum() / cycles, ones[:-1].sum() / cycles), bit
+    harness.close()
 
 
 def test_the_bare_loop_does_what_an_exchange_does(harness: Harness, lanes: int) -> None:

@@ -2,6 +2,7 @@
 """Power at the gates: the activity of every net, and what it costs in a library that one can reckon with."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from golden.redrawn import Redrawn, zero_share
 from rtl_gen.cells import Gates, inverter, map_cells
 from rtl_gen.sta import KNOWN, power
 from rtl_gen.synth import SynthError
-from sim.activity import Activity, read_saif
+from sim.activity import Activity, first_of, read_saif
 from tests.checkpoints import random_checkpoint
 
 PERIOD = 10.0
@@ -131,6 +132,25 @@ def test_an_inverter_is_found_by_its_function(tmp_path: Path):
     assert inverter(library) == "inv_2"
 
 
+@pytest.mark.parametrize(
+    ("prefix", "attribute"), [("cheap_", "dont_use : true;"), ("cheap_", 'dont_use : "true";'), ("lpflow_", "")]
+)
+def test_cells_that_are_not_to_be_used_are_not(prefix: str, attribute: str, tmp_path: Path):
+    """A library has each cell a second time, a hundred times smaller and first in the file."""
+    library, design = tmp_path / "twice.lib", tmp_path / "pair.v"
+    design.write_text(
+        "module pair(input clk, a, b, output reg q, output y); assign y = ~a;"
+        " always @(posedge clk) q <= ~(a & b); endmodule\n"
+    )
+    head, *cells = KNOWN.read_text().rstrip().removesuffix("}").split("  cell(")
+    cheap = [re.sub(r"area : (\d);", rf"area : 0.0\1;\n    {attribute}", f"{prefix}{cell}") for cell in cells]
+    library.write_text("  cell(".join([head, *cheap, *cells]) + "}\n")
+    assert inverter(library) == "INV"
+    flat = json.loads(map_cells([design], "pair", library, PERIOD).flat.read_text())
+    used = {cell["type"] for cell in flat["modules"]["pair"]["cells"].values()}
+    assert used == {"NAND", "INV", "DFF"}
+
+
 SAIF = r"""(SAIFILE
 (DURATION 8)
  (INSTANCE TOP
@@ -163,9 +183,13 @@ SAIF = r"""(SAIFILE
 def test_saif_is_read_by_the_names_of_the_flat_netlist(tmp_path: Path):
     file = tmp_path / "x.saif"
     file.write_text(SAIF)
+    # q[1] was 1 at first, and so was the clock
+    beginning = re.sub(r"\(TC \d+\)", "(TC 0)", re.sub(r"\(T[01] \d+\)", "(T0 0)", SAIF))
+    beginning = re.sub(r"\(T0 0\) \(T0 0\)", "(T0 0) (T1 0)", beginning).replace("(DURATION 8)", "(DURATION 0)")
+    first_of(file).write_text(re.sub(r"(q\\\[1\\\] .*)\(TC 0\)", r"\1(TC 1)", beginning))
     assert read_saif(file, "top") == {
         "q[0]": Activity(0.0, 0.0),
-        "q[1]": Activity(5 / 8, 6 / 8),
+        "q[1]": Activity(4 / 8, 6 / 8),
         "unit.of._12_": Activity(1.0, 0.5),
         "other.x": Activity(0.25, 0.5),
     }

