@@ -8,6 +8,8 @@ PRESETS := tiny edge
 MODEL ?= 370M
 PRESET ?= edge
 PLATFORM ?= ecp5-85f
+# what make builds stays in the checkout
+export TRITFORGE_CACHE ?= $(CURDIR)/build
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint verilog cosim synth bench estimate report clean

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from golden.arrays import STORED, as_tensor
 from golden.checkpoint_write import write_checkpoint
 from golden.chunks import by_rows
-from golden.config import CONFIG, INDEX, WEIGHTS, CheckpointError, ModelConfig, read_json
+from golden.config import CONFIG, GENERATION, INDEX, WEIGHTS, CheckpointError, ModelConfig, read_json
 from golden.naming import match, some
 
 if TYPE_CHECKING:
@@ -75,6 +75,11 @@ class Checkpoint:
     def names(self) -> list[str]:
         """Return the names of the model's tensors in model order."""
         return list(self._places)
+
+    def files(self) -> list[Path]:
+        """Return all files that it is read from."""
+        names = [CONFIG, GENERATION, INDEX, *sorted({place.shard for place in self._places.values()})]
+        return [path for path in (self.folder / name for name in names) if path.is_file()]
 
     def tensor(self, name: str) -> "Tensor":
         """What `values` returns, for PyTorch."""

@@ -15,26 +15,23 @@ import numpy as np
 from golden import Failure
 from golden.activations import activations
 from golden.arrays import BFLOAT16
-from golden.checkpoint import Checkpoint
 from golden.config import CONFIG, PUBLISHED
-from golden.quantise import IntegerCheckpoint
 from golden.synthetic import write_random_checkpoint
 from host.backends import CoreBackend
 from host.driver import Counters
 from host.generate import difference
 from host.golden_backends import IntegerBackend
 from host.image import Image, Progress
-from host.pack import pack
+from host.models import TALES, Model
 from host.stream import TokenStream
 from hw.packet import Context
 from hw.params import PRESETS, CoreParams
 from perf.measured import on_model
-from sim.toolchain import BUILD_DIR
+from sim.cache import cache_folder
 from sim.transport import SimTransport
 
 Say = Callable[[str], None]
 Bar = Callable[[str], AbstractContextManager[Progress | None]]
-FOLDER = BUILD_DIR / "bench"
 CLOCK_MHZ = 160
 """For projections: what the 64-lane core shall reach on a small FPGA."""
 PEAK = """
@@ -117,7 +114,7 @@ FULL_SIZE = (
     Case("370M", replace(WIDE, lanes=256, vector_rows=8), 0.97),
     Case("1.3B", WIDE, 0.99),
 )
-SHIPPED = Case(str(Path("models") / "tales"), PRESETS["edge"])
+SHIPPED = Case(str(TALES), PRESETS["edge"])
 BATCHES, INTERVALS = (1, 2, 4, 8), (1, 4, 8)
 
 
@@ -127,7 +124,7 @@ def prefill_core(batch: int) -> CoreParams:
 
 
 class Bench:
-    """Runs the measurements, and keeps checkpoints and images under build/bench for the next time.
+    """Runs the measurements, and keeps random checkpoints and images (`sim.cache`) for the next time.
 
     Parameters
     ----------
@@ -228,13 +225,14 @@ class Bench:
         """Speed and memory of the packer."""
         folder = self._checkpoint(shape)
         size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-        path = FOLDER / f"{shape}-packed.tfi"
+        path = _folder() / f"{shape}-packed.tfi"
         limits = ("max_hidden=2560", "max_intermediate=6912", "max_layers=32")
         sets = (argument for limit in limits for argument in ("--set", limit))
         self._say(f"Packing {shape}")
         started = time.perf_counter()
-        command = [sys.executable, "-m", "host.cli", "pack", str(folder), "-o", str(path), "--preset", "wide", *sets]
-        done = subprocess.run([sys.executable, "-c", PEAK, *command], stdout=subprocess.PIPE, text=True, check=False)
+        python = [sys.executable, "-P"]
+        command = [*python, "-m", "host.cli", "pack", str(folder), "-o", str(path), "--preset", "wide", *sets]
+        done = subprocess.run([*python, "-c", PEAK, *command], capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - started
         if done.returncode:
             raise Failure(f"Packing {shape} failed; run tritforge pack {folder} to see why.")
@@ -252,20 +250,20 @@ class Bench:
         """The shipped model's folder, or that of a random checkpoint of a published shape."""
         if name not in PUBLISHED:
             return Path(name)
-        folder = FOLDER / name
+        folder = _folder() / name
         if not (folder / CONFIG).exists():
             with self._bar(f"Writing a random checkpoint, {name}") as bar:
                 write_random_checkpoint(folder, PUBLISHED[name], 0, BFLOAT16, bar)
         return folder
 
     def _image(self, case: Case) -> Image:
-        folder, core = self._checkpoint(case.model), case.core
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        path = FOLDER / f"{folder.name}-{core.lanes}x{core.element_bytes}.tfi"
-        if not path.exists() or path.stat().st_mtime < (folder / CONFIG).stat().st_mtime:
-            with self._bar(f"Packing {folder.name}") as bar:
-                pack(IntegerCheckpoint(Checkpoint(folder), core.formats), core, path, bar)
-        return Image.open(path)
+        return Model(self._checkpoint(case.model), case.core, bar=self._bar).image()
+
+
+def _folder() -> Path:
+    folder = cache_folder() / "bench"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _cycles(counters: Counters, case: Case) -> list[Figure]:

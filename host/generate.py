@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,14 +170,13 @@ def generate(
     generator = sampler.generator()
     ids = np.array(prompt, dtype=np.int64)
     # only the last token's logits are drawn from
-    before = len(ids) - 1 if not sampler.greedy else len(ids)
-    for start in range(0, before, CHUNK):
-        part = ids[start : min(start + CHUNK, before)]
-        output = backend.run(part, False, after(advance, start, len(ids)))
+    single = [] if sampler.greedy else [len(ids) - 1]
+    *parts, (last, _) = pairwise([*range(0, len(ids) - len(single), CHUNK), *single, len(ids)])
+    for start, stop in parts:
+        backend.run(ids[start:stop], False, after(advance, start, len(ids)))
         if advance is not None:
-            advance(start + len(part), len(ids))
-    if not sampler.greedy:
-        output = backend.run(ids[before:], True, after(advance, before, len(ids)))
+            advance(stop, len(ids))
+    output = backend.run(ids[last:], not sampler.greedy, after(advance, last, len(ids)))
     for left in range(count, 0, -1):
         token = sampler.pick(output, generator)
         if token in backend.config.eos:

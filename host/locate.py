@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from golden.activations import Activations
 from golden.integer import INT8, IntegerModel, IntegerSource
 from golden.numerics import Formats, sigmoid_negative
+from host.generate import CHUNK
 from hw.ops import Op
 
 ACC, WIDE = 0, 1
@@ -74,8 +75,8 @@ def locate_difference(
     The first difference in the golden model's order; None if every row is equal.
     """
     model, state = IntegerModel(source, activations=activations), None
-    if len(ids) > 1:
-        state = model.forward(torch.tensor(ids[:-1]))[1]
+    for part in torch.tensor(ids[:-1]).split(CHUNK) if len(ids) > 1 else ():
+        state = model.forward(part, state, last=True)[1]
     points: list[tuple[int, str, torch.Tensor]] = []
     model.forward(torch.tensor(ids[-1:]), state, lambda layer, unit, values: points.append((layer, unit, values[0])))
     recorded = {int(key): taps[taps[:, 0] == key, 1].view(np.int32) for key in np.unique(taps[:, 0])}

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,25 +18,24 @@ import numpy as np
 from golden import TritforgeError
 from golden.activations import activations
 from golden.config import CheckpointError, ModelConfig
-from golden.text import TextCodec
+from golden.text import TOKENIZER, TextCodec
 from host.backends import Arith, Backend, CoreBackend
 from host.driver import MisfitError, misfit
 from host.generate import Checked
 from host.image import Image, Progress
 from host.trace import write_timeline
 from hw.params import PRESETS, CoreParams, preset
+from sim.cache import ROOT, cache_folder
+from sim.content import content_digest
+from sim.sources import code_digest
 
 if TYPE_CHECKING:
     from golden.integer import IntegerSource
     from sim.transport import SimTransport
 
 DEFAULT_PRESET = "edge"
-CACHE = Path("build") / "images"
-_DECIDE = (
-    *(f"golden.{name}" for name in ("embedding", "formats", "numerics", "quantise", "ternary")),
-    *("host.header", "host.layout", "host.pack", "hw.packet", "hw.schedule", "hw.trits"),
-)
-"""The modules on which the bytes of an image depend."""
+TALES = ROOT / "models" / "tales"
+"""The shipped model."""
 
 
 class Kind(StrEnum):
@@ -133,10 +131,10 @@ class Model:
         return IntegerCheckpoint(self._checkpoint, self.core.formats)
 
     def image(self) -> Image:
-        """The image itself, or one packed from the checkpoint, which is kept under build/."""
+        """The image itself, or one packed from the checkpoint, which is kept (`sim.cache`)."""
         if self._image:
             return self._image
-        path = CACHE / f"{self._path.resolve().name}-{self._digest()}.tfi"
+        path = cache_folder() / "images" / f"{self._path.resolve().name}-{self._digest()}.tfi"
         if not path.is_file():
             from host.pack import pack
 
@@ -146,15 +144,12 @@ class Model:
 
     def _digest(self) -> str:
         """Names everything that decides the bytes of the image."""
-        digest = hashlib.sha256(
-            repr((self.core.lanes, self.core.element_bytes, self.core.code, self.core.formats)).encode()
-        )
-        for file in sorted(file for file in self._path.resolve().iterdir() if file.is_file()):
-            stat = file.stat()
-            digest.update(repr((str(file), stat.st_size, stat.st_mtime_ns)).encode())
-        for module in _DECIDE:
-            digest.update(Path(find_spec(module).origin).read_bytes())
-        return digest.hexdigest()[:16]
+        core = (self.core.lanes, self.core.element_bytes, self.core.code, self.core.formats)
+        tokenizer = self._path / TOKENIZER
+        files = [*self._checkpoint.files(), *([tokenizer] if tokenizer.is_file() else [])]
+        with self._bar(f"Reading {self._path}") as progress:
+            content = content_digest(files, progress)
+        return hashlib.sha256(repr((core, content, code_digest("host.pack"))).encode()).hexdigest()[:16]
 
     @contextmanager
     def session(

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from golden import TritforgeError
 from perf.data import HERE
 from perf.subject import model_digest, verilog_digest
+from sim.cache import cache_folder
 
 FOLDER = HERE / "measured"
 ROOT = HERE.parent
@@ -93,10 +94,7 @@ def put(file: str, found: Mapping[str, Entry], family: str | None = None) -> Pat
     """
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{file}.json"
-    from sim.toolchain import BUILD_DIR
-
-    BUILD_DIR.mkdir(parents=True, exist_ok=True)
-    with FileLock(BUILD_DIR / f"measured-{file}.lock"):
+    with FileLock(cache_folder() / f"measured-{file}.lock"):
         kept = entries(file)
         if family is not None:
             on = next(iter(found.values())).on

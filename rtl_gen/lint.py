@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from golden import Failure
-from sim.toolchain import toolchain_env
+from sim.toolchain import toolchain_env, verilator
 
 
 class LintError(Failure):
@@ -29,7 +29,7 @@ def lint(files: Sequence[Path], top: str) -> None:
     LintError
         With Verilator's messages, if there are any.
     """
-    command = ["verilator", "--lint-only", "-Wall", "--quiet", "--top-module", top, *map(str, files)]
+    command = [verilator(), "--lint-only", "-Wall", "--quiet", "--top-module", top, *map(str, files)]
     result = subprocess.run(command, env=toolchain_env(), capture_output=True, text=True, check=False)
     messages = (result.stdout + result.stderr).strip()
     if result.returncode or messages:

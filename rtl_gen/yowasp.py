@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sim.cache import tool_environment
+
 Log = Callable[[str], None]
 """Receives every line that a tool prints."""
 
@@ -32,10 +34,17 @@ def run(tool: str, arguments: Sequence[str], folder: Path, log: Log | None = Non
     tuple
         Exit status and all lines.
     """
-    command = [sys.executable, "-c", f"import sys; {_CALLS[tool]}; sys.exit(run(sys.argv[1:]))", *arguments]
+    # -P: whatever lies in the folder is no module
+    command = [sys.executable, "-P", "-c", f"import sys; {_CALLS[tool]}; sys.exit(run(sys.argv[1:]))", *arguments]
     lines = []
     with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        cwd=folder,
+        env=tool_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     ) as process:
         for line in process.stdout:
             lines.append(line.rstrip())

@@ -13,8 +13,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from golden import Failure
+from sim.cache import cache_folder
 from sim.runtime import Runtime
-from sim.toolchain import BUILD_DIR, tool_versions, toolchain_env
+from sim.toolchain import spaceless, tool_versions, toolchain_env, verilator
 
 Status = Callable[[str], None]
 """Receives one line whenever a build says what it does next."""
@@ -56,8 +57,8 @@ def build_harness(
     Returns
     -------
     Path
-        The shared library, to be opened by `sim.harness.Harness`. It is kept under ``build/`` and found again
-        as long as Verilog, harness and tool versions stay the same.
+        The shared library, to be opened by `sim.harness.Harness`. It is kept in `sim.cache.cache_folder` and found
+        again as long as Verilog, harness and tool versions stay the same.
 
     Raises
     ------
@@ -72,16 +73,17 @@ def build_harness(
         fixed = (*fixed, "--trace-saif", "--trace-underscore", "--output-split", "20000", "-Wno-fatal", "-Wno-lint")
     runtime = Runtime("harness", (*fixed, *options), ("verilated.o", "verilated_threads.o"))
     command = [
-        *("verilator", "--cc", "--exe", "--prefix", "Vcore", "--top-module", top, *fixed),
+        *("--cc", "--exe", "--prefix", "Vcore", "--top-module", top, *fixed),
         *("-CFLAGS", " ".join((*options, *flags)), "-LDFLAGS", "-shared", "-o", LIBRARY),
     ]
     sources = [*verilog_files, HARNESS]
     with cached_build("harness", top, command, sources) as folder:
         if folder.fresh:
             say(status, f"Compiling the simulation of {top}, once (about a minute for a large core)")
-            run_tool([*command, "-Mdir", str(folder.path), *map(str, sources)])
+            place = str(spaceless(folder.path))
+            run_tool([verilator(), *command, "-Mdir", place, *(str(spaceless(source)) for source in sources)])
             kept = runtime.copy(folder.path)
-            make = ["make", "-C", str(folder.path), "-f", "Vcore.mk", "-j", str(os.cpu_count() or 1), *kept]
+            make = ["make", "-C", place, "-f", "Vcore.mk", "-j", str(os.cpu_count() or 1), *kept]
             run_tool([*make, *(["OPT_FAST=-O1", "OPT_SLOW=-O0"] if activity else [])])
             runtime.keep(folder.path)
             _keep_only(folder.path, LIBRARY)
@@ -111,7 +113,7 @@ def cached_build(kind: str, top: str, recipe: Sequence[str], sources: Sequence[P
     digest = hashlib.sha256(json.dumps([list(recipe), tool_versions()]).encode())
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    final = BUILD_DIR / kind / f"{top}-{digest.hexdigest()[:16]}"
+    final = cache_folder() / kind / f"{top}-{digest.hexdigest()[:16]}"
     final.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(final.with_name(f"{final.name}.lock")):
         folder = BuildFolder(final)
@@ -140,7 +142,7 @@ def run_tool(command: Sequence[str]) -> None:
     )
     if result.returncode:
         tail = "\n".join(result.stdout.splitlines()[-40:])
-        raise BuildError(f"'{command[0]}' failed while building the simulation:\n{tail}")
+        raise BuildError(f"'{Path(command[0]).name}' failed while building the simulation:\n{tail}")
 
 
 def say(status: Status | None, line: str) -> None:

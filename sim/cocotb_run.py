@@ -12,13 +12,15 @@ from typing import Any
 from xml.etree import ElementTree
 
 from amaranth.lib import wiring
+from cocotb_tools import config
 from cocotb_tools.runner import Verilator
 
 from golden import Failure
 from rtl_gen.emit import emit_verilog
 from sim.build import BuildError, Status, cached_build, say
+from sim.cache import cache_folder
 from sim.runtime import Runtime
-from sim.toolchain import BUILD_DIR, toolchain_env
+from sim.toolchain import spaceless, toolchain_env, verilator
 
 # Names a file, because a trace of inputs is too long for the environment itself.
 _PARAMETERS = "TRITFORGE_TEST_PARAMETERS"
@@ -80,7 +82,7 @@ def run_cocotb(
     """
     with _verilog(design, top) as files:
         build_dir = _build(files, top, (*_BUILD_ARGS, *build_args), status)
-    runs = BUILD_DIR / "cocotb-runs"
+    runs = cache_folder() / "cocotb-runs"
     runs.mkdir(parents=True, exist_ok=True)
     run_dir = Path(tempfile.mkdtemp(prefix=f"{top}-", dir=runs))
     runner, results, parameter_file = _Runner(), run_dir / "results.xml", run_dir / "parameters.json"
@@ -119,14 +121,26 @@ class _Runner(Verilator):
         super()._set_env_common()
         self.env = toolchain_env({**os.environ, **self.env})
 
+    def _set_env_test(self) -> None:
+        super()._set_env_test()
+        found = (str(config.libs_dir), self.env.get("LD_LIBRARY_PATH"))
+        self.env["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, found))
+
     def _simulator_in_path_build_only(self) -> None:
-        self.executable = shutil.which("verilator", path=self.env["PATH"])
+        self.executable = verilator()
 
     def _build_command(self) -> list[list[str]]:
         verilate, make = super()._build_command()
         index = verilate.index("--public-flat-rw")
         verilate = [*verilate[:index], "--public-depth", "1", *verilate[index + 1 :]]
+        # without the path to the library: another environment may run the program, and this one be gone
+        verilate[verilate.index("-LDFLAGS") + 1] = f"-L{spaceless(config.libs_dir)} -lcocotbvpi_verilator"
+        verilate, make = ([_spaceless(word) for word in command] for command in (verilate, make))
         return [verilate, [*make, *_MAKE_ARGS, *_RUNTIME.copy(Path(self.build_dir))]]
+
+
+def _spaceless(word: str) -> str:
+    return str(spaceless(Path(word))) if word.startswith("/") else word
 
 
 @contextmanager

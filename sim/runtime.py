@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sim.toolchain import BUILD_DIR, tool_versions
+from sim.cache import cache_folder
+from sim.toolchain import tool_versions
 
 
 class Runtime:
@@ -26,8 +27,12 @@ class Runtime:
 
     def __init__(self, kind: str, recipe: Sequence[str], names: Sequence[str]) -> None:
         digest = hashlib.sha256(repr((list(recipe), tool_versions())).encode()).hexdigest()[:16]
-        self._folder = BUILD_DIR / f"{kind}-runtime-{digest}"
+        self._name = f"{kind}-runtime-{digest}"
         self._names = names
+
+    @property
+    def _folder(self) -> Path:
+        return cache_folder() / self._name
 
     def copy(self, folder: Path) -> list[str]:
         """Put the objects, if there are any yet, where make builds; returns the options with which it takes them.
@@ -44,7 +49,7 @@ class Runtime:
         """Keep those of a build that has succeeded."""
         if self._folder.is_dir():
             return
-        temporary = Path(tempfile.mkdtemp(prefix=f"{self._folder.name}-", suffix=".tmp", dir=BUILD_DIR))
+        temporary = Path(tempfile.mkdtemp(prefix=f"{self._name}-", suffix=".tmp", dir=cache_folder()))
         for name in self._names:
             shutil.copy(folder / name, temporary)
         with suppress(OSError):  # another process was faster

@@ -420,9 +420,6 @@ async def packets(dut: Any) -> None:
     bad = [status for status in Status if status not in (Status.OK, *ENDS)]
     plan += [some_packet(state, status) for state in (None, "CHECK") for status in bad]
     random.shuffle(plan)
-    # and one through all rows of the head
-    most = core().max_vocab
-    plan.append(Packet(Shape(1, 1, 1, most), some_contexts(most), Status.OK, None))
     model = Model(plan)
     constant = ("level", "words", "shape", "header_done", "fault", "restored", "embed_block", "loaded")
     for name in (*constant, "finished"):

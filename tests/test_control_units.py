@@ -24,8 +24,6 @@ CORES = {
     # header and constants are a single beat each
     "2x3-wide": CoreParams(lanes=64, element_bytes=4, vector_rows=2, batch=3, **LIMITS),
     "1x8": CoreParams(lanes=16, batch=8, **LIMITS),
-    # a vocabulary whose rows need more bits than the inputs do, as in every preset
-    "1x1-words": CoreParams(lanes=4, **LIMITS | {"max_vocab": 130}),
 }
 """Rows a cycle x contexts."""
 
@@ -38,7 +36,7 @@ UNITS: dict[str, tuple[Callable[[CoreParams], wiring.Component], list[str]]] = {
 CASES = [
     *(("header", name) for name in ("1x1", "1x8")),
     *(("front", name) for name in ("1x1", "2x3-wide")),
-    *(("sequencer", name) for name in ("1x1", "1x1-words", "2x3")),
+    *(("sequencer", name) for name in ("1x1", "2x3")),
 ]
 
 

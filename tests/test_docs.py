@@ -188,11 +188,10 @@ def test_nothing_is_emitted_while_the_sources_are_the_same(tmp_path: Path, monke
 
 def test_a_change_of_the_gateware_is_another_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from hw import csr
-    from sim import transport
 
-    monkeypatch.setattr(transport, "BUILD_DIR", tmp_path)
+    monkeypatch.setenv("TRITFORGE_CACHE", str(tmp_path))
     before = today._digests("tiny", ["verilog tiny", "verilog tiny: ternary_array"])
-    monkeypatch.setattr(transport, "BUILD_DIR", tmp_path / "other")
+    monkeypatch.setenv("TRITFORGE_CACHE", str(tmp_path / "other"))
     monkeypatch.setattr(csr, "constants", lambda core: constants(core) | {"LIMIT_BATCH": 7})
     after = today._digests("tiny", ["verilog tiny", "verilog tiny: ternary_array"])
     assert before["verilog tiny"] != after["verilog tiny"]

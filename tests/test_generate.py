@@ -169,6 +169,20 @@ def test_only_the_last_of_the_prompts_logits_are_asked_for(
     assert asked == [(len(IDS) - 1, False), (1, True), (1, True), (len(IDS), False), (1, False)]
 
 
+@pytest.mark.parametrize("sampler", [Sampler(), Sampler(2.0)], ids=["greedy", "sampling"])
+def test_a_long_prompt_runs_in_parts(
+    source: IntegerCheckpoint, monkeypatch: pytest.MonkeyPatch, sampler: Sampler
+) -> None:
+    ids, told = [number % SMALL.vocab for number in range(200)], []
+    parts = list(generate(IntegerBackend(source), ids, 6, sampler, lambda *done: told.append(done)))
+    last = 199 if sampler.temperature else 192
+    assert told == [(done, 200) for done in (64, 128, 192, 199) if done <= last]
+    monkeypatch.setattr("host.generate.CHUNK", 1000)
+    assert list(generate(IntegerBackend(source), ids, 6, sampler)) == parts
+    for length in (1, 63, 64, 65, 129):
+        assert len(list(generate(IntegerBackend(source), ids[:length], 2, sampler))) == 2
+
+
 def test_generation_ends_before_end_of_text(source: IntegerCheckpoint) -> None:
     backend = IntegerBackend(source)
     story = list(generate(backend, IDS, 6, Sampler()))

@@ -222,7 +222,7 @@ def test_a_second_build_is_the_first(library: Path, lanes: int, rows: int, tmp_p
 def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
     source = tmp_path / "broken.v"
     source.write_text("module broken(input clk); nonsense\nendmodule\n")
-    with pytest.raises(BuildError, match=r"(?s)'verilator' failed.*broken\.v"):
+    with pytest.raises(BuildError, match=r"(?s)'verilator_bin' failed.*broken\.v"):
         build_harness([source], "broken", 4)
     with cached_build("harness", "probe", [str(tmp_path)], []) as folder:
         assert folder.fresh

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from golden.config import ModelConfig
 from tests.checkpoints import random_checkpoint
 from tests.cores import CORES, SMALL_LIMITS, packed_checkpoint
 
@@ -35,3 +38,63 @@ def test_generating_on_a_core_needs_no_pytorch(tmp_path: Path) -> None:
     command = [sys.executable, "-c", GENERATE, "generate", str(tmp_path / "image"), *options, *limits]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     assert done.startswith("a") and done.splitlines()[-1] == "no PyTorch"
+
+
+PROMPT = """
+import sys
+from contextlib import redirect_stdout
+from unittest.mock import patch
+
+from host.cli import app
+from host.memory import StandIn, megabytes
+
+model, tokens, *options = sys.argv[1:]
+with patch("sim.transport.SimTransport", StandIn), redirect_stdout(sys.stderr):
+    given = ["--prompt", "a" * int(tokens), "--max-new-tokens", "2", *options]
+    app(["generate", model, *given], standalone_mode=False)
+print(megabytes()["peak"])
+"""
+COMPARED = """
+import sys
+from pathlib import Path
+
+from host.generate import Checked, Sampler, generate
+from host.golden_backends import IntegerBackend
+from host.memory import megabytes
+from host.models import Model
+
+source = Model(Path(sys.argv[1])).source()
+backend = Checked(IntegerBackend(source), IntegerBackend(source), lambda ids: "")
+list(generate(backend, [100] * int(sys.argv[2]), 2, Sampler()))
+assert backend.compared > int(sys.argv[2])
+print(megabytes()["peak"])
+"""
+GROWTH = 40
+"""MB from a short prompt to a long one."""
+WIDE = ModelConfig(hidden=16, layers=1, intermediate=32, vocab=32000)
+WAYS = {
+    "float": (PROMPT, "--backend", "float"),
+    "integer": (PROMPT, "--backend", "integer"),
+    "integer, sampling": (PROMPT, "--backend", "integer", "--temperature", "2"),
+    "core": (PROMPT, "--backend", "rtl"),
+    "core, sampling": (PROMPT, "--backend", "rtl", "--temperature", "2"),
+    "compared": (COMPARED,),
+}
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_checkpoint(tmp_path_factory.mktemp("wide") / "model", WIDE)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_memory_does_not_grow_with_the_prompt(wide: Path, way: str) -> None:
+    """At the published vocabulary; the core is one that answers at once."""
+    code, *options = WAYS[way]
+
+    def peak(tokens: int) -> float:
+        command = [sys.executable, "-c", code, str(wide), str(tokens), *options]
+        return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+    few, many = peak(100), peak(4000)
+    assert many < few + GROWTH

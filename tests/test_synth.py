@@ -56,7 +56,7 @@ def verilog(text: str, folder: Path) -> list[Path]:
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is cached."""
-    monkeypatch.setattr("sim.build.BUILD_DIR", tmp_path / "build")
+    monkeypatch.setenv("TRITFORGE_CACHE", str(tmp_path / "build"))
 
 
 def test_cells_are_counted_by_kind() -> None:
