@@ -12,7 +12,7 @@ PLATFORM ?= ecp5-85f
 export TRITFORGE_CACHE ?= $(CURDIR)/build
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint verilog cosim synth bench estimate report clean
+.PHONY: help setup demo test lint verilog cosim synth bench estimate report docs clean
 
 help:
 	@echo "make setup    create $(VENV) with everything needed (PYTHON=$(PYTHON), at least 3.11)"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench    measure occupancy, prefill and speed, also at full size (10 GB, half an hour)"
 	@echo "make estimate tokens/s, watts and joules of one core (MODEL=$(MODEL) PRESET=$(PRESET) PLATFORM=$(PLATFORM))"
 	@echo "make report   write build/report.html: every estimate as tables and plots"
+	@echo "make docs     write the tables, figures and pictures of README and docs from perf/measured"
 	@echo "make clean    remove what was built, but not $(VENV)"
 
 setup: $(READY)
@@ -63,6 +64,9 @@ estimate: $(READY)
 
 report: $(READY)
 	@$(BIN)/tritforge report -o build/report.html
+
+docs: $(READY)
+	@$(BIN)/tritforge docs --write
 
 clean:
 	@rm -rf build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command that keeps documents as the data say."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from golden import Failure, TritforgeError
-from host.console import err, say
+from host.console import Json, err, print_json, say
 
 WRITE, CHECK, COMMANDS = "--write", "--check", "--commands"
 
@@ -18,6 +19,7 @@ def docs(
         bool, typer.Option(COMMANDS, help="Print what has to be measured, one command a line.")
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="With --commands: also what is of today's core.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write the tables, figures and pictures of README and docs from the data in perf/measured, or check them.
 
@@ -39,8 +41,11 @@ def docs(
     today = Today((subject for one in there for subject, digest in one.entry.on.items() if digest), say)
     if commands:
         due = plan if everything else [one for one in plan if one not in there or earlier([one], today)]
-        for command in dict.fromkeys(one.command for one in due):
-            typer.echo(command)
+        found = list(dict.fromkeys(one.command for one in due))
+        if as_json:
+            print_json(found)
+        else:
+            typer.echo("".join(f"{command}\n" for command in found), nl=False)
         return
     documents = Documents(ROOT, PLACES, FILES, today)
     if write:
@@ -48,8 +53,11 @@ def docs(
         today.save()
     else:
         faults = list(documents.check())
-    for fault in faults:
+    if as_json:
+        print_json([asdict(fault) for fault in faults])
+    for fault in () if as_json else faults:
         err.print(str(fault), markup=False, highlight=False, soft_wrap=True)
     if faults:
         remedy = "measure what is missing" if write else f"tritforge docs {WRITE} writes what can be written"
-        raise Failure(f"{len(faults)} places are not what the data say; {remedy}.")
+        many = "One place is" if len(faults) == 1 else f"{len(faults)} places are"
+        raise Failure(f"{many} not what the data say; {remedy}.")

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from host.cli import app
-from host.documents import Documents, Place
+from host.documents import Documents, Fault, Place
 from hw.params import CoreParams, preset
 from hw.register_map import constants
 from perf import measured, plan, today
@@ -30,6 +30,18 @@ def test_the_documents_are_what_the_data_say() -> None:
     """If this fails: tritforge docs --write, after what it names was measured."""
     result = CliRunner().invoke(app, ["docs", "--check"])
     assert result.exit_code == 0, result.output
+
+
+def test_programs_are_told_of_faults_and_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = Fault("docs/page.md: table", "is not what the data say")
+    monkeypatch.setattr(Documents, "check", lambda self: iter([fault]))
+    result = CliRunner().invoke(app, ["docs", "--check", "--json"])
+    assert result.exit_code == 1 and json.loads(result.stdout) == [{"where": fault.where, "why": fault.why}]
+    assert result.stderr.startswith("Error: One place is not what the data say;")
+    result = CliRunner().invoke(app, ["docs", "--commands", "--all", "--json"])
+    assert result.exit_code == 0 and "tritforge demo --record" in json.loads(result.stdout)
+    result = CliRunner().invoke(app, ["docs"])
+    assert result.exit_code == 2 and "Say one of --write, --check and --commands." in result.stderr
 
 
 @pytest.fixture
@@ -184,6 +196,17 @@ def test_nothing_is_emitted_while_the_sources_are_the_same(tmp_path: Path, monke
     monkeypatch.setattr(today, "sources", lambda: "others")
     Today(["verilog tiny"])
     assert emitted[-1] == ["verilog tiny"]
+
+
+@pytest.mark.parametrize("name", ["tiny", "edge"])
+def test_the_kept_digests_are_those_of_the_verilog(name: str) -> None:
+    """If this fails: tritforge docs --write."""
+    kept = json.loads(today.FILE.read_text()) if today.FILE.exists() else {}
+    wanted = [subject for subject in kept.get("digests", {}) if subject.startswith(f"verilog {name}:")]
+    wanted += [subject for subject in kept.get("digests", {}) if subject == f"verilog {name}"]
+    if kept.get("sources") != today.sources() or not wanted:
+        pytest.skip("the gateware's sources are others, so every digest is made anew")
+    assert today._digests(name, wanted) == {subject: kept["digests"][subject] for subject in wanted}
 
 
 def test_a_change_of_the_gateware_is_another_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
