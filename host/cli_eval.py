@@ -18,14 +18,13 @@ from host.console import (
     PresetName,
     Record,
     Settings,
-    chosen_core,
     heed,
+    opened_model,
     out,
     print_json,
     progress,
-    say,
 )
-from host.models import Kind, Model
+from host.models import Kind
 
 
 def evaluate(
@@ -42,8 +41,7 @@ def evaluate(
     """Score a text: bits per character and perplexity, the whole of it as one stream."""
     if backend is Kind.RTL:
         raise TritforgeError("A whole text takes too long on a simulated core; choose --backend float or integer.")
-    model = Model(path, chosen_core(name, settings), say, progress)
-    warnings = heed(model.warnings)
+    model, warnings = opened_model(path, name, settings)
     text, codec = read_text(text_path), model.codec
     opened = model.session(backend, arith=arith, outlier_threshold=threshold)
     with opened as session, progress(f"Scoring {text_path}") as advance:

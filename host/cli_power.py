@@ -20,7 +20,7 @@ from host.image import config_shape
 from host.models import DEFAULT_PRESET, TALES, Model
 from hw.params import CoreParams
 from perf import plan
-from perf.measured import made, on_model, on_verilog, put
+from perf.measured import ROOT, made, on_model, on_verilog, put
 from perf.subject import named
 
 if TYPE_CHECKING:
@@ -99,7 +99,9 @@ def _record(path: Path, core: CoreParams, liberty: Path, facts: dict[str, Any]) 
     from sim.transport import TOP, cached_verilog
 
     name = named(core)
-    one = plan.power(path, name, liberty.stem)
+    whole = path.resolve()
+    inside = whole.relative_to(ROOT) if whole.is_relative_to(ROOT) else Path(path.name)
+    one = plan.power(inside, name, liberty.stem)
     on = on_verilog(name, cached_verilog(core), TOP) | on_model(path)
     shape = config_shape(Model(path, core).config)
     facts |= {"core": name, "shape": list(astuple(shape))}

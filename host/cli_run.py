@@ -18,13 +18,12 @@ from host.console import (
     ModelPath,
     PresetName,
     Settings,
-    chosen_core,
     err,
     heed,
+    opened_model,
     out,
     print_json,
     progress,
-    say,
 )
 from host.driver import Counters
 from host.generate import CHUNK, Checked, Sampler, after, generate
@@ -80,8 +79,7 @@ def generate_text(
     Example: tritforge generate models/tales --prompt "Once upon a time" --backend rtl --check
     """
     sampler = Sampler(temperature, top_k, seed)
-    model = Model(path, chosen_core(name, settings), say, progress)
-    warnings = heed(model.warnings)
+    model, warnings = opened_model(path, name, settings)
     ids = encode_prompt(model, prompt)
     story = Story(model.codec, prompt, ids, None if as_json else out)
     with model.session(backend, check, stall, trace, arith, threshold) as session:
@@ -135,8 +133,7 @@ def logits(
     [T, V], `mantissa` and `shift` int64 [T], and `scale` float64 [T], with scale = mantissa * 2**-shift and
     logits = raw * scale.
     """
-    model = Model(path, chosen_core(name, settings), say, progress)
-    warnings = heed(model.warnings)
+    model, warnings = opened_model(path, name, settings)
     ids = read_ids(ids_path)
     check_ids(ids, model.config.vocab)
     with model.session(backend, stall=stall, trace=trace, arith=arith, outlier_threshold=threshold) as session:

@@ -9,12 +9,25 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from golden import TritforgeError
 from host.backends import saturation_warnings
 from host.cli_run import counters_json, encode_prompt
-from host.console import Json, PresetName, Record, Settings, chosen_core, heed, out, print_json, progress, say
+from host.console import (
+    Json,
+    PresetName,
+    Record,
+    Settings,
+    chosen_core,
+    heed,
+    opened_model,
+    out,
+    print_json,
+    say,
+)
 from host.generate import Sampler, generate
 from host.models import DEFAULT_PRESET, TALES, Kind, Model
 from host.story import Story
+from hw.params import preset
 from perf import plan
 from perf.measured import made, on_model, on_verilog, put
 from perf.subject import machine, named
@@ -62,8 +75,11 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Tell a story on the simulated core, every logit compared with the golden integer model."""
-    model = Model(path, chosen_core(name, settings), say, progress)
-    warnings = heed(model.warnings)
+    model, warnings = opened_model(path, name, settings)
+    if record and (path, model.core) != (TALES, preset(DEFAULT_PRESET)):
+        raise TritforgeError(
+            f"Documents show {TALES} on {DEFAULT_PRESET}; leave --record out, or --model and the core."
+        )
     ids = encode_prompt(model, prompt)
     story = Story(model.codec, prompt, ids, None if as_json else out)
     with model.session(Kind.RTL, check=True) as session:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from typer.core import TyperGroup
 
 from golden import TritforgeError
-from host.models import DEFAULT_PRESET
+from host.models import DEFAULT_PRESET, Model
 from hw.params import PRESETS, CoreParams, preset
 
 out = Console(soft_wrap=True)
@@ -70,11 +70,21 @@ def chosen_core(name: str | None, settings: list[str] | None) -> CoreParams | No
     """The core that the options name; None where they name none."""
     if name is None and not settings:
         return None
+    return preset(name or DEFAULT_PRESET).override(_changes(settings))
+
+
+def opened_model(path: Path, name: str | None, settings: list[str] | None) -> tuple[Model, list[str]]:
+    """A model to run on the core that the options name; its warnings are printed, and returned for a JSON object."""
+    model = Model(path, preset(name) if name else None, say, progress, _changes(settings))
+    return model, heed(model.warnings)
+
+
+def _changes(settings: list[str] | None) -> dict[str, str]:
     pairs = [text.partition("=") for text in settings or []]
     for key, equals, _ in pairs:
         if not equals:
             raise TritforgeError(f"--set takes NAME=VALUE, such as lanes=32, not '{key}'.")
-    return preset(name or DEFAULT_PRESET).override({key: value for key, _, value in pairs})
+    return {key: value for key, _, value in pairs}
 
 
 def heed(warnings: Iterable[str]) -> list[str]:

@@ -259,10 +259,10 @@ def misfit(core: CoreParams, image: Image) -> str | None:
     """A sentence that says why a core cannot run an image, or None if it can."""
     wanted, shape = image.core, image.shape
     for what, has, wants in (
+        ("formats", core.formats, wanted.formats),
         ("lanes", core.lanes, wanted.lanes),
         ("element bytes", core.element_bytes, wanted.element_bytes),
         ("trit code", core.code, wanted.code),
-        ("formats", core.formats, wanted.formats),
     ):
         if has != wants:
             return f"The core has {what} {has}, but the image is for {wants}; pack the checkpoint for this core."

@@ -5,8 +5,8 @@ A core that runs an image needs no PyTorch: all that does is imported where it i
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -75,11 +75,15 @@ class Model:
         Receives one line whenever something that takes long begins.
     bar
         Opens a progress bar with a label, while something that takes long is counted.
+    settings
+        Changes to the core by name, such as {"lanes": "32"} (`CoreParams.override`).
 
     Raises
     ------
     CheckpointError, ImageError
         Where there is neither or it cannot be used.
+    TritforgeError
+        For settings that no core has.
     """
 
     def __init__(
@@ -88,12 +92,13 @@ class Model:
         core: CoreParams | None = None,
         status: Callable[[str], None] = lambda line: None,
         bar: Callable[[str], AbstractContextManager[Progress | None]] = lambda label: nullcontext(),
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         if not path.exists():
             raise CheckpointError(f"{path} does not exist; give a checkpoint folder or an image.")
         self._status, self._bar = status, bar
         self._path = path
-        self._core = core
+        self._core, self._settings = core, settings or {}
         self._checkpoint, self._image = None, None
         if path.is_dir():
             from golden.checkpoint import Checkpoint
@@ -101,6 +106,8 @@ class Model:
             self._checkpoint = Checkpoint(path)
         else:
             self._image = Image.open(path)
+        if core or settings:
+            _ = self.core  # at once, so that settings are judged whatever runs the model
 
     @property
     def config(self) -> ModelConfig:
@@ -115,7 +122,9 @@ class Model:
     @cached_property
     def core(self) -> CoreParams:
         """The core to run on or to quantise for; raise MisfitError where no preset fits the image."""
-        return self._core or (fitting_preset(self._image) if self._image else preset(DEFAULT_PRESET))
+        if self._image and not self._core:
+            return fitting_preset(self._image, self._settings)
+        return (self._core or preset(DEFAULT_PRESET)).override(self._settings)
 
     @cached_property
     def codec(self) -> TextCodec:
@@ -188,7 +197,11 @@ class Model:
             raise TritforgeError(f"--trace shows what a core does in every cycle; it needs --backend {Kind.RTL}.")
         if trace and not trace.parent.is_dir():
             raise TritforgeError(f"There is no folder {trace.parent} to write the timeline to; create it first.")
+        if stall and kind is not Kind.RTL:
+            raise TritforgeError(f"--stall makes the streams of a core wait; it needs --backend {Kind.RTL}.")
         if kind is Kind.FLOAT:
+            if self._settings:
+                raise TritforgeError("--set changes a core, and float has none; it needs --backend integer or rtl.")
             if outlier_threshold is not None:
                 raise TritforgeError("--outlier-threshold is about integer codes; it needs --backend integer or rtl.")
             if self._checkpoint is None:
@@ -200,8 +213,12 @@ class Model:
         elif kind is Kind.INTEGER:
             from host.golden_backends import IntegerBackend
 
-            # any image runs without a core; only the codes are the core's
-            bits = (self._core or preset(DEFAULT_PRESET)).act_bits
+            # any image runs without a core; of one that is given the codes and the formats matter
+            bits = preset(DEFAULT_PRESET).act_bits
+            if self._core or self._settings:
+                bits = self.core.act_bits
+                if self._image:
+                    self._fit(self._image)
             yield Session(IntegerBackend(self.source(), arith, activations(bits, outlier_threshold)))
         else:
             yield from self._rtl(check, stall, trace, outlier_threshold)
@@ -213,9 +230,7 @@ class Model:
 
         given = activations(self.core.act_bits, outlier_threshold)
         image = self.image()
-        reason = misfit(self.core, image)
-        if reason:
-            raise MisfitError(reason)
+        self._fit(image)
         core = replace(self.core, taps=True) if trace else self.core
         with SimTransport(core, self._status, stall) as transport:
             if trace:
@@ -229,6 +244,12 @@ class Model:
             yield Session(backend, transport)
             if trace:
                 write_timeline(trace, transport.fetch_trace())
+
+    def _fit(self, image: Image) -> None:
+        """Raise MisfitError where the core cannot run an image."""
+        reason = misfit(self.core, image)
+        if reason:
+            raise MisfitError(reason)
 
     def locate(self, ids: list[int], outlier_threshold: float | None = None) -> str:
         """Run `ids` again on a core with debug taps and say where the last of them first differs."""
@@ -246,11 +267,18 @@ class Model:
         return f"first in {found}" if found else "with taps every row is equal, so look at the result unit"
 
 
-def fitting_preset(image: Image) -> CoreParams:
-    """The default preset if the image fits it, else the first that it fits."""
-    reasons = {}
-    for name in sorted(PRESETS, key=lambda name: name != DEFAULT_PRESET):
-        reasons[name] = misfit(PRESETS[name], image)
-        if reasons[name] is None:
-            return PRESETS[name]
-    raise MisfitError(f"No preset fits {image.path} ({reasons[DEFAULT_PRESET]}) Give --preset and --set.")
+def fitting_preset(image: Image, settings: Mapping[str, str]) -> CoreParams:
+    """The default preset if the image fits it, else the first that it fits, with the settings applied.
+
+    Where none fits with the settings, one that fits without them, so that what does not fit is what was set.
+    """
+    names = sorted(PRESETS, key=lambda name: name != DEFAULT_PRESET)
+    for applied in (settings, {}):
+        for name in names:
+            with suppress(TritforgeError):
+                if misfit(PRESETS[name].override(applied), image) is None:
+                    return PRESETS[name].override(settings)
+    if settings:
+        return PRESETS[DEFAULT_PRESET].override(settings)
+    reason = misfit(PRESETS[DEFAULT_PRESET], image)
+    raise MisfitError(f"No preset fits {image.path} ({reason}) Give --preset and --set.")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from golden.config import CONFIG
-from host.models import Kind, Model
+from host.models import TALES, Kind, Model
 from host.trace import TRACKS
 from host.trace_picture import picture
 from hw.params import preset
@@ -18,7 +18,7 @@ from perf import plan
 from perf.measured import made, on_model, on_verilog, put
 from perf.subject import named
 
-CHECKPOINT, PRESET, IDS, LAYERS = Path("models") / "tales", "edge", [1, 2], 1
+PRESET, IDS, LAYERS = "edge", [1, 2], 1
 
 
 def timeline_picture() -> str:
@@ -37,11 +37,11 @@ def record() -> None:
     core = preset(PRESET)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "token.json")
-        model = Model(CHECKPOINT, core, lambda line: print(f"{line} ...", file=sys.stderr))
+        model = Model(TALES, core, lambda line: print(f"{line} ...", file=sys.stderr))
         with model.session(Kind.RTL, trace=path) as session:
             session.backend.run(np.array(IDS), logits=False)
         events = _first_layers(json.loads(path.read_text())["traceEvents"])
-    on = on_verilog(named(core), cached_verilog(core), TOP) | on_model(CHECKPOINT)
+    on = on_verilog(named(core), cached_verilog(core), TOP) | on_model(TALES)
     entry = made(plan.TIMELINE.command, {"events": events}, on, ("verilator",))
     put(plan.TIMELINE.file, {plan.TIMELINE.name: entry})
 
@@ -54,6 +54,6 @@ def _first_layers(events: list[dict[str, Any]]) -> list[tuple[str, int, int, int
 
 
 if __name__ == "__main__":
-    if not (CHECKPOINT / CONFIG).is_file():
-        sys.exit(f"Error: there is no {CHECKPOINT}; run it in a checkout.")
+    if not (TALES / CONFIG).is_file():
+        sys.exit(f"Error: there is no {TALES}; run it in a checkout.")
     record()

@@ -153,7 +153,7 @@ MODELS = {"A": "A=FOLDER", "B": "B=FOLDER", "tales": "tales=models/tales --text 
 
 def study(kind: str, model: str, more: str = "", long: bool = True) -> Measurement:
     """A comparison of a model with its variants."""
-    given = MODELS.get(model, f"{model}=build/bench/{model}")
+    given = MODELS.get(model, f"{model}=FOLDER")
     return Measurement("studies", f"{kind} {model}", f"python -m perf.studies {kind} {given}{more}", long)
 
 

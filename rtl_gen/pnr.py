@@ -3,7 +3,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,10 +107,16 @@ def export(synthesis: Synthesis, top: str, folder: Path, about: Mapping[str, obj
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("report-*"):
         old.unlink()
-    shutil.copyfile(netlist, folder / "netlist.json")
-    shutil.copyfile(ROUTE, folder / ROUTE.name)
     job = {"options": list(_OPTIONS), "pin_logic": pin_logic, "tools": versions(), "about": dict(about)}
-    (folder / "job.json").write_text(json.dumps(job, indent=2) + "\n")
+    texts = {
+        "netlist.json": netlist.read_text(),
+        ROUTE.name: ROUTE.read_text(),
+        "job.json": json.dumps(job, indent=2),
+    }
+    for name, text in texts.items():
+        part = folder / f"{name}.part"
+        part.write_text(text)
+        part.replace(folder / name)
 
 
 def imported(folder: Path) -> tuple[list[Route], Mapping[str, object]]:

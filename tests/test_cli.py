@@ -431,6 +431,53 @@ def test_an_image_that_no_preset_fits_is_refused_with_the_remedy(model: Path) ->
     assert ask("generate", "odd.tfi", "--prompt", "a", "--max-new-tokens", 2, *options)["checked"] > 2
 
 
+FORMATS_OF_ANOTHER = "The core has formats Formats(wide_bits=32, frac=18, mantissa=17), but the image is for Formats("
+
+
+@pytest.mark.parametrize("backend", ["integer", "rtl"])
+@pytest.mark.parametrize("name", [(), TINY])
+def test_settings_that_an_image_is_not_for_are_refused(image: Path, backend: str, name: tuple) -> None:
+    """The integer model is that of the core; `--set` alone changes the preset that fits the image."""
+    np.save("ids.npy", np.array([1]))
+    Path("text.txt").write_text("abc")
+    options = (*name, "--set", "frac=18")
+    refuse(FORMATS_OF_ANOTHER, "generate", image, "--prompt", "a", "--backend", backend, *options)
+    refuse(FORMATS_OF_ANOTHER, "logits", image, "--ids", "ids.npy", "--out", "x.npz", "--backend", backend, *options)
+    if backend == "integer":
+        refuse(FORMATS_OF_ANOTHER, "eval", image, "--text", "text.txt", *options)
+    for setting, message in (
+        ("wide_bits=31", "formats Formats(wide_bits=31"),
+        ("mantissa=16", "formats Formats(wide_bits=32, frac=20, mantissa=16)"),
+        ("lanes=8", "lanes 8, but the image is for 4"),
+        ("code=two_bit", "trit code two_bit, but the image is for nested"),
+        ("max_vocab=300", "The model has vocab 301; this core takes at most 300."),
+        ("act_bits=13", "act_bits must be 8 to 12, not 13"),
+        ("lane=3", "Unknown parameter 'lane'"),
+    ):
+        refuse(message, "generate", image, "--prompt", "a", "--backend", backend, *name, "--set", setting)
+    refuse("lanes 64, but the image is for 4", "eval", image, "--text", "text.txt", "--preset", "wide")
+
+
+def test_settings_that_fit_an_image_are_applied(model: Path, image: Path) -> None:
+    options = ("--prompt", PROMPT, "--max-new-tokens", 3)
+    for setting in ("frac=20", "batch=2", "max_vocab=400", "act_bits=10"):
+        runs = [ask("generate", image, *options, "--backend", b, "--set", setting) for b in ("integer", "rtl")]
+        assert runs[0]["tokens"] == runs[1]["tokens"]
+    np.save("ids.npy", np.array([1, 5, 9]))
+    for path, bits, threshold in ((image, 8, 0), (image, 12, 2), (model, 12, 2)):
+        given = ("--set", f"act_bits={bits}", "--outlier-threshold", threshold)
+        call("logits", path, "--ids", "ids.npy", "--out", f"{bits}-{path.suffix}.npz", *given)
+    assert not np.array_equal(read("8-.tfi.npz")["raw"], read("12-.tfi.npz")["raw"])
+    assert np.array_equal(read("12-.npz")["raw"], read("12-.tfi.npz")["raw"])
+
+
+def test_options_that_a_backend_would_ignore_are_refused(model: Path) -> None:
+    refuse("--set changes a core", "generate", model, "--prompt", "a", "--backend", "float", "--set", "frac=18")
+    refuse("Unknown parameter 'lane'", "generate", model, "--prompt", "a", "--backend", "float", "--set", "lane=1")
+    for backend in ("float", "integer"):
+        refuse("--stall makes", "generate", model, "--prompt", "a", "--backend", backend, "--stall", 0.1)
+
+
 def test_bad_prompts_and_sampling_are_refused(image: Path) -> None:
     refuse("The prompt is empty", "generate", image, "--prompt", "")
     refuse("The prompt is empty", "demo", "--model", image, "--prompt", "")
