@@ -86,6 +86,150 @@ def test_the_ternary_tensors_of_a_file_are_read(tmp_path: Path) -> None:
     assert found.keys() == tensors.keys() and all(equal(found[name], tensors[name]) for name in tensors)
 
 
+def write(path: Path, tensors: dict[str, tuple[np.ndarray, Kind]], foreign: dict[str, int]) -> Path:
+    """Write a file, then give some of its tensors other types."""
+    writer = gguf.GGUFWriter(path, "hgrn_bit")
+    for name, (data, kind) in tensors.items():
+        writer.add_tensor(name, data, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    data = bytearray(path.read_bytes())
+    for field in [tensor.field for tensor in gguf.GGUFReader(path).tensors if tensor.name in foreign]:
+        where = field.offset + sum(part.nbytes for part in field.parts[:4])
+        assert data[where : where + 4] == field.parts[4].tobytes()
+        data[where : where + 4] = foreign[field.name].to_bytes(4, "little")
+    path.write_bytes(data)
+    return path
+
+
+FOREIGN = {
+    36: "36 (I2_S of bitnet.cpp)",
+    37: "37 (I8_S of bitnet.cpp)",
+    38: "38 (TL1 of bitnet.cpp)",
+    39: "39 (MXFP4 or TL2 of bitnet.cpp)",
+    99: "99",
+}
+
+
+@pytest.mark.parametrize("number", FOREIGN)
+def test_beside_types_that_nobody_here_reads_the_others_are_read(tmp_path: Path, number: int) -> None:
+    ternary, told = sample(3), []
+    plain = np.ones((3, 512), np.float32)
+    tensors = {
+        "one": (blocks(ternary, Kind.TQ1_0), Kind.TQ1_0),
+        "odd": (np.zeros((2, 34), np.uint8), Kind.Q8_0),
+        "eight": (gguf.quantize(plain, Kind.Q8_0), Kind.Q8_0),
+        "norm": (plain, Kind.F32),
+        "two": (blocks(ternary, Kind.TQ2_0), Kind.TQ2_0),
+    }
+    path = write(tmp_path / "model.gguf", tensors, {"odd": number})
+    found = dict(read_gguf(path, told.append))
+    assert list(found) == ["one", "two"] and all(equal(value, ternary) for value in found.values())
+    assert told == [
+        f"Tensors of {path} that are not of the types TQ1_0 and TQ2_0 are left out: odd of type "
+        f"{FOREIGN[number]}, eight of type Q8_0."
+    ]
+
+
+def test_of_floats_nothing_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "model.gguf", {"norm": (np.ones(5, np.float32), Kind.F32)}, {})
+    assert not list(read_gguf(path, pytest.fail))
+
+
+def test_left_out_tensors_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "model.gguf", {"odd": (np.zeros((2, 34), np.uint8), Kind.Q8_0)}, {"odd": 36})
+    assert not list(read_gguf(path)) and "odd of type 36 (" in caplog.text
+
+
+def test_an_unknown_type_is_named() -> None:
+    with pytest.raises(TritforgeError, match=r"is of type 36 \(I2_S of bitnet\.cpp\); ternary types are"):
+        from_gguf(np.zeros((1, 34), np.uint8), 36)
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_two_bits_that_are_no_trit_are_refused(at: int) -> None:
+    for start in (sample(), Ternary(np.zeros((7, 512), np.int8), 1.0)):
+        data = blocks(start, Kind.TQ2_0)
+        data[2, 80] |= 3 << 2 * at
+        with pytest.raises(TritforgeError, match=rf"mlp has the byte {data[2, 80]}, which stands for no trits"):
+            from_gguf(data, Kind.TQ2_0, "mlp")
+
+
+@pytest.mark.parametrize("tail", [False, True])
+def test_bytes_that_are_no_number_of_base_three_are_refused(tail: bool) -> None:
+    """Of five trits 243 bytes are left, of four 81; the library's own packing makes them."""
+    trits = np.array([number // 3**k % 3 - 1 for number in range(243) for k in range(4, -1, -1)]).reshape(243, 5)
+    rows = np.zeros((243, 256), np.int8)
+    rows[:, 240::4] = trits[:, :4]
+    rows[:, :160:32] = trits
+    made = set(gguf.quantize(rows.astype(np.float32), Kind.TQ1_0)[:, 48 if tail else 0].tolist())
+    assert len(made) == (81 if tail else 243)
+    for byte in range(256):
+        data = blocks(sample(2), Kind.TQ1_0)
+        data[0, 54 + (49 if tail else 7)] = byte
+        if byte in made:
+            from_gguf(data, Kind.TQ1_0)
+        else:
+            with pytest.raises(TritforgeError, match=rf"mlp has the byte {byte}, which stands for no trits"):
+                from_gguf(data, Kind.TQ1_0, "mlp")
+
+
+@pytest.mark.parametrize("kind", GGUF_KINDS)
+@pytest.mark.parametrize(
+    ("value", "told"), [("nan", "nan"), ("inf", "inf"), ("-inf", "-inf"), ("-0.0173", "-0.0173")]
+)
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_scales_that_no_writer_makes_are_refused(kind: Kind, value: str, told: str, everywhere: bool) -> None:
+    data = blocks(sample(), kind)
+    size = gguf.GGML_QUANT_SIZES[kind][1]
+    by_block = data.reshape(-1, size)
+    by_block[slice(None) if everywhere else 3, -2:] = np.array([value], np.float16).view(np.uint8)
+    with pytest.raises(TritforgeError, match=rf"mlp has a block with the scale {told}; the file is damaged"):
+        from_gguf(data, kind, "mlp")
+
+
+@pytest.mark.parametrize("kind", GGUF_KINDS)
+def test_weights_with_the_scale_zero_are_refused(kind: Kind) -> None:
+    data = blocks(sample(), kind)
+    data[-1, -2:] = 0
+    with pytest.raises(TritforgeError, match="mlp has a block with weights and the scale 0; the file is damaged"):
+        from_gguf(data, kind, "mlp")
+
+
+@pytest.mark.parametrize("kind", GGUF_KINDS)
+def test_rows_that_are_no_blocks_are_refused(kind: Kind) -> None:
+    with pytest.raises(TritforgeError, match="mlp has rows of 40 bytes, which are no blocks of"):
+        from_gguf(np.zeros((2, 40), np.uint8), kind, "mlp")
+
+
+@pytest.mark.parametrize("order", [gguf.GGUFEndian.BIG])
+def test_the_other_byte_order_is_refused(tmp_path: Path, order: gguf.GGUFEndian) -> None:
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "hgrn_bit", endianess=order)
+    writer.add_tensor("one", blocks(sample(), Kind.TQ1_0), raw_dtype=Kind.TQ1_0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(TritforgeError, match="for machines of the other byte order"):
+        list(read_gguf(tmp_path / "model.gguf"))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.5, 0.9])
+def test_a_cut_file_is_refused(tmp_path: Path, share: float) -> None:
+    path = write(tmp_path / "model.gguf", {"one": (blocks(sample(), Kind.TQ1_0), Kind.TQ1_0)}, {})
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(TritforgeError, match="is no whole GGUF file"):
+        list(read_gguf(path))
+
+
+def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(TritforgeError, match=r"cannot be read \(.*\); give a GGUF file"):
+            list(read_gguf(path))
+
+
 def test_what_is_no_gguf_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(b"no model at all, but long enough to have a header")
