@@ -95,7 +95,7 @@ def write_preternary(
         parts = split_by_size(checkpoint.config, kind)
         files = stream_checkpoint(temporary, checkpoint.config, kind, tensor, parts, progress)
         for pattern in TOKENIZER_FILES:
-            for file in checkpoint.folder.glob(pattern):
+            for file in filter(Path.is_file, checkpoint.folder.glob(pattern)):
                 shutil.copyfile(file, temporary / file.name)
         os.replace(temporary, folder)
     finally:

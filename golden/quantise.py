@@ -209,11 +209,15 @@ class IntegerCheckpoint:
         d = self.config.hidden
         if not self.config.use_lower_bound or layer == 0:
             return np.full(d, 1 << OMEGA_FRAC)
+        return np.rint((1 - self._bounds[layer]) * (1 << OMEGA_FRAC)).astype(np.int64).clip(0, 1 << OMEGA_FRAC)
+
+    @cached_property
+    def _bounds(self) -> NDArray[np.float64]:
+        """Lower bounds of the forget gates [L, d]."""
         raw = self.checkpoint.values("model.lower_bounds").astype(np.float64)
         bounds = np.exp(raw - raw.max(0))
         bounds /= bounds.sum(0)
-        lower = bounds.cumsum(0)[layer] - bounds[0]
-        return np.rint((1 - lower) * (1 << OMEGA_FRAC)).astype(np.int64).clip(0, 1 << OMEGA_FRAC)
+        return bounds.cumsum(0) - bounds[0]
 
     def layer(self, index: int) -> IntegerLayer:
         """The integers of one layer."""

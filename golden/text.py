@@ -90,7 +90,16 @@ class TextCodec:
         return self.tokenizer.get_vocab_size()
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of `text`, with no token before or after."""
+        """Return the ids of `text`, with no token before or after.
+
+        TritforgeError for bytes of a command line that are no text in its encoding: Python keeps them as surrogates.
+        """
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise TritforgeError(
+                f"The text is no valid UTF-8 (character {error.start}); give it in UTF-8."
+            ) from error
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: list[int]) -> str:

@@ -2,6 +2,7 @@
 """The command line."""
 
 import os
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -60,6 +61,8 @@ def main() -> None:
     """Run the command line."""
     # work comes in pieces that fit the cache; threads that wait for one another cost far more than they bring
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # what the terminal cannot show, such as a path that is no text, is shown as its code
+    sys.stdout.reconfigure(errors="backslashreplace")
     app()
 
 

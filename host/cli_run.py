@@ -4,6 +4,7 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
+from tokenize import TokenError
 from typing import Annotated, Any
 
 import numpy as np
@@ -173,7 +174,7 @@ def read_ids(path: Path) -> Ids:
             ids = np.lib.format.read_array(file, allow_pickle=False)
     except FileNotFoundError:
         raise TritforgeError(f"{path} does not exist; give a .npy file of token ids.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError, TokenError) as error:
         raise TritforgeError(f"{path} is no readable .npy file ({error}).") from error
     if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
         raise TritforgeError(f"{path} holds {ids.dtype} {list(ids.shape)}; it must be one vector of integers.")

@@ -76,7 +76,7 @@ def read(path: Path, kind: type[T]) -> T:
         return kind.model_validate(tomllib.loads(path.read_text()))
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); give the path of a TOML file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{path} is no TOML: {error}.") from error
     except ValidationError as error:
         first = error.errors()[0]

@@ -2,16 +2,23 @@
 """Checkpoints come back as they were written; every fault is refused with the file or tensor by name."""
 
 import json
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from golden.checkpoint import Checkpoint, CheckpointError, ModelConfig, write_checkpoint
+from golden.quantise import IntegerCheckpoint
+from golden.reference import ReferenceModel
 from golden.synthetic import random_tensor
+from golden.text import TextCodec
+from host.pack import pack
+from hw.params import CoreParams
 
 CONFIG = ModelConfig(hidden=8, layers=2, intermediate=12, vocab=20)
 GAIN = "model.layers.1.attn.g_norm.weight"
@@ -174,6 +181,58 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     (tmp_path / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(CheckpointError, match="model-00002-of-00002"):
         Checkpoint(tmp_path)
+
+
+NESTED = b"[" * 200_000, b'{"a":' * 200_000
+
+
+@pytest.mark.parametrize("content", NESTED, ids=["lists", "objects"])
+def test_json_nested_without_end_is_refused(tmp_path: Path, content: bytes) -> None:
+    """In the index, in the header of a file with weights, and in a tokenizer; test_config has the others."""
+    write_checkpoint(tmp_path, CONFIG, tensors(), shards=2)
+    index = tmp_path / "model.safetensors.index.json"
+    whole = index.read_bytes()
+    index.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"index\.json is no readable JSON"):
+        Checkpoint(tmp_path)
+    index.write_bytes(whole)
+    for name in ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"):
+        (tmp_path / name).write_bytes(len(content).to_bytes(8, "little") + content)
+    with pytest.raises(CheckpointError, match="is no whole safetensors file"):
+        Checkpoint(tmp_path)
+    (tmp_path / "tokenizer.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json is no readable tokenizer"):
+        TextCodec.from_folder(tmp_path)
+
+
+class Counting:
+    """`safetensors.safe_open` that counts what it is asked for."""
+
+    calls: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self, path: Path, **options: str) -> None:
+        self._file = safe_open(path, **options)
+        self.calls["open"] += 1
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls[name] += 1
+        return getattr(self._file, name)
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_the_names_in_a_file_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: int) -> None:
+    """However many tensors there are: opening a checkpoint and packing it take time in proportion to them."""
+    config = ModelConfig(hidden=8, layers=30, intermediate=8, vocab=16)
+    write_checkpoint(tmp_path, config, tensors(config), shards)
+    monkeypatch.setattr("golden.checkpoint.safe_open", Counting)
+    Counting.calls.clear()
+    checkpoint, count = Checkpoint(tmp_path), len(config.tensor_shapes())
+    assert Counting.calls == {"open": shards, "keys": shards, "get_slice": count}
+    pack(IntegerCheckpoint(checkpoint), CoreParams(max_layers=30), tmp_path / "image")
+    read = Counting.calls.pop("get_tensor")
+    assert Counting.calls == {"open": shards, "keys": shards, "get_slice": count} and read <= count + 3
+    ReferenceModel.from_checkpoint(checkpoint)
+    assert Counting.calls == {"open": shards, "keys": shards, "get_slice": count, "get_tensor": count}
 
 
 @pytest.mark.parametrize("shards", [{}, {GAIN: "../model.safetensors"}, {GAIN: 3}])

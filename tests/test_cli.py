@@ -4,6 +4,8 @@
 import json
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +28,7 @@ from tests.checkpoints import SMALL, random_checkpoint
 from tests.fake_core import FakeCore
 
 TINY = ("--preset", "tiny")
+ROOT = Path(__file__).parents[1]
 PROMPT = "Grün war's"
 
 
@@ -486,6 +489,43 @@ def test_bad_prompts_and_sampling_are_refused(image: Path) -> None:
     refuse("it needs --backend rtl", "generate", image, "--prompt", "a", "--check")
     assert invoke("generate", image, "--prompt", "a", "--backend", "gpu").exit_code == 2
     assert invoke("generate", image, "--prompt", "a", "--max-new-tokens", 0).exit_code == 2
+
+
+BAD_HEADERS = {
+    "cut": "{'descr': " + "(" * 9000,
+    "huge": "{'descr': '<i8', 'fortran_order': False, 'shape': (10000000000000,)}",
+    "negative": "{'descr': '<i8', 'fortran_order': False, 'shape': (-1,)}",
+    "no type": "{'descr': '<q9', 'fortran_order': False, 'shape': (1,)}",
+}
+
+
+@pytest.mark.parametrize("name", BAD_HEADERS)
+def test_ids_with_a_senseless_header_are_refused(image: Path, name: str) -> None:
+    header = BAD_HEADERS[name].encode() + b"\n"
+    Path("ids.npy").write_bytes(b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + bytes(8))
+    refuse("ids.npy is no readable .npy file", "logits", image, "--ids", "ids.npy", "--out", "x.npz")
+
+
+@pytest.mark.parametrize(
+    "prompt", [b"ab\xff", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", "Grün".encode("latin-1")]
+)
+def test_prompts_that_are_no_text_are_refused(model: Path, image: Path, prompt: bytes) -> None:
+    """Bytes that are not UTF-8, as Python hands them over from a command line."""
+    text, message = os.fsdecode(prompt), "The text is no valid UTF-8 (character "
+    for path in (model, image):
+        refuse(message, "generate", path, "--prompt", text, "--json")
+    refuse(message, "demo", "--model", image, "--prompt", text)
+
+
+def test_names_and_terminals_that_are_no_unicode_are_no_bug(tmp_path: Path) -> None:
+    """In a process of its own, since a command line and its streams are what this is about."""
+    run = [sys.executable, "-m", "host.cli"]
+    odd, surroundings = tmp_path / os.fsdecode(b"m\xff"), os.environ | {"PYTHONIOENCODING": "ascii"}
+    given = [*run, "random-checkpoint", "--shape", "24,2,44,301", "-o", str(odd)]
+    done = subprocess.run(given, cwd=ROOT, env=surroundings, capture_output=True, check=True)
+    assert rb"m\udcff: 25,960 parameters" in done.stdout and (odd / "config.json").is_file()
+    done = subprocess.run(given, cwd=ROOT, env=surroundings, capture_output=True)
+    assert done.returncode == 2 and rb"m\udcff already holds a checkpoint; name another folder." in done.stderr
 
 
 BAD_IDS: dict[str, tuple[Callable[[], object], str]] = {

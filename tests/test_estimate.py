@@ -80,6 +80,7 @@ BAD = {
     "a technology is unknown": ("ultrascale-16nm", "tubes", "technology"),
     "a fraction is text": ("value = 0.83", 'value = "most"', "achieved"),
     "it is no TOML": ("[memory]", "[memory", "TOML"),
+    "it nests without end": ("[memory]", "deep = " + "[" * 100_000, "TOML"),
 }
 
 

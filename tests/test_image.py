@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images: the layout of trits, decoding back to the checkpoint's integers, and refusal of bad files."""
 
+import json
 import struct
 import zlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from golden.checkpoint import Checkpoint
 from golden.integer import IntegerModel, IntegerSource
 from golden.numerics import Formats
 from golden.quantise import IntegerCheckpoint
-from host.header import SECTIONS
+from host.header import SECTIONS, Header
 from host.image import Image, ImageError
 from host.layout import decode_trits, encode_trits
 from host.pack import pack
@@ -213,6 +214,36 @@ BAD = {
         "its configuration is unread",
     ),
 }
+
+
+def with_section(whole: bytes, path: Path, name: str, content: bytes) -> Image:
+    """The image with other contents of a section, which lie at its end."""
+    header, data = Header.parse(whole[:512]), np.frombuffer(whole + content, np.uint8)
+    section = replace(header.sections[name], offset=len(whole), length=len(content))
+    return Image(path, replace(header, sections=header.sections | {name: section}), data)
+
+
+BAD_CONFIGS = {
+    "nested without end": b"[" * 100_000,
+    "no object": b"[]",
+    "no JSON": b"\xff{",
+    "another member": json.dumps(asdict(SMALL) | {"heads": 1}).encode(),
+    "a token beyond": json.dumps(asdict(SMALL) | {"eos": [301]}).encode(),
+    "a size as text": json.dumps(asdict(SMALL) | {"hidden": "24"}).encode(),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CONFIGS)
+def test_bad_configurations_are_refused_in_one_sentence(whole: bytes, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ImageError, match="its configuration is unreadable") as caught:
+        with_section(whole, tmp_path, "config", BAD_CONFIGS[name])
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff", b"{}"])
+def test_bad_tokenizers_are_refused_in_one_sentence(whole: bytes, tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(ImageError, match=f"The tokenizer in {tmp_path} is unreadable"):
+        with_section(whole, tmp_path, "tokenizer", content).codec()
 
 
 @pytest.mark.parametrize("name", BAD)

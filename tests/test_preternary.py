@@ -2,6 +2,8 @@
 """Checkpoints stored as trits times scale: what is kept, what rounds once, and what the naive route would do."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +93,22 @@ def test_the_command_copies_the_tokenizer_and_tells_what_changed(latent: Path, t
     assert [path.name for path in new.parent.iterdir()] == ["new"]
     again = CliRunner().invoke(app, ["ternarise", str(new), "-o", str(tmp_path / "again")])
     assert "attn.o_proj.weight" in again.stdout and weights(tmp_path / "again") == weights(new)
+
+
+def test_what_only_has_the_name_of_a_tokenizer_stays(latent: Path, tmp_path: Path) -> None:
+    source = tmp_path / "model"
+    shutil.copytree(latent, source)
+    (source / "tokenizer_old").mkdir()
+    (source / "tokenizer_old" / "tokenizer.json").touch()
+    (source / "merges.txt").mkdir()
+    (source / "tokenizer.model").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(source / "tokenizer.pipe")
+    result = CliRunner().invoke(app, ["ternarise", str(source), "-o", str(source / "tokenizer_new")])
+    assert result.exit_code == 0, result.output
+    assert (source / "tokenizer_new" / "tokenizer.json").read_bytes() == (latent / "tokenizer.json").read_bytes()
+    assert {path.name for path in (source / "tokenizer_new").iterdir()} == {
+        path.name for path in latent.iterdir() if path.is_file()
+    }
 
 
 def test_progress_is_told_to_the_end(latent: Path, tmp_path: Path) -> None:
