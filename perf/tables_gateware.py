@@ -164,11 +164,17 @@ def wider_remarks() -> str:
     core = core_of("edge")
     bit = (arrays[2] - arrays[0]) / (core_of(plan.ACT_BITS[2]).act_bits - core.act_bits)
     more = {unit: ten[unit]["logic"] - edge[unit]["logic"] for unit in ("scale_unit", "vector_path")}
+    ends = " and ".join(
+        f"`{plan.clocks(name, seeds=1)[0].entry.data['endpoint']}` with {core_of(name).act_bits} bits"
+        for name in plan.ACT_BITS[1:]
+    )
     multipliers = sum(unit["dsp"] for unit in ten.values()) - sum(unit["dsp"] for unit in edge.values())
     return (
         f"In the array a bit takes {bit:.0f} LUT4s, {bit / (core.rows * core.columns):.2f} a trit of a beat. What is "
         f"constant is the choice of s: {more['scale_unit']} LUT4s in the scale unit and {more['vector_path']} in the "
-        f"vector path, with {multipliers} multipliers, at 10 bits.\n"
+        f"vector path, with {multipliers} multipliers, at 10 bits. "
+        f"The critical path of the core ends at {ends} (`hw/widening.py` compares logarithms, with fewer registers "
+        "than the rest has).\n"
     )
 
 
