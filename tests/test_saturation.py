@@ -158,6 +158,14 @@ def test_an_embedding_that_no_residual_can_hold_is_refused(tmp_path: Path, facto
         IntegerModel(source).forward(torch.tensor([1]))
 
 
+def test_values_that_float32_cannot_hold_are_refused(command: Path) -> None:
+    folder = str(scaled(command / "model", "proj.weight", 1e37))
+    for options in (("--temperature", "1"), ()):
+        given = ["generate", folder, "--prompt", "ab", "--backend", "float", *options]
+        result = CliRunner().invoke(app, given)
+        assert result.exit_code == 2 and "too large for float32; is the checkpoint damaged?" in result.stderr
+
+
 @pytest.mark.parametrize("fmt", [Formats(), Formats(24, 13, 14)])
 def test_all_embeddings_between_are_taken(fmt: Formats) -> None:
     """Twelve bits of room above the largest value, and at least eleven bits of itself."""
