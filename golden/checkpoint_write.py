@@ -3,8 +3,8 @@
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from golden.arrays import STORED, as_array
 from golden.config import CONFIG, GENERATION, INDEX, WEIGHTS, CheckpointError, ModelConfig
+from golden.files import make_folder, replacing, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,24 +91,20 @@ def stream_checkpoint(
     The files with the weights.
     """
     folder, shapes, done = Path(folder), config.tensor_shapes(), 0
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     count = len(parts)
     names = [WEIGHTS] if count == 1 else [f"model-{n + 1:05d}-of-{count:05d}.safetensors" for n in range(count)]
     size = dtype.itemsize * sum(map(math.prod, shapes.values()))
-    temporary = [folder / f"{name}.{os.getpid()}.tmp" for name in names]
-    try:
-        for path, part in zip(temporary, parts, strict=True):
+    with ExitStack() as stack:
+        # all get their names when the last is complete
+        files = [stack.enter_context(replacing(folder / name)) for name in names]
+        for path, part in zip(files, parts, strict=True):
             with path.open("wb") as file:
                 file.write(_header({name: shapes[name] for name in part}, dtype))
                 for name in part:
                     done += file.write(np.ascontiguousarray(tensor(name), dtype).view(np.uint8))
                     if progress is not None:
                         progress(done, size)
-        for path, name in zip(temporary, names, strict=True):
-            os.replace(path, folder / name)
-    finally:
-        for path in temporary:
-            path.unlink(missing_ok=True)
     if count > 1:
         shard_of = {tensor: name for name, part in zip(names, parts, strict=True) for tensor in part}
         write_json(folder / INDEX, {"metadata": {"total_size": size}, "weight_map": shard_of})
@@ -131,10 +128,8 @@ def split_by_size(config: ModelConfig, dtype: np.dtype, limit: int = SHARD_BYTES
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n")
-    os.replace(temporary, path)
+    """Write `value` as indented JSON."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def _header(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype) -> bytes:

@@ -14,6 +14,7 @@ from golden.arrays import FLOAT32
 from golden.checkpoint import Checkpoint, CheckpointError
 from golden.checkpoint_write import split_by_size, stream_checkpoint
 from golden.chunks import by_rows
+from golden.files import make_folder
 from golden.ternary import Ternary, ternarise
 
 TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt")
@@ -89,7 +90,7 @@ def write_preternary(
         report.append(Stored(name, value.shape, ternary.scale, stored, nonzeros))
         return value
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     try:
         parts = split_by_size(checkpoint.config, kind)

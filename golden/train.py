@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quantisation-aware training of a small model: `python -m golden.train --help`."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from golden import TritforgeError
 from golden.checkpoint import ModelConfig
+from golden.files import make_folder, replacing
 from golden.text import TOKENIZER, TextCodec
 from golden.train_data import Labelled, read_text, train_tokenizer
 from golden.train_loop import Trainer
@@ -76,9 +77,9 @@ def main(
         tokenizer = train_tokenizer(train, vocab)
         if init is not None and TextCodec.from_folder(init).tokenizer.to_str() != tokenizer.to_str():
             raise TritforgeError(f"{init} has another tokenizer; give the corpus that it was trained on.")
-        out.mkdir(parents=True, exist_ok=True)
-        tokenizer.save(str(out / f"{TOKENIZER}.tmp"))
-        os.replace(out / f"{TOKENIZER}.tmp", out / TOKENIZER)
+        make_folder(out)
+        with replacing(out / TOKENIZER) as temporary:
+            tokenizer.save(str(temporary))
         trainer = Trainer(
             config,
             recipe,
@@ -98,7 +99,7 @@ def main(
         with Progress(*columns, console=console) as progress:
             trainer.run(progress)
     except TritforgeError as error:
-        console.print(f"[red]Error:[/red] {error}")
+        console.print(f"[red]Error:[/red] {escape(str(error))}")
         raise typer.Exit(2) from error
 
 

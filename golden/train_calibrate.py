@@ -14,6 +14,7 @@ from typing import Annotated
 import torch
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 from golden import TritforgeError
@@ -73,7 +74,7 @@ def main(
         tokens = torch.tensor(codec.encode(characters := read_text(text)))
         weights = {name: as_tensor(source.stored(name)) for name in source.names()}
     except TritforgeError as error:
-        console.print(f"[red]Error:[/red] {error}")
+        console.print(f"[red]Error:[/red] {escape(str(error))}")
         raise typer.Exit(2) from error
     model = TrainModel(source.config).eval()
     model.load_state_dict({name: weight.float() for name, weight in weights.items()})

@@ -3,7 +3,6 @@
 
 import json
 import lzma
-import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from golden import TritforgeError
+from golden.files import make_folder, replacing
 from golden.text import TextCodec
 
 SPECIAL = ("<unk>", "<s>", "</s>")
@@ -90,10 +90,9 @@ class Labelled(NamedTuple):
 
     def save(self, path: Path) -> None:
         """Write the file, atomically."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".tmp")
-        torch.save(self._asdict(), temporary)
-        os.replace(temporary, path)
+        make_folder(path.parent)
+        with replacing(path) as temporary:
+            torch.save(self._asdict(), temporary)
 
     @classmethod
     def load(cls, paths: list[Path]) -> "Labelled":

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import torch
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 from golden import TritforgeError
@@ -128,7 +129,7 @@ def main(
             raise TritforgeError("The teachers have different tokenizers; take models trained on one corpus.")
         tokens = torch.tensor(codec.encode(read_text(text))) if text else None
     except TritforgeError as error:
-        Console().print(f"[red]Error:[/red] {error}")
+        Console().print(f"[red]Error:[/red] {escape(str(error))}")
         raise typer.Exit(2) from error
     for model in models if compiled else ():
         model.compile_parts()

@@ -2,7 +2,6 @@
 """The training loop: optimiser, evaluation, state file."""
 
 import math
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from golden import TritforgeError
 from golden.checkpoint import Checkpoint, ModelConfig, write_checkpoint
+from golden.files import make_folder, replacing
 from golden.latent import keep_clear
 from golden.text import TextCodec
 from golden.train_data import Labelled, Streams, encode_variants, stream
@@ -160,20 +160,17 @@ class Trainer:
 
     def save_state(self) -> None:
         """Write all that `resume` needs, atomically."""
-        self.state.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.state.with_name(self.state.name + ".tmp")
-        torch.save(
-            {
-                "config": asdict(self.config),
-                "recipe": asdict(self.recipe),
-                "model": self.model.state_dict(),
-                "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
-                "streams": (self._streams.at, self._carried),
-                "progress": (self.step, self.seconds, self.best),
-            },
-            temporary,
-        )
-        os.replace(temporary, self.state)
+        state = {
+            "config": asdict(self.config),
+            "recipe": asdict(self.recipe),
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "streams": (self._streams.at, self._carried),
+            "progress": (self.step, self.seconds, self.best),
+        }
+        make_folder(self.state.parent)
+        with replacing(self.state) as temporary:
+            torch.save(state, temporary)
 
     def resume(self) -> None:
         """Go on from the state file; raise TritforgeError where it is missing or of another run."""

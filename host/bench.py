@@ -231,7 +231,7 @@ class Bench:
         self._say(f"Packing {shape}")
         started = time.perf_counter()
         python = [sys.executable, "-P"]
-        command = [*python, "-m", "host.cli", "pack", str(folder), "-o", str(path), "--preset", "wide", *sets]
+        command = [*python, "-m", "host", "pack", str(folder), "-o", str(path), "--preset", "wide", *sets]
         done = subprocess.run([*python, "-c", PEAK, *command], capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - started
         if done.returncode:

@@ -3,12 +3,13 @@
 
 import os
 import sys
+from copy import copy
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from host.console import Commands
+from host.console import DEBUG, Commands
 
 COMMANDS = {
     "random-checkpoint": ("cli_checkpoint", "random_checkpoint"),
@@ -32,6 +33,11 @@ COMMANDS = {
 """The module and function of each; imported when it is called, so that none pays for what another needs."""
 
 
+def _debug(ctx: typer.Context, value: bool) -> bool:
+    ctx.meta[DEBUG] = ctx.meta.get(DEBUG) or value
+    return value
+
+
 class Lazy(Commands):
     """The commands of `COMMANDS`."""
 
@@ -46,14 +52,21 @@ class Lazy(Commands):
         module, function = COMMANDS[name]
         single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
         single.command(name)(getattr(import_module(f"host.{module}"), function))
-        return typer.main.get_command(single)
+        command = typer.main.get_command(single)
+        # the group's options may also stand behind the command's name
+        for option in map(copy, self.params):
+            option.expose_value = False
+            command.params.append(option)
+        return command
 
 
 app = typer.Typer(cls=Lazy, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
 
 @app.callback()
-def tritforge() -> None:
+def tritforge(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.", callback=_debug)] = False,
+) -> None:
     """Generate, simulate and drive FPGA accelerators of MatMul-free language models."""
 
 
@@ -64,7 +77,3 @@ def main() -> None:
     # what the terminal cannot show, such as a path that is no text, is shown as its code
     sys.stdout.reconfigure(errors="backslashreplace")
     app()
-
-
-if __name__ == "__main__":
-    main()

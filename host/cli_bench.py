@@ -2,15 +2,16 @@
 """The command that measures whole tokens."""
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from golden import TritforgeError
+from golden.files import check_writable, make_folder, write_text
 from host.console import Json, Record, out, print_json, progress, say
 from perf import plan
 from perf.measured import made, on_verilog, put
@@ -45,6 +46,9 @@ def bench(
     from host.bench import Bench
     from sim.toolchain import tool_versions
 
+    if output:
+        make_folder(output.parent)
+        check_writable(output)
     sections: list[Section] = []
     for section in Bench(say, progress).sections(full_size, only or ""):
         sections.append(section)
@@ -59,7 +63,7 @@ def bench(
         "figures": {section.title: [asdict(figure) for figure in section.figures] for section in sections},
     }
     if output:
-        _write(output, json.dumps(facts, indent=2) + "\n")
+        write_text(output, json.dumps(facts, indent=2) + "\n")
     if as_json:
         print_json(facts)
 
@@ -83,7 +87,7 @@ def _table(sections: "list[Section]") -> Table:
     table = Table("", "value", "", "kind", "target")
     for section in sections:
         table.add_section()
-        table.add_row(f"[bold]{section.title}[/bold]")
+        table.add_row(Text(section.title, style="bold"))
         for figure in section.figures:
             table.add_row(figure.what, value(figure.value), figure.unit, figure.tag, _target(figure))
     return table
@@ -91,10 +95,3 @@ def _table(sections: "list[Section]") -> Table:
 
 def _target(figure: "Figure") -> str:
     return f"{figure.target}: {'met' if figure.met else 'missed'}" if figure.target else ""
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(text)
-    os.replace(temporary, path)

@@ -56,7 +56,7 @@ def docs(
     if as_json:
         print_json([asdict(fault) for fault in faults])
     for fault in () if as_json else faults:
-        err.print(str(fault), markup=False, highlight=False, soft_wrap=True)
+        err.print(str(fault), highlight=False)
     if faults:
         remedy = "measure what is missing" if write else f"tritforge docs {WRITE} writes what can be written"
         many = "One place is" if len(faults) == 1 else f"{len(faults)} places are"

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from golden import TritforgeError
 from golden.config import PUBLISHED
+from golden.files import check_writable, make_folder, write_text
 from host.console import Json, PresetName, Settings, chosen_core, err, out, print_json, say
 from host.models import DEFAULT_PRESET, Model
 from hw.params import CoreParams, preset
@@ -112,17 +113,13 @@ def write_report(
     if output.suffix.lower() not in (".html", ".htm"):
         raise TritforgeError(f"The report is a web page; give a file that ends in .html, not {output.name}.")
     say("Estimating every model, preset and platform")
-    _write(output, page())
+    for path in filter(None, (output, picture)):
+        make_folder(path.parent)
+        check_writable(path)
+    write_text(output, page())
     if picture:
-        _write(picture, comparison())
+        write_text(picture, comparison())
     err.print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, open it in a browser.", highlight=False)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
 
 
 def _shape(model: str) -> Shape:

@@ -2,7 +2,6 @@
 """Commands that make things: images and Verilog."""
 
 import json
-import os
 import platform
 import time
 from dataclasses import asdict
@@ -14,8 +13,20 @@ import typer
 from rich.table import Table
 
 from golden.checkpoint import Checkpoint
+from golden.files import write_text
 from golden.quantise import IntegerCheckpoint
-from host.console import Json, PresetName, Settings, by_kind, chosen_core, err, heed, out, print_json, progress
+from host.console import (
+    Json,
+    PresetName,
+    Settings,
+    by_kind,
+    chosen_core,
+    doing,
+    heed,
+    out,
+    print_json,
+    progress,
+)
 from host.image import Image
 from host.models import DEFAULT_PRESET
 from host.pack import pack as pack_image
@@ -146,13 +157,13 @@ def verilog(
 
     core, top = chosen_core(name, settings), TOP
     gateware = Core(core)
-    with err.status("Writing Verilog"):
+    with doing("Writing Verilog"):
         files = [file.name for file in emit_verilog(gateware, TOP, output)]
     if bundle:
         top = f"{TOP}_ip"
         files.append(f"{top}.v")
-        _write(output / files[-1], ip_top(gateware, TOP, BUSES))
-        _write(output / f"{TOP}.core", fusesoc_core(TOP, metadata.version("tritforge"), files))
+        write_text(output / files[-1], ip_top(gateware, TOP, BUSES))
+        write_text(output / f"{TOP}.core", fusesoc_core(TOP, metadata.version("tritforge"), files))
     manifest = {
         "top": top,
         "files": files,
@@ -160,16 +171,10 @@ def verilog(
         "derived": {key: getattr(core, key) for key in ("rows", "columns", "max_inputs", "acc_bits")},
         "registers": register_map.constants(core),
     }
-    _write(output / "manifest.json", json.dumps(manifest, indent=2) + "\n")
-    _write(output / "registers.md", register_map.markdown())
-    _write(output / "tritforge_registers.h", register_map.c_header())
+    write_text(output / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+    write_text(output / "registers.md", register_map.markdown())
+    write_text(output / "tritforge_registers.h", register_map.c_header())
     if as_json:
         print_json(manifest | {"folder": str(output)})
     else:
         out.print(f"{output}: {len(files)} modules, top {top}; manifest.json, registers.md, tritforge_registers.h")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)

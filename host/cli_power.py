@@ -15,7 +15,19 @@ from golden import TritforgeError
 from host.backends import check_ids
 from host.cli_run import encode_prompt, read_ids
 from host.cli_synth import follow
-from host.console import Json, PresetName, Record, Settings, chosen_core, err, heed, out, print_json, progress, say
+from host.console import (
+    Json,
+    PresetName,
+    Record,
+    Settings,
+    chosen_core,
+    doing,
+    heed,
+    out,
+    print_json,
+    progress,
+    say,
+)
 from host.image import config_shape
 from host.models import DEFAULT_PRESET, TALES, Model
 from hw.params import CoreParams
@@ -74,8 +86,8 @@ def power(
     else:
         ids = read_ids(ids_path) if ids_path else np.array(encode_prompt(model, prompt))
     check_ids(ids, model.config.vocab)
-    with err.status("Mapping") as spinner:
-        tokens = measure(sources(model.source()), ids.tolist(), core, liberty, clock, say, follow(spinner.update))
+    with doing("Mapping") as update:
+        tokens = measure(sources(model.source()), ids.tolist(), core, liberty, clock, say, follow(update))
     facts = {key: _facts(token, core, clock) for key, token in tokens.items()}
     whole = {"library": liberty.stem, "clock_mhz": clock, "data": facts}
     if record:

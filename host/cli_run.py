@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands that run a model: text and logits."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from tokenize import TokenError
@@ -12,6 +11,7 @@ import typer
 from numpy.typing import NDArray
 
 from golden import TritforgeError
+from golden.files import check_writable, replacing
 from host.backends import Arith, Backend, Ids, Output, check_ids, saturation_warnings
 from host.console import (
     Advance,
@@ -137,6 +137,7 @@ def logits(
     model, warnings = opened_model(path, name, settings)
     ids = read_ids(ids_path)
     check_ids(ids, model.config.vocab)
+    check_writable(output)
     with model.session(backend, stall=stall, trace=trace, arith=arith, outlier_threshold=threshold) as session:
         with progress(f"Running {len(ids)} tokens") as advance:
             outputs = run_all(session.backend, ids, advance)
@@ -149,7 +150,7 @@ def logits(
         facts = {"backend": backend, "out": str(output), "arrays": shapes, "saturations": saturations}
         print_json(facts | {"warnings": warnings} | counters_json(counters))
     else:
-        out.print(f"{output}: {', '.join(f'{key} {list(a.shape)}' for key, a in arrays.items())}", markup=False)
+        out.print(f"{output}: {', '.join(f'{key} {list(a.shape)}' for key, a in arrays.items())}")
 
 
 def encode_prompt(model: Model, text: str) -> list[int]:
@@ -205,8 +206,6 @@ def arrays_of(outputs: list[Output]) -> dict[str, NDArray]:
 
 
 def save_npz(path: Path, arrays: dict[str, NDArray]) -> None:
-    """Write arrays atomically."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
+    """Write arrays; raise as `golden.files.replacing` does."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
-    os.replace(temporary, path)

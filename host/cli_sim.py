@@ -59,7 +59,7 @@ def cosim(
     if as_json:
         print_json(result | ({"warnings": warnings} if warnings else {}))
     else:
-        out.print(", ".join(f"{key} {value}" for key, value in result.items()), markup=False)
+        out.print(", ".join(f"{key} {value}" for key, value in result.items()))
 
 
 def demo(

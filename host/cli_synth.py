@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from golden import TritforgeError
-from host.console import Json, PresetName, Record, Settings, chosen_core, err, out, print_json, say
+from host.console import Json, PresetName, Record, Settings, chosen_core, doing, out, print_json, say
 from host.models import DEFAULT_PRESET
 from hw.params import CoreParams
 from perf.measured import made, on_verilog, put
@@ -64,8 +64,8 @@ def synth(
         modules = [file.stem.removeprefix(f"{TOP}_") for file in files if file.stem != TOP]
         if unit not in modules:
             raise TritforgeError(f"The core has no unit '{unit}'; choose from {', '.join(modules)}.")
-    with err.status("Checking") as spinner:
-        log = follow(spinner.update)
+    with doing("Checking") as update:
+        log = follow(update)
         check(files, top, log=log)
         synthesis = synthesise(files, top, device, say, log)
         on = on_verilog(named(core), files, TOP, unit or "")

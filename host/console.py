@@ -2,6 +2,7 @@
 """What the commands share: consoles, progress, options and errors in one sentence."""
 
 import json
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,14 +12,18 @@ from typing import Annotated, Any, Protocol, TypeVar
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from golden import TritforgeError
+from golden.files import REMEDIES, told
 from host.models import DEFAULT_PRESET, Model
 from hw.params import PRESETS, CoreParams, preset
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+# what stands in brackets or between colons is a part of names and texts
+out = Console(soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
 
 Advance = Callable[[int, int], None]
 
@@ -46,24 +51,39 @@ class Named(Protocol):
 Row = TypeVar("Row", bound=Named)
 
 
+DEBUG = "debug"
+"""In a context's ``meta``: whether errors show where they come from."""
+
+
 class Commands(TyperGroup):
-    """Commands whose bad input ends in one sentence and exit status 2, and whose failures in one and 1."""
+    """Commands whose errors end in one sentence: bad input with exit status 2, failures and bugs with 1."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command; no traceback for what a user can mend."""
+        """Run a command; no traceback but with --debug."""
         try:
             return super().invoke(ctx)
-        except TritforgeError as error:
-            _say_error(error)
-            raise typer.Exit(error.status) from error
-        except OSError as error:
-            _say_error(error)
-            raise typer.Exit(2) from error
+        except (typer.Exit, typer.Abort, TyperException, BrokenPipeError):
+            raise
+        except Exception as error:
+            if ctx.meta.get(DEBUG):
+                traceback.print_exception(error)
+            sentence, status = judged(error)
+            err.print(Text("Error: ", style="red"), Text(sentence), sep="")
+            raise typer.Exit(status) from error
 
 
-def _say_error(error: Exception) -> None:
-    err.print("[red]Error:[/red] ", end="")
-    err.print(str(error), markup=False, highlight=False)
+def judged(error: Exception) -> tuple[str, int]:
+    """The sentence for an error, and the exit status."""
+    if isinstance(error, TritforgeError):
+        return str(error), error.status
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        return f"{f'{error.filename}: ' if error.filename else ''}{told(error)}; {REMEDIES[error.errno]}.", 2
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this; close other programs, or take a smaller model.", 2
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        return "This needs PyTorch, which is not installed: pip install 'tritforge[torch]'.", 2
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{what}. This is a bug; please report it to the project, with what --debug adds to this.", 1
 
 
 def chosen_core(name: str | None, settings: list[str] | None) -> CoreParams | None:
@@ -91,23 +111,29 @@ def heed(warnings: Iterable[str]) -> list[str]:
     """Print warnings on stderr; return them, for a JSON object."""
     told = list(warnings)
     for warning in told:
-        err.print("[yellow]Warning:[/yellow] ", end="")
-        err.print(warning, markup=False, highlight=False)
+        err.print(Text("Warning: ", style="yellow"), Text(warning), sep="")
     return told
 
 
 def say(line: str) -> None:
     """Tell what takes long, on stderr."""
-    err.print(f"{line} ...", style="dim", markup=False, highlight=False)
+    err.print(f"{line} ...", style="dim", highlight=False)
 
 
 @contextmanager
 def progress(label: str) -> Iterator[Advance]:
     """A progress bar on stderr while the context lasts, where stderr is a terminal."""
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def doing(line: str) -> Iterator[Callable[[str], None]]:
+    """A spinner on stderr while the context lasts; gives a function that changes what stands beside it."""
+    with err.status(Text(line)) as spinner:
+        yield lambda text: spinner.update(Text(text))
 
 
 def print_json(value: Any) -> None:

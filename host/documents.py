@@ -6,13 +6,13 @@ measured on, made by the same code, so that a page says by itself what is of an 
 """
 
 import difflib
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from golden import TritforgeError
+from golden.files import write_text
 from perf.plan import Measurement
 from perf.today import Today
 
@@ -220,6 +220,4 @@ def _difference(old: str, new: str) -> str:
 def _write(path: Path, text: str) -> None:
     if path.exists() and path.read_text() == text:
         return
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+    write_text(path, text)

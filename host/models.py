@@ -18,6 +18,7 @@ import numpy as np
 from golden import TritforgeError
 from golden.activations import activations
 from golden.config import CheckpointError, ModelConfig
+from golden.files import check_writable
 from golden.text import TOKENIZER, TextCodec
 from host.backends import Arith, Backend, CoreBackend
 from host.driver import MisfitError, misfit
@@ -195,10 +196,10 @@ class Model:
             raise TritforgeError(f"--check compares a core with the integer model; it needs --backend {Kind.RTL}.")
         if trace and kind is not Kind.RTL:
             raise TritforgeError(f"--trace shows what a core does in every cycle; it needs --backend {Kind.RTL}.")
-        if trace and not trace.parent.is_dir():
-            raise TritforgeError(f"There is no folder {trace.parent} to write the timeline to; create it first.")
         if stall and kind is not Kind.RTL:
             raise TritforgeError(f"--stall makes the streams of a core wait; it needs --backend {Kind.RTL}.")
+        if trace:
+            check_writable(trace)
         if kind is Kind.FLOAT:
             if self._settings:
                 raise TritforgeError("--set changes a core, and float has none; it needs --backend integer or rtl.")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packs a checkpoint into an image, layer by layer: at no time are more than two layers in memory."""
 
-import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden import TritforgeError
+from golden.files import make_folder, replacing
 from golden.quantise import IntegerCheckpoint, Matrix, Norm
 from golden.text import TOKENIZER
 from host.header import Header
@@ -92,15 +92,9 @@ def pack(
         raise TritforgeError(limit)
     if checkpoint.fmt != core.formats:
         raise TritforgeError("The checkpoint was quantised for other formats than the core's; use the core's.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            summary = _Packer(checkpoint, core, shape, file, progress).run()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return summary
+    make_folder(path.parent)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        return _Packer(checkpoint, core, shape, file, progress).run()
 
 
 class _Packer:

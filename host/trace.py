@@ -5,7 +5,6 @@
 """
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +14,7 @@ import typer
 from numpy.typing import NDArray
 
 from golden import TritforgeError
+from golden.files import write_text
 from host.trace_picture import picture
 from hw.schedule import MATRICES, Group
 from hw.trace import TRACE, Cycle
@@ -78,7 +78,7 @@ def timeline(trace: "Trace") -> Timeline:
 
 def write_timeline(path: Path, trace: "Trace") -> None:
     """Write the timeline of the last token in a trace as JSON; TritforgeError if there is none."""
-    _write(path, json.dumps(timeline(trace), separators=(",", ":")))
+    write_text(path, json.dumps(timeline(trace), separators=(",", ":")))
 
 
 class _Token:
@@ -135,12 +135,6 @@ def _block_name(block: list[Column], entry: int) -> str:
     return " ".join([*layered, group.name, *names[matrix : matrix + 1], f"#{number}"])
 
 
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
-
-
 def main(
     path: Annotated[Path, typer.Argument(help="What --trace wrote.", metavar="FILE.json")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .svg to write.")],
@@ -148,7 +142,7 @@ def main(
 ) -> None:
     """Draw the first layers of a timeline."""
     try:
-        _write(output, picture(json.loads(path.read_text()), TRACKS, layers))
+        write_text(output, picture(json.loads(path.read_text()), TRACKS, layers))
     except (ValueError, TritforgeError, OSError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(2) from error

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Emits an Amaranth component as Verilog: one module and one file for each distinct unit."""
 
-import os
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 from amaranth.lib import wiring
 
 from golden import Failure
+from golden.files import make_folder, write_text
 from rtl_gen.clean import clean
 from rtl_gen.netlist import parse, write
 from rtl_gen.polish import polish
@@ -55,12 +55,12 @@ def emit_verilog(component: wiring.Component, name: str, out_dir: Path | str) ->
         If the component cannot be split at the ports of its units (see `rtl_gen.units.split`).
     """
     out_dir = Path(out_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(out_dir)
     files = []
     for module, text in _verilog(split(component, name), name).items():
         files.append(out_dir / f"{module}.v")
-        _write_atomically(files[-1], text)
-    _write_atomically(out_dir / f"{name}.f", "".join(f"{file.name}\n" for file in files))
+        write_text(files[-1], text)
+    write_text(out_dir / f"{name}.f", "".join(f"{file.name}\n" for file in files))
     return files
 
 
@@ -87,9 +87,3 @@ def _yosys(netlist: str, *commands: str) -> str:
 
 def _header(module: str) -> str:
     return f"// {module}: generated, do not edit.\n// SPDX-License-Identifier: Apache-2.0\n"
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    os.replace(temporary, path)

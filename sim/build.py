@@ -1,27 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the emitted core and its C++ harness into a shared library, once for each distinct Verilog."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
-from golden import Failure
-from sim.cache import cache_folder
+from golden import Failure, TritforgeError
+from golden.files import REMEDIES
+from sim.cache import VARIABLE, cache_folder
 from sim.runtime import Runtime
-from sim.toolchain import spaceless, tool_versions, toolchain_env, verilator
+from sim.toolchain import spaceless, tool_versions, toolchain_env, verilator, workplace
 
 Status = Callable[[str], None]
 """Receives one line whenever a build says what it does next."""
 
 HARNESS = Path(__file__).with_name("harness.cpp")
 LIBRARY = "libharness.so"
+ROOM = 1 << 20
+"""Bytes; a disk with less is taken for the reason why a tool has failed."""
 
 
 class BuildError(Failure):
@@ -80,13 +85,15 @@ def build_harness(
     with cached_build("harness", top, command, sources) as folder:
         if folder.fresh:
             say(status, f"Compiling the simulation of {top}, once (about a minute for a large core)")
-            place = str(spaceless(folder.path))
-            run_tool([verilator(), *command, "-Mdir", place, *(str(spaceless(source)) for source in sources)])
-            kept = runtime.copy(folder.path)
-            make = ["make", "-C", place, "-f", "Vcore.mk", "-j", str(os.cpu_count() or 1), *kept]
-            run_tool([*make, *(["OPT_FAST=-O1", "OPT_SLOW=-O0"] if activity else [])])
-            runtime.keep(folder.path)
-            _keep_only(folder.path, LIBRARY)
+            with workplace(folder.path) as place:
+                run_tool(
+                    [verilator(), *command, "-Mdir", str(place), *(str(spaceless(source)) for source in sources)]
+                )
+                kept = runtime.copy(place)
+                make = ["make", "-C", str(place), "-f", "Vcore.mk", "-j", str(os.cpu_count() or 1), *kept]
+                run_tool([*make, *(["OPT_FAST=-O1", "OPT_SLOW=-O0"] if activity else [])])
+                runtime.keep(place)
+                _keep_only(place, LIBRARY)
     return folder.final / LIBRARY
 
 
@@ -141,8 +148,18 @@ def run_tool(command: Sequence[str]) -> None:
         command, env=toolchain_env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if result.returncode:
-        tail = "\n".join(result.stdout.splitlines()[-40:])
-        raise BuildError(f"'{Path(command[0]).name}' failed while building the simulation:\n{tail}")
+        raise build_failure(f"'{Path(command[0]).name}' failed while building the simulation", result.stdout)
+
+
+def build_failure(what: str, said: str) -> TritforgeError:
+    """The error for a tool that has failed: with the end of what it said, but where the disk was full."""
+    # what a tool said may itself have found no room
+    if os.strerror(errno.ENOSPC) in said or shutil.disk_usage(cache_folder()).free < ROOM:
+        return TritforgeError(
+            f"There is no room to build the simulation in {cache_folder()} or {tempfile.gettempdir()}; "
+            f"{REMEDIES[errno.ENOSPC]} in the environment variable {VARIABLE} or TMPDIR."
+        )
+    return BuildError("\n".join([f"{what}:", *said.splitlines()[-40:]]))
 
 
 def say(status: Status | None, line: str) -> None:

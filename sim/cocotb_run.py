@@ -17,10 +17,10 @@ from cocotb_tools.runner import Verilator
 
 from golden import Failure
 from rtl_gen.emit import emit_verilog
-from sim.build import BuildError, Status, cached_build, say
+from sim.build import Status, build_failure, cached_build, say
 from sim.cache import cache_folder
 from sim.runtime import Runtime
-from sim.toolchain import spaceless, toolchain_env, verilator
+from sim.toolchain import spaceless, toolchain_env, verilator, workplace
 
 # Names a file, because a trace of inputs is too long for the environment itself.
 _PARAMETERS = "TRITFORGE_TEST_PARAMETERS"
@@ -87,20 +87,24 @@ def run_cocotb(
     run_dir = Path(tempfile.mkdtemp(prefix=f"{top}-", dir=runs))
     runner, results, parameter_file = _Runner(), run_dir / "results.xml", run_dir / "parameters.json"
     parameter_file.write_text(json.dumps(dict(parameters or {})))
-    with suppress(SystemExit):  # The results, or their absence, say more.
-        runner.test(
-            test_module,
-            hdl_toplevel=top,
-            hdl_toplevel_lang="verilog",
-            testcase=testcase,
-            seed=seed,
-            plusargs=list(plusargs),
-            extra_env={_PARAMETERS: str(parameter_file)},
-            build_dir=build_dir,
-            test_dir=run_dir,
-            results_xml=str(results),
-            log_file=run_dir / "log.txt",
-        )
+    try:
+        with suppress(SystemExit):  # The results, or their absence, say more.
+            runner.test(
+                test_module,
+                hdl_toplevel=top,
+                hdl_toplevel_lang="verilog",
+                testcase=testcase,
+                seed=seed,
+                plusargs=list(plusargs),
+                extra_env={_PARAMETERS: str(parameter_file)},
+                build_dir=build_dir,
+                test_dir=run_dir,
+                results_xml=str(results),
+                log_file=run_dir / "log.txt",
+            )
+    except KeyboardInterrupt:
+        shutil.rmtree(run_dir, ignore_errors=True)
+        raise
     names = _passed(results, test_module)
     shutil.rmtree(run_dir)
     return names
@@ -156,19 +160,20 @@ def _build(files: list[Path], top: str, build_args: Sequence[str], status: Statu
     with cached_build("cocotb", top, (*build_args, *_MAKE_ARGS), files) as folder:
         if folder.fresh:
             say(status, f"Compiling the test bench of {top}, once")
-            log = folder.path / "build.log"
-            try:
-                _Runner().build(
-                    sources=files,
-                    hdl_toplevel=top,
-                    build_args=build_args,
-                    build_dir=folder.path,
-                    log_file=log,
-                )
-            except Exception as error:
-                tail = "\n".join(log.read_text().splitlines()[-40:]) if log.exists() else ""
-                raise BuildError(f"The test bench of '{top}' does not compile: {error}\n{tail}") from error
-            _RUNTIME.keep(folder.path)
+            with workplace(folder.path) as place:
+                log = place / "build.log"
+                try:
+                    _Runner().build(
+                        sources=files,
+                        hdl_toplevel=top,
+                        build_args=build_args,
+                        build_dir=place,
+                        log_file=log,
+                    )
+                except Exception as error:
+                    said = log.read_text() if log.exists() else ""
+                    raise build_failure(f"The test bench of '{top}' does not compile: {error}", said) from error
+                _RUNTIME.keep(place)
     return folder.final
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import xxhash
 
+from golden.files import replacing
 from sim.cache import cache_folder
 
 CHUNK = 1 << 20
@@ -57,9 +58,8 @@ def _digest(path: Path, progress: Callable[[int], None] | None) -> bytes:
         after = os.fstat(file.fileno())
     if known is not None and known == _memory(path, after):
         known.parent.mkdir(exist_ok=True)
-        temporary = known.with_name(f"{known.name}.{os.getpid()}.tmp")
-        temporary.write_bytes(digest.digest())
-        temporary.replace(known)
+        with replacing(known) as temporary:
+            temporary.write_bytes(digest.digest())
     return digest.digest()
 
 

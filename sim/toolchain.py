@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
@@ -81,15 +82,29 @@ def spaceless(path: Path) -> Path:
     return _link(path.parent) / path.name if not any(map(str.isspace, path.name)) else _link(path)
 
 
+@contextmanager
+def workplace(folder: Path) -> Iterator[Path]:
+    """A folder that `make` can work in: this one, or another whose contents are copied here when the context ends."""
+    if spaceless(folder) == folder:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="tritforge-", dir=_temporary()) as name:
+        yield Path(name)
+        shutil.copytree(name, folder, dirs_exist_ok=True)
+
+
 @cache
 def _link(path: Path) -> Path:
-    places = (tempfile.gettempdir(), "/tmp")
-    place = next((place for place in places if not any(map(str.isspace, place))), None)
-    folder = Path(tempfile.mkdtemp(prefix="tritforge-", dir=place))
+    folder = Path(tempfile.mkdtemp(prefix="tritforge-", dir=_temporary()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     link = folder / "there"
     link.symlink_to(path)
     return link
+
+
+def _temporary() -> str:
+    named = tempfile.gettempdir()
+    return "/tmp" if any(map(str.isspace, named)) else named
 
 
 def _verilator_root() -> Path:

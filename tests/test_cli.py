@@ -519,7 +519,7 @@ def test_prompts_that_are_no_text_are_refused(model: Path, image: Path, prompt: 
 
 def test_names_and_terminals_that_are_no_unicode_are_no_bug(tmp_path: Path) -> None:
     """In a process of its own, since a command line and its streams are what this is about."""
-    run = [sys.executable, "-m", "host.cli"]
+    run = [sys.executable, "-m", "host"]
     odd, surroundings = tmp_path / os.fsdecode(b"m\xff"), os.environ | {"PYTHONIOENCODING": "ascii"}
     given = [*run, "random-checkpoint", "--shape", "24,2,44,301", "-o", str(odd)]
     done = subprocess.run(given, cwd=ROOT, env=surroundings, capture_output=True, check=True)

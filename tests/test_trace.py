@@ -289,7 +289,7 @@ def test_generate_and_logits_write_the_timeline(model: Path) -> None:
         assert json.loads(Path("t.json").read_text()) == timeline(recorded(*TOKEN))
         Path("t.json").unlink()
         result = invoke(*command, "--trace", "none/t.json")
-        assert result.exit_code == 2 and "There is no folder none to write the timeline to" in result.stderr
+        assert result.exit_code == 2 and "none/t.json cannot be written" in result.stderr
 
 
 @pytest.mark.parametrize("backend", ["float", "integer"])
