@@ -20,7 +20,20 @@ from host.cli import app
 from tests.checkpoints import SMALL, random_checkpoint
 
 Product = Callable[[Tensor, Tensor], Tensor]
-ALLOWED = {"unsqueeze", "split", "gt", "lt", "where", "scalar_tensor", "sum", "sub", "cat", "permute", "_to_copy"}
+ALLOWED = {
+    "unsqueeze",
+    "split",
+    "slice",
+    "gt",
+    "lt",
+    "where",
+    "scalar_tensor",
+    "sum",
+    "sub",
+    "cat",
+    "permute",
+    "_to_copy",
+}
 """Comparisons, choices, sums and differences, and what only moves values."""
 
 
