@@ -2,7 +2,7 @@
 """The compiled harness and the cocotb runner, on the loop-back core."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,29 @@ def library(lanes: int, rows: int, tmp_path_factory: pytest.TempPathFactory) -> 
 def harness(library: Path, lanes: int) -> Iterator[Harness]:
     with Harness(library, lanes) as harness:
         yield harness
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda harness: harness.csr_read(ID),
+        lambda harness: harness.csr_write(SCRATCH, 1),
+        lambda harness: harness.exchange([]),
+        lambda harness: harness.bare([], 1),
+        lambda harness: harness.idle(1),
+        lambda harness: harness.reset(),
+        lambda harness: harness.record_taps(),
+        lambda harness: harness.fetch_taps(),
+        lambda harness: harness.fetch_trace(),
+    ],
+)
+def test_a_closed_core_answers_with_a_sentence(library: Path, lanes: int, use: Callable[[Harness], None]) -> None:
+    """Where the library would read freed memory."""
+    harness = Harness(library, lanes)
+    for _ in range(2):
+        harness.close()
+    with pytest.raises(ValueError, match="was closed; run and read what is needed of it before"):
+        use(harness)
 
 
 @pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.3, 0.7)])
