@@ -4,6 +4,8 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# of an index with CPU builds of PyTorch
+TORCH_INDEX ?=
 PRESETS := tiny edge
 MODEL ?= 370M
 PRESET ?= edge
@@ -15,7 +17,7 @@ export TRITFORGE_CACHE ?= $(CURDIR)/build
 .PHONY: help setup demo test lint verilog cosim synth bench estimate report docs clean
 
 help:
-	@echo "make setup    create $(VENV) with everything needed (PYTHON=$(PYTHON), at least 3.11)"
+	@echo "make setup    create $(VENV) with everything needed (PYTHON=$(PYTHON), at least 3.11; TORCH_INDEX=URL of CPU builds)"
 	@echo "make demo     generate text with the shipped model on the simulated core"
 	@echo "make test     formatting, lint and all tests (JOBS=$(JOBS) processes)"
 	@echo "make lint     Python lint, and strict Verilog lint of the presets $(PRESETS)"
@@ -79,10 +81,14 @@ $(READY): pyproject.toml requirements.txt
 	$(call need,$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3$(comma) 11))',$(PYTHON) is older than 3.11: say make PYTHON=... with a newer one.)
 	$(call need,$(PYTHON) -c 'import venv$(comma) ensurepip' 2>/dev/null,$(PYTHON) cannot create virtual environments: apt-get install python3-venv.)
 	$(call need,command -v g++ >/dev/null,there is no C++ compiler: apt-get install g++.)
-	@echo "tritforge: installing the Python packages into $(VENV) (several hundred MB, a few minutes the first time)"
+	@echo "tritforge: installing the Python packages into $(VENV): $(if $(TORCH_INDEX),$(SMALL),$(LARGE))"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url '$(TORCH_INDEX)' "$$(grep '^torch==' requirements.txt)")
+	@$(INSTALL) -r requirements.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 comma := ,
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+SMALL := 0.4 GB of downloads and 1.6 GB of disk with the CPU build of PyTorch, about two minutes
+LARGE := 2.9 GB of downloads and 5.3 GB of disk, as PyPI's PyTorch for x86-64 brings CUDA; TORCH_INDEX=URL takes a CPU build

@@ -155,16 +155,29 @@ class Checkpoint:
         if missing:
             where = {place.shard for place in places.values()}
             path = self.folder / (where.pop() if len(where) == 1 else INDEX)
-            raise CheckpointError(f"{path} lacks the tensor {some(missing)}; is {CONFIG} that of this checkpoint?")
-        if result.harmful:
+            # the ones without a substitute first: with those of another name they are the whole story
+            told = f"{path} lacks the tensor {some(sorted(missing, key=lambda name: name in result.instead))}"
+            if not result.instead:
+                raise CheckpointError(f"{told}; is {CONFIG} that of this checkpoint?")
+            wanted, stored = next(iter(result.instead.items()))
+            raise CheckpointError(
+                f"{told}; it has {stored} in place of {result.prefix}{wanted}, so export the whole model, with its "
+                "head, under the names of the public layout."
+            )
+        neutral = [name for name in result.harmful if self._adds_nothing(places[name])]
+        if len(neutral) < len(result.harmful):
+            changing = [name for name in result.harmful if name not in neutral]
             raise CheckpointError(
                 f"{self.folder} holds tensors that {CONFIG} does not account for and that would change the result: "
-                f"{some(result.harmful)}; is it that of this checkpoint, and the model one without biases, "
+                f"{some(changing)}; is it that of this checkpoint, and the model one without biases, "
                 "convolutions and quantised weights?"
             )
         for name, own in result.copies.items():
             one, other = places[result.found[own]], places[name]
-            if one[2:] != other[2:] or self._read(one).tobytes() != self._read(other).tobytes():
+            same = one[2:] == other[2:]
+            if same and one.dtype in STORED:  # others are refused below
+                same = self._read(one).tobytes() == self._read(other).tobytes()
+            if not same:
                 raise CheckpointError(
                     f"{self.folder} holds two tensors {own} that differ, {one.name} and {name}; remove one of them."
                 )
@@ -173,10 +186,14 @@ class Checkpoint:
                 f"Names of tensors in {self.folder} have {some(result.removed)} too much, such as "
                 f"{next(stored for own, stored in result.found.items() if stored != own)}; they are read without."
             )
-        unused = [*result.harmless, *result.copies]
+        unused = [*result.harmless, *neutral, *result.copies]
         if unused:
             self.warnings.append(f"{self.folder} holds tensors that the model does not use: {some(unused)}.")
         return {name: places[result.found[name]] for name in shapes}
+
+    def _adds_nothing(self, place: _Place) -> bool:
+        """Whether it is a bias of zeros."""
+        return place.name.split(".")[-1] == "bias" and place.dtype in STORED and not self._read(place).any()
 
     def _check(self, name: str, wanted: tuple[int, ...]) -> np.dtype:
         place = self._places[name]

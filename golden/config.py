@@ -4,7 +4,8 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
@@ -88,23 +89,28 @@ class ModelConfig:
         if missing:
             raise CheckpointError(f"{path} gives no {missing[0]}; take the config.json of the checkpoint.")
         hidden, intermediate = raw["hidden_size"], raw.get("intermediate_size")
-        ends = [source["eos_token_id"] for source in (raw, generation) if "eos_token_id" in source]
-        try:
+        # what only the file beside gives is added below, so that each is judged under its own name
+        own = {"bos_token_id": 1, "eos_token_id": 2} | dict.fromkeys(generation) | raw
+        with _used(path):
             if intermediate is None:
                 ratio = raw.get("hidden_ratio")
                 intermediate = default_intermediate(hidden, 4 if ratio is None else ratio)
-            return cls(
+            config = cls(
                 hidden=hidden,
                 layers=raw["num_hidden_layers"],
                 intermediate=intermediate,
                 vocab=raw["vocab_size"],
                 eps=raw.get("rms_norm_eps", EPS),
                 use_lower_bound=raw.get("use_lower_bound", True),
-                bos=(generation | raw).get("bos_token_id", 1),
-                eos=tuple(token for given in ends for token in _listed(given)) if ends else (2,),
+                bos=own["bos_token_id"],
+                eos=own["eos_token_id"],
             )
-        except CheckpointError as error:
-            raise CheckpointError(f"{path} cannot be used: {error}") from error
+        with _used(beside):
+            return replace(
+                config,
+                bos=(generation | raw).get("bos_token_id", config.bos),
+                eos=(*config.eos, *_listed(generation.get("eos_token_id"))),
+            )
 
     @property
     def public_eos(self) -> int | list[int] | None:
@@ -187,6 +193,15 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds no JSON object; fetch it again.")
     return value
+
+
+@contextmanager
+def _used(path: Path) -> Iterator[None]:
+    """Name the file of a value that makes no sense."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} cannot be used: {error}") from error
 
 
 def _is_whole(value: Any) -> bool:

@@ -27,15 +27,21 @@ class Match:
     harmful, harmless
         Stored names of tensors that the model does not have: such as belong to it, so that without them it would say
         something else, and others.
+    prefix
+        What the names found have in front of the model's.
     removed
-        What the names found have too much: wrappers and a prefix.
+        All that they have too much: wrappers and the prefix.
+    instead
+        Of tensors that were not found, a stored name that ends alike and is no other's, where there is one.
     """
 
     found: dict[str, str] = field(default_factory=dict)
     copies: dict[str, str] = field(default_factory=dict)
     harmful: list[str] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
+    prefix: str = ""
     removed: list[str] = field(default_factory=list)
+    instead: dict[str, str] = field(default_factory=dict)
 
 
 def match(stored: Collection[str], wanted: Collection[str]) -> Match:
@@ -45,7 +51,7 @@ def match(stored: Collection[str], wanted: Collection[str]) -> Match:
     prefixes = Counter(plain[name].removesuffix(end) for name, end in own.items() if end is not None)
     # the shorter of those that fit as many
     prefix = max(prefixes, key=lambda prefix: (prefixes[prefix], -len(prefix)), default="")
-    result = Match()
+    result = Match(prefix=prefix)
     for name in sorted(stored, key=len):
         end, inner = own[name], plain[name].removeprefix(prefix)
         inside = inner.startswith(_MODEL)
@@ -59,6 +65,15 @@ def match(stored: Collection[str], wanted: Collection[str]) -> Match:
             result.harmless.append(name)
     wrappers = {part for name in result.found.values() for part in name.split(".") if part in WRAPPERS}
     result.removed = [*sorted(f"{part}." for part in wrappers), *([prefix] if prefix else [])]
+    if len(result.found) < len(wanted):
+        used = set(result.found.values())
+        unused = sorted(set(stored) - used, key=len, reverse=True)
+        endings = {end: name for name in unused for end in _ends(plain[name])}
+        for name in wanted:
+            # with another beginning than the model's, or in front of it
+            other = endings.get(name, endings.get(name.removeprefix("model.")))
+            if name not in result.found and other is not None:
+                result.instead[name] = other
     return result
 
 

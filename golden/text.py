@@ -2,7 +2,8 @@
 """Text in and out of a model: tokenizer, streaming decoder, bits per character."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -79,10 +80,8 @@ class TextCodec:
         path = Path(folder) / TOKENIZER
         if not path.is_file():
             raise CheckpointError(f"{path} is missing; fetch it with the checkpoint.")
-        try:
+        with _library(f"{path} is no readable tokenizer"):
             return cls(Tokenizer.from_file(str(path)))
-        except Exception as error:  # the library raises nothing narrower
-            raise CheckpointError(f"{path} is no readable tokenizer ({error}); fetch it again.") from error
 
     @property
     def vocab(self) -> int:
@@ -100,11 +99,13 @@ class TextCodec:
             raise TritforgeError(
                 f"The text is no valid UTF-8 (character {error.start}); give it in UTF-8."
             ) from error
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
+        with _library("The tokenizer cannot encode the text"):
+            return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: list[int]) -> str:
         """Return the text of `ids`, special tokens left out."""
-        return self.tokenizer.decode(ids, skip_special_tokens=True)
+        with _library("The tokenizer cannot decode the tokens"):
+            return self.tokenizer.decode(ids, skip_special_tokens=True)
 
     def piece(self, token: int) -> str | None:
         """Return the piece of a token; None for a special or an unknown one, which `decode` leaves out."""
@@ -170,6 +171,17 @@ class TextStream:
     def _is_byte(self, token: int) -> bool:
         piece = self._codec.piece(token)
         return len(piece.encode()) == BYTE_PIECE and piece.startswith("<0x") and piece.endswith(">")
+
+
+@contextmanager
+def _library(what: str) -> Iterator[None]:
+    """Make a sentence of what the library raises: nothing narrower than Exception, and a panic is not even that."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise CheckpointError(f"{what} ({error}); fetch tokenizer.json again.") from error
 
 
 def bits_per_character(

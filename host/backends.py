@@ -44,8 +44,9 @@ class Exact:
         return np.ldexp(self.mantissa.astype(np.float64), -self.shift)
 
     def logits(self) -> NDArray[np.float32]:
-        """[T, V], rounded once."""
-        return (self.raw * self.scale()[:, np.newaxis]).astype(np.float32)
+        """[T, V], rounded once; TritforgeError where float32 cannot hold one."""
+        with np.errstate(over="ignore"):
+            return held((self.raw * self.scale()[:, np.newaxis]).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,13 @@ def saturation_warnings(count: int | None) -> list[str]:
         f"{count:,} results were too large for the integers of the formats and were cut to the largest (saturated), "
         "so what the model says may be wrong: compare it with --backend float."
     ]
+
+
+def held(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same; TritforgeError where one is not finite."""
+    if not np.isfinite(logits).all():
+        raise TritforgeError("The values of this model are too large for float32; is the checkpoint damaged?")
+    return logits
 
 
 def check_ids(ids: Ids, vocab: int) -> None:

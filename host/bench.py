@@ -41,6 +41,8 @@ print(usage.ru_maxrss)
 sys.exit(status != 0)
 """
 """Prints the peak memory of a command in kB; from a small process, since a child begins with its parent's peak."""
+SATURATIONS = "saturations"
+"""The figure of results that were too large for their integers."""
 PROMPT = 16
 """Tokens of the prefill measurements."""
 
@@ -188,6 +190,7 @@ class Bench:
                 wrong = "the state"
             if wrong:
                 raise Failure(f"{case.title} differs from the integer model: {wrong}.")
+            saturations = backend.saturations()
             bare = transport.bare_rate(TokenStream(image).packet([Context(2)], 0), counters.cycles)
         share, projected = rate / bare, CLOCK_MHZ * 1e6 / counters.cycles
         targets, timed = case.occupancy > 0, case.model == "370M"
@@ -198,6 +201,7 @@ class Bench:
             Figure("of a bare C++ loop's cycles", share, "", Tag.MEASURED, *_least(share, 0.8, targets)),
             Figure("integer model", golden_seconds, "s a token", Tag.MEASURED, *_most(golden_seconds, 2, timed)),
             Figure("tokens with logits and states bit-exact", len(ids), f"of {len(ids)}", Tag.MEASURED),
+            Figure(SATURATIONS, saturations, f"in {len(ids)} tokens", Tag.MEASURED),
             Figure(f"at {CLOCK_MHZ} MHz, memory never late", projected, "tokens/s", Tag.PROJECTED),
         ]
 

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from golden import TritforgeError
 from golden.files import check_writable, make_folder, write_text
-from host.console import Json, Record, out, print_json, progress, say
+from host.backends import saturation_warnings
+from host.console import Json, Record, heed, out, print_json, progress, say
 from perf import plan
 from perf.measured import made, on_verilog, put
 from perf.subject import machine, named
@@ -43,7 +44,7 @@ def bench(
 
     Example: tritforge bench --quick
     """
-    from host.bench import Bench
+    from host.bench import SATURATIONS, Bench
     from sim.toolchain import tool_versions
 
     if output:
@@ -56,11 +57,15 @@ def bench(
             _record(section)
     if not sections:
         raise TritforgeError(f"No section's title begins with '{only}'.")
+    figures = [figure for section in sections for figure in section.figures]
+    count = sum(int(figure.value) for figure in figures if figure.what == SATURATIONS)
+    warnings = heed(saturation_warnings(count))
     if not as_json:
         out.print(_table(sections))
     facts = {
         "machine": machine() + "".join(f", {name} {version}" for name, version in tool_versions().items()),
         "figures": {section.title: [asdict(figure) for figure in section.figures] for section in sections},
+        "warnings": warnings,
     }
     if output:
         write_text(output, json.dumps(facts, indent=2) + "\n")

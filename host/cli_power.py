@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from golden import TritforgeError
-from host.backends import check_ids
+from host.backends import check_ids, saturation_warnings
 from host.cli_run import encode_prompt, read_ids
 from host.cli_synth import follow
 from host.console import (
@@ -88,6 +88,7 @@ def power(
     check_ids(ids, model.config.vocab)
     with doing("Mapping") as update:
         tokens = measure(sources(model.source()), ids.tolist(), core, liberty, clock, say, follow(update))
+    warnings += heed(saturation_warnings(tokens["model"].saturations))
     facts = {key: _facts(token, core, clock) for key, token in tokens.items()}
     whole = {"library": liberty.stem, "clock_mhz": clock, "data": facts}
     if record:
@@ -131,6 +132,7 @@ def _facts(token: "Token", core: CoreParams, clock: float) -> dict[str, Any]:
         "zeros": token.zeros,
         "cycles": token.cycles,
         "beats": token.beats,
+        "saturations": token.saturations,
         "watts": asdict(whole) | {"units": {unit: asdict(drawn) for unit, drawn in token.units.items()}},
         "idle_watts": {unit: drawn.dynamic for unit, drawn in token.idle.items()},
         "joules_per_token": (whole.dynamic + whole.leakage) * seconds,

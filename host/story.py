@@ -10,6 +10,9 @@ from rich.text import Text
 from golden.text import TextCodec
 
 STATUS_LINES = 3
+SHOWN = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
+SHOWN |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+"""What a terminal shows in place of control characters, which it would obey."""
 
 
 class Story:
@@ -49,7 +52,10 @@ class Story:
         self.text += self._stream.flush()
         if self._live:
             self._live.stop()
+        if self._console and self._console.is_terminal:
             self._console.print(self._whole())
+        elif self._console:
+            print(self._prompt + self.text, file=self._console.file)  # to the byte, for whom it is piped to
 
     def add(self, token: int) -> None:
         """Take the next token."""
@@ -68,7 +74,7 @@ class Story:
         self._refresh(f", {cycles:,} cycles and {beats:,} beats into the next")
 
     def _whole(self) -> Text:
-        return Text.assemble((self._prompt, "bold"), self.text)
+        return Text.assemble((self._prompt.translate(SHOWN), "bold"), self.text.translate(SHOWN))
 
     def _refresh(self, more: str = "") -> None:
         if self._live and self._console.is_terminal:

@@ -45,6 +45,7 @@ class Token:
     cycles, beats : of the token.
     units : power by unit; the top's own cells under the empty name.
     idle : the same of a core that waits: nothing changes but the clock.
+    saturations : results too large for their integers.
     """
 
     zeros: float
@@ -52,6 +53,7 @@ class Token:
     beats: int
     units: Mapping[str, Power]
     idle: Mapping[str, Power]
+    saturations: int
 
 
 def sources(source: IntegerCheckpoint) -> dict[str, IntegerCheckpoint]:
@@ -102,12 +104,12 @@ def measure(
             image, saif = Path(folder, f"{name}.tfi"), Path(folder, f"{name}.saif")
             say(status, f"Running a token on the netlist ({name})")
             pack(source, core, image)
-            cycles, beats = _run(source, Image.open(image), ids, core, library, saif)
+            cycles, beats, saturations = _run(source, Image.open(image), ids, core, library, saif)
             activity = read_saif(saif, TOP)
             say(status, f"Adding up the power ({name})")
             units = power(gates, liberty, CLOCK, period, activity.get)
             idle = idle or power(gates, liberty, CLOCK, period, _still(activity))
-            tokens[name] = Token(zero_share(source), cycles, beats, units, idle)
+            tokens[name] = Token(zero_share(source), cycles, beats, units, idle, saturations)
     return tokens
 
 
@@ -118,8 +120,8 @@ def _still(activity: Mapping[str, Activity]) -> Callable[[str], Activity | None]
 
 def _run(
     source: IntegerCheckpoint, image: Image, ids: list[int], core: CoreParams, library: Path, saif: Path
-) -> tuple[int, int]:
-    """Cycles and beats of the last token."""
+) -> tuple[int, int, int]:
+    """Cycles, beats and saturations of the last token."""
     reason = misfit(core, image)
     if reason:
         raise MisfitError(reason)
@@ -136,4 +138,4 @@ def _run(
         cycles = transport.cycles - cycles
         if not np.array_equal(got.exact.raw, expected.raw) or not np.array_equal(backend.state(), after):
             raise GateError("The netlist differs from the golden integer model; compare the core first.")
-        return cycles, backend.counters().beats
+        return cycles, backend.counters().beats, backend.saturations()

@@ -96,13 +96,20 @@ class Harness:
     def __init__(self, library: Path, lanes: int) -> None:
         self._lanes = lanes
         self._library = _load(library)
-        self._core = self._library.harness_create()
+        self._created: int | None = self._library.harness_create()
+
+    @property
+    def _core(self) -> int:
+        """The model; ValueError once it is freed, since nothing else would keep the library from its memory."""
+        if self._created is None:
+            raise ValueError("The simulated core was closed; run and read what is needed of it before.")
+        return self._created
 
     def close(self) -> None:
-        """Free the model; the harness is of no use afterwards."""
-        if self._core:
-            self._library.harness_destroy(self._core)
-            self._core = None
+        """Free the model; whatever is asked of the harness afterwards is a ValueError."""
+        if self._created is not None:
+            self._library.harness_destroy(self._created)
+            self._created = None
 
     def __enter__(self) -> "Harness":
         return self

@@ -7,7 +7,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
 from golden import Failure
@@ -38,6 +40,17 @@ def test_a_core_is_measured(case: Case) -> None:
     occupancy = figures["weight-stream occupancy"]
     assert occupancy.value == figures["beats"].value / figures["cycles"].value
     assert (occupancy.tag, occupancy.target, occupancy.met) == (Tag.DERIVED, "at least 0.99", False)
+    assert figures[bench.SATURATIONS].value == 0
+
+
+def test_saturations_of_a_core_are_told(case: Case, tmp_path: Path) -> None:
+    loud = {
+        n: v * np.float32(1e5) if "proj.norm" in n else v
+        for n, v in load_file(tmp_path / "model/model.safetensors").items()
+    }
+    save_file(loud, tmp_path / "model/model.safetensors")
+    figures = Bench(lambda line: None, lambda label: nullcontext()).core(case)
+    assert next(figure.value for figure in figures if figure.what == bench.SATURATIONS) > 0
 
 
 def test_a_core_that_differs_stops_it(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,6 +63,7 @@ def test_the_json_shows_every_figure(tmp_path: Path, monkeypatch: pytest.MonkeyP
     figures = [
         Figure("cycles", 1234567, "a token", Tag.MEASURED),
         Figure("share", 0.5, "", Tag.DERIVED, "at least 1", False),
+        Figure(bench.SATURATIONS, 3, "in 2 tokens", Tag.MEASURED),
     ]
     monkeypatch.setattr(Bench, "sections", lambda self, full_size, only: iter([Section("a core", figures)]))
     data = tmp_path / "new" / "figures.json"
@@ -57,6 +71,8 @@ def test_the_json_shows_every_figure(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert result.exit_code == 0, result.output
     assert json.loads(data.read_text())["figures"]["a core"][1]["met"] is False
     assert "1,234,567" in result.output and "at least 1: missed" in result.output
+    (warning,) = json.loads(data.read_text())["warnings"]
+    assert warning.startswith("3 results were too large") and warning in result.stderr
 
 
 def test_a_section_is_recorded_with_what_it_is_of(

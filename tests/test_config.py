@@ -131,6 +131,14 @@ def test_senseless_values_are_refused_in_one_sentence(tmp_path: Path, name: str)
     assert str(path) in str(caught.value) and len(str(caught.value)) < 400
 
 
+@pytest.mark.parametrize("tokens", [{"eos_token_id": [2, 301]}, {"eos_token_id": "2"}, {"bos_token_id": True}])
+def test_a_token_that_makes_no_sense_is_of_the_file_that_has_it(tmp_path: Path, tokens: dict[str, Any]) -> None:
+    path = config_json(tmp_path, bos_token_id=LEFT_OUT)
+    write(tmp_path, "generation_config.json", tokens)
+    with pytest.raises(CheckpointError, match=r"/generation_config\.json cannot be used: The .os token id"):
+        ModelConfig.from_json(path)
+
+
 def test_a_ratio_that_nobody_needs_does_no_harm(tmp_path: Path) -> None:
     assert ModelConfig.from_json(config_json(tmp_path, hidden_ratio="4")) == SMALL
 

@@ -18,7 +18,7 @@ from host.image import Image
 from hw.packet import Context
 from hw.schedule import segments, token_beats
 from perf.cycles import CycleModel
-from sim.cosim import compare
+from sim.cosim import Mismatch, compare
 from sim.transport import SimTransport
 from tests.cores import CORES, MODEL, packed, packed_checkpoint
 
@@ -213,5 +213,5 @@ def test_a_difference_is_found() -> None:
     a = np.arange(12).reshape(3, 4)
     b = a.copy()
     b[2, 1] += 1
-    with pytest.raises(AssertionError, match=r"raw\[2, 1\] is 9, the golden model's is 10; 1 differ"):
+    with pytest.raises(Mismatch, match=r"raw\[2, 1\] is 9, the golden model's is 10; 1 differ"):
         compare("raw", a, b)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The compiled harness and the cocotb runner, on the loop-back core."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,29 @@ def library(lanes: int, rows: int, tmp_path_factory: pytest.TempPathFactory) -> 
 def harness(library: Path, lanes: int) -> Iterator[Harness]:
     with Harness(library, lanes) as harness:
         yield harness
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda harness: harness.csr_read(ID),
+        lambda harness: harness.csr_write(SCRATCH, 1),
+        lambda harness: harness.exchange([]),
+        lambda harness: harness.bare([], 1),
+        lambda harness: harness.idle(1),
+        lambda harness: harness.reset(),
+        lambda harness: harness.record_taps(),
+        lambda harness: harness.fetch_taps(),
+        lambda harness: harness.fetch_trace(),
+    ],
+)
+def test_a_closed_core_answers_with_a_sentence(library: Path, lanes: int, use: Callable[[Harness], None]) -> None:
+    """Where the library would read freed memory."""
+    harness = Harness(library, lanes)
+    for _ in range(2):
+        harness.close()
+    with pytest.raises(ValueError, match="was closed; run and read what is needed of it before"):
+        use(harness)
 
 
 @pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.3, 0.7)])
@@ -233,6 +257,16 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
 def test_missing_compiler_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ToolMissing, match=r"^Simulation needs 'g\+\+', which is not installed: .*$"):
         toolchain_env({"PATH": str(tmp_path)})
+
+
+def test_builds_call_the_running_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The python3 on PATH may be of another version."""
+    (tmp_path / "python3").write_text("#!/bin/sh\necho SRE module mismatch >&2\nexit 1\n")
+    (tmp_path / "python3").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("TRITFORGE_CACHE", str(tmp_path / "cache"))
+    parameters = {"lanes": 4, "in_stall": 0.0, "out_stall": 0.0, "lengths": LENGTHS[:1]}
+    assert run_cocotb(Loopback(4), "loopback", "tests.cocotb_loopback", parameters)
 
 
 def test_cocotb_sees_the_same_data() -> None:

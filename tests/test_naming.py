@@ -166,7 +166,55 @@ def test_a_second_copy_must_be_the_same(folder: Path, tensors: Tensors, name: st
 
 def test_a_tensor_that_is_only_under_another_prefix_is_missing(folder: Path, tensors: Tensors) -> None:
     store(folder, {("ema." if n == "lm_head.weight" else "") + n: v for n, v in tensors.items()})
-    with pytest.raises(CheckpointError, match=r"lacks the tensor lm_head\.weight; is"):
+    with pytest.raises(
+        CheckpointError, match=r"lacks the tensor lm_head\.weight; it has ema\.lm_head\.weight in place"
+    ):
+        Checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("rename", "missing", "cause"),
+    [
+        (lambda n: n.removeprefix("model."), "model", "embeddings.weight in place of model.embeddings.weight"),
+        (
+            lambda n: n.replace("model.", "model.model."),
+            "lm_head",
+            "has lm_head.norm.weight in place of model.lm_head.norm.weight,",
+        ),
+        (lambda n: n.replace("model.", "core."), "model", "core.embeddings.weight in place of model.emb"),
+        (lambda n: "" if "head" in n else n[6:], "lm_head", "embeddings.weight in place of model.embeddings.weight"),
+        (lambda n: "" if n == "model.norm.weight" else n, "model.norm", "is config.json that of"),
+    ],
+    ids=["inner model", "prefix on some", "another name", "inner model without a head", "none instead"],
+)
+def test_why_a_tensor_is_missing_is_told(
+    folder: Path, tensors: Tensors, rename: Callable[[str], str], missing: str, cause: str
+) -> None:
+    store(folder, {rename(n): v for n, v in tensors.items()})
+    with pytest.raises(CheckpointError, match=rf"lacks the tensor {missing}\.") as caught:
+        Checkpoint(folder)
+    assert cause in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [n for n in HARMFUL if n.endswith("bias")])
+@pytest.mark.parametrize("value", [0.0, -0.0, 1e-45])
+def test_a_bias_of_zeros_is_told_and_left_out(folder: Path, tensors: Tensors, name: str, value: float) -> None:
+    bias = torch.zeros(HARMFUL[name])
+    bias[-1] = value
+    store(folder, tensors | {name: bias})
+    if value:
+        with pytest.raises(CheckpointError, match=f"would change the result: {name};"):
+            Checkpoint(folder)
+    else:
+        assert Checkpoint(folder).warnings == [f"{folder} holds tensors that the model does not use: {name}."]
+
+
+def test_copies_of_a_type_that_nobody_reads_are_refused(folder: Path, tensors: Tensors) -> None:
+    copies = {
+        n: tensors["lm_head.weight"].to(torch.float8_e4m3fn) for n in ("lm_head.weight", "module.lm_head.weight")
+    }
+    store(folder, tensors | {n: v.clone() for n, v in copies.items()})
+    with pytest.raises(CheckpointError, match=r"lm_head\.weight .* is stored as F8_E4M3"):
         Checkpoint(folder)
 
 

@@ -8,16 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from golden import TritforgeError
 from golden.checkpoint import Checkpoint
 from golden.numerics import Formats
 from golden.quantise import IntegerCheckpoint
 from golden.redrawn import Redrawn, zero_share
+from host.cli import app
+from host.cli_power import ARRAY
 from rtl_gen.cells import Gates, inverter, map_cells
-from rtl_gen.sta import KNOWN, power
+from rtl_gen.sta import KNOWN, Power, power
 from rtl_gen.synth import SynthError
 from sim.activity import Activity, first_of, read_saif
+from sim.gate_power import Token
 from tests.checkpoints import random_checkpoint
 
 PERIOD = 10.0
@@ -119,7 +123,7 @@ def test_a_net_without_activity_is_named(pair: Gates):
 def test_a_library_without_inverter_is_refused(tmp_path: Path):
     library = tmp_path / "none.lib"
     library.write_text("library(none) { cell(DFF) { area : 1; } }\n")
-    with pytest.raises(SynthError, match="no inverter"):
+    with pytest.raises(TritforgeError, match="no inverter"):
         map_cells([], "pair", library, PERIOD)
 
 
@@ -195,6 +199,16 @@ def test_saif_is_read_by_the_names_of_the_flat_netlist(tmp_path: Path):
     }
     with pytest.raises(TritforgeError, match="tells nothing about core"):
         read_saif(file, "core")
+
+
+def test_saturations_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    model, drawn = random_checkpoint(tmp_path / "model"), {ARRAY: Power()}
+    token = Token(zeros=0.3, cycles=10, beats=8, units=drawn, idle=drawn, saturations=7)
+    monkeypatch.setattr("sim.gate_power.measure", lambda *_, **__: {"model": token})
+    result = CliRunner().invoke(app, ["power", str(model), "--liberty", str(KNOWN), "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["data"]["model"]["saturations"] == 7 and told["warnings"][0].startswith("7 results were too large")
 
 
 def test_redrawn_changes_the_trits_alone(tmp_path: Path):

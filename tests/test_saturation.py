@@ -159,9 +159,11 @@ def test_an_embedding_that_no_residual_can_hold_is_refused(tmp_path: Path, facto
 
 
 def test_values_that_float32_cannot_hold_are_refused(command: Path) -> None:
-    folder = str(scaled(command / "model", "proj.weight", 1e37))
-    for options in (("--temperature", "1"), ()):
-        given = ["generate", folder, "--prompt", "ab", "--backend", "float", *options]
+    folder = scaled(command / "model", "proj.weight", 1e37)
+    for options in (("--backend", "float"), ("--backend", "float", "--temperature", "1"), ("--temperature", "1")):
+        if "float" not in options:
+            scaled(folder, "lm_head.", 1e30)
+        given = ["generate", str(folder), "--prompt", "ab", *options]
         result = CliRunner().invoke(app, given)
         assert result.exit_code == 2 and "too large for float32; is the checkpoint damaged?" in result.stderr
 

@@ -63,6 +63,9 @@ def test_a_file_appears_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_links_and_devices_stay_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    write_text(tmp_path / "circle", "text")  # it led nowhere
+    assert (tmp_path / "circle").read_text() == "text"
     (tmp_path / "link").symlink_to("target")
     write_text(tmp_path / "link", "text")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "text"

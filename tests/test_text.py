@@ -156,6 +156,30 @@ def test_a_tokenizer_that_is_none_is_refused(tmp_path: Path, content: str | None
         TextCodec.from_folder(tmp_path)
 
 
+UNUSABLE = {
+    "a piece that is missing": ("model", {"unk_token": "none", "byte_fallback": False}, "encode the text"),
+    "a panic of the library": (
+        "decoder",
+        {
+            "type": "Sequence",
+            "decoders": [{"type": "Fuse"}, {"type": "Strip", "content": "k", "start": 0, "stop": 1}],
+        },
+        "decode the tokens",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_tokenizer_that_fails_is_told_in_a_sentence(name: str) -> None:
+    part, changes, what = UNUSABLE[name]
+    raw = json.loads(CODEC.tokenizer.to_str())
+    raw[part] = (raw[part] if part == "model" else {}) | changes
+    codec = TextCodec(Tokenizer.from_str(json.dumps(raw)))
+    with pytest.raises(CheckpointError, match=f"The tokenizer cannot {what} .*; fetch tokenizer.json again"):
+        codec.encode("é")
+        codec.decode([1])
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ReferenceModel:
     return ReferenceModel.from_checkpoint(Checkpoint(random_checkpoint(tmp_path_factory.mktemp("model"))))
