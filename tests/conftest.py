@@ -13,7 +13,16 @@ LONGEST = (
         "test_side_result",
         "test_csr",
     ),
-    *("test_array", "test_gates", "test_quantiser", "test_store", "test_faults", "test_rtl_gen", "test_trace"),
+    *(
+        "test_surroundings",
+        "test_array",
+        "test_gates",
+        "test_quantiser",
+        "test_store",
+        "test_faults",
+        "test_rtl_gen",
+        "test_trace",
+    ),
 )
 
 
