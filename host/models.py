@@ -144,7 +144,7 @@ class Model:
         """The image itself, or one packed from the checkpoint, which is kept (`sim.cache`)."""
         if self._image:
             return self._image
-        path = cache_folder() / "images" / f"{self._path.resolve().name}-{self._digest()}.tfi"
+        path = cache_folder() / "images" / f"{self._path.resolve().name[:100]}-{self._digest()}.tfi"
         if not path.is_file():
             from host.pack import pack
 

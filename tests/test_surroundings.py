@@ -242,6 +242,15 @@ def test_debug_may_stand_on_either_side(tmp_path: Path) -> None:
     assert "Traceback" not in run("info", tmp_path / "none").stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "status"), [("info >&-", 0), ("info > /dev/full", 2), ("info /nowhere >&- 2>&-", 2)]
+)
+def test_streams_that_are_closed_or_full_are_no_bug(words: str, status: int) -> None:
+    command = f"{sys.executable} -m host {words}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == status and "Traceback" not in done.stderr and "bug" not in done.stderr
+
+
 def test_a_reader_that_has_left_is_no_error() -> None:
     for words in ("info", "info --json", "estimate 370M --preset edge --platform ecp5-85f --json"):
         command = f"{sys.executable} -m host {words} | true; exit ${{PIPESTATUS[0]}}"
