@@ -23,7 +23,7 @@ from golden.text import TOKENIZER, TextCodec
 from host.backends import Arith, Backend, CoreBackend
 from host.driver import MisfitError, misfit
 from host.generate import Checked
-from host.image import Image, Progress
+from host.image import Image, ImageError, Progress
 from host.trace import write_timeline
 from hw.params import PRESETS, CoreParams, preset
 from sim.cache import ROOT, cache_folder
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from sim.transport import SimTransport
 
 DEFAULT_PRESET = "edge"
+NAMED = 32
+"""Characters of a model's name in that of its image."""
 TALES = ROOT / "models" / "tales"
 """The shipped model."""
 
@@ -144,12 +146,13 @@ class Model:
         """The image itself, or one packed from the checkpoint, which is kept (`sim.cache`)."""
         if self._image:
             return self._image
-        path = cache_folder() / "images" / f"{self._path.resolve().name}-{self._digest()}.tfi"
-        if not path.is_file():
-            from host.pack import pack
+        path = cache_folder() / "images" / f"{self._path.resolve().name[:NAMED]}-{self._digest()}.tfi"
+        with suppress(ImageError):  # packed anew where it is missing or was damaged
+            return Image.open(path)
+        from host.pack import pack
 
-            with self._bar(f"Packing {self._path}") as progress:
-                pack(self.source(), self.core, path, progress)
+        with self._bar(f"Packing {self._path}") as progress:
+            pack(self.source(), self.core, path, progress)
         return Image.open(path)
 
     def _digest(self) -> str:

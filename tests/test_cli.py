@@ -237,6 +237,21 @@ def test_a_checkpoint_is_packed_once_for_the_core_and_again_when_it_changes(
     assert len(run()) == 4
 
 
+def test_a_kept_image_may_be_damaged_and_its_model_have_a_long_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRITFORGE_CACHE", str(tmp_path / "cache"))
+    folder = random_checkpoint(tmp_path / ("木" * 80))
+    given = ("generate", folder, "--prompt", "a", "--max-new-tokens", 1, "--backend", "rtl", *TINY)
+    whole = None
+    for left in (0, 100, 5000):
+        call(*given)
+        (kept,) = (tmp_path / "cache" / "images").iterdir()
+        whole = whole or kept.read_bytes()
+        assert kept.read_bytes() == whole
+        os.truncate(kept, left)
+
+
 def test_a_core_that_differs_ends_the_generation_with_the_place(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeSim, "flip_after", 2)
     result = invoke("generate", image, "--prompt", PROMPT, "--backend", "rtl", "--check")
