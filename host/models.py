@@ -217,12 +217,11 @@ class Model:
         elif kind is Kind.INTEGER:
             from host.golden_backends import IntegerBackend
 
-            # any image runs without a core; of one that is given the codes and the formats matter
+            # any model runs without a core; of one that is given the codes and the formats matter
             bits = preset(DEFAULT_PRESET).act_bits
             if self._core or self._settings:
                 bits = self.core.act_bits
-                if self._image:
-                    self._fit(self._image)
+                self._fit(self._image)
             yield Session(IntegerBackend(self.source(), arith, activations(bits, outlier_threshold)))
         else:
             yield from self._rtl(check, stall, trace, outlier_threshold)
@@ -249,9 +248,10 @@ class Model:
             if trace:
                 write_timeline(trace, transport.fetch_trace())
 
-    def _fit(self, image: Image) -> None:
-        """Raise MisfitError where the core cannot run an image."""
-        reason = misfit(self.core, image)
+    def _fit(self, image: Image | None) -> None:
+        """Raise MisfitError where the core cannot run an image, or a checkpoint of this size."""
+        shape = self.config.hidden, self.config.layers, self.config.intermediate, self.config.vocab
+        reason = misfit(self.core, image) if image else self.core.misfit(*shape)
         if reason:
             raise MisfitError(reason)
 

@@ -476,6 +476,12 @@ def test_settings_that_an_image_is_not_for_are_refused(image: Path, backend: str
     refuse("lanes 64, but the image is for 4", "eval", image, "--text", "text.txt", "--preset", "wide")
 
 
+@pytest.mark.parametrize("backend", ["integer", "rtl"])
+def test_a_core_that_is_too_small_for_a_checkpoint_is_refused(model: Path, backend: str) -> None:
+    given = ("generate", model, "--prompt", "a", "--backend", backend, "--set", "max_hidden=16")
+    refuse("The model has hidden 24; this core takes at most 16.", *given)
+
+
 def test_settings_that_fit_an_image_are_applied(model: Path, image: Path) -> None:
     options = ("--prompt", PROMPT, "--max-new-tokens", 3)
     for setting in ("frac=20", "batch=2", "max_vocab=400", "act_bits=10"):
