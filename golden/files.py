@@ -22,7 +22,7 @@ REMEDIES = {
     errno.EIO: "the device fails; name another place",
     errno.ESTALE: "the device fails; name another place",
     errno.ENAMETOOLONG: "name a shorter one",
-    errno.ELOOP: "its links lead in a circle; name another place",
+    errno.ELOOP: "its links lead in a circle; name another",
     errno.EMFILE: "raise the limit with ulimit -n",
     errno.ENFILE: "close other programs",
     errno.ENOMEM: "close other programs, or take a smaller model",
@@ -57,7 +57,7 @@ def replacing(path: Path) -> Iterator[Path]:
         If it cannot be written: at once, or as soon as the system refuses.
     """
     try:
-        target = path.resolve()
+        target = Path(os.path.realpath(path))
         with _temporary(target) as temporary:
             yield temporary
     except BrokenPipeError:

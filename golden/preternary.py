@@ -70,7 +70,7 @@ def write_preternary(
     CheckpointError
         For a folder that holds something, or a value that the type cannot hold.
     """
-    folder = Path(folder).resolve()
+    folder = Path(os.path.realpath(folder))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CheckpointError(f"{folder} is not empty; name another folder.")
     kind = dtype or (next(iter(checkpoint.dtypes)) if len(checkpoint.dtypes) == 1 else FLOAT32)

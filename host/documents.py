@@ -189,7 +189,7 @@ class Documents:
             names = ", ".join(one.name for one in missing)
             faults.append(self._fault(path, name, f"was not measured ({names}): run {_runs(missing)}."))
             return old
-        old_ones = [one for one in earlier(place.needs, self._today) if not one.may_be_old]
+        old_ones = [one for one in earlier(place.needs, self._today) if not one.long]
         if old_ones:
             on = ", ".join(dict.fromkeys(subject for one in old_ones for subject in self._today.earlier(one.entry)))
             faults.append(self._fault(path, name, f"measured on another core ({on}): run {_runs(old_ones)}."))

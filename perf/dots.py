@@ -8,13 +8,13 @@ project print with ``--json``: a list of objects, a line each, named by the valu
 
 import argparse
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 from pathlib import Path
 
+from golden.files import write_text
 from perf.figure import Figure, number
 
 PANEL, GAP, TOP, PITCH = 230, 60, 56, 22
@@ -168,9 +168,7 @@ def main() -> None:
     files = {name: json.loads(Path(file).read_text()) for name, _, file in named}
     names = {name: colour for name, colour in zip(files, COLOURS, strict=False) if name}
     text = draw(compared(files, given.label, given.value), given.value, "", given.width, names)
-    temporary = given.output.with_suffix(".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, given.output)
+    write_text(given.output, text)
 
 
 if __name__ == "__main__":

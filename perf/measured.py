@@ -7,7 +7,6 @@ the integer model computes (``specification``). `perf.today` says whether these 
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from datetime import date
 from importlib import metadata
@@ -18,6 +17,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from golden import TritforgeError
+from golden.files import write_text
 from perf.data import HERE
 from perf.subject import model_digest, verilog_digest
 from sim.cache import cache_folder
@@ -106,9 +106,7 @@ def put(file: str, found: Mapping[str, Entry], family: str | None = None) -> Pat
             }
         merged = kept | dict(found)
         whole = {name: merged[name].model_dump(exclude_defaults=True) for name in sorted(merged, key=_natural)}
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(_json(whole))
-        os.replace(temporary, path)
+        write_text(path, _json(whole))
     return path
 
 

@@ -9,8 +9,6 @@ from perf.subject import options
 
 ECP5, ULTRASCALE, CYCLONE = "ecp5-85k", "ultrascale+", "cyclonev"
 ARRAY = "ternary_array"
-STRICT = False
-"""Whether what is quick to measure must be of today's core."""
 QUICK = ("tiny", "edge")
 """Cores that are synthesised in minutes."""
 SEEDS = {"edge": 7, "wide": 7}
@@ -40,11 +38,6 @@ class Measurement:
     def there(self) -> bool:
         """Whether it was measured."""
         return self.name in entries(self.file)
-
-    @property
-    def may_be_old(self) -> bool:
-        """Whether a page may show it of an earlier core."""
-        return self.long or not STRICT
 
     @property
     def entry(self) -> Entry:

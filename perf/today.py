@@ -8,10 +8,12 @@ their digests, with one of the sources that they were emitted from; while those 
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 
+from golden.files import write_text
 from perf.data import HERE
 from perf.measured import ROOT, SPECIFICATION, Entry
 from perf.subject import core_of, model_digest, specification_digest, verilog_digest
@@ -64,9 +66,7 @@ class Today:
         digests = {subject: self._verilog[subject] for subject in self._subjects}
         text = json.dumps({"sources": self._sources, "digests": digests}, indent=2) + "\n"
         if not FILE.exists() or FILE.read_text() != text:
-            temporary = FILE.with_suffix(f".{os.getpid()}.tmp")
-            temporary.write_text(text)
-            os.replace(temporary, FILE)
+            write_text(FILE, text)
 
 
 def sources() -> str:
@@ -90,7 +90,9 @@ def _emitted(subjects: list[str], status: Callable[[str], None] | None) -> dict[
         return {}
     if status:
         status(f"Writing the Verilog of {len(by_core)} cores")
-    with ProcessPoolExecutor(min(len(by_core), os.cpu_count() or 1)) as pool:
+    # an interruption ends them without a word; it is for the process that waits to speak
+    quiet = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_DFL)}
+    with ProcessPoolExecutor(min(len(by_core), os.cpu_count() or 1), **quiet) as pool:
         found = pool.map(_digests, by_core, by_core.values())
         return {subject: digest for digests in found for subject, digest in digests.items()}
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtl_gen.synth import SynthError, recipe, run_script
+from golden import TritforgeError
+from rtl_gen.synth import recipe, run_script
 from rtl_gen.yowasp import Log
 from sim.build import Status, cached_build, say
 
@@ -56,8 +57,10 @@ def map_cells(
 
     Raises
     ------
+    TritforgeError
+        If the library has no inverter.
     SynthError
-        If the library has no inverter or Yosys fails.
+        If Yosys fails.
     """
     driver = inverter(liberty)
     without = " ".join(f"-dont_use {name}" for name in dont_use(liberty))
@@ -120,6 +123,6 @@ def inverter(liberty: Path) -> str:
         if len(functions) == 1 and re.fullmatch(r"\(?\s*!\s*\(?\s*\w+\s*\)?\s*\)?", functions[0]) and area:
             found += [(float(area[1]), name)] if name not in without else []
     if not found:
-        raise SynthError(f"{liberty} has no inverter; give a Liberty file of a standard-cell library.")
+        raise TritforgeError(f"{liberty} has no inverter; give a Liberty file of a standard-cell library.")
     found.sort()
     return found[len(found) // 2][1]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from golden.files import make_folder, write_text
 from rtl_gen.synth import SynthError, Synthesis, versions
 from rtl_gen.yowasp import Log, beside, run
 from sim.build import Status, cached_build, say
@@ -104,7 +105,7 @@ def export(synthesis: Synthesis, top: str, folder: Path, about: Mapping[str, obj
         Told again by `imported`.
     """
     netlist, pin_logic = _with_pins(synthesis.netlist, top, log)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for old in folder.glob("report-*"):
         old.unlink()
     job = {"options": list(_OPTIONS), "pin_logic": pin_logic, "tools": versions(), "about": dict(about)}
@@ -114,9 +115,7 @@ def export(synthesis: Synthesis, top: str, folder: Path, about: Mapping[str, obj
         "job.json": json.dumps(job, indent=2),
     }
     for name, text in texts.items():
-        part = folder / f"{name}.part"
-        part.write_text(text)
-        part.replace(folder / name)
+        write_text(folder / name, text)
 
 
 def imported(folder: Path) -> tuple[list[Route], Mapping[str, object]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
+from golden import TritforgeError
 from rtl_gen.cells import Gates
 from rtl_gen.synth import SynthError
 
@@ -77,6 +78,8 @@ def power(gates: Gates, liberty: Path, clock: str, period: float, activity: Look
 
     Raises
     ------
+    TritforgeError
+        If the library lacks what is needed.
     SynthError
         If OpenSTA is missing or fails, or a net is unknown.
 
@@ -161,7 +164,7 @@ def _library(liberty: Path) -> _Library:
     volts = re.search(r"^\s*nom_voltage\s*:\s*([\d.]+)", text, re.M)
     unit = re.search(r"capacitive_load_unit\s*\(\s*([\d.]+)\s*,\s*\"?([pf])f", text, re.I)
     if not volts or not unit:
-        raise SynthError(f"{liberty} gives no nom_voltage or no capacitive_load_unit; take another library.")
+        raise TritforgeError(f"{liberty} gives no nom_voltage or no capacitive_load_unit; take another library.")
     farads = float(unit[1]) * {"p": 1e-12, "f": 1e-15}[unit[2].lower()]
     capacitance, area = {}, {}
     for cell in re.split(r"^\s*cell\s*\(", text, flags=re.M)[1:]:
@@ -173,7 +176,7 @@ def _library(liberty: Path) -> _Library:
             capacitance[name, re.match(r'\s*"?(\w+)', pin)[1]] = value
     gates = [area[name] for name in area if re.search(r"nand2?(_|x|$)", name, re.I)]
     if not gates:
-        raise SynthError(f"{liberty} has no cell with nand2 in its name; take another library.")
+        raise TritforgeError(f"{liberty} has no cell with nand2 in its name; take another library.")
     return _Library(float(volts[1]), farads, capacitance, area, min(gates))
 
 

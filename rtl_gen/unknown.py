@@ -8,7 +8,6 @@ Registers inside multipliers and block RAM are payload by their nature and not l
 """
 
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
+from golden.files import write_text
 from hw.params import preset
 from rtl_gen.synth import netlist
 from sim.build import Status
@@ -145,9 +145,7 @@ def main(update: bool) -> int:
     """Compare, or rewrite the record; 1 if a register is not in it."""
     found = unknown_after_reset(recorded_design(lambda line: print(line, file=sys.stderr)), TOP)
     if update:
-        temporary = RECORD.with_suffix(".tmp")
-        temporary.write_text(json.dumps(found, indent=2) + "\n")
-        os.replace(temporary, RECORD)
+        write_text(RECORD, json.dumps(found, indent=2) + "\n")
         return 0
     lines = beyond(json.loads(RECORD.read_text()), found)
     print("\n".join(lines) or "The reset reaches every register that is not payload.")

@@ -4,8 +4,25 @@
 import pytest
 
 LONGEST = (
-    *("test_vector_units", "test_core", "test_control_units", "test_units", "test_side_result", "test_csr"),
-    *("test_array", "test_gates", "test_quantiser", "test_store", "test_faults", "test_rtl_gen", "test_trace"),
+    *(
+        "test_limits",
+        "test_vector_units",
+        "test_core",
+        "test_control_units",
+        "test_units",
+        "test_side_result",
+        "test_csr",
+    ),
+    *(
+        "test_surroundings",
+        "test_array",
+        "test_gates",
+        "test_quantiser",
+        "test_store",
+        "test_faults",
+        "test_rtl_gen",
+        "test_trace",
+    ),
 )
 
 

@@ -14,7 +14,7 @@ from host.cli import app
 from host.documents import Documents, Fault, Place
 from hw.params import CoreParams, preset
 from hw.register_map import constants
-from perf import measured, plan, today
+from perf import measured, today
 from perf.measured import Entry, made, put
 from perf.plan import Measurement
 from perf.subject import core_of, named, options, verilog_digest
@@ -48,7 +48,6 @@ def test_programs_are_told_of_faults_and_commands(monkeypatch: pytest.MonkeyPatc
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of two pages and a picture, whose figures were measured on today's cores."""
     monkeypatch.setattr(measured, "FOLDER", tmp_path / "measured")
-    monkeypatch.setattr(plan, "STRICT", True)
     (tmp_path / "docs").mkdir()
     (tmp_path / "README.md").write_text("It runs at <!-- speed --><!-- end --> MHz.\n")
     (tmp_path / "docs/page.md").write_text(

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every limit of every preset, at it, beside it and beyond it: whole results, tokens included."""
 
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -8,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from golden import TritforgeError
 from golden.checkpoint import ModelConfig
 from golden.integer import IntegerModel
 from host.backends import CoreBackend
+from host.cli import app
 from host.driver import Driver, MisfitError
 from host.generate import Checked, Sampler, generate
 from host.golden_backends import Cached, IntegerBackend
@@ -37,6 +41,7 @@ CORES = {
 }
 """The presets, alone and with contexts and rows a cycle."""
 SMALL = ModelConfig(hidden=11, layers=1, intermediate=13, vocab=40)
+TOKENIZER = Path(__file__).parents[1] / "models" / "tales" / "tokenizer.json"
 LIMITS = ("hidden", "layers", "intermediate", "vocab")
 
 
@@ -102,3 +107,19 @@ def test_one_beyond_a_limit_is_refused(transport: SimTransport, limit: str, tmp_
     result = parse_result(transport.exchange(TokenStream(image).packet([Context(3, zero=True)], 7)))
     assert (result.status, result.sequence) == (Status.LIMITS, 7)
     contexts_are_exact(transport, packed(core, tmp_path / "small", SMALL))
+
+
+def test_greedy_text_of_the_published_vocabulary_is_the_integer_models(tmp_path: Path) -> None:
+    """As a user asks for it: 32,000 tokens, 64 inputs, on the preset that is sized for them."""
+    folder, runner = tmp_path / "model", CliRunner()
+    made = runner.invoke(app, ["random-checkpoint", "--shape", "64,1,64,32000", "-o", str(folder)])
+    assert made.exit_code == 0, made.output
+    shutil.copy(TOKENIZER, folder)
+    told = []
+    for backend in (["integer"], ["rtl"], ["rtl", "--check"]):
+        options = ["--preset", "edge", "--prompt", "Once", "--max-new-tokens", "16", "--json"]
+        result = runner.invoke(app, ["generate", str(folder), *options, "--backend", *backend])
+        assert result.exit_code == 0, result.output
+        told.append(json.loads(result.stdout))
+    assert max(told[0]["tokens"]) >= 4096
+    assert [(one["tokens"], one["text"]) for one in told[1:]] == [(told[0]["tokens"], told[0]["text"])] * 2

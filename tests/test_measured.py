@@ -39,7 +39,7 @@ def test_power_is_recorded_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyP
     library = tmp_path / f"{plan.LIBERTY}.lib"
     library.write_text("")
     units = {unit: Power(1e-3, 2e-3, 1e-9, 500.0) for unit in ("array", "vector", "")}
-    token = Token(0.4, 1000, 900, units, {unit: Power(1e-3) for unit in units})
+    token = Token(0.4, 1000, 900, units, {unit: Power(1e-3) for unit in units}, saturations=0)
     monkeypatch.setattr("sim.gate_power.measure", lambda *_: dict.fromkeys(("model", "random", "sparse"), token))
     monkeypatch.setattr("rtl_gen.sta.version", lambda: "2.0")
     ask("power", "--preset", "edge", "--liberty", library, "--record")

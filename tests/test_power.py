@@ -123,7 +123,7 @@ def test_a_net_without_activity_is_named(pair: Gates):
 def test_a_library_without_inverter_is_refused(tmp_path: Path):
     library = tmp_path / "none.lib"
     library.write_text("library(none) { cell(DFF) { area : 1; } }\n")
-    with pytest.raises(SynthError, match="no inverter"):
+    with pytest.raises(TritforgeError, match="no inverter"):
         map_cells([], "pair", library, PERIOD)
 
 

@@ -69,6 +69,9 @@ def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path, name: str) -> Non
 
 
 def test_links_and_devices_stay_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    write_text(tmp_path / "circle", "text")  # it led nowhere
+    assert (tmp_path / "circle").read_text() == "text"
     (tmp_path / "link").symlink_to("target")
     write_text(tmp_path / "link", "text")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "text"
