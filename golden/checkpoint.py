@@ -96,7 +96,8 @@ class Checkpoint:
         place = self._places[name]
         value = self._read(place)
         if not all(_finite(part) for (part,) in by_rows(value)):
-            what = "NaN" if np.isnan(value).any() else "an infinite value"
+            with np.errstate(invalid="ignore"):  # NumPy warns of signalling ones
+                what = "NaN" if np.isnan(value).any() else "an infinite value"
             raise CheckpointError(f"{self._told(place)} holds {what}; fetch or export the file again.")
         return value
 

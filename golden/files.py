@@ -76,7 +76,9 @@ def _temporary(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         yield path
         return
-    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
+    # a system counts the bytes of a name
+    begin = os.fsdecode(os.fsencode(path.name)[:100])
+    temporary = path.with_name(f".{begin}.{os.getpid()}.tmp")
     try:
         temporary.touch()
         yield temporary

@@ -23,7 +23,7 @@ from golden.text import TOKENIZER, TextCodec
 from host.backends import Arith, Backend, CoreBackend
 from host.driver import MisfitError, misfit
 from host.generate import Checked
-from host.image import Image, Progress
+from host.image import Image, ImageError, Progress
 from host.trace import write_timeline
 from hw.params import PRESETS, CoreParams, preset
 from sim.cache import ROOT, cache_folder
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from sim.transport import SimTransport
 
 DEFAULT_PRESET = "edge"
+NAMED = 32
+"""Characters of a model's name in that of its image."""
 TALES = ROOT / "models" / "tales"
 """The shipped model."""
 
@@ -144,12 +146,13 @@ class Model:
         """The image itself, or one packed from the checkpoint, which is kept (`sim.cache`)."""
         if self._image:
             return self._image
-        path = cache_folder() / "images" / f"{self._path.resolve().name[:100]}-{self._digest()}.tfi"
-        if not path.is_file():
-            from host.pack import pack
+        path = cache_folder() / "images" / f"{self._path.resolve().name[:NAMED]}-{self._digest()}.tfi"
+        with suppress(ImageError):  # packed anew where it is missing or was damaged
+            return Image.open(path)
+        from host.pack import pack
 
-            with self._bar(f"Packing {self._path}") as progress:
-                pack(self.source(), self.core, path, progress)
+        with self._bar(f"Packing {self._path}") as progress:
+            pack(self.source(), self.core, path, progress)
         return Image.open(path)
 
     def _digest(self) -> str:
@@ -214,12 +217,11 @@ class Model:
         elif kind is Kind.INTEGER:
             from host.golden_backends import IntegerBackend
 
-            # any image runs without a core; of one that is given the codes and the formats matter
+            # any model runs without a core; of one that is given the codes and the formats matter
             bits = preset(DEFAULT_PRESET).act_bits
             if self._core or self._settings:
                 bits = self.core.act_bits
-                if self._image:
-                    self._fit(self._image)
+                self._fit(self._image)
             yield Session(IntegerBackend(self.source(), arith, activations(bits, outlier_threshold)))
         else:
             yield from self._rtl(check, stall, trace, outlier_threshold)
@@ -246,9 +248,10 @@ class Model:
             if trace:
                 write_timeline(trace, transport.fetch_trace())
 
-    def _fit(self, image: Image) -> None:
-        """Raise MisfitError where the core cannot run an image."""
-        reason = misfit(self.core, image)
+    def _fit(self, image: Image | None) -> None:
+        """Raise MisfitError where the core cannot run an image, or a checkpoint of this size."""
+        shape = self.config.hidden, self.config.layers, self.config.intermediate, self.config.vocab
+        reason = misfit(self.core, image) if image else self.core.misfit(*shape)
         if reason:
             raise MisfitError(reason)
 

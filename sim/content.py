@@ -49,7 +49,9 @@ def _digest(path: Path, progress: Callable[[int], None] | None) -> bytes:
         before = os.fstat(file.fileno())
         known = _memory(path, before)
         if known is not None and known.is_file():
-            return known.read_bytes()
+            saved = known.read_bytes()
+            if len(saved) == xxhash.xxh3_128().digest_size:
+                return saved
         digest, buffer = xxhash.xxh3_128(), memoryview(bytearray(CHUNK))
         while count := file.readinto(buffer):
             digest.update(buffer[:count])

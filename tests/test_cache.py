@@ -143,6 +143,15 @@ def test_other_contents_of_the_same_size_and_time_are_other_contents(
     assert content_digest([path]) == first
 
 
+@pytest.mark.parametrize("left", [b"", b"half"])
+def test_a_damaged_memory_is_none(tmp_path: Path, reads: list[str], left: bytes) -> None:
+    path = write(tmp_path / "model.safetensors", "aaa")
+    first = content_digest([path])
+    for known in (cache_folder() / "digests").iterdir():
+        known.write_bytes(left)
+    assert content_digest([path]) == first and len(reads) == 2
+
+
 def test_links_stand_for_what_they_lead_to(tmp_path: Path, reads: list[str]) -> None:
     """As the snapshots of a model hub's cache: links to files named after their contents."""
     blobs = [write(tmp_path / name, name) for name in ("aaa", "bbb")]

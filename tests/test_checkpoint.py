@@ -166,6 +166,13 @@ def test_values_that_are_not_finite_are_named(folder: Path, value: str, word: st
         Checkpoint(folder).tensor(GAIN)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_signalling_nan_is_named_too(folder: Path) -> None:
+    edit_tensors(folder, **{GAIN: torch.tensor([0x7F81] * 8, dtype=torch.int16).view(torch.bfloat16)})
+    with pytest.raises(CheckpointError, match=f"{GAIN} .* holds NaN"):
+        Checkpoint(folder).tensor(GAIN)
+
+
 def test_large_finite_values_are_none_of_those(folder: Path) -> None:
     edit_tensors(folder, **{GAIN: torch.full((8,), 3e38)})
     assert torch.equal(Checkpoint(folder).tensor(GAIN), torch.full((8,), 3e38))

@@ -237,6 +237,21 @@ def test_a_checkpoint_is_packed_once_for_the_core_and_again_when_it_changes(
     assert len(run()) == 4
 
 
+def test_a_kept_image_may_be_damaged_and_its_model_have_a_long_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRITFORGE_CACHE", str(tmp_path / "cache"))
+    folder = random_checkpoint(tmp_path / ("木" * 80))
+    given = ("generate", folder, "--prompt", "a", "--max-new-tokens", 1, "--backend", "rtl", *TINY)
+    whole = None
+    for left in (0, 100, 5000):
+        call(*given)
+        (kept,) = (tmp_path / "cache" / "images").iterdir()
+        whole = whole or kept.read_bytes()
+        assert kept.read_bytes() == whole
+        os.truncate(kept, left)
+
+
 def test_a_core_that_differs_ends_the_generation_with_the_place(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeSim, "flip_after", 2)
     result = invoke("generate", image, "--prompt", PROMPT, "--backend", "rtl", "--check")
@@ -459,6 +474,12 @@ def test_settings_that_an_image_is_not_for_are_refused(image: Path, backend: str
     ):
         refuse(message, "generate", image, "--prompt", "a", "--backend", backend, *name, "--set", setting)
     refuse("lanes 64, but the image is for 4", "eval", image, "--text", "text.txt", "--preset", "wide")
+
+
+@pytest.mark.parametrize("backend", ["integer", "rtl"])
+def test_a_core_that_is_too_small_for_a_checkpoint_is_refused(model: Path, backend: str) -> None:
+    given = ("generate", model, "--prompt", "a", "--backend", backend, "--set", "max_hidden=16")
+    refuse("The model has hidden 24; this core takes at most 16.", *given)
 
 
 def test_settings_that_fit_an_image_are_applied(model: Path, image: Path) -> None:

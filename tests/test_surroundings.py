@@ -62,6 +62,12 @@ def test_a_file_appears_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", ["n" * 255, "木" * 85, "é" * 127, "\udcff" * 255])
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path, name: str) -> None:
+    write_text(tmp_path / name, "new")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_links_and_devices_stay_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to("circle")
     write_text(tmp_path / "circle", "text")  # it led nowhere
