@@ -206,7 +206,7 @@ def test_rows_that_are_no_blocks_are_refused(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", GGUF_KINDS)
 def test_a_tensor_of_no_values_is_refused(kind: Kind) -> None:
-    with pytest.raises(TritforgeError, match="mlp has rows of 132 bytes, .*; fetch it again"):
+    with pytest.raises(TritforgeError, match=r"mlp has rows of 132 bytes, .*; fetch it again"):
         from_gguf(np.zeros((0, 132), np.uint8), kind, "mlp")
 
 
