@@ -222,6 +222,7 @@ def raised(monkeypatch: pytest.MonkeyPatch, error: BaseException, *options: str)
         (PermissionError(errno.EACCES, "Not for you", "f"), 2, "Error: f: Not for you; name another place"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 2, "Error: No space left on device; make room"),
         (MemoryError(), 2, "Error: There is not enough memory"),
+        (RuntimeError("CPUAllocator: can't allocate memory: 39 TB"), 2, "Error: There is not enough memory"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), 2, "Error: This needs PyTorch, which is not"),
         (ValueError("not enough\nvalues"), 1, "Error: ValueError: not enough values. This is a bug; please report"),
         (FileNotFoundError(errno.ENOENT, "No such file", "own.v"), 1, "This is a bug"),
