@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from host.console import DEBUG, Commands
+from host.console import DEBUG, Commands, report
 
 COMMANDS = {
     "random-checkpoint": ("cli_checkpoint", "random_checkpoint"),
@@ -77,4 +77,9 @@ def main() -> None:
     # what the terminal cannot show, such as a path that is no text, is shown as its code
     if sys.stdout is not None:  # it may be closed
         sys.stdout.reconfigure(errors="backslashreplace")
-    app()
+    try:
+        app()
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # before a command has begun, such as of its help
+        sys.exit(report(error))

@@ -68,11 +68,16 @@ class Commands(TyperGroup):
         except (typer.Exit, typer.Abort, TyperException, BrokenPipeError):
             raise
         except Exception as error:
-            if ctx.meta.get(DEBUG):
-                traceback.print_exception(error)
-            sentence, status = judged(error)
-            err.print(Text("Error: ", style="red"), Text(sentence), sep="")
-            raise typer.Exit(status) from error
+            raise typer.Exit(report(error, ctx.meta.get(DEBUG))) from error
+
+
+def report(error: Exception, debug: bool = False) -> int:
+    """Print the sentence for an error; return the exit status."""
+    if debug:
+        traceback.print_exception(error)
+    sentence, status = judged(error)
+    err.print(Text("Error: ", style="red"), Text(sentence), sep="")
+    return status
 
 
 def judged(error: Exception) -> tuple[str, int]:

@@ -55,7 +55,8 @@ class Story:
         if self._console and self._console.is_terminal:
             self._console.print(self._whole())
         elif self._console:
-            print(self._prompt + self.text, file=self._console.file)  # to the byte, for whom it is piped to
+            # to the byte, for whom it is piped to, and before what is told on stderr
+            print(self._prompt + self.text, file=self._console.file, flush=True)
 
     def add(self, token: int) -> None:
         """Take the next token."""

@@ -250,7 +250,8 @@ def test_debug_may_stand_on_either_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status"), [("info >&-", 0), ("info > /dev/full", 2), ("info /nowhere >&- 2>&-", 2)]
+    ("words", "status"),
+    [("info >&-", 0), ("info > /dev/full", 2), ("--help > /dev/full", 2), ("info /nowhere >&- 2>&-", 2)],
 )
 def test_streams_that_are_closed_or_full_are_no_bug(words: str, status: int) -> None:
     command = f"{sys.executable} -m host {words}"
