@@ -75,5 +75,6 @@ def main() -> None:
     # work comes in pieces that fit the cache; threads that wait for one another cost far more than they bring
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # what the terminal cannot show, such as a path that is no text, is shown as its code
-    sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stdout is not None:  # it may be closed
+        sys.stdout.reconfigure(errors="backslashreplace")
     app()

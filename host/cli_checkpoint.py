@@ -16,7 +16,7 @@ from golden.arrays import BFLOAT16, STORED
 from golden.checkpoint import Checkpoint
 from golden.config import CONFIG, PUBLISHED, ModelConfig
 from golden.preternary import write_preternary
-from host.console import Json, by_kind, heed, out, print_json, progress
+from host.console import LARGEST_SEED, Json, by_kind, heed, out, print_json, progress
 from host.image import config_shape
 
 _NAMES = ", ".join(PUBLISHED)
@@ -32,7 +32,7 @@ def random_checkpoint(
         typer.Option(help=f"{_NAMES}, or hidden,layers,intermediate,vocab.", metavar="SHAPE"),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.", metavar="DIR")],
-    seed: Annotated[int, typer.Option(help="Of the weights.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of the weights.", min=0, max=LARGEST_SEED)] = 0,
     as_json: Json = False,
 ) -> None:
     """Write a checkpoint with random BF16 weights in the public layout, to try a shape at its full size.

@@ -13,6 +13,7 @@ from golden import TritforgeError
 from host.backends import saturation_warnings
 from host.cli_run import counters_json, encode_prompt
 from host.console import (
+    LARGEST_SEED,
     Json,
     PresetName,
     Record,
@@ -44,7 +45,7 @@ def cosim(
     image: Annotated[Path | None, typer.Option(help="A packed model; a small random one if not given.")] = None,
     tokens: Annotated[int, typer.Option(help="Random tokens to run.", min=1)] = 8,
     stall: Annotated[float, typer.Option(help="Probability of a pause, on every channel.", min=0, max=0.9)] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of tokens and pauses.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of tokens and pauses.", min=0, max=LARGEST_SEED)] = 1,
     gates: Annotated[bool, typer.Option("--gates", help="Simulate the ECP5 netlist after synthesis.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -25,6 +25,9 @@ from hw.params import PRESETS, CoreParams, preset
 out = Console(soft_wrap=True, markup=False, emoji=False)
 err = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
 
+LARGEST_SEED = 2**63 - 1
+"""That every generator takes."""
+
 Advance = Callable[[int, int], None]
 
 _NAMES = ", ".join(PRESETS)
@@ -78,7 +81,7 @@ def judged(error: Exception) -> tuple[str, int]:
         return str(error), error.status
     if isinstance(error, OSError) and error.errno in REMEDIES:
         return f"{f'{error.filename}: ' if error.filename else ''}{told(error)}; {REMEDIES[error.errno]}.", 2
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error)):
         return "There is not enough memory for this; close other programs, or take a smaller model.", 2
     if isinstance(error, ModuleNotFoundError) and error.name == "torch":
         return "This needs PyTorch, which is not installed: pip install 'tritforge[torch]'.", 2

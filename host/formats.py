@@ -95,7 +95,7 @@ def from_gguf(data: NDArray, kind: Kind, name: str = "The tensor") -> Ternary:
     if kind not in GGUF_KINDS:
         raise TritforgeError(f"{name} is of type {_named(kind)}; ternary types are TQ1_0 and TQ2_0.")
     size = gguf.GGML_QUANT_SIZES[kind][1]
-    if data.shape[-1] % size:
+    if not data.size or data.shape[-1] % size:  # of no values there is no scale
         raise TritforgeError(
             f"{name} has rows of {data.shape[-1]} bytes, which are no blocks of {size}; fetch it again."
         )

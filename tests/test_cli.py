@@ -476,6 +476,13 @@ def test_settings_that_an_image_is_not_for_are_refused(image: Path, backend: str
     refuse("lanes 64, but the image is for 4", "eval", image, "--text", "text.txt", "--preset", "wide")
 
 
+@pytest.mark.parametrize("command", [("random-checkpoint", "--shape", "8,1,8,16", "-o", "x"), ("cosim", *TINY)])
+@pytest.mark.parametrize("seed", [2**63, -1])
+def test_seeds_that_no_generator_takes_are_refused(command: tuple[str, ...], seed: int) -> None:
+    result = invoke(*command, "--seed", seed)
+    assert result.exit_code == 2 and "Invalid value for '--seed'" in result.stderr
+
+
 @pytest.mark.parametrize("backend", ["integer", "rtl"])
 def test_a_core_that_is_too_small_for_a_checkpoint_is_refused(model: Path, backend: str) -> None:
     given = ("generate", model, "--prompt", "a", "--backend", backend, "--set", "max_hidden=16")

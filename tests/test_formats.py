@@ -204,6 +204,12 @@ def test_rows_that_are_no_blocks_are_refused(kind: Kind) -> None:
         from_gguf(np.zeros((2, 40), np.uint8), kind, "mlp")
 
 
+@pytest.mark.parametrize("kind", GGUF_KINDS)
+def test_a_tensor_of_no_values_is_refused(kind: Kind) -> None:
+    with pytest.raises(TritforgeError, match=r"mlp has rows of 132 bytes, .*; fetch it again"):
+        from_gguf(np.zeros((0, 132), np.uint8), kind, "mlp")
+
+
 @pytest.mark.parametrize("order", [gguf.GGUFEndian.BIG])
 def test_the_other_byte_order_is_refused(tmp_path: Path, order: gguf.GGUFEndian) -> None:
     writer = gguf.GGUFWriter(tmp_path / "model.gguf", "hgrn_bit", endianess=order)

@@ -222,6 +222,7 @@ def raised(monkeypatch: pytest.MonkeyPatch, error: BaseException, *options: str)
         (PermissionError(errno.EACCES, "Not for you", "f"), 2, "Error: f: Not for you; name another place"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 2, "Error: No space left on device; make room"),
         (MemoryError(), 2, "Error: There is not enough memory"),
+        (RuntimeError("CPUAllocator: can't allocate memory: 39 TB"), 2, "Error: There is not enough memory"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), 2, "Error: This needs PyTorch, which is not"),
         (ValueError("not enough\nvalues"), 1, "Error: ValueError: not enough values. This is a bug; please report"),
         (FileNotFoundError(errno.ENOENT, "No such file", "own.v"), 1, "This is a bug"),
@@ -246,6 +247,15 @@ def test_debug_may_stand_on_either_side(tmp_path: Path) -> None:
         result = run(*words, tmp_path / "none")
         assert result.returncode == 2 and "Traceback" in result.stderr and "Error: " in result.stderr
     assert "Traceback" not in run("info", tmp_path / "none").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [("info >&-", 0), ("info > /dev/full", 2), ("info /nowhere >&- 2>&-", 2)]
+)
+def test_streams_that_are_closed_or_full_are_no_bug(words: str, status: int) -> None:
+    command = f"{sys.executable} -m host {words}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == status and "Traceback" not in done.stderr and "bug" not in done.stderr
 
 
 def test_a_reader_that_has_left_is_no_error() -> None:
