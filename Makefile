@@ -24,7 +24,7 @@ help:
 	@echo "make verilog  write the Verilog of the preset edge to build/verilog"
 	@echo "make cosim    check the core against the golden integer model"
 	@echo "make synth    synthesise, place and route the preset edge (a quarter of an hour)"
-	@echo "make bench    measure occupancy, prefill and speed, also at full size (10 GB, half an hour)"
+	@echo "make bench    measure occupancy, prefill and speed, also at full size (10 GB, twenty minutes)"
 	@echo "make estimate tokens/s, watts and joules of one core (MODEL=$(MODEL) PRESET=$(PRESET) PLATFORM=$(PLATFORM))"
 	@echo "make report   write build/report.html: every estimate as tables and plots"
 	@echo "make docs     write the tables, figures and pictures of README and docs from perf/measured"

@@ -37,9 +37,10 @@ CORES = {
     "wide": preset("wide"),
     "wide x2": replace(preset("wide"), batch=2, vector_rows=8),
     # what a core can be at most
-    "most": CoreParams(max_hidden=8192, max_intermediate=8192, max_layers=255, max_vocab=65535),
+    "broad": CoreParams(max_hidden=8192, max_intermediate=8192, max_layers=2, max_vocab=64),
+    "deep": CoreParams(max_hidden=32, max_intermediate=64, max_layers=255, max_vocab=65535),
 }
-"""The presets, alone and with contexts and rows a cycle."""
+"""The presets, alone and with contexts and rows a cycle, and the ends of the parameters themselves."""
 SMALL = ModelConfig(hidden=11, layers=1, intermediate=13, vocab=40)
 TOKENIZER = Path(__file__).parents[1] / "models" / "tales" / "tokenizer.json"
 LIMITS = ("hidden", "layers", "intermediate", "vocab")
@@ -67,8 +68,7 @@ def test_everything_is_exact_at_a_limit(transport: SimTransport, limit: str, bel
     core = transport.core
     image = packed(core, tmp_path, sized(limit, getattr(core, f"max_{limit}") - below), seed=below)
     golden = IntegerBackend(Cached(image))
-    prompt = [1, image.shape.vocab - 1, 5]
-    count = 16 if limit == "vocab" else 3
+    prompt, count = [1, image.shape.vocab - 1], 16 if limit == "vocab" else 2
     wanted = list(generate(golden, prompt, count, Sampler()))
     assert list(generate(CoreBackend(transport, image), prompt, count, Sampler())) == wanted
     checked = Checked(CoreBackend(transport, image), golden, lambda ids: f"after {ids}")
