@@ -45,7 +45,7 @@ lint: $(READY)
 	@$(BIN)/ruff check --quiet .
 	@for preset in $(PRESETS); do \
 	    $(BIN)/tritforge verilog --preset $$preset -o build/lint/$$preset || exit; \
-	    $(BIN)/python -m rtl_gen.lint build/lint/$$preset/*.f || exit; \
+	    $(BIN)/python -m tritforge.rtl_gen.verilog.lint build/lint/$$preset/*.f || exit; \
 	done
 
 verilog: $(READY)

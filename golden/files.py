@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from golden import TritforgeError
+from tritforge.golden import TritforgeError
 
 _ROOM, _RIGHT = "make room, or name a place that has some", "name another place, or give the right to it"
 REMEDIES = {

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.arrays import STORED
-from golden.chunks import by_rows
+from tritforge.golden.arrays import STORED
+from tritforge.golden.chunks import by_rows
 
 SCALE_FLOOR = 1e-5
 """Smallest scale, as in the public code: an all-zero tensor gets it."""
@@ -53,7 +53,7 @@ def ternarise(weight: NDArray) -> Ternary:
         for values, out in by_rows(weight, trits):
             out[...] = np.sign(values.astype(np.float32))
         return Ternary(trits, magnitude)
-    # The scale of golden.latent: another order of a float64 sum does not show in float32.
+    # The scale of golden.train.latent: another order of a float64 sum does not show in float32.
     total = sum(float(np.abs(values.astype(np.float64)).sum()) for (values,) in by_rows(weight))
     scale = max(np.float32(total / weight.size), np.float32(SCALE_FLOOR))
     factor = np.float32(1) / scale

@@ -5,21 +5,21 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.array import TernaryArray
-from hw.axi_lite import AXI_LITE
-from hw.csr import LATE, STATE_LATENCY, Registers
-from hw.front import StreamFront
-from hw.header import HeaderReader
-from hw.ops import delay
-from hw.params import CoreParams
-from hw.recurrence import Recurrence
-from hw.result import ResultUnit
-from hw.scales import ScaleUnit
-from hw.sequencer import Sequencer
-from hw.side import SideWords
-from hw.store import VectorStore
-from hw.trace import TRACE, Cycle
-from hw.vector import VectorPath
+from tritforge.hw.array.array import TernaryArray
+from tritforge.hw.codes.store import VectorStore
+from tritforge.hw.control.axi_lite import AXI_LITE
+from tritforge.hw.control.registers import LATE, STATE_LATENCY, Registers
+from tritforge.hw.control.result import ResultUnit
+from tritforge.hw.control.sequencer import Sequencer
+from tritforge.hw.ops import delay
+from tritforge.hw.params import CoreParams
+from tritforge.hw.scales.scales import ScaleUnit
+from tritforge.hw.stream.front import StreamFront
+from tritforge.hw.stream.header_reader import HeaderReader
+from tritforge.hw.stream.side import SideWords
+from tritforge.hw.taps import TRACE, Cycle
+from tritforge.hw.vector.path import VectorPath
+from tritforge.hw.vector.recurrence import Recurrence
 
 BUSES = ("s_axis_weights", "m_axis_result", "s_axil_csr")
 """Prefixes of the core's AXI interfaces."""
@@ -27,7 +27,7 @@ BUSES = ("s_axis_weights", "m_axis_result", "s_axil_csr")
 
 def taps(core: CoreParams) -> dict[str, wiring.Member]:
     """Debug ports: each row group's accumulators as they are issued and its results at the gain stage, with a mask of
-    its live rows, lane 0 lowest; and what goes on in every cycle (hw/trace.py)."""
+    its live rows, lane 0 lowest; and what goes on in every cycle (hw/taps.py)."""
     rows = data.ArrayLayout(signed(32), core.vector_rows)
     kinds = {
         f"tap_{kind}{name}": Out(shape)

@@ -11,8 +11,8 @@ from amaranth.hdl import Const, Module, Signal, Value, ValueCastable, ValueLike
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.params import CoreParams
-from hw.schedule import Group
+from tritforge.hw.params import CoreParams
+from tritforge.hw.schedule import Group
 
 
 class Op(IntEnum):

@@ -34,10 +34,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import Failure
-from golden.formats import STAT_BITS
-from hw import schedule as sc
-from hw.params import CoreParams
+from tritforge.golden import Failure
+from tritforge.golden.model.formats import STAT_BITS
+from tritforge.hw import schedule as sc
+from tritforge.hw.params import CoreParams
 
 Words = NDArray[np.uint32]
 

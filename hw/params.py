@@ -3,10 +3,10 @@
 
 from dataclasses import dataclass, field, fields, replace
 
-from golden import TritforgeError
-from golden.activations import Activations
-from golden.formats import CODE_MAX, Formats
-from hw.trits import CODES, Code
+from tritforge.golden import TritforgeError
+from tritforge.golden.model.activations import Activations
+from tritforge.golden.model.formats import CODE_MAX, Formats
+from tritforge.hw.trits import CODES, Code
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class CoreParams:
     lanes : bytes of a weight beat, a power of two, 4 to 256.
     element_bytes : bytes of a beat that belong to one output row, 1, 2 or 4; a processing element takes their trits.
     code : trit code of the weights, by its name in `hw.trits.CODES`.
-    act_bits : bits of an activation code, 8 to 12; those beyond eight are for outliers (`golden.outlier_codes`).
+    act_bits : bits of an activation code, 8 to 12; those beyond eight are for outliers
+        (`golden.model.outlier_codes`).
     vector_rows : output rows that the vector path takes a cycle, a power of two up to ``lanes / 4`` and ``columns``.
     batch : contexts, 1 to 8: tokens that one pass over the weights can serve.
     max_hidden, max_intermediate, max_layers, max_vocab : largest model that runs without regeneration.

@@ -4,9 +4,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from golden.activations import THRESHOLD_BITS
-from hw.params import CoreParams
-from hw.schedule import STREAM_VERSION, Status
+from tritforge.golden.model.activations import THRESHOLD_BITS
+from tritforge.hw.params import CoreParams
+from tritforge.hw.schedule import STREAM_VERSION, Status
 
 CORE_ID = 0x54495254
 """'TRIT', little-endian."""

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from hw.params import CoreParams
+from tritforge.hw.params import CoreParams
 
 MAGIC = 0x31474654
 """'TFG1', little-endian."""

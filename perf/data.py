@@ -7,10 +7,8 @@ from typing import Annotated, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from golden import TritforgeError
-from perf.figure import Figure, Tag
-
-HERE = Path(__file__).parent
+from tritforge.golden import TritforgeError
+from tritforge.perf.figure import Figure, Tag
 
 
 class DataError(TritforgeError):
@@ -87,6 +85,6 @@ def read(path: Path, kind: type[T]) -> T:
 
 def _remedy(kind: str) -> str:
     return {
-        "missing": "add it, as in the files of perf/platforms",
+        "missing": "add it, as in the files of perf/estimates/platforms",
         "extra_forbidden": "remove it or correct its name",
     }.get(kind, "correct it")

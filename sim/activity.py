@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from golden import TritforgeError
+from tritforge.golden import TritforgeError
 
 
 class Activity(NamedTuple):

@@ -15,12 +15,12 @@ from amaranth.lib import wiring
 from cocotb_tools import config
 from cocotb_tools.runner import Verilator
 
-from golden import Failure
-from rtl_gen.emit import emit_verilog
-from sim.build import Status, build_failure, cached_build, say
-from sim.cache import cache_folder
-from sim.runtime import Runtime
-from sim.toolchain import spaceless, toolchain_env, verilator, workplace
+from tritforge.golden import Failure
+from tritforge.rtl_gen.cache.folder import cache_folder
+from tritforge.rtl_gen.tools.build import Status, build_failure, cached_build, say
+from tritforge.rtl_gen.tools.runtime import Runtime
+from tritforge.rtl_gen.tools.toolchain import spaceless, toolchain_env, verilator, workplace
+from tritforge.rtl_gen.verilog.emit import emit_verilog
 
 # Names a file, because a trace of inputs is too long for the environment itself.
 _PARAMETERS = "TRITFORGE_TEST_PARAMETERS"
@@ -77,7 +77,7 @@ def run_cocotb(
     ------
     CocotbFailure
         If a test failed or none ran; says which, where the log is and how it ends.
-    sim.build.BuildError
+    rtl_gen.tools.build.BuildError
         If the Verilog does not compile.
     """
     with _verilog(design, top) as files:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Behaviour of the ECP5 cells that Yosys has no model of, for simulation of a netlist: MULT18X18D and DP16KD, in the
-// configurations that Yosys and rtl_gen/ecp5_pack.py use; any other stops the simulation when it begins. Registers
+// configurations that Yosys and rtl_gen/synthesis/ecp5_pack.py use; any other stops the simulation when it begins. Registers
 // and memories begin as 0 like the device's, or with RANDOM_START as Verilator's random values, but for memory with
-// contents. tests/test_gates.py compares them with Verilog's own.
+// contents. tests/sim/test_gates.py compares them with Verilog's own.
 `ifdef RANDOM_START
   `define ECP5_START
 `else

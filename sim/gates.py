@@ -6,9 +6,9 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from rtl_gen.synth import SynthError, netlist, versions
-from rtl_gen.yowasp import beside, run
-from sim.build import Status, cached_build, say
+from tritforge.rtl_gen.synthesis.synth import SynthError, netlist, versions
+from tritforge.rtl_gen.tools.build import Status, cached_build, say
+from tritforge.rtl_gen.tools.yowasp import beside, run
 
 OWN_MODELS = Path(__file__).with_name("ecp5_cells.v")
 GATES = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O0")

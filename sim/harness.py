@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drives a core compiled by `sim.build`: exchanges packets, registers and debug ports as numpy arrays."""
+"""Drives a core compiled by `rtl_gen.tools.build`: exchanges packets, registers and debug ports as numpy arrays."""
 
 import ctypes
 import time
@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import Failure, TritforgeError
-from sim.activity import first_of
+from tritforge.golden import Failure, TritforgeError
+from tritforge.sim.activity import first_of
 
 _TIMEOUT, _OVERFLOW, _CANCELLED, _BUS_ERROR = 1, 2, 3, 4
 _SEND_LAST, _EXPECT_RESULT = 1, 2
@@ -72,7 +72,7 @@ class Trace:
     starts
         uint64 [n], ascending from 0: cycles in which the port has a new value.
     words
-        uint64 [n], the values; hw.trace.TRACE has their layout.
+        uint64 [n], the values; hw.taps.TRACE has their layout.
     cycles
         Length of the whole: the last value lasts until there.
     """
@@ -88,7 +88,7 @@ class Harness:
     Parameters
     ----------
     library
-        What `sim.build.build_harness` returned.
+        What `sim.build_harness.build_harness` returned.
     lanes
         Bytes a beat, as given there.
     """

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models
 
-from golden.checkpoint import ModelConfig
-from golden.synthetic import write_random_checkpoint
+from tritforge.golden.checkpoints.reader import ModelConfig
+from tritforge.golden.checkpoints.synthetic import write_random_checkpoint
 
 SMALL = ModelConfig(hidden=24, layers=2, intermediate=44, vocab=301)
 """No dimension is a multiple of the columns of a beat, nor the vocabulary of the rows of a block."""

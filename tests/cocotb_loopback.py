@@ -11,8 +11,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamSink, AxiStreamSource
 
-from sim.cocotb_run import test_parameters
 from tests.loopback import ID, IDENTITY, SCRATCH, fold, random_packet
+from tritforge.sim.cocotb_run import test_parameters
 
 
 def _pauses(chance: float) -> Iterator[bool]:

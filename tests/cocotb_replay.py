@@ -5,7 +5,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
-from sim.cocotb_run import test_parameters
+from tritforge.sim.cocotb_run import test_parameters
 
 
 @cocotb.test()

@@ -4,13 +4,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-from golden.checkpoint import Checkpoint, ModelConfig
-from golden.numerics import Formats
-from golden.quantise import IntegerCheckpoint
-from golden.synthetic import write_random_checkpoint
-from host.image import Image
-from host.pack import pack
-from hw.params import CoreParams
+from tritforge.golden.checkpoints.reader import Checkpoint, ModelConfig
+from tritforge.golden.checkpoints.synthetic import write_random_checkpoint
+from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.quantise import IntegerCheckpoint
+from tritforge.host.image.image import Image
+from tritforge.host.image.pack import pack
+from tritforge.hw.params import CoreParams
 
 SMALL_LIMITS = {"max_hidden": 256, "max_intermediate": 768, "max_layers": 8, "max_vocab": 1024}
 CORES = {

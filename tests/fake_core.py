@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from golden.activations import Activations
-from golden.checkpoint import ModelConfig
-from golden.integer import IntegerModel
-from golden.quantise import IntegerHead, IntegerLayer, Matrix, Norm
-from host.golden_backends import Cached
-from hw import register_map as rm
-from hw import schedule as sc
-from hw.packet import Context, header_words, split_gain, split_scale
-from hw.params import CoreParams
+from tritforge.golden.checkpoints.reader import ModelConfig
+from tritforge.golden.model.activations import Activations
+from tritforge.golden.model.integer import IntegerModel
+from tritforge.golden.model.quantise import IntegerHead, IntegerLayer, Matrix, Norm
+from tritforge.host.run.golden_backends import Cached
+from tritforge.hw import register_map as rm
+from tritforge.hw import schedule as sc
+from tritforge.hw.packet import Context, header_words, split_gain, split_scale
+from tritforge.hw.params import CoreParams
 
 _COUNTERS = ("CYCLES", "BEATS", "REPEATS", "STARVED", "DRAIN", "DEPENDENCY", "RESULT")
 
@@ -37,7 +37,7 @@ class Product:
 
 
 class FakeCore:
-    """See `host.transport.Transport`.
+    """See `host.run.transport.Transport`.
 
     Parameters
     ----------

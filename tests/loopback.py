@@ -9,7 +9,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
-from hw.width import cut, plus_one
+from tritforge.hw.lib.width import cut, plus_one
 
 IDENTITY = 0x74726974
 TAP_OP_ACC, TAP_OP_WIDE = 3, 9

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small designs around a multiplier or block RAM, for tests of `rtl_gen.ecp5_pack`."""
+"""Small designs around a multiplier or block RAM, for tests of `rtl_gen.synthesis.ecp5_pack`."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -7,7 +7,7 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.width import cut
+from tritforge.hw.lib.width import cut
 
 
 class Accumulator(wiring.Component):

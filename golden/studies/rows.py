@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What embedding rows of fewer bits or larger groups cost: ``python -m tritforge.golden.studies.rows CHECKPOINT``."""
+
+import math
+
+import torch
+
+from tritforge.golden.checkpoints.reader import Checkpoint
+from tritforge.golden.model.integer import IntegerModel
+from tritforge.golden.model.quantise import EMBEDDING, IntegerCheckpoint
+from tritforge.golden.studies.compare import Row, Yardstick, given_text, parser, print_rows
+
+GROUPS = (32, 64, 128, 0)
+"""Values that share a scale; 0 is a whole row."""
+
+
+def measure(checkpoint: Checkpoint, yardstick: Yardstick) -> list[Row]:
+    """Bytes, rms error of the rows over their rms, and the distance of the integer model to the reference."""
+    table, hidden, rows = checkpoint.tensor(EMBEDDING), checkpoint.config.hidden, []
+    for bits in (16, 8):
+        for group in dict.fromkeys(math.gcd(hidden, group) for group in GROUPS):
+            source = IntegerCheckpoint(checkpoint, None, bits, group)
+            embedding = source.embedding
+            found = torch.from_numpy(embedding.rows(range(len(table)))).double() * 2.0**-embedding.residual_frac
+            error = ((found - table).square().mean() / table.square().mean()).sqrt().item()
+            size = embedding.codes.nbytes + embedding.scales.nbytes
+            facts: Row = {"bits": bits, "group": group, "bytes": size, "row error": error}
+            rows.append(facts | yardstick.measure(IntegerModel(source)))
+    return rows
+
+
+def main() -> None:
+    """Print the table."""
+    given = parser(__doc__).parse_args()
+    checkpoint = Checkpoint(given.folder)
+    print_rows(measure(checkpoint, Yardstick(checkpoint, given_text(given))), given.json)
+
+
+if __name__ == "__main__":
+    main()

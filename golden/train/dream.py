@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text with an ensemble's expectations at every token: `python -m tritforge.golden.train.dream --help`.
+
+Several models agree better with unseen text than any one of them. A model that learns their probabilities, on text
+sampled from them and on the corpus, takes over most of that, and has more text than it can overfit.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+
+from tritforge.golden import TritforgeError
+from tritforge.golden.checkpoints.reader import Checkpoint
+from tritforge.golden.checkpoints.text import TOKENIZER, TextCodec
+from tritforge.golden.train.corpus import Labelled, neighbours, read_text
+from tritforge.golden.train.network import TrainModel, pick_device
+
+WINDOW = 256
+
+
+class Ensemble:
+    """The mean of several models' distributions.
+
+    Parameters
+    ----------
+    models
+        In evaluation mode, with one vocabulary.
+    keep
+        Number K of tokens to keep of each distribution.
+    seed
+        Of the random choices.
+    pairs
+        bool [V, V], which piece may follow which (`golden.train.corpus.neighbours`); the models' chances of all
+        others, which they have from copies of their corpus with skipped merges, go to these. Without it, any.
+    """
+
+    def __init__(self, models: Sequence[TrainModel], keep: int, seed: int, pairs: torch.Tensor | None = None):
+        self._models, self._keep = models, keep
+        self._device = models[0].model.embeddings.weight.device
+        self._random = torch.Generator(self._device).manual_seed(seed)
+        self._pairs = None if pairs is None else pairs.to(self._device)
+
+    @torch.no_grad()
+    def dream(self, streams: int, length: int) -> Labelled:
+        """Return `streams` texts sampled after bos, `length` tokens each, tensors [streams, length, ...]."""
+        token = torch.full((streams, 1), self._models[0].config.bos, device=self._device)
+        read, steps = self._reader(), []
+        for _ in track(range(length), "dreaming", disable=not Console().is_terminal):
+            chance = read(token)[:, 0]
+            token = torch.multinomial(chance, 1, generator=self._random)
+            steps.append([part.cpu() for part in (token[:, 0], *self._shortened(chance))])
+        return Labelled(*(torch.stack(parts, 1) for parts in zip(*steps, strict=True)))
+
+    @torch.no_grad()
+    def label(self, tokens: torch.Tensor, streams: int) -> Labelled:
+        """Return `tokens` [N] labelled, up to a multiple of `streams`: read as so many texts side by side."""
+        inputs = torch.cat((tokens.new_tensor([self._models[0].config.bos]), tokens[:-1]))
+        rows = inputs[: len(inputs) // streams * streams].view(streams, -1)
+        read, steps = self._reader(), []
+        for window in rows.split(WINDOW, 1):
+            chance = read(window.to(self._device))
+            steps.append([part.cpu().view(*window.shape, -1) for part in self._shortened(chance.flatten(0, 1))])
+        parts = (torch.cat(parts, 1).flatten(0, 1) for parts in zip(*steps, strict=True))
+        return Labelled(tokens[: rows.numel()], *parts)
+
+    def _reader(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return a function from tokens [B, T], the next of each stream, to chances [B, T, V]."""
+        states: list[torch.Tensor | None] = [None] * len(self._models)
+
+        def read(tokens: torch.Tensor) -> torch.Tensor:
+            chance = torch.zeros(1, device=self._device)
+            for n, model in enumerate(self._models):
+                logits, states[n] = model(tokens, states[n])
+                chance = chance + logits.softmax(-1) / len(self._models)
+            if self._pairs is None:
+                return chance
+            chance = chance * self._pairs[tokens]
+            return chance / chance.sum(-1, keepdim=True)
+
+        return read
+
+    def _shortened(self, chance: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Yield K tokens [N, K] of each distribution [N, V] and their probabilities.
+
+        They are the K - 1 likeliest and one drawn from the rest, which stands for all of it: so the
+        gradient's expectation is that of the whole distribution.
+        """
+        top = chance.topk(self._keep - 1)
+        rest = chance.scatter(-1, top.indices, 0.0).clamp(min=1e-30)
+        drawn = torch.multinomial(rest, 1, generator=self._random)
+        yield torch.cat((top.indices, drawn), -1).to(torch.int16)
+        yield torch.cat((top.values, 1 - top.values.sum(-1, keepdim=True)), -1).to(torch.float16)
+
+
+def whole_paragraphs(dreams: Labelled, newline: int) -> Labelled:
+    """Return the texts [S, T] of a dream joined to one, each up to its last newline."""
+    after = (dreams.tokens == newline).flip(1).to(torch.int8).cumsum(1).flip(1) > 0
+    return Labelled(*(part[after] for part in dreams))
+
+
+def main(
+    teacher: Annotated[list[Path], typer.Option(help="Folder of a trained model; all with one tokenizer.")],
+    out: Annotated[Path, typer.Option(help="File to write, for --labelled of tritforge.golden.train.command.")],
+    text: Annotated[Path | None, typer.Option(help="Label this text instead of sampling one.")] = None,
+    streams: Annotated[int, typer.Option(help="Texts sampled, or read, at a time.")] = 8192,
+    length: Annotated[int, typer.Option(help="Tokens of each sampled text.")] = 1024,
+    keep: Annotated[int, typer.Option(help="Tokens kept of each distribution.", min=2)] = 32,
+    plain: Annotated[bool, typer.Option(help="The teachers were trained with --plain.")] = False,
+    seed: int = 0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    compiled: Annotated[bool, typer.Option("--compile/--no-compile")] = False,
+) -> None:
+    """Sample or label a text with trained models together."""
+    torch.set_float32_matmul_precision("high")
+    models = []
+    try:
+        for checkpoint in map(Checkpoint, teacher):
+            model = TrainModel(checkpoint.config, plain=plain).to(pick_device(device)).eval()
+            model.load_state_dict({name: checkpoint.tensor(name) for name in checkpoint.names()})
+            models.append(model)
+        codec = TextCodec.from_folder(teacher[0])
+        if len({(folder / TOKENIZER).read_bytes() for folder in teacher}) > 1:
+            raise TritforgeError("The teachers have different tokenizers; take models trained on one corpus.")
+        tokens = torch.tensor(codec.encode(read_text(text))) if text else None
+    except TritforgeError as error:
+        Console().print(f"[red]Error:[/red] {escape(str(error))}")
+        raise typer.Exit(2) from error
+    for model in models if compiled else ():
+        model.compile_parts()
+    ensemble = Ensemble(models, keep, seed, neighbours(codec))
+    if tokens is not None:
+        ensemble.label(tokens, streams).save(out)
+    else:
+        whole_paragraphs(ensemble.dream(streams, length), codec.encode("\n")[0]).save(out)
+
+
+if __name__ == "__main__":
+    typer.run(main)

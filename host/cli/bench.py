@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command that measures whole tokens."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from tritforge.golden import TritforgeError
+from tritforge.golden.files import check_writable, make_folder, write_text
+from tritforge.host.cli.console import Json, Record, heed, out, print_json, progress, say
+from tritforge.host.run.backends import saturation_warnings
+from tritforge.perf.measured import plan
+from tritforge.perf.measured.entries import made, on_verilog, put
+from tritforge.perf.measured.subject import machine, named
+from tritforge.perf.pages.tables_bench import value
+
+if TYPE_CHECKING:
+    from tritforge.host.measure.bench import Figure, Section
+
+
+def bench(
+    full_size: Annotated[
+        bool, typer.Option("--full-size/--quick", help="With the 370M, 1.3B and 2.7B shapes, or without.")
+    ] = True,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the figures as JSON.", metavar="FILE")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Only sections whose title begins with it, such as 1.3B.", metavar="TEXT")
+    ] = None,
+    record: Record = False,
+    as_json: Json = False,
+) -> None:
+    """Measure occupancy, prefill, simulation speed and packing.
+
+    The full sizes need 10 GB where builds are kept, and minutes.
+
+    With --record every section is kept as soon as it is measured.
+
+    Example: tritforge bench --quick
+    """
+    from tritforge.host.measure.bench import SATURATIONS, Bench
+    from tritforge.rtl_gen.tools.toolchain import tool_versions
+
+    if output:
+        make_folder(output.parent)
+        check_writable(output)
+    sections: list[Section] = []
+    for section in Bench(say, progress).sections(full_size, only or ""):
+        sections.append(section)
+        if record:
+            _record(section)
+    if not sections:
+        raise TritforgeError(f"No section's title begins with '{only}'.")
+    figures = [figure for section in sections for figure in section.figures]
+    count = sum(int(figure.value) for figure in figures if figure.what == SATURATIONS)
+    warnings = heed(saturation_warnings(count))
+    if not as_json:
+        out.print(_table(sections))
+    facts = {
+        "machine": machine() + "".join(f", {name} {version}" for name, version in tool_versions().items()),
+        "figures": {section.title: [asdict(figure) for figure in section.figures] for section in sections},
+        "warnings": warnings,
+    }
+    if output:
+        write_text(output, json.dumps(facts, indent=2) + "\n")
+    if as_json:
+        print_json(facts)
+
+
+def _record(section: "Section") -> None:
+    from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
+
+    one = next((one for one in plan.BENCH.values() if one.name == section.title), None)
+    if one is None:
+        raise TritforgeError(f"No document shows '{section.title}'; leave --record out.")
+    data = {"figures": [asdict(figure) for figure in section.figures]}
+    on = dict(section.on)
+    for core in section.cores:
+        on |= on_verilog(named(core), cached_verilog(core), TOP)
+    if section.shape:
+        data |= {"core": named(section.cores[0]), "shape": list(section.shape)}
+    put(one.file, {one.name: made(one.command, data, on, ("verilator",), machine())})
+
+
+def _table(sections: "list[Section]") -> Table:
+    table = Table("", "value", "", "kind", "target")
+    for section in sections:
+        table.add_section()
+        table.add_row(Text(section.title, style="bold"))
+        for figure in section.figures:
+            table.add_row(figure.what, value(figure.value), figure.unit, figure.tag, _target(figure))
+    return table
+
+
+def _target(figure: "Figure") -> str:
+    return f"{figure.target}: {'met' if figure.met else 'missed'}" if figure.target else ""

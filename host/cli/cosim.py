@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands around the simulated core: the demonstration and the co-simulation."""
+
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tritforge.golden import TritforgeError
+from tritforge.host.cli.console import (
+    LARGEST_SEED,
+    Json,
+    PresetName,
+    Record,
+    Settings,
+    chosen_core,
+    heed,
+    opened_model,
+    out,
+    print_json,
+    say,
+)
+from tritforge.host.cli.run import counters_json, encode_prompt
+from tritforge.host.run.backends import saturation_warnings
+from tritforge.host.run.generate import Sampler, generate
+from tritforge.host.run.models import DEFAULT_PRESET, TALES, Kind, Model
+from tritforge.host.run.story import Story
+from tritforge.hw.params import preset
+from tritforge.perf.measured import plan
+from tritforge.perf.measured.entries import made, on_model, on_verilog, put
+from tritforge.perf.measured.subject import machine, named
+
+WIDTH = 140
+"""Of the demonstration in documents."""
+STORY = Sampler(temperature=0.5, top_k=40, seed=9)
+"""Greedy stories go round in circles; the same seed tells the same one again."""
+
+
+def cosim(
+    name: PresetName = None,
+    settings: Settings = None,
+    image: Annotated[Path | None, typer.Option(help="A packed model; a small random one if not given.")] = None,
+    tokens: Annotated[int, typer.Option(help="Random tokens to run.", min=1)] = 8,
+    stall: Annotated[float, typer.Option(help="Probability of a pause, on every channel.", min=0, max=0.9)] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of tokens and pauses.", min=0, max=LARGEST_SEED)] = 1,
+    gates: Annotated[bool, typer.Option("--gates", help="Simulate the ECP5 netlist after synthesis.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare a core with the golden integer model in cocotb: every logit, scale and state.
+
+    Example: tritforge cosim --preset tiny --stall 0.3
+    """
+    from tritforge.host.measure.cosim import run
+
+    result = run(chosen_core(name or DEFAULT_PRESET, settings), stall, say, image, tokens, seed, gates)
+    warnings = heed(saturation_warnings(result.get("saturations")))
+    if as_json:
+        print_json(result | ({"warnings": warnings} if warnings else {}))
+    else:
+        out.print(", ".join(f"{key} {value}" for key, value in result.items()))
+
+
+def demo(
+    path: Annotated[
+        Path, typer.Option("--model", help="A checkpoint folder or an image.", show_default="the shipped model")
+    ] = TALES,
+    prompt: Annotated[str, typer.Option(help="Text to go on from.")] = "Once upon a time",
+    count: Annotated[int, typer.Option("--max-new-tokens", help="Most tokens to add.", min=1)] = 96,
+    clock: Annotated[float, typer.Option(help="Clock in MHz for which tokens per second are given.", min=1)] = 100,
+    name: PresetName = None,
+    settings: Settings = None,
+    record: Record = False,
+    as_json: Json = False,
+) -> None:
+    """Tell a story on the simulated core, every logit compared with the golden integer model."""
+    model, warnings = opened_model(path, name, settings)
+    if record and (path, model.core) != (TALES, preset(DEFAULT_PRESET)):
+        raise TritforgeError(
+            f"Documents show {TALES} on {DEFAULT_PRESET}; leave --record out, or --model and the core."
+        )
+    ids = encode_prompt(model, prompt)
+    story = Story(model.codec, prompt, ids, None if as_json else out)
+    with model.session(Kind.RTL, check=True) as session:
+        with story:
+            session.transport.progress = story.cycles
+            for token in generate(session.backend, ids, count, STORY, story.read):
+                story.add(token)
+        counters, compared = session.backend.counters(), session.backend.compared
+        speed = session.transport.cycles / session.transport.seconds
+    warnings += heed(saturation_warnings(counters.saturations))
+    per_token = counters.cycles / counters.tokens
+    facts = {
+        "tokens": compared,
+        "check": f"bit-exact {compared}/{counters.tokens}",
+        "cycles per token": f"{per_token:,.0f}",
+        "weight-stream occupancy": f"{counters.occupancy:.1%}",
+        f"tokens/s at {clock:g} MHz": f"{clock * 1e6 / per_token:,.1f}",
+        "simulated cycles per second": f"{speed:,.0f}",
+    }
+    if record:
+        _record(model, prompt, story.text, facts)
+    if as_json:
+        measured = {"cycles_per_token": per_token, "simulated_cycles_per_second": speed}
+        told = {"prompt": prompt, "text": story.text, "checked": compared}
+        told |= {"saturations": counters.saturations, "warnings": warnings}
+        print_json(told | measured | counters_json(counters))
+        return
+    out.print(_table(facts))
+
+
+def demo_text() -> str:
+    """What the recorded demonstration prints, as documents have it."""
+    data, console = plan.DEMO.entry.data, Console(width=WIDTH, file=StringIO())
+    console.print(data["text"], markup=False, highlight=False)
+    console.print(_table(data["facts"]))
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    return "\n".join(["```", *lines, "```", ""])
+
+
+def _table(facts: dict[str, Any]) -> Table:
+    table = Table(show_header=False)
+    for fact in facts.items():
+        table.add_row(*map(str, fact))
+    return table
+
+
+def _record(model: Model, prompt: str, text: str, facts: dict[str, Any]) -> None:
+    from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
+
+    on = on_verilog(named(model.core), cached_verilog(model.core), TOP) | on_model(TALES)
+    data = {"text": prompt + text, "facts": facts}
+    put(plan.DEMO.file, {plan.DEMO.name: made(plan.DEMO.command, data, on, ("verilator",), machine())})

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that estimate: one core, many cores, and the page that shows both."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from tritforge.golden import TritforgeError
+from tritforge.golden.checkpoints.config import PUBLISHED
+from tritforge.golden.files import check_writable, make_folder, write_text
+from tritforge.host.cli.console import Json, PresetName, Settings, chosen_core, err, out, print_json, say
+from tritforge.host.run.models import DEFAULT_PRESET, Model
+from tritforge.hw.params import CoreParams, preset
+from tritforge.hw.schedule import Shape
+from tritforge.perf.figure import number
+
+if TYPE_CHECKING:
+    from tritforge.perf.estimates.estimate import Estimate
+    from tritforge.perf.figure import Figure
+
+ModelName = Annotated[
+    str, typer.Argument(help=f"{', '.join(PUBLISHED)}, a checkpoint folder or an image.", metavar="MODEL")
+]
+PlatformName = Annotated[
+    str,
+    typer.Option(
+        "--platform", help="A platform of perf/estimates/platforms, or a file like them.", metavar="NAME|FILE.toml"
+    ),
+]
+Contexts = Annotated[int, typer.Option(help="Tokens that share a pass over the weights.", metavar="N")]
+DEFAULT_PLATFORM = "ecp5-85f"
+
+
+def estimate_core(
+    model: ModelName,
+    name: PresetName = DEFAULT_PRESET,
+    settings: Settings = None,
+    platform_name: PlatformName = DEFAULT_PLATFORM,
+    contexts: Contexts = 1,
+    as_json: Json = False,
+) -> None:
+    """Estimate tokens/s, watts and joules a token of one core on a platform, with what limits it.
+
+    Example: tritforge estimate 370M --preset edge --platform ecp5-85f
+    """
+    from tritforge.perf.estimates.estimate import estimate
+    from tritforge.perf.estimates.platform import platform
+
+    there, shape = platform(platform_name), _shape(model)
+    found = estimate(shape, _core(name, settings, shape), there, contexts)
+    if as_json:
+        print_json({"model": model, **_json(found)})
+        return
+    out.print(_table(found, f"{model}, {found.core.lanes} lanes on {there.name} ({there.memory.kind})"))
+
+
+def project_cores(
+    model: ModelName,
+    cores: Annotated[str, typer.Option(help="How many, such as 1..64 or 8.", metavar="FROM..TO")] = "1..64",
+    name: PresetName = DEFAULT_PRESET,
+    settings: Settings = None,
+    platform_name: PlatformName = "kv260",
+    contexts: Contexts = 1,
+    as_json: Json = False,
+) -> None:
+    """Project to many cores that share a model by output rows, and one memory.
+
+    Example: tritforge project 1.3B --platform u280 --preset wide --cores 1..64
+    """
+    from tritforge.perf.estimates.platform import platform
+    from tritforge.perf.estimates.project import limits, project
+
+    there, shape = platform(platform_name), _shape(model)
+    found = project(shape, _core(name, settings, shape), there, _range(cores), contexts)
+    sets_in = limits(found)
+    if as_json:
+        print_json({"model": model, "cores": [_json(one) for one in found], "limits": sets_in})
+        return
+    title = f"{model}, cores of {found[0].core.lanes} lanes on {there.name} ({there.memory.kind})"
+    table = Table(title=title, title_justify="left")
+    for column in ("cores", "tokens/s", "low", "high", "ideal", "W", "J/token", "limit", "area"):
+        table.add_column(column, justify="left" if column == "limit" else "right", no_wrap=True)
+    shown = [one for one in found if one.cores & (one.cores - 1) == 0 or one.cores in sets_in.values()]
+    for one in shown:
+        rate = one.rate
+        table.add_row(
+            str(one.cores),
+            *(number(value) for value in (rate.nominal, rate.low, rate.high)),
+            f"{one.efficiency(found[0]):.0%}",
+            number(one.watts.nominal),
+            number(one.joules.nominal),
+            one.limit,
+            f"[{'default' if one.fits else 'red'}]{max(one.occupied.values()):.0%}[/]",
+        )
+    out.print(table)
+    out.print("ideal: of as many times the first line's rate; area: the resource that is taken most of")
+    for limit, first in sets_in.items():
+        out.print(f"{limit}: {'from ' + str(first) + ' cores' if first else 'not within this range'}")
+
+
+def write_report(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where to.", metavar="FILE.html")],
+    picture: Annotated[Path | None, typer.Option(help="Also draw the comparison as SVG.", metavar="FILE.svg")] = None,
+) -> None:
+    """Write one page, without anything from the network, with all estimates and interactive plots.
+
+    Example: tritforge report -o build/report.html
+    """
+    from tritforge.perf.pages.page import page
+    from tritforge.perf.pages.picture import comparison
+
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise TritforgeError(f"The report is a web page; give a file that ends in .html, not {output.name}.")
+    say("Estimating every model, preset and platform")
+    for path in filter(None, (output, picture)):
+        make_folder(path.parent)
+        check_writable(path)
+    write_text(output, page())
+    if picture:
+        write_text(picture, comparison())
+    err.print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, open it in a browser.", highlight=False)
+
+
+def _shape(model: str) -> Shape:
+    config = PUBLISHED.get(model) or Model(Path(model)).config
+    return Shape(config.hidden, config.layers, config.intermediate, config.vocab)
+
+
+def _core(name: str | None, settings: list[str] | None, shape: Shape) -> CoreParams:
+    """The core that the options name, with limits raised to the model's where the user sets none."""
+    from tritforge.perf.estimates.estimate import sized
+
+    core = chosen_core(name, settings) or preset(DEFAULT_PRESET)
+    fixed = any(text.startswith("max_") for text in settings or ())
+    return core if fixed else sized(core, shape)
+
+
+def _range(text: str) -> range:
+    match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", text)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not 1 <= first <= last <= 1024:
+        raise TritforgeError(f"--cores takes a number or FROM..TO up to 1024, such as 1..64, not '{text}'.")
+    return range(first, last + 1)
+
+
+def _table(found: "Estimate", title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("", no_wrap=True)
+    for column in ("low", "nominal", "high", "kind"):
+        table.add_column(column, justify="left" if column == "kind" else "right", no_wrap=True)
+
+    def row(what: str, figure: "Figure") -> None:
+        table.add_row(what, *(number(v) for v in (figure.low, figure.nominal, figure.high)), figure.tag)
+
+    row("tokens/s", found.rate)
+    table.add_row("limited by", "", found.limit)
+    row("clock, MHz", found.platform.clock.figure)
+    row("memory, GB/s", found.platform.memory.bandwidth * 1e-9)
+    table.add_section()
+    for what, watts in found.power.items():
+        row(f"W, {what}" + (f" ({found.platform.scope})" if what == "static" else ""), watts)
+    row("W", found.watts)
+    row("J/token", found.joules)
+    row("pJ/trit", found.picojoules_a_trit)
+    table.add_section()
+    for what, part in found.occupied.items():
+        table.add_row(f"{what} of the device", "", f"{part:.1%}", "", "derived" if part <= 1 else "too large")
+    table.add_section()
+    total = sum(found.phases.values())
+    for what, cycles in found.phases.items():
+        table.add_row(f"cycles, {what}", "", f"{cycles:,.0f}", f"{cycles / total:.1%}", "derived")
+    return table
+
+
+def _json(found: "Estimate") -> dict[str, Any]:
+    def figure(value: "Figure") -> dict[str, Any]:
+        return {"low": value.low, "nominal": value.nominal, "high": value.high, "tag": value.tag}
+
+    return {
+        "platform": found.platform.name,
+        "cores": found.cores,
+        "contexts": found.contexts,
+        "lanes": found.core.lanes,
+        "tokens_per_second": figure(found.rate),
+        "limit": found.limit,
+        "power_w": {what: figure(watts) for what, watts in found.power.items()},
+        "watts": figure(found.watts),
+        "joules_per_token": figure(found.joules),
+        "pj_per_trit": figure(found.picojoules_a_trit),
+        "occupied": found.occupied,
+        "fits": found.fits,
+        "cycles": found.phases,
+    }

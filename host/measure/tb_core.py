@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cocotb testbench of the core: the host's own driver over models of all three AXI interfaces."""
+
+import logging
+import random
+from collections.abc import Iterator, Sequence
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.task import bridge, resume
+from cocotb.triggers import ClockCycles, with_timeout
+from cocotbext.axi import (
+    AxiLiteBus,
+    AxiLiteMaster,
+    AxiStreamBus,
+    AxiStreamFrame,
+    AxiStreamSink,
+    AxiStreamSource,
+)
+from numpy.typing import NDArray
+
+from tritforge.host.image.image import Image
+from tritforge.host.run.backends import CoreBackend
+from tritforge.sim.cocotb_run import test_parameters
+
+CLOCK = 10
+"""Period in nanoseconds."""
+
+
+def pauses(chance: float) -> Iterator[bool]:
+    """Whether a channel pauses, cycle by cycle."""
+    while True:
+        yield random.random() < chance
+
+
+class TB:
+    """A core between a stream source, a stream sink and a register master, as a transport of the host's driver.
+
+    Parameters
+    ----------
+    dut : the core's top.
+    stall : probability that a channel pauses in a cycle; on the weight stream a missing beat, on the result
+        stream back-pressure, on the register channels either.
+    """
+
+    def __init__(self, dut: object, stall: float) -> None:
+        self.dut = dut
+        width = len(dut.s_axis_weights_tdata)
+        # a whole beat as one element: the models then handle beats, not bytes
+        self.source = AxiStreamSource(
+            AxiStreamBus.from_prefix(dut, "s_axis_weights"), dut.clk, dut.rst, byte_size=width
+        )
+        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis_result"), dut.clk, dut.rst, byte_size=32)
+        self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil_csr"), dut.clk, dut.rst)
+        self._beat_bytes = width // 8
+        if stall:
+            channels = (self.source, self.sink, *self._register_channels())
+            for channel in channels:
+                channel.set_pause_generator(pauses(stall))
+
+    def _register_channels(self) -> Iterator[object]:
+        write, read = self.registers.write_if, self.registers.read_if
+        yield from (write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel)
+
+    async def start(self) -> None:
+        """Clock and reset."""
+        cocotb.start_soon(Clock(self.dut.clk, CLOCK, "ns").start())
+        self.dut.rst.value = 1
+        await ClockCycles(self.dut.clk, 4)
+        self.dut.rst.value = 0
+        logging.getLogger("cocotb").setLevel(logging.WARNING)
+
+    @resume
+    async def exchange(
+        self, segments: Sequence[NDArray[np.uint8]], last: bool = True, expect_result: bool = True
+    ) -> NDArray[np.uint32]:
+        """See `host.run.transport.Transport`; the stream model always ends a frame with TLAST.
+
+        A core that hangs is given up on after 100 cycles a beat and some more.
+        """
+        if not last:
+            raise ValueError("A frame of this transport always ends with TLAST.")
+        data = b"".join(np.ascontiguousarray(segment).tobytes() for segment in segments)
+        step = self._beat_bytes
+        beats = [int.from_bytes(data[at : at + step], "little") for at in range(0, len(data), step)]
+        patience = CLOCK * (100_000 + 100 * len(beats))
+        await self.source.send(AxiStreamFrame(beats))
+        await with_timeout(self.source.wait(), patience, "ns")
+        if not expect_result:
+            return np.zeros(0, np.uint32)
+        return np.array((await with_timeout(self.sink.recv(), patience, "ns")).tdata, dtype=np.uint32)
+
+    @resume
+    async def read_register(self, offset: int) -> int:
+        """See `host.run.transport.Transport`."""
+        return await self.registers.read_dword(offset)
+
+    @resume
+    async def write_register(self, offset: int, value: int) -> None:
+        """See `host.run.transport.Transport`."""
+        await self.registers.write_dword(offset, value)
+
+
+@cocotb.test()
+async def tokens(dut: object) -> None:
+    """Runs the given tokens and leaves logits, states and counters in a file for `host.measure.cosim` to compare."""
+    given = test_parameters()
+    tb = TB(dut, given["stall"])
+    await tb.start()
+
+    @bridge
+    def run() -> None:
+        backend = CoreBackend(tb, Image.open(given["image"]))
+        output = backend.run(np.array(given["ids"]))
+        counters = backend.counters()
+        np.savez(
+            given["out"],
+            tokens=output.tokens,
+            raw=output.exact.raw,
+            mantissa=output.exact.mantissa,
+            shift=output.exact.shift,
+            state=backend.state(),
+            cycles=counters.cycles,
+            beats=counters.beats,
+            saturations=counters.saturations,
+        )
+
+    await run()

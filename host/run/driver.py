@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The driver of a core: refuses a misfit, streams packets of one or more tokens, reads states and counters."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tritforge.golden import Failure, TritforgeError
+from tritforge.golden.model.activations import Activations, activations
+from tritforge.golden.model.formats import Formats
+from tritforge.host.image.image import Image
+from tritforge.host.image.stream import TokenStream
+from tritforge.host.run.transport import Transport
+from tritforge.hw.packet import Context, parse_result, split_logits
+from tritforge.hw.params import CoreParams
+from tritforge.hw.register_map import CORE_ID, CORE_VERSION, register
+from tritforge.hw.schedule import STREAM_VERSION, Status
+from tritforge.hw.trits import NUMBERS
+
+_MEANING = {
+    Status.MAGIC: "the packet does not begin with a header",
+    Status.FORMAT: "it speaks another stream version or trit code",
+    Status.GEOMETRY: "the packet is for other lanes or element bytes",
+    Status.LIMITS: "the model, a slot or the number of contexts exceeds its limits",
+    Status.HEADER_CRC: "the header was altered on its way",
+    Status.TOKEN: "a token is outside the vocabulary",
+    Status.SHORT: "the packet ended early",
+    Status.LONG: "the packet went on after its end",
+    Status.ABORTED: "the host aborted it",
+    Status.STATE: "the state of a slot is torn by an earlier error, so begin from a zero state",
+}
+
+
+class MisfitError(TritforgeError):
+    """Image and core do not fit; the message says in what."""
+
+
+class CoreError(Failure):
+    """A packet that ended with an error.
+
+    Attributes
+    ----------
+    status
+        What the core reported.
+    """
+
+    def __init__(self, tokens: Sequence[int], status: Status) -> None:
+        what = f"token{'s' * (len(tokens) > 1)} {', '.join(map(str, tokens))}"
+        super().__init__(f"The core ended {what} with status {status.name}: {_MEANING[status]}.")
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the core says after one context.
+
+    Attributes
+    ----------
+    token
+        The argmax, the lowest index where several are equal.
+    scale
+        The logit scale word (`hw.packet.split_scale`): logit = accumulator * mantissa * 2**-exponent.
+    logits
+        The accumulators int32 [vocab]; None where they were not asked for.
+    """
+
+    token: int
+    scale: int
+    logits: NDArray[np.int32] | None
+
+
+@dataclass(frozen=True)
+class Counters:
+    """The core's counters since they were last cleared (hw/register_map.py has their definitions)."""
+
+    cycles: int
+    beats: int
+    repeats: int
+    starved: int
+    drain: int
+    dependency: int
+    result: int
+    tokens: int
+    saturations: int
+
+    @property
+    def occupancy(self) -> float:
+        """Weight-stream occupancy: beats accepted per cycle in a packet; 0 before the first."""
+        return self.beats / self.cycles if self.cycles else 0.0
+
+
+class Driver:
+    """Runs an image on a core.
+
+    Parameters
+    ----------
+    transport
+        The link.
+    image
+        The model.
+    outlier_threshold
+        From which multiple of a vector's root mean square on an element is an outlier, 0 for off; None takes the
+        default of a core that has codes of more than eight bits.
+
+    Attributes
+    ----------
+    core
+        The core's parameters, as its registers tell them.
+    activations
+        How it codes the inputs of products.
+
+    Raises
+    ------
+    MisfitError
+        Where there is no tritforge core or it cannot run the image.
+    TritforgeError
+        For a threshold that it cannot take.
+    """
+
+    def __init__(self, transport: Transport, image: Image, outlier_threshold: float | None = None) -> None:
+        self._transport = transport
+        self._image = image
+        self._stream = TokenStream(image)
+        self._sequence = 0
+        self.core = self._identify()
+        reason = misfit(self.core, image)
+        if reason:
+            raise MisfitError(reason)
+        self.activations: Activations = activations(self.core.act_bits, outlier_threshold)
+        if self.core.extra_bits:
+            self._write("OUTLIERS", self.activations.threshold)
+
+    def step(self, contexts: Sequence[Context]) -> tuple[Prediction, ...]:
+        """Run one packet: tokens that share one pass over the weights.
+
+        Parameters
+        ----------
+        contexts
+            Up to `core.batch`. Those of one slot are successive tokens of a sequence, in order; distinct slots keep
+            the states of distinct sequences.
+
+        Returns
+        -------
+        One prediction for each context.
+
+        Raises
+        ------
+        TritforgeError
+            For a token outside the vocabulary, a slot that the core does not have or too many contexts; nothing
+            is sent.
+        CoreError
+            Where the core refuses or aborts the packet.
+        RuntimeError
+            Where it answers with the result of another one.
+        """
+        if len(contexts) > self.core.batch:
+            raise TritforgeError(f"This core takes at most {self.core.batch} contexts a packet, not {len(contexts)}.")
+        for context in contexts:
+            self._check_slot(context.slot)
+        self._sequence = self._sequence + 1 & 0xFFFFFFFF
+        packet = self._stream.packet(contexts, self._sequence)
+        result = parse_result(self._transport.exchange(packet))
+        if result.status is not Status.OK:
+            raise CoreError([context.token for context in contexts], result.status)
+        if result.sequence != self._sequence:
+            raise Failure(f"The core answered packet {result.sequence} instead of {self._sequence}; reset the core.")
+        if len(result.tokens) != len(contexts):
+            raise Failure(
+                f"The core answered {len(result.tokens)} contexts instead of {len(contexts)}; reset the core."
+            )
+        asked = sum(context.logits for context in contexts)
+        logits = iter(split_logits(self.core, self._image.shape.vocab, asked, result.logits))
+        return tuple(
+            Prediction(token, scale, next(logits) if context.logits else None)
+            for context, token, scale in zip(contexts, result.tokens, result.scales, strict=True)
+        )
+
+    def read_state(self, slot: int = 0) -> NDArray[np.int32]:
+        """The recurrent state [L, d] of a slot, wide with `frac` fraction bits; between packets only."""
+        hidden = self._image.shape.hidden
+        layers = [[self._read("STATE_DATA") for _ in range(hidden)] for _ in self._layers(slot)]
+        return np.array(layers, dtype=np.uint32).view(np.int32)
+
+    def write_state(self, state: NDArray[np.int32], slot: int = 0) -> None:
+        """Set the recurrent state of a slot to what `read_state` returned; TritforgeError for another shape."""
+        shape = (self._image.shape.layers, self._image.shape.hidden)
+        if state.shape != shape:
+            raise TritforgeError(f"The state of this model has shape {shape}, not {state.shape}.")
+        for words, _ in zip(
+            np.ascontiguousarray(state, dtype=np.int32).view(np.uint32), self._layers(slot), strict=True
+        ):
+            for word in words:
+                self._write("STATE_DATA", int(word))
+
+    def counters(self) -> Counters:
+        """Read all counters."""
+        names = ("CYCLES", "BEATS", "REPEATS", "STARVED", "DRAIN", "DEPENDENCY", "RESULT")
+        long = (self._read(f"{name}_LO") | self._read(f"{name}_HI") << 32 for name in names)
+        return Counters(*long, self._read("TOKENS"), self._read("SATURATIONS"))
+
+    def clear_counters(self) -> None:
+        """Set all counters to zero."""
+        self._write("CONTROL", register("CONTROL").field("CLEAR").mask)
+
+    def _layers(self, slot: int) -> Iterator[int]:
+        """Move the state window to each layer of a slot in turn."""
+        self._check_slot(slot)
+        core, shape = self.core, self._image.shape
+        stride = -(-shape.hidden // core.vector_rows) * core.vector_rows
+        for layer in range(shape.layers):
+            self._write("STATE_ADDRESS", slot * core.max_layers * core.max_hidden + layer * stride)
+            yield layer
+
+    def _check_slot(self, slot: int) -> None:
+        if not 0 <= slot < self.core.batch:
+            raise TritforgeError(f"Slot {slot} does not exist; this core has 0 to {self.core.batch - 1}.")
+
+    def _read(self, name: str) -> int:
+        return self._transport.read_register(register(name).offset)
+
+    def _write(self, name: str, value: int) -> None:
+        self._transport.write_register(register(name).offset, value)
+
+    def _field(self, name: str, field: str) -> int:
+        where = register(name).field(field)
+        return (self._read(name) & where.mask) >> where.low
+
+    def _identify(self) -> CoreParams:
+        identity = self._read("ID")
+        if identity != CORE_ID:
+            raise MisfitError(f"No tritforge core answers: its ID reads {identity:#010x}, not {CORE_ID:#010x}.")
+        major = self._field("VERSION", "MAJOR")
+        if major != CORE_VERSION >> 16:
+            raise MisfitError(f"The core has register map {major}; this driver knows {CORE_VERSION >> 16}.")
+        stream, code = self._field("GEOMETRY", "STREAM_VERSION"), self._field("GEOMETRY", "CODE")
+        if stream != STREAM_VERSION:
+            raise MisfitError(f"The core takes stream version {stream}; this driver sends {STREAM_VERSION}.")
+        if code not in NUMBERS:
+            known = ", ".join(f"{c.number} ({c.name})" for c in NUMBERS.values())
+            raise MisfitError(f"The core takes trit code {code}; this driver knows {known}.")
+        return CoreParams(
+            lanes=1 << self._field("GEOMETRY", "LOG2_LANES"),
+            element_bytes=self._field("GEOMETRY", "ELEMENT_BYTES"),
+            code=NUMBERS[code].name,
+            act_bits=self._read("ACTIVATIONS") if self._field("VERSION", "MINOR") else 8,
+            vector_rows=self._field("FORMATS", "VECTOR_ROWS"),
+            batch=self._read("LIMIT_BATCH"),
+            max_hidden=self._read("LIMIT_HIDDEN"),
+            max_intermediate=self._read("LIMIT_INTERMEDIATE"),
+            max_layers=self._read("LIMIT_LAYERS"),
+            max_vocab=self._read("LIMIT_VOCAB"),
+            formats=Formats(*(self._field("FORMATS", name) for name in ("WIDE_BITS", "FRAC", "MANTISSA"))),
+        )
+
+
+def misfit(core: CoreParams, image: Image) -> str | None:
+    """A sentence that says why a core cannot run an image, or None if it can."""
+    wanted, shape = image.core, image.shape
+    for what, has, wants in (
+        ("formats", core.formats, wanted.formats),
+        ("lanes", core.lanes, wanted.lanes),
+        ("element bytes", core.element_bytes, wanted.element_bytes),
+        ("trit code", core.code, wanted.code),
+    ):
+        if has != wants:
+            return f"The core has {what} {has}, but the image is for {wants}; pack the checkpoint for this core."
+    return core.misfit(shape.hidden, shape.layers, shape.intermediate, shape.vocab)

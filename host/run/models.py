@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model as a user names it, a checkpoint folder or an image, and the backends that run it.
+
+A core that runs an image needs no PyTorch: all that does is imported where it is used.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tritforge.golden import TritforgeError
+from tritforge.golden.checkpoints.config import CheckpointError, ModelConfig
+from tritforge.golden.checkpoints.text import TOKENIZER, TextCodec
+from tritforge.golden.files import check_writable
+from tritforge.golden.model.activations import activations
+from tritforge.host.image.image import Image, ImageError, Progress
+from tritforge.host.run.backends import Arith, Backend, CoreBackend
+from tritforge.host.run.driver import MisfitError, misfit
+from tritforge.host.run.generate import Checked
+from tritforge.host.run.trace import write_timeline
+from tritforge.hw.params import PRESETS, CoreParams, preset
+from tritforge.rtl_gen.cache.content import content_digest
+from tritforge.rtl_gen.cache.folder import ROOT, cache_folder
+from tritforge.rtl_gen.cache.sources import code_digest
+
+if TYPE_CHECKING:
+    from tritforge.golden.model.integer import IntegerSource
+    from tritforge.sim.simulator import SimTransport
+
+DEFAULT_PRESET = "edge"
+NAMED = 32
+"""Characters of a model's name in that of its image."""
+TALES = ROOT / "models" / "tales"
+"""The shipped model."""
+
+
+class Kind(StrEnum):
+    """What runs a model."""
+
+    FLOAT = "float"
+    INTEGER = "integer"
+    RTL = "rtl"
+
+
+@dataclass(frozen=True)
+class Session:
+    """A backend with what belongs to it.
+
+    Attributes
+    ----------
+    backend
+        Ready to run.
+    transport
+        The simulated core behind it, None where there is none.
+    """
+
+    backend: Backend
+    transport: "SimTransport | None" = None
+
+
+class Model:
+    """A checkpoint folder or an image.
+
+    Parameters
+    ----------
+    path
+        Of either.
+    core
+        None takes the default preset, or for an image one that fits it.
+    status
+        Receives one line whenever something that takes long begins.
+    bar
+        Opens a progress bar with a label, while something that takes long is counted.
+    settings
+        Changes to the core by name, such as {"lanes": "32"} (`CoreParams.override`).
+
+    Raises
+    ------
+    CheckpointError, ImageError
+        Where there is neither or it cannot be used.
+    TritforgeError
+        For settings that no core has.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        core: CoreParams | None = None,
+        status: Callable[[str], None] = lambda line: None,
+        bar: Callable[[str], AbstractContextManager[Progress | None]] = lambda label: nullcontext(),
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        if not path.exists():
+            raise CheckpointError(f"{path} does not exist; give a checkpoint folder or an image.")
+        self._status, self._bar = status, bar
+        self._path = path
+        self._core, self._settings = core, settings or {}
+        self._checkpoint, self._image = None, None
+        if path.is_dir():
+            from tritforge.golden.checkpoints.reader import Checkpoint
+
+            self._checkpoint = Checkpoint(path)
+        else:
+            self._image = Image.open(path)
+        if core or settings:
+            _ = self.core  # at once, so that settings are judged whatever runs the model
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's configuration."""
+        return (self._checkpoint or self._image).config
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences on what was found in its files."""
+        return self._checkpoint.warnings if self._checkpoint else []
+
+    @cached_property
+    def core(self) -> CoreParams:
+        """The core to run on or to quantise for; raise MisfitError where no preset fits the image."""
+        if self._image and not self._core:
+            return fitting_preset(self._image, self._settings)
+        return (self._core or preset(DEFAULT_PRESET)).override(self._settings)
+
+    @cached_property
+    def codec(self) -> TextCodec:
+        """Its tokenizer."""
+        return self._image.codec() if self._image else TextCodec.from_folder(self._path)
+
+    def source(self) -> "IntegerSource":
+        """Its integers, straight from what the user gave."""
+        if self._image:
+            from tritforge.host.image.decode import DecodedImage
+
+            return DecodedImage(self._image)
+        from tritforge.golden.model.quantise import IntegerCheckpoint
+
+        return IntegerCheckpoint(self._checkpoint, self.core.formats)
+
+    def image(self) -> Image:
+        """The image itself, or one packed from the checkpoint, which is kept (`rtl_gen.cache.folder`)."""
+        if self._image:
+            return self._image
+        path = cache_folder() / "images" / f"{self._path.resolve().name[:NAMED]}-{self._digest()}.tfi"
+        with suppress(ImageError):  # packed anew where it is missing or was damaged
+            return Image.open(path)
+        from tritforge.host.image.pack import pack
+
+        with self._bar(f"Packing {self._path}") as progress:
+            pack(self.source(), self.core, path, progress)
+        return Image.open(path)
+
+    def _digest(self) -> str:
+        """Names everything that decides the bytes of the image."""
+        core = (self.core.lanes, self.core.element_bytes, self.core.code, self.core.formats)
+        tokenizer = self._path / TOKENIZER
+        files = [*self._checkpoint.files(), *([tokenizer] if tokenizer.is_file() else [])]
+        with self._bar(f"Reading {self._path}") as progress:
+            content = content_digest(files, progress)
+        return hashlib.sha256(repr((core, content, code_digest("tritforge.host.image.pack"))).encode()).hexdigest()[
+            :16
+        ]
+
+    @contextmanager
+    def session(
+        self,
+        kind: Kind,
+        check: bool = False,
+        stall: float = 0.0,
+        trace: Path | None = None,
+        arith: Arith = Arith.MATMUL,
+        outlier_threshold: float | None = None,
+    ) -> Iterator[Session]:
+        """Open a backend.
+
+        Parameters
+        ----------
+        kind
+            Which one.
+        check
+            Compare every token with the golden integer model; only a core has something to check.
+        stall
+            Probability of a random stall on the core's streams.
+        trace
+            Where to write the timeline of the core's last token at the end.
+        arith
+            How the integer model computes its ternary products.
+        outlier_threshold
+            See `host.run.driver.Driver`.
+        """
+        if arith is not Arith.MATMUL and kind is not Kind.INTEGER:
+            raise TritforgeError(
+                f"--arith {arith} is a way to run the integer model; it needs --backend {Kind.INTEGER}."
+            )
+        if check and kind is not Kind.RTL:
+            raise TritforgeError(f"--check compares a core with the integer model; it needs --backend {Kind.RTL}.")
+        if trace and kind is not Kind.RTL:
+            raise TritforgeError(f"--trace shows what a core does in every cycle; it needs --backend {Kind.RTL}.")
+        if stall and kind is not Kind.RTL:
+            raise TritforgeError(f"--stall makes the streams of a core wait; it needs --backend {Kind.RTL}.")
+        if trace:
+            check_writable(trace)
+        if kind is Kind.FLOAT:
+            if self._settings:
+                raise TritforgeError("--set changes a core, and float has none; it needs --backend integer or rtl.")
+            if outlier_threshold is not None:
+                raise TritforgeError("--outlier-threshold is about integer codes; it needs --backend integer or rtl.")
+            if self._checkpoint is None:
+                raise TritforgeError(f"An image holds integers only; give the checkpoint for --backend {kind}.")
+            from tritforge.golden.model.reference import ReferenceModel
+            from tritforge.host.run.golden_backends import FloatBackend
+
+            yield Session(FloatBackend(ReferenceModel.from_checkpoint(self._checkpoint)))
+        elif kind is Kind.INTEGER:
+            from tritforge.host.run.golden_backends import IntegerBackend
+
+            # any model runs without a core; of one that is given the codes and the formats matter
+            bits = preset(DEFAULT_PRESET).act_bits
+            if self._core or self._settings:
+                bits = self.core.act_bits
+                self._fit(self._image)
+            yield Session(IntegerBackend(self.source(), arith, activations(bits, outlier_threshold)))
+        else:
+            yield from self._rtl(check, stall, trace, outlier_threshold)
+
+    def _rtl(
+        self, check: bool, stall: float, trace: Path | None, outlier_threshold: float | None
+    ) -> Iterator[Session]:
+        from tritforge.sim.simulator import SimTransport
+
+        given = activations(self.core.act_bits, outlier_threshold)
+        image = self.image()
+        self._fit(image)
+        core = replace(self.core, taps=True) if trace else self.core
+        with SimTransport(core, self._status, stall) as transport:
+            if trace:
+                transport.record_trace()
+            backend: Backend = CoreBackend(transport, image, outlier_threshold)
+            if check:
+                from tritforge.host.run.golden_backends import IntegerBackend
+
+                golden = IntegerBackend(self.source(), activations=given)
+                backend = Checked(backend, golden, lambda ids: self.locate(ids, outlier_threshold))
+            yield Session(backend, transport)
+            if trace:
+                write_timeline(trace, transport.fetch_trace())
+
+    def _fit(self, image: Image | None) -> None:
+        """Raise MisfitError where the core cannot run an image, or a checkpoint of this size."""
+        shape = self.config.hidden, self.config.layers, self.config.intermediate, self.config.vocab
+        reason = misfit(self.core, image) if image else self.core.misfit(*shape)
+        if reason:
+            raise MisfitError(reason)
+
+    def locate(self, ids: list[int], outlier_threshold: float | None = None) -> str:
+        """Run `ids` again on a core with debug taps and say where the last of them first differs."""
+        from tritforge.host.run.locate import locate_difference
+        from tritforge.sim.simulator import SimTransport
+
+        self._status("Running the tokens again on a core with debug taps, to find the first difference")
+        with SimTransport(replace(self.core, taps=True), self._status) as transport:
+            backend = CoreBackend(transport, self.image(), outlier_threshold)
+            if len(ids) > 1:
+                backend.run(np.array(ids[:-1]), logits=False)
+            transport.record_taps()
+            backend.run(np.array(ids[-1:]), logits=False)
+            found = locate_difference(transport.fetch_taps(), self.source(), ids, backend.driver.activations)
+        return f"first in {found}" if found else "with taps every row is equal, so look at the result unit"
+
+
+def fitting_preset(image: Image, settings: Mapping[str, str]) -> CoreParams:
+    """The default preset if the image fits it, else the first that it fits, with the settings applied.
+
+    Where none fits with the settings, one that fits without them, so that what does not fit is what was set.
+    """
+    names = sorted(PRESETS, key=lambda name: name != DEFAULT_PRESET)
+    for applied in (settings, {}):
+        for name in names:
+            with suppress(TritforgeError):
+                if misfit(PRESETS[name].override(applied), image) is None:
+                    return PRESETS[name].override(settings)
+    if settings:
+        return PRESETS[DEFAULT_PRESET].override(settings)
+    reason = misfit(PRESETS[DEFAULT_PRESET], image)
+    raise MisfitError(f"No preset fits {image.path} ({reason}) Give --preset and --set.")

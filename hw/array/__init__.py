@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ternary array: codes times trits, added up."""

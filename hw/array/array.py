@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ternary array: the rows of a row block side by side, and the drain of their sums."""
+
+from functools import reduce
+from operator import or_
+from typing import ClassVar
+
+from amaranth import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.data import ArrayLayout
+from amaranth.lib.wiring import In, Out
+
+from tritforge.hw.array.accumulator import Accumulator, accumulator_latency
+from tritforge.hw.array.element import Element, element_latency, stage
+from tritforge.hw.ops import context_bits, delay
+from tritforge.hw.params import CoreParams
+
+GROUP_ROWS = 8
+"""Elements that share one copy of the operand registers."""
+ANNOUNCED = 3
+"""Cycles by which ``loaded`` precedes the block: its reader takes as long to begin."""
+
+
+def add_latency(core: CoreParams) -> int:
+    """Cycles from a beat to its addition to the accumulators."""
+    return element_latency(core)
+
+
+def array_latency(core: CoreParams) -> int:
+    """`TernaryArray.latency`: cycles from a row block's last beat and context to its sums in the shadows."""
+    return add_latency(core) + accumulator_latency(core)
+
+
+class OperandCopy(wiring.Component):
+    """Operand registers of a group of elements; a module of its own, or synthesis would merge them again.
+
+    Attributes
+    ----------
+    source : In, an operand a column.
+    operands : Out, one cycle later.
+    """
+
+    rtl_attributes: ClassVar = {"keep_hierarchy": 1}
+
+    def __init__(self, core: CoreParams) -> None:
+        layout = ArrayLayout(signed(core.act_bits), core.columns)
+        super().__init__({"source": In(layout), "operands": Out(layout)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        operands = Signal.like(self.operands, reset_less=True)
+        m.d.sync += operands.eq(self.source)
+        m.d.comb += self.operands.eq(operands)
+        return m
+
+
+class TernaryArray(wiring.Component):
+    """``core.rows`` processing elements on one beat of weights and ``core.columns`` activations a cycle.
+
+    Byte r * element_bytes + k of a beat holds the trits of row r for columns nk to nk + n - 1, n being the trits of
+    a byte. A beat comes once for each context of the packet, context 0 first, with that context's activations. When a
+    row block's last beat is in for all of them, row group 0 of context 0 is next: rows 0 to V - 1, V being
+    ``core.vector_rows``.
+
+    Throughput: one beat and context a cycle; they may have gaps, and a block may follow another at once. The issuer
+    sees to it that all rows of a block have been read, ``latency - 1`` cycles after context 0's last beat of the
+    next block at the latest. A block begun and not finished is forgotten at the next ``first``, which may come with
+    another number of contexts.
+
+    Parameters
+    ----------
+    core : geometry.
+
+    Attributes
+    ----------
+    latency : cycles from ``valid & last & final_context`` until row group 0 of context 0 is next; one more if
+        ``core.batch`` > 1.
+    valid : In, qualifies the six below.
+    first, last : In, the beat begins or ends a row block, or both; the same for all contexts of a beat.
+    context : In, whose activations these are; 0 if ``core.batch`` is 1.
+    final_context : In, the context is the packet's last.
+    beat : In, ``lanes`` bytes of ``core.code``; like ``activations`` from registers.
+    activations : In, signed ``core.act_bits`` a column.
+    loaded : Out, for one cycle: `ANNOUNCED` cycles later row group 0 of context 0 of a new block is next.
+    acc : Out, V x signed ``core.acc_bits``: the rows of the group that was next a cycle ago.
+    drain : In, the group after it is next from the next cycle on.
+    reload : In, with ``drain``: row group 0 of ``next_context`` is instead. In any order, as often as wanted; ignored
+        if ``core.batch`` is 1.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        self.core = core
+        super().__init__(
+            {
+                "valid": In(1),
+                "first": In(1),
+                "last": In(1),
+                "context": In(context_bits(core)),
+                "final_context": In(1),
+                "beat": In(8 * core.lanes),
+                "activations": In(ArrayLayout(signed(core.act_bits), core.columns)),
+                "loaded": Out(1),
+                "acc": Out(ArrayLayout(signed(core.acc_bits), core.vector_rows)),
+                "drain": In(1),
+                "reload": In(1),
+                "next_context": In(context_bits(core)),
+            }
+        )
+        self._elements = [Element(core) for _ in range(core.rows)]
+        self._accumulators = [Accumulator(core) for _ in range(core.rows)]
+        self._add_latency = add_latency(core)
+        self.latency = array_latency(core)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        core = self.core
+        operands = self._operands(m)
+        for r, element in enumerate(self._elements):
+            m.submodules[f"row_{r}"] = element
+            if r % GROUP_ROWS == 0:
+                m.submodules[f"operands_{r // GROUP_ROWS}"] = copy = OperandCopy(core)
+                m.d.comb += copy.source.eq(operands)
+            m.d.comb += [
+                element.data.eq(self.beat.word_select(r, 8 * core.element_bytes)),
+                element.operands.eq(copy.operands),
+            ]
+        self._accumulate(m)
+        return m
+
+    def _operands(self, m: Module) -> Value:
+        """The activations, each delayed for the stage that takes it, one cycle early for the copies."""
+        core = self.core
+        return Cat(
+            delay(m, activation, stage(core, column), f"activation_{column}", reset_less=True)
+            for column, activation in enumerate(self.activations)
+        )
+
+    def _accumulate(self, m: Module) -> None:
+        """Carry the beat's flags along the pipeline to the accumulators, and select from these."""
+        core, add_latency = self.core, self._add_latency
+        add = delay(m, self.valid, add_latency, "add")
+        clear = delay(m, self.valid & self.first, add_latency - 1, "clear")
+        last = delay(m, self.valid & self.last, add_latency, "last")
+        context = delay(m, self.context, add_latency, "context")
+        ends = self.valid & self.last & self.final_context
+        m.d.comb += self.loaded.eq(delay(m, ends, self.latency - ANNOUNCED, "announced"))
+        finished = delay(m, self.loaded, ANNOUNCED - 1, "finished")
+        load = Signal()
+        load_context = Signal.like(self.next_context)
+        m.d.comb += [
+            load.eq(finished | (self.drain & self.reload if core.batch > 1 else 0)),
+            load_context.eq(Mux(finished, 0, self.next_context)),
+        ]
+        for r, accumulator in enumerate(self._accumulators):
+            m.submodules[f"accumulator_{r}"] = accumulator
+            m.d.comb += [
+                accumulator.value.eq(self._elements[r].value),
+                accumulator.carry.eq(self._elements[r].carry),
+                accumulator.context.eq(context),
+                accumulator.clear.eq(clear),
+                accumulator.add.eq(add),
+                accumulator.last.eq(last),
+                accumulator.load.eq(load),
+                accumulator.load_context.eq(load_context),
+            ]
+        self._select(m, load)
+
+    def _select(self, m: Module, load: Value) -> None:
+        """The row group to be read next: the shadows keep still, its number goes along them."""
+        core = self.core
+        # one-hot: two rows a table of four inputs, four pairs in two levels of logic
+        chosen = Signal(core.row_groups)
+        with m.If(load):
+            m.d.sync += chosen.eq(1)
+        with m.Elif(self.drain):
+            m.d.sync += chosen.eq(chosen.shift_left(1)[: len(chosen)])
+        for lane, acc in enumerate(self.acc):
+            rows = (row.shadow for row in self._accumulators[lane :: core.vector_rows])
+            m.d.sync += acc.eq(reduce(or_, (Mux(bit, row, 0) for bit, row in zip(chosen, rows, strict=True))))

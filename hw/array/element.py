@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processing element of the ternary array: decodes the trits of one output row and adds up a beat."""
+
+from amaranth import Module, Signal, Value, ValueCastable, signed
+from amaranth.lib import wiring
+from amaranth.lib.data import ArrayLayout
+from amaranth.lib.wiring import In, Out
+
+from tritforge.hw.array.adder import ConditionalAdder, conditional
+from tritforge.hw.array.decoder import TritDecoder
+from tritforge.hw.params import CoreParams
+
+CHAIN_TRITS = 10
+"""Trits of the longest chain; elements of more columns add two chains up."""
+
+
+def chain_trits(core: CoreParams) -> int:
+    """Trits of each chain."""
+    return core.columns if core.columns <= CHAIN_TRITS else core.columns // 2
+
+
+def stage(core: CoreParams, column: int) -> int:
+    """Stage of its chain that takes a column of a beat."""
+    return column % chain_trits(core)
+
+
+def sum_bits(core: CoreParams, trits: int) -> int:
+    """Width of a sum of that many activations or their opposites, even if one short."""
+    return (core.code_max * trits).bit_length() + 1
+
+
+def element_latency(core: CoreParams) -> int:
+    """`Element.latency`: decode, the stages of a chain, the sum of two."""
+    return 2 + stage(core, core.columns - 1) + core.columns // chain_trits(core) - 1
+
+
+class Element(wiring.Component):
+    """Sum of trit x activation for one row and the columns of a beat.
+
+    A chain of conditional adders, each the width of the sum so far. The first trit has no adder: its complement, if
+    it is negative, is one short of the opposite, and what is short goes along as ``carry`` for the accumulator to
+    add. All registers run freely; the stages are decode, those of a chain, and the sum of two chains.
+
+    Parameters
+    ----------
+    core : geometry.
+
+    Attributes
+    ----------
+    latency : cycles from ``data`` to ``value``.
+    data : In, ``element_bytes`` bytes of the row; byte k holds the trits of columns nk to nk + n - 1 of n a byte.
+    operands : In, -core.code_max to core.code_max, column c ``1 + stage(core, c)`` cycles after ``data``.
+    value : Out, signed ``sum_bits(core, core.columns)``: the sum less ``carry``.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        self._core = core
+        self.latency = element_latency(core)
+        super().__init__(
+            {
+                "data": In(8 * core.element_bytes),
+                "operands": In(ArrayLayout(signed(core.act_bits), core.columns)),
+                "value": Out(signed(sum_bits(core, core.columns))),
+                "carry": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        trits = [trit for k in range(self._core.element_bytes) for trit in self._trits(m, k)]
+        columns = list(zip(trits, self.operands, strict=True))
+        length = chain_trits(self._core)
+        value, carry = self._chain(m, "chain_0", columns[:length])
+        if columns[length:]:
+            other, more = self._chain(m, "chain_1", columns[length:])
+            total = (value + other + more)[: len(self.value)].as_signed()
+            value, carry = _register(m, total, "sum"), _register(m, carry, "carry")
+        m.d.comb += [self.value.eq(value), self.carry.eq(carry)]
+        return m
+
+    def _trits(self, m: Module, k: int) -> list[ValueCastable]:
+        """The trits of a byte, each in its stage; the byte waits for the first, which saves registers."""
+        code = self._core.trit_code
+        m.submodules[f"decoder_{k}"] = decoder = TritDecoder(code)
+        stages = [stage(self._core, code.trits * k + number) for number in range(code.trits)]
+        m.d.comb += decoder.byte.eq(_delay(m, self.data.word_select(k, 8), stages[0], f"byte_{k}"))
+        return [
+            _delay(m, trit, 1 + later - stages[0], f"trit_{code.trits * k + number}")
+            for number, (later, trit) in enumerate(zip(stages, decoder.trits, strict=True))
+        ]
+
+    def _chain(self, m: Module, name: str, columns: list) -> tuple[Value, Value]:
+        """The sum of a chain and what it is short."""
+        trit, operand = columns[0]
+        total, carry = conditional(operand, trit.plus, trit.minus), trit.minus
+        for number, (trit, operand) in enumerate(columns[1:], 1):
+            total, carry = _register(m, total, name), _register(m, carry, f"{name}_carry")
+            m.submodules[f"{name}_adder_{number}"] = adder = ConditionalAdder(sum_bits(self._core, number + 1))
+            m.d.comb += [
+                adder.a.eq(total),
+                adder.b.eq(operand),
+                adder.plus.eq(trit.plus),
+                adder.minus.eq(trit.minus),
+                adder.carry.eq(trit.minus),
+            ]
+            total = adder.total
+        return _register(m, total, name), _register(m, carry, f"{name}_carry")
+
+
+def _delay(m: Module, value: ValueCastable, cycles: int, name: str) -> ValueCastable:
+    """The value after that many registers."""
+    for number in range(cycles):
+        value = _register(m, value, f"{name}_{number + 1}")
+    return value
+
+
+def _register(m: Module, value: ValueCastable, name: str) -> ValueCastable:
+    """The value one cycle later."""
+    register = Signal.like(value, name=name, reset_less=True)
+    m.d.sync += register.eq(value)
+    return register

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vector store: values quantised to the codes that the array takes."""

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vector store: quantiser inputs as they are produced, codes as the array consumes them."""
+
+from dataclasses import dataclass
+from math import gcd
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from tritforge.hw.codes.quantiser import Quantiser
+from tritforge.hw.lib.floats import EXPONENT_BITS, code_float
+from tritforge.hw.lib.ram import Ram
+from tritforge.hw.lib.width import cut, minus_one, plus_one
+from tritforge.hw.ops import context_bits, delay, flags
+from tritforge.hw.params import CoreParams
+from tritforge.hw.scales.scales import ScaleUnit
+from tritforge.hw.stream.front import StreamFront
+
+ANNOUNCED = StreamFront.latency
+"""Cycles from a position's count as available until its code is there: its reader takes as long to decide."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a bank takes in one phase: a lane's value, into the word at the cursor or the one after it."""
+
+    phase: int
+    lane: int
+    wraps: bool
+
+
+class VectorStore(wiring.Component):
+    """Keeps up to three vectors of each context as code floats and, when their factors are known, as codes.
+
+    Both memories have ``core.columns`` values a word, so a word is what a beat of trits needs, and hold word w of
+    vector k of context c at position ``k * span + w * contexts + c``: the array goes through the positions of a
+    vector in order. A vector is written while its predecessor is read as codes only, so one buffer of each kind is
+    enough.
+
+    Writing: ``begin`` returns every context to element 0. Each valid cycle brings the next V = ``core.vector_rows``
+    elements of vector ``which`` of ``context``; with ``three``, all of 0, 1, 2 in this order before the next V of
+    any context. Lanes are valid from lane 0 on; invalid ones, past a vector's end, are not written. V elements may
+    begin at any multiple of V, hence in any of columns / gcd(V, columns) *phases* of a word, and run on into the
+    next word; there is one bank a column, so that they are still written in one cycle.
+
+    Quantising: ``start``, when all values are written, sends ``vectors * quantise_span`` positions through the
+    quantiser in order, one a cycle, while ``reciprocal_ready``. ``available`` counts the positions that can be read
+    `ANNOUNCED` cycles later: it becomes 1 ``latency + 1`` cycles after ``start``, or ``latency`` after
+    ``reciprocal_ready`` if that is later; the others follow one a cycle.
+
+    Reading: ``codes`` follow ``address`` by ``read_latency`` cycles. ``release`` ends the use of the codes, when the
+    last can be read and before the next ``start``; ``available`` is 0 two cycles later. ``clear`` abandons all that;
+    it is held for ``latency + ANNOUNCED`` cycles or more, until the quantiser is empty.
+
+    Parameters
+    ----------
+    core : geometry and formats.
+
+    Attributes
+    ----------
+    latency : cycles from ``reciprocal_ready`` to ``available``.
+    read_latency : cycles from ``address`` to ``codes``.
+    depth : positions: three vectors of ``max_hidden`` or one of ``max_intermediate`` elements, a context.
+    begin : In, pulse, before the first value of a group.
+    three : In, three vectors are written, not one.
+    contexts : In, 1 to ``core.batch``, for both sides; constant from ``begin`` until the codes are available.
+    span : In, positions of a vector that is being written, contexts * ceil(elements / columns).
+    value_valid : In, mask of lanes. which (0 unless ``three``), context, values : In, same cycle; values are code
+        floats, one a lane.
+    start : In, pulse. vectors, quantise_span : In, 1 to 3 and the span of what is quantised; constant from
+        ``start`` until the last position is in the quantiser.
+    factor_vector, factor_context : Out, registered: whose factors are needed, a cycle after their position is sent.
+    reciprocal, e_max : In, the factors, `ScaleUnit.factor_latency` cycles later.
+    reciprocal_ready : In, positions may be sent; it may rise at any time from four cycles after the last value on,
+        and then stays; it is low or stale until ``start``.
+    address : In, a position that can be read. available, codes : Out, see above; ``core.act_bits`` a column.
+    busy : Out, a position is sent.
+    release, clear : In, see above.
+    """
+
+    latency = Ram.far_latency + Quantiser.latency + 1 - ANNOUNCED
+    read_latency = Ram.latency
+
+    def __init__(self, core: CoreParams) -> None:
+        self._core = core
+        fmt = core.formats
+        self.depth = core.batch * max(3 * core.beats(core.max_hidden), core.beats(core.max_intermediate))
+        self._quantiser = Quantiser(core)
+        super().__init__(
+            {
+                "begin": In(1),
+                "three": In(1),
+                "contexts": In(4),
+                "span": In(range(self.depth + 1)),
+                "value_valid": In(core.vector_rows),
+                "which": In(2),
+                "context": In(context_bits(core)),
+                "values": In(data.ArrayLayout(code_float(fmt), core.vector_rows)),
+                "start": In(1),
+                "vectors": In(2),
+                "quantise_span": In(range(self.depth + 1)),
+                "factor_vector": Out(2),
+                "factor_context": Out(context_bits(core)),
+                "reciprocal": In(fmt.mantissa),
+                "e_max": In(EXPONENT_BITS),
+                "reciprocal_ready": In(1),
+                "address": In(range(self.depth)),
+                "available": Out(range(self.depth + 1)),
+                "codes": Out(data.ArrayLayout(signed(core.act_bits), core.columns)),
+                "busy": Out(1),
+                "release": In(1),
+                "clear": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.quantiser = self._quantiser
+        banks = [Ram(code_float(self._core.formats), 1, self.depth, far=True) for _ in range(self._core.columns)]
+        for index, bank in enumerate(banks):
+            m.submodules[f"vector_{index}"] = bank
+        self._write_side(m, banks)
+        self._ended = Signal(name="ended", init=1)
+        m.d.sync += self._ended.eq(self.release | self.clear)
+        self._read_side(m, self._quantise_side(m, banks))
+        return m
+
+    def _write_side(self, m: Module, banks: list[Ram]) -> None:
+        """A cursor a context, of a cycle ago, and what each bank takes at the cursor."""
+        core = self._core
+        columns, lanes = core.columns, core.vector_rows
+        first_columns = [phase * lanes % columns for phase in range(columns // gcd(lanes, columns))]
+        place = range(self.depth + core.batch)
+        layout = data.StructLayout({"position": place, "after": place, "phase": range(len(first_columns))})
+        cursors = Array(Signal(layout, name=f"cursor_{context}") for context in range(core.batch))
+        cursor = Signal(layout)
+        step = self.contexts if core.batch > 1 else 1
+        context = delay(m, self.context, 1, "context", reset_less=True)
+        m.d.comb += cursor.eq(cursors[context] if core.batch > 1 else cursors[0])
+
+        # lane 0 is the last to lack an element
+        valid = delay(m, self.value_valid, 1, "valid")
+        group_ends = delay(m, self.value_valid[0] & ((self.which == 2) | ~self.three), 1, "group_ends")
+        reaches_end = [phase for phase, first in enumerate(first_columns) if first + lanes >= columns]
+        for number, own in enumerate(cursors):
+            with m.If(self.begin):
+                m.d.sync += [own.position.eq(number), own.after.eq(step + number), own.phase.eq(0)]
+            with m.Elif(group_ends & (context == number if core.batch > 1 else 1)):
+                m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, plus_one(cursor.phase)))
+                with m.If(cursor.phase.matches(*reaches_end)):
+                    # behind the last element both are beyond and unused
+                    m.d.sync += [own.position.eq(cursor.after), own.after.eq(cut(cursor.after + step, own.after))]
+
+        offset, here, after = (
+            Signal(range(self.depth), name=name, reset_less=True) for name in ("offset", "here", "after")
+        )
+        m.d.sync += [
+            # of what is written, all are within the depth
+            offset.eq(cut(Array([0, self.span, self.span << 1])[self.which], offset)),
+            here.eq(cut(cursor.position + offset, here)),
+            after.eq(cut(cursor.after + offset, after)),
+        ]
+        values = delay(m, self.values, 2, "values", reset_less=True)
+        current = delay(m, cursor.phase, 1, "phase", reset_less=True)
+        writes = Signal(columns)
+        for column, bank in enumerate(banks):
+            lane_of = [(column - first) % columns for first in first_columns]
+            sources = [
+                _Source(phase, lane, wraps=column < first)
+                for phase, (lane, first) in enumerate(zip(lane_of, first_columns, strict=True))
+                if lane < lanes
+            ]
+            # no multiplexer, of which synthesis would make a reset
+            writing = Cat((cursor.phase == source.phase) & valid[source.lane] for source in sources)
+            m.d.sync += writes[column].eq(writing.any())
+            m.d.comb += bank.write.eq(writes[column])
+            # nothing is selected where there is one source, as in every bank if V divides the columns
+            with m.Switch(current):
+                for source in sources:
+                    with m.Default() if source is sources[-1] else m.Case(source.phase):
+                        m.d.comb += [
+                            bank.write_data[0].eq(values[source.lane]),
+                            bank.write_address.eq(after if source.wraps else here),
+                        ]
+
+    def _quantise_side(self, m: Module, banks: list[Ram]) -> Signal:
+        """Walks the positions of a group's vectors through the quantiser, their factors beside them.
+
+        The result says that a code is about to be there: `ANNOUNCED` cycles after the count of it.
+        """
+        core, quantiser = self._core, self._quantiser
+        running, ends, one = flags("running", "ends", "one")
+        left = Signal(range(self.depth + 1))
+        # cleared by the reset by way of `ended`: it is far
+        position = Signal(range(self.depth), reset_less=True)
+        vector = Signal(2)
+        vectors_left = Signal(2)
+        last = Signal()
+        context = Signal.like(self.factor_context)
+        m.d.comb += [self.busy.eq(running & self.reciprocal_ready), one.eq(self.quantise_span == 1)]
+        with m.If(self._ended):
+            m.d.sync += position.eq(0)
+        with m.Elif(self.busy):
+            m.d.sync += position.eq(plus_one(position))
+        with m.If(self.start):
+            m.d.sync += [vector.eq(0), vectors_left.eq(minus_one(self.vectors)), last.eq(self.vectors == 1)]
+            m.d.sync += [left.eq(self.quantise_span), ends.eq(one)]
+        with m.Elif(self.busy):
+            m.d.sync += [left.eq(minus_one(left)), ends.eq(left == 2)]
+            with m.If(ends):
+                m.d.sync += [left.eq(self.quantise_span), ends.eq(one)]
+                m.d.sync += [
+                    vector.eq(plus_one(vector)),
+                    vectors_left.eq(minus_one(vectors_left)),
+                    last.eq(vectors_left == 1),
+                ]
+        m.d.sync += running.eq((self.start | (running & ~(self.reciprocal_ready & ends & last))) & ~self.clear)
+        if core.batch > 1:
+            with m.If(self.start | (self.busy & (context == self.contexts - 1))):
+                m.d.sync += context.eq(0)
+            with m.Elif(self.busy):
+                m.d.sync += context.eq(plus_one(context))
+
+        # values and factors meet that many cycles after their position
+        assert Ram.far_latency == 1 + ScaleUnit.factor_latency + 1
+        reciprocal = Signal.like(self.reciprocal, reset_less=True)
+        e_max = Signal.like(self.e_max, reset_less=True)
+        m.d.sync += [
+            self.factor_vector.eq(vector),
+            self.factor_context.eq(context),
+            reciprocal.eq(self.reciprocal),
+            e_max.eq(self.e_max),
+        ]
+        for bank, element in zip(banks, quantiser.vector, strict=True):
+            m.d.comb += [bank.read_address.eq(position), element.eq(bank.read_data[0])]
+        m.d.comb += [
+            quantiser.i_valid.eq(delay(m, self.busy, Ram.far_latency, "entering")),
+            quantiser.reciprocal.eq(reciprocal),
+            quantiser.e_max.eq(e_max),
+        ]
+        return delay(m, self.busy, self.latency - 1, "announced")
+
+    def _read_side(self, m: Module, announced: Signal) -> None:
+        """The code memory and how much of it counts."""
+        quantiser = self._quantiser
+        position = Signal(range(self.depth), reset_less=True)
+        available = Signal.like(self.available, reset_less=True)
+        m.submodules.codes = codes = Ram(unsigned(self._core.act_bits * self._core.columns), 1, self.depth)
+        m.d.comb += [
+            codes.write_address.eq(position),
+            codes.write_data[0].eq(quantiser.codes),
+            codes.write.eq(quantiser.o_valid),
+            codes.read_address.eq(self.address),
+            self.codes.eq(codes.read_data[0]),
+            self.available.eq(available),
+        ]
+        for count, counts in ((available, announced), (position, quantiser.o_valid)):
+            with m.If(self._ended):
+                m.d.sync += count.eq(0)
+            with m.Elif(counts):
+                m.d.sync += count.eq(plus_one(count))

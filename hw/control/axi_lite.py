@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The AXI4-Lite protocol, apart from the registers behind it."""
+
+from itertools import pairwise
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from tritforge.hw.ops import OneHot, flags
+
+ADDRESS_BITS = 12
+EFFECT = 4
+"""Cycles by which the answer to a write is held back, so that what it does has been done: an abort comes before the
+beats that the host sends after it."""
+OKAY, SLVERR = 0, 2
+
+AXI_LITE: dict[str, wiring.Member] = {
+    "awaddr": In(ADDRESS_BITS),
+    "awprot": In(3),
+    "awvalid": In(1),
+    "awready": Out(1),
+    "wdata": In(32),
+    "wstrb": In(4),
+    "wvalid": In(1),
+    "wready": Out(1),
+    "bresp": Out(2),
+    "bvalid": Out(1),
+    "bready": In(1),
+    "araddr": In(ADDRESS_BITS),
+    "arprot": In(3),
+    "arvalid": In(1),
+    "arready": Out(1),
+    "rdata": Out(32),
+    "rresp": Out(2),
+    "rvalid": Out(1),
+    "rready": In(1),
+}
+"""Ports of an AXI4-Lite slave with 32 bit data."""
+
+
+class AxiLiteSlave(wiring.Component):
+    """Turns AXI4-Lite transactions into accesses, one at a time; waiting reads and writes take turns.
+
+    An access takes ``settle + 5`` cycles: it is chosen; its address is taken; ``index`` and ``writing`` are stable
+    for ``settle``, in which what the access before it changed reaches the registers; two more for these to find the
+    answer, the first with ``collect``; then ``access``, and ``error`` and ``read_data`` are taken. Address and data
+    of a write are accepted together, in that last cycle; an answer that the master does not take holds up only its
+    own kind.
+
+    Parameters
+    ----------
+    settle : see above.
+
+    Attributes
+    ----------
+    index : Out, word address; stable until two cycles after ``access``.
+    writing : Out, the access is a write; as ``index``.
+    collect : Out, pulse, two cycles before ``access`` of a read.
+    access : Out, pulse.
+    write_data : Out, a register; valid from when ``index`` is stable until a cycle after ``access``.
+    whole : Out, all bytes are to be written; valid as long.
+    error : In, answer SLVERR, with data 0.
+    read_data : In.
+    """
+
+    def __init__(self, settle: int) -> None:
+        self._settle = settle
+        super().__init__(
+            {
+                **AXI_LITE,
+                "index": Out(ADDRESS_BITS - 2),
+                "writing": Out(1),
+                "collect": Out(1),
+                "access": Out(1),
+                "write_data": Out(32),
+                "whole": Out(1),
+                "error": In(1),
+                "read_data": In(32),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        can_write, can_read = flags("can_write", "can_read")
+        taken = Signal(EFFECT)
+        m.d.comb += [
+            can_write.eq(self.awvalid & self.wvalid & ~self.bvalid & ~taken.any()),
+            can_read.eq(self.arvalid & ~self.rvalid),
+            self.wready.eq(self.awready),
+        ]
+        m.d.sync += [
+            self.index.eq(Mux(self.writing, self.awaddr, self.araddr)[2:]),
+            self.write_data.eq(self.wdata),
+            self.whole.eq(self.wstrb.all()),
+        ]
+        with m.If(self.bready):
+            m.d.sync += self.bvalid.eq(0)
+        with m.If(self.rready):
+            m.d.sync += self.rvalid.eq(0)
+        response = Mux(self.error, SLVERR, OKAY)
+        settling = (f"SETTLE_{step}" for step in range(self._settle))
+        steps = ("CHOOSE", "ADDRESS", *settling, "SAMPLE", "COLLECT", "ACCESS")
+        states = OneHot(m, steps)
+        states.go("CHOOSE", "ADDRESS", can_write | can_read)
+        for source, target in pairwise(steps[1:]):
+            states.go(source, target)
+        states.go("ACCESS", "CHOOSE")
+        states.build()
+        m.d.comb += [
+            self.access.eq(states.at["ACCESS"]),
+            self.collect.eq(states.at["SAMPLE"] & ~self.writing),
+        ]
+        m.d.sync += [
+            self.awready.eq(states.at["COLLECT"] & self.writing),
+            self.arready.eq(states.at["COLLECT"] & ~self.writing),
+        ]
+        with m.If(states.at["CHOOSE"]):
+            # A kind just served still offers its answer, so the other kind comes first.
+            m.d.sync += self.writing.eq(can_write)
+        m.d.sync += taken.eq(Cat(self.awready, taken[:-1]))
+        with m.If(self.awready):
+            m.d.sync += self.bresp.eq(response)
+        with m.If(taken[-1]):
+            m.d.sync += self.bvalid.eq(1)
+        with m.If(self.arready):
+            m.d.sync += [
+                self.rvalid.eq(1),
+                self.rresp.eq(response),
+                self.rdata.eq(Mux(self.error, 0, self.read_data)),
+            ]
+        return m

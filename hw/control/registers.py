@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The register file behind AXI4-Lite."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from tritforge.golden.model.activations import THRESHOLD_BITS
+from tritforge.hw.control.axi_lite import AXI_LITE, AxiLiteSlave
+from tritforge.hw.lib.width import cut, plus_one
+from tritforge.hw.ops import delay, flags
+from tritforge.hw.params import CoreParams
+from tritforge.hw.register_map import REGISTERS, Access, Register, constants, register
+
+_LONG_COUNTERS = {
+    "CYCLES": "busy",
+    "BEATS": "beat",
+    "REPEATS": "repeat",
+    "STARVED": "starved",
+    "DRAIN": "drain",
+    "DEPENDENCY": "dependency",
+    "RESULT": "result",
+}
+_SHORT_COUNTERS = {"TOKENS": "tokens_done", "SATURATIONS": "saturated"}
+
+LATE = 6
+"""Cycles from a change of ``busy`` until the state memory has changed hands for sure."""
+STATE_LATENCY = 7
+"""Cycles from ``state_address`` to ``state_read_data``."""
+
+_PARTS = ("signs", "negative", "low", "high", "above", "below")
+_TOGETHER = 2
+"""Words that are joined before a register."""
+
+_Values = dict[str, Value | int]
+
+
+@dataclass(frozen=True)
+class _Access:
+    """The access on the bus, selected two cycles before; ``read`` and ``write`` are pulses a cycle behind one that
+    succeeds, when ``bus.write_data`` and what is selected are still there."""
+
+    bus: AxiLiteSlave
+    select: dict[str, Value]
+    read: Signal
+    write: Signal
+
+    def any(self, condition: Callable[[Register], bool]) -> Value:
+        """It is to a register that meets the condition."""
+        return Cat(self.select[entry.name] for entry in REGISTERS if condition(entry)).any()
+
+
+class Registers(wiring.Component):
+    """AXI4-Lite slave with the registers of `hw.register_map`.
+
+    Every access is answered: SLVERR, without effect, if it is to an unknown address, a write of less than a
+    whole word or to a read-only register, or to the state when it cannot be had. Timing: see `AxiLiteSlave`; what is
+    read is of two cycles before the access (what is counted: three; ERRORS: four), and whether the state can be had
+    of three. A write shows its effect two cycles after the access.
+
+    Parameters
+    ----------
+    core : gives the constants and the depth of the state, ``batch * max_layers * max_hidden`` words.
+
+    Attributes
+    ----------
+    aw*, w*, b*, ar*, r* : AXI4-Lite, 32 bit data, 12 bit addresses.
+    busy : In, a packet is in flight; also counted (CYCLES).
+    torn : In, mask of slots whose state is not that of a token boundary.
+    error_set : In, mask of ERRORS bits to set.
+    beat, repeat, starved, drain, dependency, result, saturated : In, each cycle high adds 1 to its counter; of the
+        first six (`hw.taps.Cycle`) exactly one is high in each busy cycle.
+    tokens_done : In, added to TOKENS in every cycle.
+    abort_token, clear : Out, pulses from CONTROL; ``clear`` also clears the counters here.
+    outlier_threshold : Out, field THRESHOLD of OUTLIERS, with ``core.extra_bits`` only.
+    state_address, state_write, state_write_data : Out, state memory; the write is a strobe, never when the core has
+        been busy for more than `LATE` cycles or idle for less.
+    state_read_data : In, valid `STATE_LATENCY` cycles after its address.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        self.core = core
+        self.depth = core.batch * core.max_layers * core.max_hidden
+        wide = signed(core.formats.wide_bits)
+        super().__init__(
+            {
+                **AXI_LITE,
+                "busy": In(1),
+                "torn": In(core.batch),
+                "error_set": In(16),
+                **{event: In(1) for event in _LONG_COUNTERS.values() if event != "busy"},
+                "tokens_done": In(4),
+                "saturated": In(1),
+                "abort_token": Out(1),
+                "clear": Out(1),
+                **({"outlier_threshold": Out(THRESHOLD_BITS)} if core.extra_bits else {}),
+                "state_address": Out(range(self.depth)),
+                "state_write": Out(1),
+                "state_write_data": Out(wide),
+                "state_read_data": In(wide),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # the next word of the state is there when it is sampled
+        m.submodules.bus = bus = AxiLiteSlave(settle=STATE_LATENCY - 1)
+        for name, member in AXI_LITE.items():
+            inner, outer = getattr(bus, name), getattr(self, name)
+            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
+
+        # one-hot; behind the first register of the words' disjunction, the second
+        selected = Signal(len(REGISTERS))
+        m.d.sync += selected.eq(Cat(bus.index == entry.offset // 4 for entry in REGISTERS))
+        select = {entry.name: selected[position] for position, entry in enumerate(REGISTERS)}
+        access = _Access(bus, select, Signal(name="read"), Signal(name="write"))
+
+        state, state_error = self._state(m, access)
+        torn = register("STATUS").field("TORN")
+        status = self.busy | self.torn << torn.low
+        fixed = constants(self.core)
+        values = state | {"STATUS": status} | self._commands(m, access) | self._counters(m, access)
+        words = [Mux(select[name], value, 0) for name, value in values.items()]
+        # beside the state's word, whose highest bits are all the same
+        words.insert(1, reduce(or_, (Mux(select[name], value, 0) for name, value in fixed.items())))
+        parts = [Signal(32, name=f"words_{at}", reset_less=True) for at in range(0, len(words), _TOGETHER)]
+        for at, part in enumerate(parts):
+            m.d.sync += part.eq(cut(reduce(or_, words[at * _TOGETHER : (at + 1) * _TOGETHER]), part))
+
+        known, writable, writing = flags("known", "writable", "writing")
+        groups = [selected[at : at + 8] for at in range(0, len(selected), 8)]
+        m.d.sync += [
+            writing.eq(bus.writing),
+            known.eq(Cat(delay(m, some.any(), 1, "known_part") for some in groups).any()),
+            writable.eq(bus.whole & access.any(lambda entry: entry.access is not Access.READ_ONLY)),
+            bus.error.eq(Mux(writing, ~writable, ~known) | state_error),
+            bus.read_data.eq(reduce(or_, parts)),
+            access.read.eq(bus.access & ~writing & ~bus.error),
+            access.write.eq(bus.access & writing & ~bus.error),
+        ]
+        return m
+
+    def _commands(self, m: Module, access: _Access) -> _Values:
+        control, errors = register("CONTROL"), register("ERRORS")
+        sticky = Signal(16)
+        data = access.bus.write_data
+        for name, port in (("ABORT", self.abort_token), ("CLEAR", self.clear)):
+            m.d.sync += port.eq(access.write & access.select[control.name] & data[control.field(name).low])
+        cleared = Signal.like(sticky)
+        m.d.sync += [
+            cleared.eq(Mux(access.write & access.select[errors.name], data[: len(cleared)], 0)),
+            sticky.eq(sticky & ~cleared | delay(m, self.error_set, 2, "error_set")),
+        ]
+        values: _Values = {errors.name: sticky}
+        if self.core.extra_bits:
+            values["OUTLIERS"] = self.outlier_threshold
+            with m.If(access.write & access.select["OUTLIERS"]):
+                m.d.sync += self.outlier_threshold.eq(data[:THRESHOLD_BITS])
+        return values
+
+    def _counters(self, m: Module, access: _Access) -> _Values:
+        values: _Values = {}
+        # also the counters' reset
+        wiped = Signal(init=1)
+        m.d.sync += wiped.eq(self.clear)
+        for name, event in _LONG_COUNTERS.items():
+            # the upper half follows the lower one by a cycle
+            low, above, carry = _halves(name, 32)
+            high = Signal(32, name=f"{name.lower()}_high")
+            m.d.sync += [
+                Cat(low, carry).eq(low + delay(m, getattr(self, event), 1, event)),
+                # 64 bits are never reached
+                above.eq(cut(above + carry, above)),
+            ]
+            with m.If(wiped):
+                m.d.sync += [low.eq(0), carry.eq(0), above.eq(0)]
+            # a cycle after the lower half is sampled
+            collected = delay(m, access.bus.collect & access.select[f"{name}_LO"], 1, f"{name.lower()}_collected")
+            with m.If(collected):
+                m.d.sync += high.eq(above)
+            values |= {f"{name}_LO": low, f"{name}_HI": high}
+        for name, event in _SHORT_COUNTERS.items():
+            low, above, carry = _halves(name, 16)
+            full = Signal(name=f"{name.lower()}_full", reset_less=True)
+            shown = Signal(32, reset_less=True)
+            total = above + carry
+            m.d.sync += [
+                Cat(low, carry).eq(low + delay(m, getattr(self, event), 1, event)),
+                # full from then on
+                above.eq(total[:16]),
+                full.eq(full | total[16]),
+                shown.eq(Cat(delay(m, low, 1, f"{name.lower()}_low", reset_less=True), above) | full.replicate(32)),
+            ]
+            with m.If(wiped):
+                m.d.sync += [low.eq(0), carry.eq(0), above.eq(0), full.eq(0)]
+            values[name] = shown
+        return values
+
+    def _state(self, m: Module, access: _Access) -> tuple[_Values, Value]:
+        """The window into the state; the second result says that the access to it is impossible."""
+        bits = self.core.formats.wide_bits
+        address = Signal(range(self.depth + 1))
+        answers = LATE + STATE_LATENCY + 1
+        idle = Signal(answers, init=(1 << answers) - 1)
+        bus, new = access.bus, access.bus.write_data
+        data, move = access.select["STATE_DATA"], access.select["STATE_ADDRESS"]
+        m.d.sync += idle.eq(Cat(~self.busy, idle[:-1]))
+        long_idle, reachable, beyond, bad = flags("long_idle", "reachable", "beyond", "bad")
+        width, middle = len(address), bits // 2
+        fits, address_fits = flags("fits", "address_fits")
+        signs, negative, low, high, above, below = (Signal(name=f"number_{part}") for part in _PARTS)
+        m.d.sync += [
+            signs.eq(new[bits - 1 :].all() | ~new[bits - 1 :].any()),
+            negative.eq(new[bits - 1]),
+            low.eq(new[:middle].any()),
+            high.eq(new[middle : bits - 1].any()),
+            above.eq(new[width:].any()),
+            below.eq(new[:width] < self.depth),
+            # the most negative number is none
+            fits.eq(signs & (~negative | low | high)),
+            address_fits.eq(~above & below),
+        ]
+        m.d.sync += [
+            long_idle.eq(idle.all()),
+            reachable.eq(long_idle & idle[0] & ~self.busy),
+            beyond.eq(address == self.depth),
+            bad.eq(data & (~reachable | beyond | bus.writing & ~fits) | move & bus.writing & ~address_fits),
+        ]
+        m.d.comb += [
+            # beyond the last one nothing is written
+            self.state_address.eq(cut(address, self.state_address)),
+            self.state_write.eq(access.write & data),
+            self.state_write_data.eq(new[:bits].as_signed()),
+        ]
+        with m.If(access.write & move):
+            m.d.sync += address.eq(new[:width])
+        with m.Elif((access.read | access.write) & data):
+            # beyond the last one nothing is accessed
+            m.d.sync += address.eq(plus_one(address))
+        return {"STATE_DATA": self.state_read_data, "STATE_ADDRESS": address}, bad
+
+
+def _halves(name: str, bits: int) -> tuple[Signal, Signal, Signal]:
+    """Lower and upper half of a counter and the carry between them."""
+    return tuple(
+        Signal(width, name=f"{name.lower()}_{part}", reset_less=True)
+        for part, width in (("count", bits), ("above", bits), ("carry", 1))
+    )

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The result unit: argmax of each context's logits, the logits themselves if asked for, and the trailer."""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from tritforge.hw import schedule as sc
+from tritforge.hw.lib.rescale import SHIFT_BITS
+from tritforge.hw.lib.width import cut, plus_one
+from tritforge.hw.ops import OneHot, context_bits, delay, flags
+from tritforge.hw.params import CoreParams
+from tritforge.hw.schedule import Status
+
+RESULT_WORD = data.StructLayout({"data": unsigned(32), "last": unsigned(1)})
+
+UNDER_WAY = 8
+"""Row groups that may still come after ``room`` has fallen."""
+_PARTS = ("acc", "live", "lane")
+
+
+def head_rows(core: CoreParams) -> data.StructLayout:
+    """A row group of the head.
+
+    acc : its accumulators. live : which of its rows exist, from lane 0 on. context : whose. row : number of lane
+    0's row, a multiple of V.
+    """
+    return data.StructLayout(
+        {
+            "acc": data.ArrayLayout(signed(core.acc_bits), core.vector_rows),
+            "live": core.vector_rows,
+            "context": context_bits(core),
+            "row": range(core.blocks(core.max_vocab) * core.rows),
+        }
+    )
+
+
+class ResultUnit(wiring.Component):
+    """Takes the head's accumulators and answers each packet with one packet (layout in hw/packet.py).
+
+    Logits are one integer times one positive scale a context, so the largest accumulator is the argmax; the lowest
+    index wins a tie. Rows of a context come in order.
+
+    Throughput: a row group in two cycles, and of a context that sends its logits one live row a cycle. Those wait in
+    a queue; ``room`` says that `UNDER_WAY` more row groups may come. The trailer follows the last logit, its first
+    word ``latency`` cycles after ``finish`` at the earliest and the others one a cycle, if the output is not held up.
+
+    Parameters
+    ----------
+    core : geometry and formats.
+
+    Attributes
+    ----------
+    latency : cycles from ``finish`` to the trailer's first word.
+    begin : In, pulse before a packet's first rows.
+    rows_valid, rows : In, a row group, at least two cycles after the one before it.
+    room : Out, see above.
+    logits : In, mask of the contexts that send their logits, stable from the first row on to the last.
+    contexts : In, 1 to ``core.batch``; needed from ``finish`` to ``done``, as are status, sequence and scales.
+    finish : In, pulse, at the earliest with the last row group; sends the trailer.
+    status, sequence : In, a `Status` and the packet's number. An error has no contexts in its trailer.
+    scale_context : Out, the context whose logit scale is to be in ``mantissa`` and ``shift`` in the same cycle.
+    mantissa, shift : In, logit = accumulator * mantissa * 2**-shift.
+    result : Out, stream of 32 bit words.
+    done : Out, pulse in the cycle in which the last word is taken.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        self._core = core
+        # row and its register, two a level of the tree, two with the largest so far; the word's two registers
+        self._settles = 2 * core.vector_rows.bit_length() + 2
+        self.latency = self._settles + 3
+        super().__init__(
+            {
+                "begin": In(1),
+                "rows_valid": In(1),
+                "rows": In(head_rows(core)),
+                "room": Out(1, init=1),
+                "logits": In(sc.MAX_BATCH),
+                "contexts": In(4),
+                "finish": In(1),
+                "status": In(4),
+                "sequence": In(unsigned(32)),
+                "scale_context": Out(context_bits(core)),
+                "mantissa": In(unsigned(core.formats.mantissa)),
+                "shift": In(signed(SHIFT_BITS)),
+                "result": Out(stream.Signature(RESULT_WORD)),
+                "done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        rows = Signal.like(self.rows, reset_less=True)
+        valid = delay(m, self.rows_valid, 1, "rows_valid")
+        m.d.sync += rows.eq(self.rows)
+        tokens = self._argmax(m, rows, valid)
+        queued, word, taken = self._queue(m, rows, valid)
+        free, sends, sent, last = self._output(m, 3)
+        ok, ends = flags("ok", "ends")
+        scale = Signal(32)
+        head = Signal(32)
+        m.d.sync += [
+            ok.eq(self.status == Status.OK),
+            ends.eq(self.scale_context == self.contexts - 1),
+            scale[:20].eq(self.mantissa),
+            scale[20:].eq(self.shift.as_unsigned()),
+            head.eq(self.status | Mux(ok, self.contexts, 0) << 8 | sc.RESULT_MAGIC << 16),
+        ]
+        settled = delay(m, self.finish, self._settles, "finished")
+        closing, closes, scale_sent = flags("closing", "closes", "scale_sent")
+        states = OneHot(m, ("ROWS", "TOKEN", "SCALE", "HEAD", "SEQUENCE", "TAKEN"))
+        at, go = states.at, states.go
+        # of these, all but one are zero
+        words = (
+            cut(word, scale) & at["ROWS"].replicate(32),
+            tokens[self.scale_context] & at["TOKEN"].replicate(32),
+            scale & at["SCALE"].replicate(32)
+            | head & at["HEAD"].replicate(32)
+            | self.sequence & at["SEQUENCE"].replicate(32),
+        )
+        m.d.comb += [
+            closes.eq((settled | closing) & ~queued),
+            taken.eq(at["ROWS"] & free & queued),
+            scale_sent.eq(at["SCALE"] & free),
+            sends.eq(free & (at["ROWS"] & queued | at["TOKEN"] | at["SCALE"] | at["HEAD"] | at["SEQUENCE"])),
+            *(one.eq(value) for one, value in zip(sent, words, strict=True)),
+            last.eq(at["SEQUENCE"]),
+            self.done.eq(at["TAKEN"] & self.result.valid & self.result.ready & self.result.payload.last),
+        ]
+        m.d.sync += closing.eq((settled | closing) & queued)
+        with m.If(at["ROWS"]):
+            m.d.sync += self.scale_context.eq(0)
+        with m.If(scale_sent):
+            m.d.sync += self.scale_context.eq(plus_one(self.scale_context))
+        go("ROWS", "TOKEN", closes & ok)
+        go("ROWS", "HEAD", closes & ~ok)
+        go("TOKEN", "SCALE", free)
+        go("SCALE", "TOKEN", free & ~ends)
+        go("SCALE", "HEAD", free & ends)
+        go("HEAD", "SEQUENCE", free)
+        go("SEQUENCE", "TAKEN", free)
+        go("TAKEN", "ROWS", self.done)
+        states.build()
+        return m
+
+    def _output(self, m: Module, sources: int) -> tuple[Signal, Signal, list[Signal], Signal]:
+        """Room for three words before the port: whether there is some, a register; a signal that sends, what each of
+        the sources contributes to the word, and whether it is the last."""
+        sends, last = flags("sends", "last")
+        result = self.result
+        free = Signal(init=1)
+        sent = [Signal(32, name=f"sent_{index}") for index in range(sources)]
+        moves = ~result.valid | result.ready
+        spare = Signal(RESULT_WORD, reset_less=True)
+        staged = Signal()
+        held = [Signal(32, name=f"held_{index}", reset_less=True) for index in range(sources)]
+        word = Signal(RESULT_WORD)
+        ends = Signal()
+        m.d.comb += [word.data.eq(reduce(or_, held)), word.last.eq(ends)]
+        with m.If(free):
+            m.d.sync += [staged.eq(sends), ends.eq(last), spare.eq(word)]
+            m.d.sync += [one.eq(value) for one, value in zip(held, sent, strict=True)]
+        with m.If(moves):
+            m.d.sync += [result.valid.eq(staged | ~free), result.payload.eq(Mux(free, word, spare)), free.eq(1)]
+        with m.Elif(staged):
+            m.d.sync += free.eq(0)
+        return free, sends, sent, last
+
+    def _queue(self, m: Module, rows: data.View, valid: Value) -> tuple[Value, Value, Signal]:
+        """Row groups of contexts that send: whether there is a word, the word, and a signal that takes it."""
+        lanes = self._core.vector_rows
+        layout = data.StructLayout({"acc": rows.acc.shape(), "live": lanes})
+        m.submodules.queue = queue = SyncFIFOBuffered(width=layout.size, depth=2 * UNDER_WAY)
+        first = layout(queue.r_data)
+        lane = Signal(range(lanes))
+        taken = Signal()
+        last_lane = ~(first.live >> 1).bit_select(lane, 1)
+        keeps = valid & self.logits.bit_select(rows.context, 1) & rows.live[0]
+        m.d.sync += self.room.eq(queue.level < UNDER_WAY)
+        m.d.comb += [
+            queue.w_en.eq(delay(m, keeps, 1, "keeps")),
+            queue.w_data.eq(delay(m, Cat(rows.acc.as_value(), rows.live), 1, "kept", reset_less=True)),
+            queue.r_en.eq(taken & last_lane),
+        ]
+        with m.If(taken):
+            m.d.sync += lane.eq(cut(Mux(last_lane, 0, plus_one(lane)), lane))
+        return queue.r_rdy, first.acc[lane], taken
+
+    def _argmax(self, m: Module, rows: data.View, valid: Value) -> Array:
+        """The token of each context; of each row group the largest meets the largest so far."""
+        core = self._core
+        nodes = [(acc, rows.live[lane], Const(0, 0)) for lane, acc in enumerate(rows.acc)]
+        levels = 0
+        while len(nodes) > 1:
+            levels += 1
+            nodes = [
+                self._larger(m, left, right, f"of_{len(nodes)}_{pair}")
+                for pair, (left, right) in enumerate(zip(nodes[::2], nodes[1::2], strict=True))
+            ]
+        (acc, live, lane) = nodes[0]
+        whose, row, valid = (
+            delay(m, value, 2 * levels, name)
+            for value, name in ((rows.context, "context"), (rows.row, "row"), (valid, "valid"))
+        )
+
+        seen = Signal(core.batch)
+        largest = Array(Signal(signed(core.acc_bits), name=f"largest_{c}") for c in range(core.batch))
+        tokens = Array(Signal(range(core.max_vocab), name=f"token_{c}") for c in range(core.batch))
+        first, later, wins = flags("first", "later", "wins")
+        m.d.sync += [
+            first.eq(valid & live & ~seen.bit_select(whose, 1)),
+            later.eq(valid & live & seen.bit_select(whose, 1)),
+        ]
+        m.d.comb += wins.eq(first | later & _above(m, acc, largest[whose], "the_largest"))
+        candidate = Signal.like(largest[0])
+        index = Signal.like(tokens[0])
+        winner = Signal.like(whose)
+        m.d.sync += [candidate.eq(acc), index.eq(row | lane), winner.eq(whose)]
+        with m.If(wins):
+            m.d.sync += [
+                seen.bit_select(winner, 1).eq(1),
+                largest[winner].eq(candidate),
+                tokens[winner].eq(index),
+            ]
+        with m.If(self.begin):
+            m.d.sync += seen.eq(0)
+        return tokens
+
+    def _larger(self, m: Module, left: tuple, right: tuple, name: str) -> tuple:
+        """The larger of two live lanes or groups of them, the left of equal ones, two cycles later: its accumulator,
+        whether there is one (left is live if right is), its number in the group."""
+        acc = Signal(signed(self._core.acc_bits), name=f"largest_{name}", reset_less=True)
+        lane = Signal(len(left[2]) + 1, name=f"lane_{name}", reset_less=True)
+        wins = Signal(name=f"right_{name}")
+        above = _above(m, right[0], left[0], name)
+        left, right = (
+            [
+                delay(m, value, 1, f"{side}_{part}_{name}", reset_less=True)
+                for part, value in zip(_PARTS, pair, strict=True)
+            ]
+            for side, pair in (("left", left), ("right", right))
+        )
+        m.d.comb += wins.eq(right[1] & above)
+        live = delay(m, left[1], 1, f"live_{name}", reset_less=True)
+        m.d.sync += [acc.eq(Mux(wins, right[0], left[0])), lane.eq(Cat(Mux(wins, right[2], left[2]), wins))]
+        return acc, live, lane
+
+
+def _above(m: Module, left: Value, right: Value, name: str) -> Value:
+    """left > right of signed numbers, a cycle later: the end of a carry chain is a register's neighbour, what a
+    comparison gives is not."""
+    return delay(m, (right - left)[-1], 1, f"above_{name}", reset_less=True)

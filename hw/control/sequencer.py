@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sequencer: walks the schedule on the drain side and issues output rows to the vector path."""
+
+from collections.abc import Callable
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from tritforge.hw import schedule as sc
+from tritforge.hw.array.array import array_latency
+from tritforge.hw.codes.store import VectorStore
+from tritforge.hw.control.place import Place, settle
+from tritforge.hw.lib.width import cut, minus_one, plus_one
+from tritforge.hw.ops import OneHot, context_bits, delay, flags, tag_layout
+from tritforge.hw.params import CoreParams
+from tritforge.hw.schedule import Group, Status
+from tritforge.hw.stream.header_reader import token_shape
+from tritforge.hw.stream.side import SideWords, depth, release_limit, units
+
+
+def settle_cycles(core: CoreParams) -> int:
+    """Cycles after which nothing of a faulted token is under way in the array or the quantiser; a few to spare."""
+    return max(array_latency(core), VectorStore.latency) + 4
+
+
+_STATES = (
+    *("IDLE", "HEADER", "CHECK", "CONSTANTS", "ARRIVE", "TURN", "TURNED", "WAIT", "ROWS"),
+    *("LEAVE", "LEFT", "DEPEND", "SETTLE", "FINISH", "RESULT"),
+)
+_CONDITIONS = ("was_empty", "was_buffered", "was_scaled", "blocked", "some")
+
+
+class Sequencer(wiring.Component):
+    """Runs one packet at a time: header, then group by group constants, rows and the dependency behind them.
+
+    A group's row groups are issued when the array has ``loaded`` their block and its scales are ready (EMBED: when
+    ``embed_block`` has been counted), context after context. After a group's last row group, once the vector path is
+    ``empty``, ``dependency`` pulses: the statistics are final, scales and codes of the next group can be computed.
+    Constants are read while that happens. All that the sequencer gives is a register; what goes with a row group,
+    ``drain`` and the scale's place among it, comes together with ``issue`` or ``head_valid``. ``drained`` pulses with
+    the last row group of a row block.
+
+    ``begin`` precedes a group's rows. A bad header raises ``reject``; that or ``fault`` (from the stream front, until
+    ``clear``) ends the packet: everything settles under ``clear``, then ``finish`` sends ``status``. ``torn`` is the
+    mask of slots whose state is not that of a token boundary.
+
+    ``address`` with ``reading`` reads header and constants from the side words; the answer ``word`` comes
+    ``read_latency`` cycles later, with ``header_pop`` where it belongs to the header.
+    """
+
+    reaction = 3
+    """Cycles from ``loaded`` or ``buffered`` to the first row group that waited for it."""
+    conclusion = 2
+    """Cycles from ``empty`` to ``dependency``."""
+    read_latency = 1 + SideWords.latency
+    """Cycles from ``address`` to ``word``: a register on the way to the side words."""
+
+    def __init__(self, core: CoreParams) -> None:
+        self._core = core
+        self._count = Signal(range(sc.HEADER_WORDS), name="count")
+        state_words = core.batch * core.max_layers * core.max_hidden // core.vector_rows
+        super().__init__(
+            {
+                "level": In(range(depth(core) + 1)),
+                "address": Out(range(units(core))),
+                "words": In(data.ArrayLayout(unsigned(32), core.vector_rows)),
+                "reading": Out(1),
+                "side_release": Out(range(release_limit(core) + 1)),
+                "word": Out(unsigned(32)),
+                "shape": In(token_shape(core)),
+                "header_pop": Out(1),
+                "header_done": In(1),
+                "header_status": In(4),
+                "idle": Out(1),
+                "accept": Out(1),
+                "reject": Out(1),
+                "fault": In(1),
+                "fault_status": In(4),
+                "clear": Out(1),
+                "torn": Out(core.batch),
+                "restored": In(1),
+                "embed_block": In(1),
+                "loaded": In(1),
+                "drained": Out(1),
+                "drain": Out(1),
+                "reload": Out(1),
+                "next_context": Out(context_bits(core)),
+                "scale_matrix": Out(2),
+                "scale_context": Out(context_bits(core)),
+                "scale_ready": In(1),
+                "issue": Out(tag_layout(core)),
+                "zero": Out(1),
+                "state_word": Out(range(state_words)),
+                "head_valid": Out(1),
+                "head_room": In(1),
+                "head_row": Out(range(core.max_vocab)),
+                "head_live": Out(core.vector_rows),
+                "empty": In(1),
+                "buffered": In(1),
+                "begin": Out(1),
+                "dependency": Out(1),
+                "next_three": Out(1),
+                "next_inner": Out(1),
+                "scale_words": Out(data.ArrayLayout(unsigned(32), 3)),
+                "constants_valid": Out(1),
+                "kappa": Out(17),
+                "bias": Out(64),
+                "begin_packet": Out(1),
+                "finish": Out(1),
+                "status": Out(4),
+                "finished": In(1),
+                "rows_active": Out(1),
+                "rows_context": Out(context_bits(core)),
+                "group": Out(Group),
+                "matrix": Out(2),
+                "block": Out(16),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        shape, last_settle = self.shape, settle_cycles(self._core) - 1
+        place = settle(m, self._core, self)
+        leave = Signal()
+        self._leave(m, place, leave, self._state_base(m, place))
+
+        # what the surroundings say, a cycle later
+        empty, buffered, scaled, blocked, some = (Signal(name=name) for name in _CONDITIONS)
+        loaded, accepted = flags("loaded", "accepted")
+        embed_blocks = Signal(8)
+        waited = Signal(range(last_settle + 1))
+        settled, embed_taken, embed_waits, torn = flags("settled", "embed_taken", "embed_waits", "torn")
+        working, stops, block_ends, group_ends = flags("working", "stops", "block_ends", "group_ends")
+        m.d.sync += [
+            empty.eq(self.empty),
+            buffered.eq(self.buffered),
+            scaled.eq(self.scale_ready),
+            blocked.eq(place.head & ~self.head_room),
+            group_ends.eq(place.last_matrix & place.last_block),
+            some.eq(self.level != 0),
+            # as many at most as the side words have room for
+            embed_blocks.eq(cut(embed_blocks + self.embed_block - embed_taken, embed_blocks)),
+            embed_waits.eq(embed_blocks != 0),
+            torn.eq(0),
+        ]
+        m.d.sync += [self.accept.eq(0), self.reject.eq(0)]
+        m.d.comb += self.begin_packet.eq(self.accept)
+
+        read = self._reader(m)
+        states = OneHot(m, _STATES)
+        at, go = states.at, states.go
+        m.d.comb += [
+            self.idle.eq(at["IDLE"]),
+            self.clear.eq(at["SETTLE"]),
+            self.rows_active.eq(at["ROWS"]),
+            stops.eq(self.fault & working & ~(at["SETTLE"] | at["FINISH"])),
+        ]
+        # at the end a cycle late
+        m.d.sync += working.eq(~(at["IDLE"] & ~some | at["SETTLE"] | at["FINISH"] | at["RESULT"]))
+
+        go("IDLE", "HEADER", some)
+        with m.If(at["IDLE"]):
+            m.d.sync += [self.status.eq(Status.OK), accepted.eq(0)]
+        go("HEADER", "CHECK", read(at["HEADER"], sc.HEADER_WORDS))
+        good, checked = self.header_status == Status.OK, at["CHECK"] & self.header_done & ~self.fault
+        go("CHECK", "CONSTANTS", self.header_done & good)
+        go("CHECK", "SETTLE", self.header_done & ~good)
+        with m.If(checked & good):
+            m.d.sync += [self.accept.eq(1), accepted.eq(1), self.torn.eq(self.torn & ~shape.used)]
+        with m.If(checked & ~good):
+            m.d.sync += [self.reject.eq(1), self.status.eq(self.header_status)]
+        go("CONSTANTS", "ARRIVE", read(at["CONSTANTS"], sc.CONSTANT_WORDS))
+        go("ARRIVE", "WAIT", self.constants_valid)
+        m.d.sync += self.begin.eq(at["ARRIVE"] & self.constants_valid)
+        # the place and what follows from it settle
+        go("TURN", "TURNED")
+        go("TURNED", "WAIT")
+        there = loaded & scaled & (buffered | ~place.needs_buffers)
+        go("WAIT", "ROWS", Mux(place.embed, embed_waits, there))
+        m.d.comb += [
+            embed_taken.eq(at["WAIT"] & place.embed & embed_waits),
+            leave.eq(at["ROWS"] & place.gap_over & ~blocked),
+            block_ends.eq(leave & place.ends),
+        ]
+        go("ROWS", "TURN", block_ends & ~group_ends)
+        go("ROWS", "LEAVE", block_ends & group_ends & ~place.head)
+        go("ROWS", "FINISH", block_ends & group_ends & place.head)
+        m.d.sync += loaded.eq((loaded | self.loaded) & ~(block_ends | at["SETTLE"]))
+        # the last row group reaches the vector path
+        go("LEAVE", "LEFT")
+        go("LEFT", "DEPEND")
+        go("DEPEND", "CONSTANTS", empty)
+        m.d.comb += place.next_group.eq(at["DEPEND"] & empty)
+        m.d.sync += self.dependency.eq(place.next_group)
+        with m.If(place.next_group | at["SETTLE"] | at["FINISH"]):
+            m.d.sync += self.constants_valid.eq(0)
+
+        # a fault ends the packet wherever it is; once accepted, it may have changed the state
+        states.interrupt("SETTLE", stops)
+        with m.If(stops):
+            m.d.sync += [self.status.eq(self.fault_status), torn.eq(accepted)]
+        with m.If(torn):
+            m.d.sync += self.torn.eq(self.torn | shape.used)
+        with m.If(at["SETTLE"]):
+            m.d.sync += embed_blocks.eq(0)
+            with m.If(~settled):
+                m.d.sync += [waited.eq(plus_one(waited)), settled.eq(waited == last_settle)]
+            with m.Elif(empty):
+                m.d.sync += [waited.eq(0), settled.eq(0)]
+        go("SETTLE", "FINISH", settled & empty)
+        go("FINISH", "RESULT")
+        m.d.sync += self.finish.eq(at["FINISH"])
+        go("RESULT", "IDLE", self.finished)
+        states.build()
+        with m.If(at["SETTLE"]):
+            m.d.sync += [self.reading.eq(0), self._count.eq(0)]
+
+        with m.If(self.restored):
+            m.d.sync += self.torn.eq(0)
+        return m
+
+    def _leave(self, m: Module, place: Place, leave: Signal, state_base: Signal) -> None:
+        """The next row group leaves: its tag, and on to the one after it."""
+        core, shape, matrix, block = self._core, self.shape, self.matrix, self.block
+        groups_log2, lane_bits = core.row_groups.bit_length() - 1, core.vector_rows.bit_length() - 1
+        context = self.rows_context
+        row_group = Signal(max(1, groups_log2))
+        gap = Signal.like(place.gap)
+        index = Cat(row_group[:groups_log2], block)
+        live = Signal(core.vector_rows)
+        last_row_group = Signal(init=core.row_groups == 1)
+        last_context = Signal() if core.batch > 1 else Const(1)
+        for lane in range(core.vector_rows):
+            number = Cat(Const(lane, lane_bits), row_group[:groups_log2])
+            m.d.comb += live[lane].eq(~place.last_block | (number <= place.last_row))
+        with m.If(~self.rows_active):
+            m.d.sync += last_row_group.eq(core.row_groups == 1)
+            if core.batch > 1:
+                m.d.sync += last_context.eq(place.contexts == 0)
+        with m.Elif(leave):
+            if core.row_groups > 1:
+                m.d.sync += last_row_group.eq(row_group == core.row_groups - 2)
+            if core.batch > 1:
+                with m.If(last_row_group):
+                    m.d.sync += last_context.eq(context + 1 == place.contexts)
+        m.d.comb += [
+            place.ends.eq(last_row_group & last_context),
+            self.head_live.eq(self.issue.live),
+        ]
+        m.d.sync += [
+            self.issue.valid.eq(leave & ~place.head),
+            self.issue.op.eq(place.op),
+            self.issue.context.eq(context),
+            # those of the head, which may be more, have their number beside the tag
+            self.issue.index.eq(cut(index, self.issue.index)),
+            self.head_row.eq(cut(index << lane_bits, self.head_row)),
+            self.issue.last.eq(place.ends),
+            self.issue.live.eq(live),
+            self.zero.eq(shape.zero.bit_select(context, 1)),
+            # only the rows of G have a state
+            self.state_word.eq(cut(state_base + index, self.state_word)),
+            self.head_valid.eq(leave & place.head & live[0]),
+            self.drain.eq(leave & ~place.embed),
+            self.reload.eq(last_row_group & ~last_context),
+            self.drained.eq(leave & ~place.embed & place.ends),
+            self.next_context.eq(plus_one(context)),
+            # before a row block's rows, whether the scales of all its contexts are there
+            self.scale_context.eq(Mux(self.rows_active, context, place.contexts)),
+        ]
+        with m.If(leave):
+            m.d.sync += [row_group.eq(plus_one(row_group)), gap.eq(place.gap), place.gap_over.eq(place.gap == 0)]
+        with m.Elif(~place.gap_over):
+            m.d.sync += [gap.eq(minus_one(gap)), place.gap_over.eq(gap == 1)]
+        with m.If(leave & last_row_group):
+            m.d.sync += [row_group.eq(0), context.eq(plus_one(context))]
+        with m.If(leave & place.ends):
+            m.d.sync += [context.eq(0), matrix.eq(plus_one(matrix))]
+            with m.If(place.last_matrix):
+                m.d.sync += [matrix.eq(0), block.eq(Mux(place.last_block, 0, plus_one(block)))]
+        with m.If(self.idle):
+            m.d.sync += [block.eq(0), row_group.eq(0), matrix.eq(0), context.eq(0)]
+
+    def _reader(self, m: Module) -> Callable[[Value, int], Value]:
+        """Header words to the reader, constants to registers; the result reads a whole segment in a state and says
+        when it is done."""
+        core = self._core
+        lane_bits = core.vector_rows.bit_length() - 1
+        count = self._count
+        reading = self.reading
+        constant = Signal()
+        # a cycle before the word comes it is known where it belongs
+        before = delay(m, count, self.read_latency - 1, "count")
+        kept = delay(m, reading & constant, self.read_latency - 1, "kept")
+        lane, place = delay(m, before[:lane_bits], 1, "count_lane"), Signal(sc.CONSTANT_WORDS, name="constant_place")
+        m.d.sync += place.eq(Mux(kept, 1 << before[:3], 0))
+        constants = [Signal(32, name=f"constant_{i}", reset_less=True) for i in range(sc.CONSTANT_WORDS)]
+        arrived = {
+            words: delay(m, self.level >= sc.side_beats(core, words), 1, f"arrived_{words}")
+            for words in (sc.HEADER_WORDS, sc.CONSTANT_WORDS)
+        }
+        m.d.comb += [
+            self.address.eq(count[lane_bits:]),
+            self.word.eq(self.words[lane] if lane_bits else self.words[0]),
+            self.header_pop.eq(delay(m, reading & ~constant, self.read_latency, "popped")),
+            self.kappa.eq(constants[3][: len(self.kappa)]),
+            self.bias.eq(Cat(constants[4], constants[5])),
+        ]
+        for index in range(3):
+            m.d.comb += self.scale_words[index].eq(constants[index])
+        for here, word in zip(place, constants, strict=True):
+            with m.If(here):
+                m.d.sync += word.eq(self.word)
+        with m.If(place[-1]):
+            m.d.sync += self.constants_valid.eq(1)
+        m.d.sync += self.side_release.eq(0)
+
+        def read(at: Value, words: int) -> Value:
+            done = Signal(name=f"read_{words}")
+            m.d.comb += done.eq(reading & (count == words - 1))
+            with m.If(at):
+                m.d.sync += [
+                    constant.eq(words == sc.CONSTANT_WORDS),
+                    reading.eq(Mux(reading, ~done, arrived[words])),
+                    self.side_release.eq(Mux(done, sc.side_beats(core, words), 0)),
+                ]
+                with m.If(reading):
+                    m.d.sync += count.eq(Mux(done, 0, plus_one(count)))
+            return done
+
+        return read
+
+    def _state_base(self, m: Module, place: Place) -> Signal:
+        """The state word of row group 0, two cycles after a change of context: G rows are as far apart at least."""
+        core, shape = self._core, self.shape
+        layer_base, state_base = (Signal.like(self.state_word, name=name) for name in ("layer_base", "state_base"))
+        slot_words = core.max_layers * core.max_hidden // core.vector_rows
+        slot_bases = Array(slot * slot_words for slot in range(core.batch))
+        # used within the limits of layers and hidden only
+        m.d.sync += state_base.eq(cut(slot_bases[shape.slots[self.rows_context]] + layer_base, state_base))
+        layer_over = delay(m, place.next_group & (self.group == Group.CONTRACT), 1, "layer_over")
+        with m.If(self.idle):
+            m.d.sync += layer_base.eq(0)
+        with m.Elif(layer_over):
+            m.d.sync += layer_base.eq(cut(layer_base + place.hidden_words, layer_base))
+        return state_base

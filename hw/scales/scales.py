@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scalars of one dependency: what follows from each context's maxima and sum of squares."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory, ReadPort, WritePort
+from amaranth.lib.wiring import In, Out
+
+from tritforge.golden.model.activations import THRESHOLD_BITS
+from tritforge.golden.model.formats import CODE_MAX
+from tritforge.hw.lib.floats import EXPONENT_BITS, maximum
+from tritforge.hw.lib.multiplier import Multiplier
+from tritforge.hw.lib.rescale import SHIFT_BITS
+from tritforge.hw.lib.width import cut, minus_one, plus_one
+from tritforge.hw.ops import context_bits, delay
+from tritforge.hw.params import CoreParams
+from tritforge.hw.scales.chords import Quotient
+from tritforge.hw.scales.root import TOTAL_BITS, ReciprocalRoot
+from tritforge.hw.scales.widening import LENGTH_BITS, Widening
+
+TENSORS = 3
+TOTAL_LATE = 2
+"""Cycles by which totals may be final later than maxima: they are taken as much later."""
+SCALE_WORD = data.StructLayout({"mantissa": 20, "exponent": signed(12)})
+"""A scale word of the constants segment."""
+
+
+class ScaleUnit(wiring.Component):
+    """Quantiser reciprocals (``numerics.code_reciprocal``) and output scales (``integer.output_scale``).
+
+    ``start`` takes all operands but the words, clears ``reciprocal_ready`` and every ``ready`` and abandons a
+    computation under way; until then all results stay. Pipelines, one result a cycle each: reciprocals vector by
+    vector, within each context by context; beside them the roots, context by context; output scales matrix by matrix,
+    within each context by context. Counted from ``start``:
+
+    * the reciprocal at place p of its order can be selected ``reciprocal_latency + 1 + p`` cycles later;
+    * the root of context c is there ``root_latency`` + c cycles later;
+    * ``ready`` is seen set ``scale_latency`` cycles after the root is there, ``words_valid`` is high and the scale
+      before it has left the same place, whichever comes last.
+
+    Parameters
+    ----------
+    core : gives the widths and the number of contexts B.
+
+    Attributes
+    ----------
+    factor_latency : cycles from the selection of a reciprocal to it.
+    start : In, pulse.
+    tensors : In, 1 to 3 matrices; results of the others are undefined and never ready.
+    contexts : In, 1 to B; those from 0 on take part; results and ``ready`` of the others are undefined.
+    maxima : In, largest magnitude of each context's vector for each matrix; exponent 0 if the vector is zero.
+    total : In, unsigned 64 sum of squares of each context, taken `TOTAL_LATE` cycles after ``start``.
+    powers, length, threshold : In, with ``core.extra_bits`` only: operands of `Widening`, a power for each of
+        ``maxima``; the threshold is constant until the last ``ready``.
+    words, words_valid : In, scale words; stable while valid, needed until the last ``ready``.
+    factor_vector, factor_context : In, select ``reciprocal`` and ``e_max``.
+    reciprocal, e_max : Out, for the quantiser, ``factor_latency`` cycles later; e_max is the maximum's exponent, plus
+        the extra bits less s.
+    reciprocal_ready : Out, the first reciprocal can be selected from the next cycle on, the others one a cycle;
+        ``reciprocal_latency`` cycles after ``start``.
+    scale_matrix, scale_context : In, select ``mantissa``, ``shift`` and ``ready``.
+    mantissa, shift : Out, for `Rescale`, in the same cycle; the shift is saturated to 12 bits.
+    ready : Out, the selected output scale is there.
+    dividing, scaling : Out, reciprocals, or output scales, are still missing.
+    """
+
+    factor_latency = 2
+    reciprocal_latency = 1 + Quotient.latency - factor_latency - 1
+    root_latency = TOTAL_LATE + ReciprocalRoot.latency + 1
+    scale_latency = 10
+
+    def __init__(self, core: CoreParams) -> None:
+        self.core = core
+        self.fmt = fmt = core.formats
+        super().__init__(
+            {
+                "start": In(1),
+                "tensors": In(2),
+                "contexts": In(4),
+                "maxima": In(data.ArrayLayout(data.ArrayLayout(maximum(fmt), TENSORS), core.batch)),
+                "total": In(data.ArrayLayout(TOTAL_BITS, core.batch)),
+                **(outlier_inputs(core) if core.extra_bits else {}),
+                "words": In(data.ArrayLayout(SCALE_WORD, TENSORS)),
+                "words_valid": In(1),
+                "factor_vector": In(2),
+                "factor_context": In(context_bits(core)),
+                "reciprocal": Out(fmt.mantissa),
+                "e_max": Out(EXPONENT_BITS),
+                "reciprocal_ready": Out(1),
+                "scale_matrix": In(2),
+                "scale_context": In(context_bits(core)),
+                "mantissa": Out(fmt.mantissa),
+                "shift": Out(signed(SHIFT_BITS)),
+                "ready": Out(1),
+                "dividing": Out(1),
+                "scaling": Out(1),
+            }
+        )
+        # The lower field is the faster one, so that positions are passed in their order as integers.
+        self._position = data.StructLayout({"context": context_bits(core), "tensor": 2})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        tensors = Signal.like(self.tensors, name="tensors_held")
+        contexts = Signal.like(self.contexts, name="contexts_held")
+        maxima = Signal.like(self.maxima, name="maxima_held", reset_less=True)
+        with m.If(self.start):
+            m.d.sync += [tensors.eq(self.tensors), contexts.eq(self.contexts), maxima.eq(self.maxima)]
+        levels = self._reciprocals(m, tensors, contexts, maxima)
+        self._scales(m, tensors, contexts, maxima, levels)
+        return m
+
+    def _walk(self, m: Module, name: str, contexts: Signal, step: Value, first: int = 0) -> data.View:
+        """A position that begins at the first, or the third, and moves on with ``step``."""
+        position = Signal(self._position, name=f"{name}_position")
+        last = position.context + 1 == contexts if self.core.batch > 1 else 1
+        with m.If(self.start):
+            m.d.sync += position.eq(0)
+            if first:
+                # with contexts fewer than three, the next tensor's or the one's after it
+                one, two = self.contexts == 1, self.contexts == 2
+                m.d.sync += [
+                    position.context.eq(cut(Mux(one, 0, Mux(two, 0, 2)), position.context)),
+                    position.tensor.eq(Mux(one, 2, Mux(two, 1, 0))),
+                ]
+        with m.Elif(step):
+            if self.core.batch > 1:
+                m.d.sync += position.context.eq(Mux(last, 0, plus_one(position.context)))
+            # it stays at the number of tensors
+            m.d.sync += position.tensor.eq(cut(position.tensor + last, position.tensor))
+        return position
+
+    def _chosen(self, maxima: data.View, position: data.View) -> data.View:
+        """The maximum at a position; the significand of a zero vector is taken as the smallest."""
+        return maxima[position.context if self.core.batch > 1 else 0][position.tensor]
+
+    def _place(self, tensor: Value, context: Value) -> Value:
+        """Where the results are of a tensor and a context."""
+        return Cat(tensor, context) if self.core.batch > 1 else tensor
+
+    def _following(self, m: Module, name: str, first: Value, cycles: int) -> list[Value]:
+        """Whether something is at each stage 0 to ``cycles`` of a pipeline; a start abandons what is under way."""
+        stages = [first]
+        for stage in range(cycles):
+            register = Signal(name=f"{name}_{stage + 1}")
+            m.d.sync += register.eq(stages[-1] & ~self.start if stage else stages[-1])
+            stages.append(register)
+        return stages
+
+    def _results(
+        self, m: Module, name: str, layout: data.StructLayout, depth: int, more: int = 0
+    ) -> tuple[WritePort, ReadPort, *tuple[ReadPort, ...]]:
+        """Readable at any time: distributed memory instead of registers and selectors; ``more`` read ports."""
+        m.submodules[name] = results = Memory(shape=layout, depth=depth, init=[])
+        return results.write_port(), *(results.read_port(domain="comb") for _ in range(1 + more))
+
+    def _reciprocals(self, m: Module, tensors: Signal, contexts: Signal, maxima: data.View) -> tuple[ReadPort, ...]:
+        """One position a cycle; with extra bits, the port on which the scales read the exponents."""
+        fmt = self.fmt
+        m.submodules.reciprocal = unit = Quotient(fmt.mantissa, CODE_MAX << fmt.code_shift, rounded=True)
+        layout = data.StructLayout({"reciprocal": fmt.mantissa, "e_max": EXPONENT_BITS})
+        write, read, *levels = self._results(m, "factors", layout, 4 * self.core.batch, bool(self.core.extra_bits))
+        given = Signal()
+        position = self._walk(m, "dividing", contexts, given)
+        stages = self._following(m, "dividing", given, unit.latency)
+        divided = self._walk(m, "divided", contexts, stages[-1])
+        # chosen two cycles before it is needed
+        operand, next_operand = (Signal(maximum(fmt), name=n, reset_less=True) for n in ("operand", "next_operand"))
+        second, third = self.maxima[0][1], maxima[0][2]
+        if self.core.batch > 1:
+            second = Mux(self.contexts == 1, second.as_value(), self.maxima[1][0].as_value())
+            third = self._chosen(maxima, self._walk(m, "following", contexts, given, first=2))
+        with m.If(self.start):
+            m.d.sync += [operand.eq(self.maxima[0][0]), next_operand.eq(second)]
+        with m.Else():
+            m.d.sync += [operand.eq(next_operand), next_operand.eq(third)]
+        # what is written in the cycle of its read goes past the memory
+        factor = delay(m, self._place(self.factor_vector, self.factor_context), 1, "factor", reset_less=True)
+        dividing = self._walk(m, "next_divided", contexts, stages[-2])
+        passes = delay(m, stages[-2] & (self._place(dividing.tensor, dividing.context) == factor), 1, "passes")
+        found = Mux(passes, write.data.as_value(), read.data.as_value())
+        m.d.comb += [
+            given.eq((position.tensor != tensors) & ~self.start),
+            unit.denominator.eq(operand.mantissa),
+            write.en.eq(stages[-1]),
+            write.addr.eq(self._place(divided.tensor, divided.context)),
+            write.data.reciprocal.eq(unit.quotient),
+            write.data.e_max.eq(
+                self._level(m, operand, position)
+                if levels
+                else delay(m, operand.exponent, unit.latency, "e_max", reset_less=True)
+            ),
+            read.addr.eq(delay(m, factor, 1, "factor_on", reset_less=True)),
+            Cat(self.reciprocal, self.e_max).eq(found),
+            self.dividing.eq(divided.tensor != tensors),
+        ]
+        with m.If(self.start):
+            m.d.sync += self.reciprocal_ready.eq(0)
+        with m.Elif(stages[self.reciprocal_latency - 2]):
+            m.d.sync += self.reciprocal_ready.eq(1)
+        return tuple(levels)
+
+    def _level(self, m: Module, largest: data.View, position: data.View) -> Value:
+        """The exponent for the quantiser, in the cycle of the reciprocal."""
+        assert Widening.latency == Quotient.latency
+        m.submodules.widening = widening = Widening(self.core)
+        powers, length = (Signal.like(port, reset_less=True) for port in (self.powers, self.length))
+        with m.If(self.start):
+            m.d.sync += [powers.eq(self.powers), length.eq(self.length)]
+        m.d.comb += [
+            widening.power.eq(self._chosen(powers, position)),
+            widening.largest.eq(largest),
+            widening.length.eq(length),
+            widening.threshold.eq(self.threshold),
+        ]
+        return widening.level
+
+    def _roots(self, m: Module, contexts: Signal, context: Value) -> tuple[Value, Value, Value]:
+        """One context a cycle; for ``context``: whether its root is there, significand and exponent."""
+        m.submodules.root = unit = ReciprocalRoot(self.fmt)
+        batch = self.core.batch
+        count = Signal(range(batch + 1), name="rooted")
+        total, start = self.total[0], self._following(m, "root_start", self.start, TOTAL_LATE)[-1]
+        given = start
+        if batch > 1:
+            totals = Signal(data.ArrayLayout(TOTAL_BITS, batch - 1), reset_less=True)
+            left = Signal(range(batch))
+            with m.If(self.start):
+                m.d.sync += left.eq(0)
+            with m.Elif(start):
+                m.d.sync += [totals.eq(self.total.as_value()[TOTAL_BITS:]), left.eq(cut(contexts - 1, left))]
+            with m.Else():
+                m.d.sync += [totals.eq(totals.as_value() >> TOTAL_BITS), left.eq(Mux(left == 0, 0, minus_one(left)))]
+            total, given = Mux(start, total, totals[0]), start | (left != 0)
+        given &= ~self.start
+        done = self._following(m, "rooting", given, unit.latency)[-1]
+        layout = data.StructLayout({"root": self.fmt.mantissa, "exponent": signed(8)})
+        write, read = self._results(m, "roots", layout, max(2, batch))
+        m.d.comb += [
+            unit.total.eq(total),
+            write.en.eq(done),
+            write.addr.eq(cut(count, write.addr)),
+            write.data.root.eq(unit.root),
+            write.data.exponent.eq(unit.exponent),
+            read.addr.eq(context if batch > 1 else 0),
+        ]
+        with m.If(self.start):
+            m.d.sync += count.eq(0)
+        with m.Elif(done):
+            m.d.sync += count.eq(plus_one(count))
+        return (context if batch > 1 else 0) < count, read.data.root, read.data.exponent
+
+    def _scales(
+        self, m: Module, tensors: Signal, contexts: Signal, maxima: data.View, levels: tuple[ReadPort, ...]
+    ) -> None:
+        """Largest x root, then x scale word, one position a cycle; the exponents add up alongside.
+
+        Exponents of ``levels`` were written long before: a root takes longer than a reciprocal.
+        """
+        bits = self.fmt.mantissa
+        layout = data.StructLayout({"mantissa": bits, "shift": signed(SHIFT_BITS)})
+        write, read = self._results(m, "outputs", layout, 4 * self.core.batch)
+        given = Signal()
+        position, word_position = (self._walk(m, name, contexts, given) for name in ("scaling", "scaling_word"))
+        rooted, root, root_exponent = self._roots(m, contexts, position.context)
+        stages = self._following(m, "scaling", given, 9)
+        scaled = self._walk(m, "scaled", contexts, stages[-1])
+        choice = (self._chosen(maxima, position), self.words[word_position.tensor], root, root_exponent)
+        operand, word, root, root_exponent = (
+            delay(m, value, 1, f"chosen_{number}", reset_less=True) for number, value in enumerate(choice)
+        )
+
+        significand = unsigned(bits)
+        m.submodules.first, m.submodules.second = first, second = [Multiplier(significand, significand) for _ in "ab"]
+        carries, results = [], []
+        for unit in (first, second):
+            product = delay(m, unit.product, 1, "product", reset_less=True)
+            carries.append(product[-1])
+            results.append(Mux(product[-1], product[bits:], product[bits - 1 : -1]))
+        m.d.comb += [
+            first.a.eq(Cat(operand.mantissa[:-1], Const(1, 1))),
+            first.b.eq(root),
+            second.a.eq(results[0]),
+            second.b.eq(delay(m, word.mantissa[:bits], 3, "word", reset_less=True)),
+        ]
+        mantissa = delay(m, results[1], 2, "mantissa", reset_less=True)
+
+        # each as wide as its sum, so that no bit is a copy of another
+        def held(value: Value, name: str) -> Signal:
+            register = Signal(value.shape(), name=name, reset_less=True)
+            m.d.sync += register.eq(value)
+            return register
+
+        exponent = operand.exponent
+        for level in levels:
+            m.d.comb += level.addr.eq(self._place(position.tensor, position.context))
+            exponent = delay(m, level.data.e_max, 1, "level", reset_less=True)
+        folded = held(root_exponent - (2 * bits - 2 - self.core.extra_bits), "folded_root")
+        exponent = held(held(held(word.exponent - exponent, "exponent_1") + folded, "exponent_2"), "exponent_3")
+        exponent = held(held(held(exponent - carries[0], "exponent_4"), "exponent_5"), "exponent_6")
+        exponent = held(exponent - carries[1], "exponent_7")
+        shift = held(_saturated(exponent), "shift_held")
+        m.d.comb += [
+            given.eq((position.tensor != tensors) & rooted & self.words_valid & ~self.start),
+            write.en.eq(stages[-1]),
+            write.addr.eq(self._place(scaled.tensor, scaled.context)),
+            write.data.mantissa.eq(mantissa),
+            write.data.shift.eq(shift),
+            read.addr.eq(self._place(self.scale_matrix, self.scale_context)),
+            self.mantissa.eq(read.data.mantissa),
+            self.shift.eq(read.data.shift),
+            self.ready.eq(Cat(self.scale_context, self.scale_matrix) < scaled.as_value()),
+            self.scaling.eq(scaled.tensor != tensors),
+        ]
+
+
+def outlier_inputs(core: CoreParams) -> dict[str, wiring.Member]:
+    """Ports of the scale unit that cores with extra bits have."""
+    return {
+        "powers": In(data.ArrayLayout(data.ArrayLayout(TOTAL_BITS, TENSORS), core.batch)),
+        "length": In(LENGTH_BITS),
+        "threshold": In(THRESHOLD_BITS),
+    }
+
+
+def _saturated(exponent: Value) -> Value:
+    """The value in SHIFT_BITS."""
+    sign, high = exponent[-1], exponent[SHIFT_BITS - 1 : -1]
+    beyond = Mux(sign, ~high.all(), high.any())
+    return Cat(Mux(beyond, (~sign).replicate(SHIFT_BITS - 1), exponent[: SHIFT_BITS - 1]), sign).as_signed()

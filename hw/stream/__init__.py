@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way in: beats, runs, header and side words."""

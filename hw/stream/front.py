@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stream front: walks the schedule and sorts the beats of a packet into side words and trits."""
+
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from tritforge.hw import schedule as sc
+from tritforge.hw.lib.width import minus_one, plus_one
+from tritforge.hw.ops import OneHot, context_bits, delay, flags
+from tritforge.hw.params import CoreParams
+from tritforge.hw.schedule import Group, Status
+from tritforge.hw.stream.header_reader import token_shape
+from tritforge.hw.stream.taking import Taking
+from tritforge.hw.stream.walker import FLAGS, Walker, run_layout
+from tritforge.hw.taps import Cycle
+
+
+def packet_beat(core: CoreParams) -> data.StructLayout:
+    """A beat of the weight stream and whether it ends its packet."""
+    return data.StructLayout({"data": unsigned(8 * core.lanes), "last": unsigned(1)})
+
+
+class _Now:
+    """Of this cycle: the run of beats and its next beat, what may come and what comes, and of the cycle before it.
+
+    run : that of the next beat. first, last, second : the beat is its run's first, last, last but one. context, final
+    : whose turn it is, and that it is the last one's. offer : the array takes a beat. lacks : activations. drop :
+    beats are dropped. taken, fed, ends, over : a beat is accepted, given to the array, its run's last, the packet's.
+    wraps : its vector's. complete : the packet's last beat came before. rests, walks : between packets, in a body.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        self.run = Signal(run_layout(core), name="now")
+        self.first, self.last, self.second = flags("first", "last", "second")
+        self.context = Signal(context_bits(core))
+        self.final = Signal()
+        self.offer, self.lacks, self.drop = flags("offer", "lacks", "drop")
+        self.rests, self.walks, self.complete = flags("rests", "walks", "complete")
+        self.taken, self.fed, self.ends, self.over, self.wraps = (
+            Signal(name=name) for name in ("taken", "fed", "ends", "over", "wraps")
+        )
+        self.was_taken, self.was_over, self.was_last, self.was_end = flags(
+            "was_taken", "was_over", "was_last", "was_end"
+        )
+
+
+class StreamFront(wiring.Component):
+    """Accepts one beat a cycle whenever its destination can take it.
+
+    Whether a beat may come is decided a cycle ahead and in registers, and what becomes of a beat leaves a cycle after
+    it. Side beats go out with ``side_put``, while ``side_room``. A trit beat is given to the array once for each
+    context, with ``feed``, ``feed_first``, ``feed_last``, ``feed_context`` and ``final_context``; with its last
+    context it is accepted. That needs the activations at ``code_address``, which is a cycle ahead of ``feed``, to be
+    quantised (below ``available``) and, if the beat ends a row block, the block before it to be ``drained``.
+    Throughput: one feed a cycle.
+
+    ``idle`` lets a new packet in. After the header the front waits for ``accept`` or ``reject``. A packet that
+    ends early or late, or ``abort_token``, raises ``fault`` with its ``fault_status`` until ``clear`` (after the last
+    beat: or until ``idle``); then, as after ``reject``, the front drops beats up to the packet's last.
+    ``embed_block`` pulses when a row block of the embedding is complete, ``release`` with the last trit beat of a
+    group. ``cycle`` says what the stream did; with debug ports, ``group``, ``matrix`` and ``block`` say where it was.
+    """
+
+    latency = 3
+    """Cycles from ``available`` to the first beat that it lets in, at whose ``code_address`` it is."""
+    drained_latency = 2
+    """The same from ``drained``."""
+    opening = 4 + Walker.opening
+    """Cycles from ``accept`` to the first beat of constants."""
+
+    def __init__(self, core: CoreParams) -> None:
+        self._core = core
+        place = {"group": Out(Group), "matrix": Out(2), "block": Out(16)} if core.taps else {}
+        self.positions = core.batch * max(3 * core.beats(core.max_hidden), core.beats(core.max_intermediate))
+        super().__init__(
+            {
+                "weights": In(stream.Signature(packet_beat(core))),
+                "beat": Out(8 * core.lanes),
+                "side_put": Out(1),
+                "side_room": In(1),
+                "idle": In(1),
+                "clear": In(1),
+                "accept": In(1),
+                "reject": In(1),
+                "abort_token": In(1),
+                "shape": In(token_shape(core)),
+                "available": In(range(self.positions + 1)),
+                "drained": In(1),
+                "code_address": Out(range(self.positions)),
+                "feed": Out(1),
+                "feed_first": Out(1),
+                "feed_last": Out(1),
+                "feed_context": Out(context_bits(core)),
+                "final_context": Out(1),
+                "release": Out(1),
+                "embed_block": Out(1),
+                "fault": Out(1),
+                "fault_status": Out(4),
+                "busy": Out(1),
+                "cycle": Out(Cycle),
+                **place,
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        weights = self.weights
+        m.submodules.walker = walker = Walker(self._core)
+        now = _Now(self._core)
+        run = now.run
+        ahead = Signal.like(now.run)
+        kill, begin, popped, there = flags("kill", "begin", "popped", "there")
+        m.submodules.taking = taking = Taking()
+        loads, released = taking.loads, taking.released
+        taken, fed, ends, over = now.taken, now.fed, now.ends, now.over
+        header = sc.side_beats(self._core, sc.HEADER_WORDS)
+        m.d.comb += [
+            taking.valid.eq(weights.valid),
+            taking.ready.eq(weights.ready),
+            taking.last.eq(now.last),
+            taking.some.eq(run.some),
+            # dropped beats are of no run
+            taking.wrap.eq(run.wrap),
+            taking.release.eq(run.release),
+            taken.eq(taking.taken),
+            ends.eq(taking.ends),
+            now.wraps.eq(taking.wraps),
+            fed.eq(now.offer & weights.valid),
+            over.eq(taken & weights.payload.last),
+            walker.shape.eq(self.shape),
+            # what was taken from the walker is still there a cycle later
+            there.eq(walker.run.some & now.walks & ~popped),
+            walker.pop.eq(popped),
+        ]
+        self._decide(m, now, ahead, released)
+        with m.If(taken | ~run.some):
+            m.d.sync += [
+                run.left.eq(Mux(loads, ahead.left, minus_one(run.left))),
+                now.first.eq(loads),
+                now.last.eq(Mux(loads, ahead.one, now.second)),
+                now.second.eq(Mux(loads, ahead.two, run.left == 2)),
+            ]
+        with m.If(loads):
+            m.d.sync += [run[name].eq(ahead[name]) for name in run.shape().members if name != "left"]
+        m.d.sync += popped.eq((loads | ~ahead.some) & there)
+        with m.If(loads | ~ahead.some):
+            m.d.sync += [ahead.eq(walker.run), *(ahead[name].eq(walker.run[name] & there) for name in FLAGS)]
+            # between packets there is nothing ahead, and the header comes as any other run
+            with m.If(now.rests):
+                m.d.sync += [ahead.left.eq(header - 1), ahead.one.eq(header == 1), ahead.two.eq(header == 2)]
+                m.d.sync += [ahead.some.eq(begin), ahead.side.eq(begin)]
+        m.d.sync += [
+            self.beat.eq(weights.payload.data),
+            self.side_put.eq(taken & run.side),
+            self.feed.eq(fed),
+            self.feed_first.eq(now.first),
+            self.feed_last.eq(now.last),
+            self.feed_context.eq(now.context),
+            self.final_context.eq(now.final),
+            self.embed_block.eq(ends & run.embed),
+            self.release.eq(released),
+            now.complete.eq(~now.rests & (now.complete | over)),
+        ]
+        self._control(m, now, walker, kill, begin)
+        with m.If(over):
+            # nothing of the next packet before this one's end is understood
+            m.d.sync += [now.drop.eq(0), run.some.eq(0), run.side.eq(0), run.trits.eq(0)]
+        with m.If(kill):
+            m.d.sync += [weights.ready.eq(0), now.offer.eq(0), now.drop.eq(~(now.complete | over))]
+            m.d.sync += [one[name].eq(0) for one in (run, ahead) for name in FLAGS]
+        return m
+
+    def _decide(self, m: Module, now: _Now, ahead: data.View, released: Value) -> None:
+        """What may come in the next cycle."""
+        shape, weights, over, run = self.shape, self.weights, self.weights.payload.last, now.run
+        taken, fed, last, room = now.taken, now.fed, now.last, self.side_room
+        batched = self._core.batch > 1
+
+        # whether the activations of this cycle's address and the one after it are there: as of a cycle ago, but a
+        # vector begins anew only when it is whole
+        # (the store is far away: what it gets is a counter of its own)
+        position = [Signal.like(self.code_address, name=f"address_{i}", reset_less=True) for i in range(3)]
+        code_address = Signal.like(self.code_address, reset_less=True)
+        m.d.comb += self.code_address.eq(code_address)
+        here, next_there, whole, pending, was_released = flags(
+            "here", "next_there", "whole", "pending", "was_released"
+        )
+        wraps = now.wraps
+        available = Signal.like(self.available, name="was_available")
+        m.d.sync += [
+            # nothing until what is available is of the next group
+            was_released.eq(self.release),
+            available.eq(self.available & ~(released | self.release | was_released).replicate(len(available))),
+            whole.eq((whole | wraps) & ~released),
+        ]
+        known = [address < available for address in position]
+        for there, at in ((here, 0), (next_there, 1)):
+            m.d.sync += there.eq((Mux(fed, known[at + 1], known[at]) | whole | wraps) & ~released)
+        followers = [(code_address, 0, plus_one(code_address)), (position[0], 0, position[1])]
+        followers += [(position[1], 1, position[2]), (position[2], 2, plus_one(position[2]))]
+        for address, first, following in followers:
+            # no condition with it: the reset of a register far away
+            with m.If(wraps):
+                m.d.sync += address.eq(first)
+            with m.Elif(fed | now.rests):
+                m.d.sync += address.eq(Mux(now.rests, first, following))
+        with m.If(now.rests):
+            m.d.sync += whole.eq(0)
+        beyond = next_there | (last & now.final & ~run.onward)
+
+        # a row block's last beat waits until the rows before it are drained
+        m.d.sync += pending.eq(((pending & ~self.drained) | (now.ends & run.trits)) & ~now.rests)
+        another = ahead.trits & Mux(run.trits, beyond, here) & ~(ahead.one & (pending | run.trits))
+        following = run.trits & beyond & ~(now.second & pending)
+        repeated = run.trits & beyond & ~(last & pending)
+        same = run.trits & here & ~(last & pending)
+
+        contexts = Signal.like(shape.contexts)
+        next_final = Signal()
+        if batched:
+            m.d.sync += contexts.eq(minus_one(shape.contexts))
+            m.d.comb += next_final.eq(Mux(fed, Mux(now.final, contexts == 0, now.context + 1 == contexts), now.final))
+            m.d.sync += now.final.eq(next_final)
+            with m.If(fed):
+                m.d.sync += now.context.eq(Mux(now.final, 0, plus_one(now.context)))
+            with m.If(~run.trits):
+                m.d.sync += [now.context.eq(0), now.final.eq(contexts == 0)]
+        else:
+            m.d.comb += [next_final.eq(1), now.final.eq(1), contexts.eq(0)]
+
+        trits = Mux(last, another, following)
+        side = Mux(last, ahead.side, run.side) & room
+        unchanged = run.side & room | now.drop
+        offer = Mux(taken, ~over & trits, Mux(fed, repeated, same) if batched else same)
+        m.d.sync += [
+            now.offer.eq(offer),
+            weights.ready.eq((offer & next_final) | Mux(taken, ~over & (side | now.drop), unchanged)),
+            now.lacks.eq(run.trits & ~here),
+        ]
+
+    def _control(self, m: Module, now: _Now, walker: Walker, kill: Signal, begin: Signal) -> None:
+        """Header, body and end of a packet, a cycle behind its beats; and what the cycles are spent on."""
+        begun, tail, checks, outside = flags("begun", "tail", "checks", "outside")
+        m.d.sync += [
+            now.was_taken.eq(now.taken),
+            now.was_over.eq(now.over),
+            now.was_last.eq(now.ends),
+            now.was_end.eq(now.ends & now.run.end),
+        ]
+        states = OneHot(m, ("REST", "HEADER", "CHECK", "BODY", "TAIL", "FAULT", "DROP"))
+        at, go = states.at, states.go
+        abort, over, end = self.abort_token, now.was_over, now.was_end
+        fails, aborted = flags("fails", "aborted")
+        idle = Signal(name="was_idle")
+        failed = Signal()
+        reason = Signal.like(self.fault_status)
+        m.d.comb += [
+            # an abort, an early end or a missing one
+            fails.eq(
+                (
+                    at["HEADER"] & begun & (abort | over)
+                    | at["CHECK"] & abort & ~self.reject
+                    | at["BODY"] & (abort | over ^ end)
+                    | aborted
+                )
+                & ~failed
+            ),
+            aborted.eq(at["TAIL"] & abort & ~idle),
+            begin.eq(at["REST"] & idle),
+            now.rests.eq(at["REST"]),
+            now.walks.eq(at["BODY"]),
+            checks.eq(at["CHECK"]),
+            outside.eq(at["HEADER"] & ~begun | at["BODY"] & end | ~(at["HEADER"] | at["CHECK"] | at["BODY"])),
+            walker.clear.eq(~now.walks),
+        ]
+        m.d.sync += [
+            idle.eq(self.idle),
+            begun.eq((~at["REST"] & begun) | now.taken),
+            tail.eq(~at["REST"] & (tail | aborted)),
+            walker.start.eq(at["CHECK"] & self.accept),
+            # that a packet ends before its time takes effect a cycle after it is known
+            failed.eq(fails),
+            kill.eq(fails | (at["CHECK"] & self.reject)),
+            reason.eq(Mux(over, Status.SHORT, Status.LONG)),
+        ]
+        with m.If(abort):
+            m.d.sync += reason.eq(Status.ABORTED)
+        # of the last packet's end the sequencer may know already
+        answered = self.clear | tail & idle
+        with m.If(at["FAULT"] & answered):
+            m.d.sync += self.fault.eq(0)
+        with m.If(failed):
+            m.d.sync += [self.fault.eq(1), self.fault_status.eq(reason)]
+        go("REST", "HEADER", idle)
+        go("HEADER", "CHECK", now.was_last)
+        go("CHECK", "BODY", self.accept)
+        go("CHECK", "DROP", self.reject)
+        go("BODY", "TAIL", end)
+        go("TAIL", "REST", idle)
+        go("FAULT", "DROP", answered)
+        go("DROP", "REST", ~(now.drop | kill))
+        states.interrupt("FAULT", failed)
+        states.build()
+
+        # a cycle is accounted for when it is known what came of it
+        was_outside, was_checks, was_fed, was_open, was_lacking = (
+            Signal(name=f"was_{name}") for name in ("outside", "checks", "fed", "open", "lacking")
+        )
+        cycle = Signal(Cycle)
+        m.d.sync += [
+            was_outside.eq(outside),
+            was_checks.eq(checks),
+            was_fed.eq(now.fed),
+            was_open.eq(self.weights.ready | now.offer),
+            was_lacking.eq(now.lacks | ~now.run.some),
+            self.cycle.eq(cycle),
+            self.busy.eq(cycle != Cycle.IDLE),
+        ]
+        with m.If(now.was_taken):
+            m.d.comb += cycle.eq(Cycle.BEAT)
+        with m.Elif(was_outside & idle):
+            m.d.comb += cycle.eq(Cycle.IDLE)
+        with m.Elif(was_fed):
+            m.d.comb += cycle.eq(Cycle.REPEAT)
+        with m.Elif(was_open):
+            m.d.comb += cycle.eq(Cycle.STARVED)
+        with m.Elif(was_outside):
+            m.d.comb += cycle.eq(Cycle.RESULT)
+        with m.Elif(was_checks | was_lacking):
+            m.d.comb += cycle.eq(Cycle.DEPENDENCY)
+        with m.Else():
+            m.d.comb += cycle.eq(Cycle.DRAIN)
+        if self._core.taps:
+            for name in ("group", "matrix", "block"):
+                m.d.sync += getattr(self, name).eq(delay(m, now.run[name], 1, f"was_{name}"))

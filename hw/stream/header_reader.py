@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads and checks the header of a token packet."""
+
+from functools import reduce
+from operator import add, or_, xor
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from tritforge.hw import schedule as sc
+from tritforge.hw.lib.width import cut, plus_one
+from tritforge.hw.ops import context_bits, delay
+from tritforge.hw.params import CoreParams
+
+CRC_POLYNOMIAL = 0xEDB88320
+"""CRC-32 (IEEE), reflected."""
+
+
+def token_shape(core: CoreParams) -> data.StructLayout:
+    """What a header says about its packet (hw/packet.py), and what follows from it.
+
+    zero, logits : masks of contexts. slots : where each context's state is kept. used : mask of those slots. The
+    spans are the positions of a vector in the store, ``contexts * beats``.
+    """
+    return data.StructLayout(
+        {
+            "hidden": 16,
+            "layers": 8,
+            "intermediate": 16,
+            "vocab": 16,
+            "hidden_beats": 16,
+            "intermediate_beats": 16,
+            "contexts": 4,
+            "zero": core.batch,
+            "logits": core.batch,
+            "slots": data.ArrayLayout(context_bits(core), core.batch),
+            "used": core.batch,
+            "hidden_span": range(core.batch * core.beats(core.max_hidden) + 1),
+            "intermediate_span": range(core.batch * core.beats(core.max_intermediate) + 1),
+            "sequence": 32,
+        }
+    )
+
+
+class HeaderReader(wiring.Component):
+    """Collects the 16 header words and says whether the core can run the packet.
+
+    ``pop`` with ``word`` takes the next word. ``latency`` cycles after the last one ``done`` pulses; ``status`` is a
+    schedule.Status and ``shape`` what the header said. ``torn``, a mask of slots, forbids a packet that goes on from
+    the state in one of them; it is constant from the last word until ``done``. ``clear`` starts over; it is
+    high until the first packet, so that what it clears needs no reset, which comes from afar.
+    """
+
+    latency = 7
+    """Word register, its part of the CRC (two), the CRC, comparisons, checks, status."""
+
+    def __init__(self, core: CoreParams) -> None:
+        self._core = core
+        super().__init__(
+            {
+                "word": In(unsigned(32)),
+                "pop": In(1),
+                "clear": In(1),
+                "torn": In(core.batch),
+                "done": Out(1),
+                "status": Out(4),
+                "shape": Out(token_shape(core)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        core, shape = self._core, self.shape
+        words = self._collect(m)
+        contexts, columns = words[2][:8], core.columns
+        m.d.comb += [
+            # what is cut off here is refused below
+            shape.contexts.eq(cut(contexts, shape.contexts)),
+            shape.zero.eq(words[2][8:][: core.batch]),
+            shape.logits.eq(words[2][16:][: core.batch]),
+            shape.sequence.eq(words[3]),
+            shape.hidden.eq(words[9][:16]),
+            shape.layers.eq(words[10][:8]),
+            shape.intermediate.eq(words[11][:16]),
+            shape.vocab.eq(words[12][:16]),
+            shape.hidden_beats.eq(words[13][:16]),
+            shape.intermediate_beats.eq(words[13][16:]),
+        ]
+        for span, beats in (
+            (shape.hidden_span, shape.hidden_beats),
+            (shape.intermediate_span, shape.intermediate_beats),
+        ):
+            m.d.sync += span.eq(self._span(m, beats, contexts, len(span)))
+
+        # every line below is a register: few levels of logic, one after the other
+        unused, no_slot, foreign, torn = self._contexts(m, words)
+        dimensions = zip(
+            words[9:13], (core.max_hidden, core.max_layers, core.max_intermediate, core.max_vocab), strict=True
+        )
+        outside = [flag for value, limit in dimensions for flag in _outside(m, value, limit)]
+        misfits = [
+            _misfits(m, beats, n, columns)
+            for beats, n in ((words[13][:16], words[9][:16]), (words[13][16:], words[11][:16]))
+        ]
+        geometry = core.element_bytes << 16 | (core.lanes.bit_length() - 1) << 24
+        checks = [
+            ([_held(m, words[0] != sc.MAGIC)], sc.Status.MAGIC),
+            ([_held(m, self._crc(m))], sc.Status.HEADER_CRC),
+            (
+                [_held(m, words[1][:16] != (sc.STREAM_VERSION | core.trit_code.number << 8)), *unused],
+                sc.Status.FORMAT,
+            ),
+            ([_held(m, words[1][16:] != geometry >> 16)], sc.Status.GEOMETRY),
+            (
+                [_held(m, (contexts == 0) | (contexts > core.batch)), *no_slot, *outside, *misfits],
+                sc.Status.LIMITS,
+            ),
+            (foreign, sc.Status.TOKEN),
+            (torn, sc.Status.STATE),
+        ]
+        status = Signal(4)
+        settled = Signal(4, name="settled_status", reset_less=True)
+        for failed, code in reversed(checks):
+            with m.If(_held(m, Cat(failed).any())):
+                m.d.comb += status.eq(code)
+        m.d.sync += settled.eq(status)
+        m.d.comb += self.status.eq(settled)
+        return m
+
+    def _collect(self, m: Module) -> list[Signal]:
+        """The words, and ``done`` when the last one has been checked."""
+        words = [Signal(32, name=f"word_{i}", reset_less=True) for i in range(sc.HEADER_WORDS)]
+        index = Signal(range(sc.HEADER_WORDS), reset_less=True)
+        last = Signal()
+        self._word = Signal(32, name="word_now", reset_less=True)
+        self._place = Signal(sc.HEADER_WORDS, reset_less=True)
+        with m.If(self.clear):
+            m.d.sync += index.eq(0)
+        with m.Elif(self.pop):
+            m.d.sync += index.eq(plus_one(index))
+        m.d.comb += last.eq(self.pop & ~self.clear & (index == sc.HEADER_WORDS - 1))
+        m.d.sync += [self._word.eq(self.word), self._place.eq(Mux(self.pop & ~self.clear, 1 << index, 0))]
+        for place, word in zip(self._place, words, strict=True):
+            with m.If(place):
+                m.d.sync += word.eq(self._word)
+        m.d.comb += self.done.eq(delay(m, last, self.latency, "complete"))
+        return words
+
+    def _crc(self, m: Module) -> Value:
+        """Whether the last word is not the CRC-32 of those before it: with it, the CRC register ends as a constant.
+
+        The register is kept in coordinates in which a word's 32 steps are those of a shift register with feedback: a
+        level of logic from cycle to cycle. What a word adds is worked out before it is added.
+        """
+        steps = [_stepped(1 << bit) for bit in range(32)]
+        basis = [1]
+        while len(basis) < 33:
+            basis.append(_times(steps, basis[-1]))
+        inverse = _inverse(basis[:32])
+        feedback = _times(inverse, basis[32])
+        added = Signal(32, reset_less=True)
+        crc = Signal(32, name="crc", init=_times(inverse, 0xFFFFFFFF), reset_less=True)
+        take = delay(m, self._place.any(), 2, "take")
+        columns = [_times(inverse, step) for step in steps]
+        # of four bits, so that each is a table and few are different
+        parts = [
+            _held(m, Cat(_selected(self._word, columns, i, range(at, at + 4)) for i in range(32)))
+            for at in range(0, 32, 4)
+        ]
+        m.d.sync += added.eq(reduce(xor, parts))
+        with m.If(take):
+            m.d.sync += crc.eq((crc << 1)[:32] ^ Mux(crc[-1], feedback, 0) ^ added)
+        with m.If(self.clear):
+            m.d.sync += crc.eq(crc.init)
+        return crc != _times(inverse, _stepped(0xFFFFFFFF))
+
+    def _span(self, m: Module, beats: Value, contexts: Value, width: int) -> Value:
+        """Their product, without a multiplier: a small factor is not worth one."""
+        terms = [
+            Mux(bit, beats << shift, 0)[:width] for shift, bit in enumerate(contexts[: self._core.batch.bit_length()])
+        ]
+        halves = [_held(m, reduce(add, terms[at : at + 2])[:width]) for at in range(0, len(terms), 2)]
+        return reduce(add, halves)[:width]
+
+    def _contexts(self, m: Module, words: list[Signal]) -> tuple[list[Signal], ...]:
+        """Whether something is set that must not be, slots beyond the last, tokens beyond the vocabulary and slots
+        whose state is torn; and what follows for ``shape``."""
+        core, shape = self._core, self.shape
+        tokens = [words[4 + i // 2].word_select(i % 2, 16) for i in range(sc.MAX_BATCH)]
+        slots = [words[8].word_select(i, 4) for i in range(sc.MAX_BATCH)]
+        unused = [_held(m, words[2][24:].any()), _held(m, words[14].any())]
+        no_slot, foreign, torn, used = [], [], [], []
+        for i, (token, slot) in enumerate(zip(tokens, slots, strict=True)):
+            active, zero, logits = _held(m, words[2][:8] > i), words[2][8 + i], words[2][16 + i]
+            unused.append(_held(m, ~active & (token.any() | slot.any() | zero | logits)))
+            if i >= core.batch:
+                continue
+            used.append(_held(m, Mux(active, 1 << slot[: len(shape.slots[i])], 0)[: core.batch]))
+            # an earlier context of this packet may have begun the slot's sequence anew
+            begun = _held(m, Cat(words[2][8 + j] & (slots[j] == slot) for j in range(i + 1)).any())
+            m.d.comb += shape.slots[i].eq(cut(slot, shape.slots[i]))
+            no_slot.append(_held(m, active & (slot >= core.batch)))
+            # a vocabulary beyond 16 bits is beyond the limits
+            foreign.append(_held(m, active & (token >= words[12][:16])))
+            torn.append(_held(m, (used[i] & self.torn).any() & ~begun))
+        m.d.sync += shape.used.eq(reduce(or_, used))
+        return unused, no_slot, foreign, torn
+
+
+def _held(m: Module, value: Value) -> Signal:
+    """A register with the value."""
+    register = Signal.like(value, name="held", reset_less=True)
+    m.d.sync += register.eq(value)
+    return register
+
+
+def _stepped(state: int) -> int:
+    """The CRC register after 32 steps, least significant bit first; linear."""
+    for _ in range(32):
+        state = state >> 1 ^ (CRC_POLYNOMIAL if state & 1 else 0)
+    return state
+
+
+def _times(columns: list[int], vector: int) -> int:
+    """A matrix of bits, by its columns, times a vector."""
+    return reduce(xor, (column for bit, column in enumerate(columns) if vector >> bit & 1), 0)
+
+
+def _inverse(columns: list[int]) -> list[int]:
+    """The inverse of a square matrix of bits, by Gauss and Jordan."""
+    size, rest, done = len(columns), list(columns), [1 << bit for bit in range(len(columns))]
+    for bit in range(size):
+        pivot = next(place for place in range(bit, size) if rest[place] >> bit & 1)
+        for values in (rest, done):
+            values[bit], values[pivot] = values[pivot], values[bit]
+        for place in range(size):
+            if place != bit and rest[place] >> bit & 1:
+                rest[place] ^= rest[bit]
+                done[place] ^= done[bit]
+    return done
+
+
+def _selected(word: Value, columns: list[int], row: int, bits: range) -> Value:
+    """One bit of a matrix times a word, of so many of its bits."""
+    return Cat(word[bit] for bit in bits if columns[bit] >> row & 1).xor()
+
+
+def _outside(m: Module, value: Value, limit: int) -> list[Signal]:
+    """Whether a word is zero or above a limit of 16 bits, in parts."""
+    low, high = value[:16], value[16:]
+    # the largest limit is no comparison, which a linter would refuse
+    above = low > limit if limit < 0xFFFF else Const(0)
+    return [_held(m, (low == 0) | above), _held(m, high.any())]
+
+
+def _misfits(m: Module, beats: Value, n: Value, columns: int) -> Signal:
+    """Whether beats is not ceil(n / columns), without a division: the columns left over are too many or negative."""
+    zeros = (columns & -columns).bit_length() - 1
+    odd = columns >> zeros
+    room = _held(m, reduce(add, (beats << shift for shift in range(odd.bit_length()) if odd >> shift & 1)))
+    n = _held(m, n[zeros:] + n[:zeros].any())
+    spare, low = _held(m, (room - n)[: len(room)]), odd.bit_length()
+    return _held(m, spare[low:].any() | (spare[:low] >= odd))

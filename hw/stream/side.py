@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Side words: the part of the weight stream that is not trits, readable at random until it is released."""
+
+from amaranth.hdl import Const, Module, Signal, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from tritforge.hw import schedule as sc
+from tritforge.hw.lib.width import cut
+from tritforge.hw.ops import delay
+from tritforge.hw.params import CoreParams
+
+UNDER_WAY = 4
+"""Beats that may still come after ``room`` has fallen."""
+
+
+def units(core: CoreParams) -> int:
+    """Groups of V words that can be addressed: a row block's side words with the most kinds, or the header."""
+    return max((core.batch + 3) * core.row_groups, -(-sc.HEADER_WORDS // core.vector_rows))
+
+
+def release_limit(core: CoreParams) -> int:
+    """Most beats released at once: the side words of a row block, or the header."""
+    return max((core.batch + 3) * core.gain_beats, sc.side_beats(core, sc.HEADER_WORDS))
+
+
+def depth(core: CoreParams) -> int:
+    """Beats of the ring: room for two row blocks of the kind with the most side words, whatever is under way."""
+    return 1 << (max(16, 2 * core.gain_beats * (core.batch + 3) + UNDER_WAY - 1) - 1).bit_length()
+
+
+class SideWords(wiring.Component):
+    """A ring of beats, read V = ``core.vector_rows`` words at a time, anywhere from its base on.
+
+    Words count from the base, the oldest beat that is not released; a group of V of them never crosses a beat. The
+    ring has room for two row blocks of the kind with the most side words, so that the next block's gains never wait
+    for this block's rows. A beat is readable from the cycle in which ``level`` counts it.
+
+    Throughput: one beat in, V words out a cycle. ``room`` is a register: while it is high the ring, as of a cycle
+    before, has room for `UNDER_WAY` more beats, so that its giver may decide two cycles ahead.
+
+    Parameters
+    ----------
+    core : geometry.
+
+    Attributes
+    ----------
+    latency : cycles from ``address`` to ``words``.
+    depth : beats of the ring, a power of two.
+    put, beat : In, a beat is stored; only if ``room`` was high two cycles ago.
+    room : Out, see above.
+    address : In, number of a group of V words below ``units(core)``, taken with this cycle's base; it must lie in
+        the first ``level`` beats.
+    words : Out, the group's 32 bit words.
+    release : In, the base moves on by so many beats, at most ``level``, from the next cycle on.
+    level : Out, beats stored from the base on, 0 to ``depth``; what is released counts for a cycle more.
+    clear : In, empties the ring; a beat that is put in the same cycle is lost too.
+    """
+
+    latency = 5
+    """Place in the ring, memory, its output register, two for the choice among the beat's words."""
+
+    def __init__(self, core: CoreParams) -> None:
+        self._core = core
+        self.depth = depth(core)
+        super().__init__(
+            {
+                "put": In(1),
+                "beat": In(unsigned(8 * core.lanes)),
+                "room": Out(1, init=1),
+                "address": In(range(units(core))),
+                "words": Out(data.ArrayLayout(unsigned(32), core.vector_rows)),
+                "release": In(range(release_limit(core) + 1)),
+                "level": Out(range(self.depth + 1)),
+                "clear": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.ring = ring = Memory(
+            shape=unsigned(8 * self._core.lanes),
+            depth=self.depth,
+            init=[],
+            attrs={"ram_style": "block", "no_rw_check": 1},
+        )
+        write, read = ring.write_port(), ring.read_port()
+        base = Signal(range(self.depth))
+        end = Signal(range(self.depth))
+        # the blocks are far away; a beat is read two cycles after ``level`` counts it at the earliest
+        m.d.comb += [
+            write.addr.eq(delay(m, end, 1, "written", reset_less=True)),
+            write.data.eq(delay(m, self.beat, 1, "written_beat", reset_less=True)),
+            write.en.eq(delay(m, self.put, 1, "was_put")),
+        ]
+        released = Signal.like(self.release)
+        m.d.sync += [
+            # a ring, whose depth is a power of two
+            end.eq(cut(end + self.put, end)),
+            base.eq(cut(base + self.release, base)),
+            released.eq(self.release),
+            self.level.eq(cut(self.level + self.put - released, self.level)),
+            self.room.eq(self.level <= self.depth - UNDER_WAY),
+        ]
+        with m.If(self.clear):
+            m.d.sync += [end.eq(0), base.eq(0), self.level.eq(0), released.eq(0)]
+
+        # both lengths are powers of two: the address' low bits choose within a beat
+        bits, width = (self._core.lanes // (4 * self._core.vector_rows) - 1).bit_length(), 32 * self._core.vector_rows
+        select = delay(m, self.address[:bits], 3, "select", reset_less=True)
+        # the lower or the upper half first, far from the blocks; then the words in it
+        upper = select[-1] if bits else Const(0)
+        rest = delay(m, select[:-1], 1, "select_in_half", reset_less=True)
+        held = Signal(8 * self._core.lanes, reset_less=True)
+        half = Signal(width << max(0, bits - 1), reset_less=True)
+        m.d.sync += [
+            read.addr.eq(cut(base + self.address[bits:], read.addr)),
+            held.eq(read.data),
+            half.eq(held.word_select(upper, len(half))),
+            self.words.as_value().eq(half.word_select(rest, width)),
+        ]
+        m.d.comb += read.en.eq(1)
+        return m

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gain stage: each finished row times its gains, for the next product's codes and for the statistics."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from tritforge.golden.model.formats import DECAY_FRAC
+from tritforge.hw.lib.floats import code_float
+from tritforge.hw.lib.width import cut, plus_one
+from tritforge.hw.ops import Near, Op, context_bits, delay, delayed_tags, flags, is_op, tag_layout
+from tritforge.hw.params import CoreParams
+from tritforge.hw.scales.scales import TOTAL_LATE
+from tritforge.hw.stream.side import SideWords, release_limit, units
+from tritforge.hw.vector.gain_lane import GainLane
+from tritforge.hw.vector.statistics import Statistics
+
+
+def outputs(core: CoreParams) -> tuple[str, ...]:
+    """The outputs of Statistics."""
+    return ("total", "maxima", "powers") if core.extra_bits else ("total", "maxima")
+
+
+GAIN_OPS = (Op.EMBED, Op.F, Op.G, Op.OUT, Op.UP, Op.CONTRACT)
+"""The operations whose rows have side words; the others pass by."""
+
+_TOLD = ("fresh", "load", "middle", "one")
+
+LAST_SLOTS = {op: {Op.EMBED: 2, Op.CONTRACT: 2, Op.G: 1, Op.OUT: 1}.get(op, 0) for op in GAIN_OPS}
+"""Number of the last slot of each; EMBED's load is before the first."""
+
+
+class GainStage(wiring.Component):
+    """Multiplies a row group by its gains in one to four slots (ops.SLOTS), one slot a cycle.
+
+    A tag arrives ``lead`` cycles before its row group's ``wide`` and ``second``, so that the side words are there
+    with them; row groups are at least SLOTS[op] cycles apart. Slots, and the side word of each::
+
+        slot   statistics                    value
+        load   -                             EMBED: the row itself, word of its context
+        0      wide * stat (UP: * 1)         wide * gain 0     (F: sigma * decay gain)
+        1      second * kappa                wide * gain 1     (EMBED, CONTRACT)
+        2      -                             wide * gain 2     (EMBED, CONTRACT)
+
+    With the last slot's address of a row group that has ``last``, ``side_release`` frees its row block's side words.
+
+    Parameters
+    ----------
+    core : geometry, contexts and widths.
+
+    Attributes
+    ----------
+    lead : cycles from a tag to its ``wide``.
+    settled : for each operation, cycles from ``wide`` until everything is in ``maxima`` and ``powers`` (in ``total``
+        `TOTAL_LATE` cycles later) and, for F, one cycle after ``decay``; ``values`` have left by then.
+    ahead : In, tag. wide, second : In, the row group and the second operand of its statistics. contexts : In.
+    kappa : In, constant during a group. begin, bias : In, as in Statistics.
+    side_address, side_words, side_release : port of SideWords, words its ``latency`` after the address.
+    value_valid, which, value_context, values : Out, code floats of the lanes in the mask, for matrix ``which``.
+    decay_tag, decay : Out, c of each lane for the recurrence, when the tag is valid.
+    traced, held : Out, each row group (of EMBED the loaded one) once, one cycle after ``wide``.
+    total, maxima : Out, of Statistics. powers : Out, of Statistics, with ``core.extra_bits``.
+    """
+
+    lead = 4 + SideWords.latency
+
+    def __init__(self, core: CoreParams) -> None:
+        self._core = core
+        fmt, lanes = core.formats, core.vector_rows
+        wide = data.ArrayLayout(signed(fmt.wide_bits), lanes)
+        self._lanes = [GainLane(fmt, shown=bool(core.extra_bits)) for _ in range(lanes)]
+        self._statistics = Statistics(core)
+        lane, statistics = self._lanes[0], self._statistics
+        value = lane.code_latency + statistics.maximum_latency
+        square = lane.product_latency + statistics.latency - TOTAL_LATE
+        # of each slot with a value; squares are of the first two
+        power = lane.product_latency + statistics.power_latency if core.extra_bits else 0
+        self.settled = {
+            Op.EMBED: 1 + max(2 + value, 1 + square, 2 + power),
+            Op.F: lane.decay_latency + 1,
+            Op.G: max(value, 1 + square, power),
+            Op.OUT: max(value, 1 + square, power),
+            Op.UP: max(value, square, power),
+            Op.CONTRACT: max(2 + value, 1 + square, 2 + power),
+        }
+        super().__init__(
+            {
+                "ahead": In(tag_layout(core)),
+                "wide": In(wide),
+                "second": In(wide),
+                "contexts": In(4),
+                "kappa": In(unsigned(17)),
+                "begin": In(1),
+                "bias": In(unsigned(64)),
+                "side_address": Out(range(units(core))),
+                "side_words": In(data.ArrayLayout(unsigned(32), lanes)),
+                "side_release": Out(range(release_limit(core) + 1)),
+                "value_valid": Out(lanes),
+                "which": Out(2),
+                "value_context": Out(context_bits(core)),
+                "values": Out(data.ArrayLayout(code_float(fmt), lanes)),
+                "decay_tag": Out(tag_layout(core)),
+                "decay": Out(data.ArrayLayout(DECAY_FRAC, lanes)),
+                "traced": Out(tag_layout(core)),
+                "held": Out(wide),
+                **{name: statistics.signature.members[name] for name in outputs(core)},
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        row, slot, fresh, load = self._slots(m)
+
+        # the words of a slot come two address registers and the memory later, and with them its row
+        wait = 2 + SideWords.latency
+        found = {
+            "middle": slot == 1,
+            "one": row.op == Op.UP,
+            "three": (row.op == Op.CONTRACT) | (row.op == Op.EMBED),
+            "counts": row.valid & ~load & (row.op != Op.F),
+        }
+        found |= {"fresh": fresh, "load": load}
+        found = {name: delay(m, value, wait - 1, name) for name, value in found.items()}
+        self._data(m, {name: found[name] for name in _TOLD})
+        middle, three, counts, fresh, load = (
+            delay(m, found[name], 1, f"{name}_now") for name in ("middle", "three", "counts", "fresh", "load")
+        )
+        row = delayed_tags(m, row, wait, "row")[-1]
+        slot = delay(m, slot, wait, "slot")
+
+        # which matrix a slot serves is its number
+        square_valid = Signal.like(row.live)
+        value_valid = Signal.like(row.live)
+        # no multiplexer, of which synthesis would make a reset
+        m.d.comb += [
+            square_valid.eq(row.live & (counts & (slot != 2)).replicate(len(row.live))),
+            value_valid.eq(row.live & (counts & ((slot == 0) | three)).replicate(len(row.live))),
+        ]
+        lane, statistics = self._lanes[0], self._statistics
+        products, codes = lane.product_latency, lane.code_latency
+        context = delay(m, row.context, products, "context")
+        m.d.comb += [
+            statistics.square_valid.eq(delay(m, square_valid, products, "square_valid")),
+            statistics.square_context.eq(context),
+            statistics.second.eq(delay(m, middle, products, "second")),
+            self.value_valid.eq(delay(m, value_valid, codes, "value_valid")),
+            self.value_context.eq(delay(m, context, codes - products, "value_context")),
+            self.which.eq(delay(m, slot, codes, "which")),
+        ]
+
+        if self._core.extra_bits:
+            m.d.comb += [
+                statistics.power_valid.eq(delay(m, value_valid, products, "power_valid")),
+                statistics.power_which.eq(delay(m, slot, products, "power_which")),
+            ]
+
+        # what leaves once for each row group
+        decay_tag = Signal.like(row)
+        m.d.comb += [decay_tag.eq(row), decay_tag.valid.eq(fresh & is_op(row, Op.F))]
+        m.d.comb += self.decay_tag.eq(delayed_tags(m, decay_tag, lane.decay_latency, "decay_tag")[-1])
+        m.d.sync += [self.traced.eq(row), self.traced.valid.eq(row.valid & (fresh | load))]
+        return m
+
+    def _slots(self, m: Module) -> tuple[data.View, Signal, Signal, Signal]:
+        """The row group whose slots are addressed, its slot, and whether its ``wide`` or its loaded word is next."""
+        # what follows from a tag, a cycle before it is needed
+        takes, loads = flags("takes", "loads")
+        taken = Signal(tag_layout(self._core))
+        last = Signal(2)
+        contracts = Signal()
+        m.d.sync += [
+            taken.eq(self.ahead),
+            takes.eq(is_op(self.ahead, *GAIN_OPS)),
+            loads.eq(self.ahead.op == Op.EMBED),
+            contracts.eq(self.ahead.op == Op.CONTRACT),
+            # no multiplexer, of which synthesis would make a reset
+            last.eq(
+                Cat(
+                    Cat(self.ahead.op == op for op, at in LAST_SLOTS.items() if at >> bit & 1).any() for bit in (0, 1)
+                )
+            ),
+        ]
+        of_embed, of_contract = flags("of_embed", "of_contract")
+        row = Signal.like(taken)
+        load, fresh = flags("load", "fresh")
+        slot = Signal(2)
+        last_slot = Signal(2)
+        m.d.sync += [load.eq(takes & loads), fresh.eq(takes & ~loads)]
+        with m.If(takes):
+            m.d.sync += [row.eq(taken), slot.eq(0), last_slot.eq(last)]
+            m.d.sync += [of_embed.eq(loads), of_contract.eq(contracts)]
+        with m.Elif(load):
+            pass
+        with m.Elif(slot == last_slot):
+            m.d.sync += row.valid.eq(0)
+        with m.Else():
+            m.d.sync += slot.eq(plus_one(slot))
+
+        # Address of the slot's word: its kind, then the row group in the block; and with the end of a row block, the
+        # release of its words.
+        core = self._core
+        group = Signal((core.row_groups - 1).bit_length())
+        kind = Signal(range(core.batch + 3))
+        ended = Signal()
+        kinds = Signal(range(core.batch + 4))
+        m.d.sync += [
+            group.eq(row.index[: len(group)]),
+            # the number of contexts and of slots are within its range
+            kind.eq(cut(Mux(load, row.context, Mux(of_embed, self.contexts + slot, slot)), kind)),
+            ended.eq(row.valid & row.last & (slot == last_slot) & ~load),
+            kinds.eq(cut(Mux(of_embed, self.contexts + 3, Mux(of_contract, 3, 1)), kinds)),
+            self.side_address.eq(Cat(group, kind)),
+            self.side_release.eq(cut(Mux(ended, kinds * core.gain_beats, 0), self.side_release)),
+        ]
+        return row, slot, fresh, load
+
+    def _data(self, m: Module, told: dict[str, Signal]) -> None:
+        """Rows and words through the lanes to the statistics and out; what the lanes are told comes a cycle early."""
+        m.submodules.statistics = statistics = self._statistics
+        m.d.comb += [
+            statistics.begin.eq(self.begin),
+            statistics.bias.eq(self.bias),
+            statistics.value_valid.eq(self.value_valid),
+            statistics.value_context.eq(self.value_context),
+            statistics.which.eq(self.which),
+            statistics.values.eq(self.values),
+            *(getattr(self, name).eq(getattr(statistics, name)) for name in outputs(self._core)),
+        ]
+        for index, lane in enumerate(self._lanes):
+            m.submodules[f"lane_{index}"] = lane
+            m.submodules[f"told_{index}"] = near = Near(*told)
+            m.d.comb += [near.given[name].eq(value) for name, value in told.items()]
+            m.d.comb += [getattr(lane, name).eq(near.held[name]) for name in told]
+            m.d.comb += [
+                lane.wide.eq(self.wide[index]),
+                lane.second.eq(self.second[index]),
+                lane.word.eq(self.side_words[index]),
+                lane.kappa.eq(self.kappa),
+                statistics.products[index].eq(lane.stat_product),
+                self.values[index].eq(lane.code),
+                self.decay[index].eq(lane.decay),
+                self.held[index].eq(lane.held),
+            ]
+            if self._core.extra_bits:
+                m.d.comb += statistics.gain_products[index].eq(lane.gain_product)

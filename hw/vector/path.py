@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vector path: straight pipelines from drained accumulators to the next product's quantiser input."""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from tritforge.golden.model.formats import DECAY_FRAC
+from tritforge.hw.lib.ram import Ram
+from tritforge.hw.ops import Near, Op, delay, delayed_tags, is_op, tag_layout
+from tritforge.hw.params import CoreParams
+from tritforge.hw.vector.gain import GainStage, outputs
+from tritforge.hw.vector.lane import VectorLane
+from tritforge.hw.vector.recurrence import Recurrence
+
+_SHORT = (Op.OUT, Op.CONTRACT)
+_LONG = (Op.F, Op.I, Op.G, Op.GATE)
+ANNOUNCED = 2
+"""Cycles by which ``empty`` comes early: its reader takes as long to read the statistics."""
+_MEET = 3
+"""Cycles in which the tags of all operations meet at the gain stage's port."""
+_GAIN = (
+    *("begin", "bias", "kappa", "contexts", "value_valid", "which", "value_context", "values"),
+    *("side_address", "side_words", "side_release"),
+)
+_HOST = ("host", "address", "write", "write_data", "read_data")
+
+
+class VectorPath(wiring.Component):
+    """Takes V = ``core.vector_rows`` output rows a cycle at most and never stalls: the issuer has seen to everything.
+
+    Each operation goes only through the stages that it needs::
+
+        issue      accumulators, scale, tag
+        rescale    y = acc * scale                | h' = h + c (silu(i) - h)   (G)
+        function   sigmoid(-y) (F), silu(y) (I, GATE), silu(h') (G)
+        combine    y * silu (G, UP), x + y (OUT, CONTRACT)
+        gain       see GainStage; EMBED comes here at once
+
+    F and I (GATE) leave their results in row buffers, one word for each row group of the block and context, for G
+    (UP). Row groups are issued slots(core)[op] cycles apart. The rows of a shorter way must not overtake others:
+    EMBED, OUT and CONTRACT begin when the path is ``empty``, UP and G when their operands are ``buffered``; F, I and
+    GATE may follow anything of their own group.
+
+    Parameters
+    ----------
+    core : geometry, contexts, limits and widths.
+
+    Attributes
+    ----------
+    arrival : for each operation, cycles from its issue to the gain stage (I, GATE: to the end of their way).
+    until_empty : for each operation, cycles from its issue until ``empty``.
+    until_buffered : for F, I and GATE, cycles from the issue until ``buffered``.
+    issue : In, tag. acc, mantissa, shift : In, a cycle after it; one scale for the row group.
+    zero, state_word : In, with it; the state reads as zero, and its word.
+    contexts : In, of the packet.
+    begin, bias : In, before a group's first row: see Statistics. kappa : In, constant during a group.
+    side_address, side_words, side_release : port of SideWords.
+    value_valid, which, value_context, values : Out, for the vector store.
+    total, maxima : Out, for the scale unit. powers : Out, too, with ``core.extra_bits``.
+    host, address, write, write_data, read_data : the state's port in Recurrence, between packets.
+    empty : Out, every row issued before this cycle is old enough: `ANNOUNCED` cycles later ``maxima`` and ``powers``
+        are final and the last value has been on the port, `TOTAL_LATE` cycles more and ``total`` is final, too.
+    buffered : Out, the same for what is in row buffers: G and UP may be issued from the next cycle on. Low in the
+        two cycles after any issue.
+    saturated : Out, a row of a row group was clamped; once for each row group.
+    tap_valid, tap_op, tap : Out, mask of live rows, operation and result at the gain stage.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        self._core = core
+        lanes = core.vector_rows
+        wide = data.ArrayLayout(signed(core.formats.wide_bits), lanes)
+        self._lanes = [VectorLane(core) for _ in range(lanes)]
+        self._recurrence = Recurrence(core)
+        self._gain = GainStage(core)
+        lane = self._lanes[0]
+        # the tags of one stage and the next meet at the gain stage's
+        self.arrival = {
+            Op.EMBED: self._gain.lead + _MEET + 1,
+            Op.UP: lane.rescaled + lane.product,
+            **dict.fromkeys(_SHORT, lane.rescaled + lane.sum),
+            **dict.fromkeys(_LONG, lane.functioned + lane.product),
+        }
+        # I and GATE end with their flag of saturation
+        settled = {op: cycles + self._gain.settled.get(op, 3) for op, cycles in self.arrival.items()}
+        self.until_empty = {op: cycles - ANNOUNCED for op, cycles in settled.items()}
+        # a result can be read one cycle after its write; G reads for its update, UP so that the word is there with y,
+        # and the issue follows ``buffered``
+        g_reads = 1 + Recurrence.meet - Ram.latency
+        self.until_buffered = {
+            Op.F: settled[Op.F] - g_reads - 1,
+            Op.I: lane.functioned + 2 - g_reads - 1,
+            Op.GATE: lane.functioned + 2 - (lane.rescaled - Ram.latency) - 1,
+        }
+        gain, state = self._gain.signature.members, self._recurrence.signature.members
+        super().__init__(
+            {
+                "issue": In(tag_layout(core)),
+                "acc": In(data.ArrayLayout(signed(core.acc_bits), lanes)),
+                "mantissa": In(unsigned(core.formats.mantissa)),
+                "shift": In(signed(12)),
+                "zero": In(1),
+                "state_word": In(range(self._recurrence.words)),
+                **{name: gain[name] for name in (*_GAIN, *outputs(core))},
+                **{name: state[name] for name in _HOST},
+                "empty": Out(1),
+                "buffered": Out(1),
+                "saturated": Out(1),
+                "tap_valid": Out(lanes),
+                "tap_op": Out(4),
+                "tap": Out(wide),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.recurrence = recurrence = self._recurrence
+        m.submodules.gain = gain = self._gain
+        for inner, names in ((gain, (*_GAIN, *outputs(self._core))), (recurrence, _HOST)):
+            for name in names:
+                port, outer = getattr(inner, name), getattr(self, name)
+                m.d.comb += port.eq(outer) if inner.signature.members[name].flow is In else outer.eq(port)
+        tags = delayed_tags(m, self.issue, self._lanes[0].functioned + 1, "tag")
+        decay, candidate = self._row_buffers(m, tags)
+        self._recur(m, tags, decay, candidate)
+        self._rows(m, tags, candidate, self._residuals(m, tags))
+        self._to_gain(m, tags)
+        m.d.comb += [
+            self.tap_valid.eq(Mux(gain.traced.valid, gain.traced.live, 0)),
+            self.tap_op.eq(gain.traced.op),
+            self.tap.eq(gain.held),
+            self.empty.eq(self._settled(m, tags, self.until_empty, "age")),
+            self.buffered.eq(self._settled(m, tags, self.until_buffered, "buffer_age")),
+        ]
+        return m
+
+    def _recur(self, m: Module, tags: list[data.View], decay: data.View, candidate: data.View) -> None:
+        """The state's word is read one cycle after the issue."""
+        recurrence = self._recurrence
+        update = Signal.like(recurrence.update)
+        # no multiplexer, of which synthesis would make a reset
+        m.d.sync += update.eq(tags[0].live & is_op(tags[0], Op.G).replicate(len(update)))
+        m.d.comb += [
+            recurrence.update.eq(update),
+            recurrence.word.eq(self.state_word),
+            recurrence.zero.eq(delay(m, self.zero, 1, "zero", reset_less=True)),
+            recurrence.decay.eq(decay),
+            recurrence.candidate.eq(candidate),
+        ]
+
+    def _rows(self, m: Module, tags: list[data.View], candidate: data.View, residual: data.View) -> None:
+        """Rows through the lanes; the tag at each stage says what its row needs there."""
+        lane = self._lanes[0]
+        h = delay(m, self._recurrence.h, lane.begun - Recurrence.latency - 1, "h", reset_less=True)
+
+        def before(stage: int, *ops: Op) -> Signal:
+            """Whether the row a cycle before a stage is of one of the operations: found out a cycle earlier."""
+            found = Signal(name=f"before_{stage}_{ops[0].name.lower()}")
+            m.d.sync += found.eq(is_op(tags[stage - 2], *ops))
+            return found
+
+        control = {
+            "use_h": before(lane.begun, Op.G),
+            "silu": before(lane.begun, Op.I, Op.GATE, Op.G),
+            "up": before(lane.rescaled, Op.UP),
+            "add": before(self.arrival[Op.OUT] - lane.sum, *_SHORT),
+            "keep": delay(m, before(lane.functioned + 1, Op.F), lane.product - 4, "keep"),
+            "carry_function": before(lane.functioned, Op.F),
+        }
+        for index, unit in enumerate(self._lanes):
+            m.submodules[f"lane_{index}"] = unit
+            m.submodules[f"told_{index}"] = told = Near(*control)
+            m.d.comb += [told.given[name].eq(value) for name, value in control.items()]
+            m.d.comb += [getattr(unit, name).eq(told.held[name]) for name in control]
+            m.d.comb += [
+                unit.acc.eq(self.acc[index]),
+                unit.mantissa.eq(self.mantissa),
+                unit.shift.eq(self.shift),
+                unit.h.eq(h[index]),
+                unit.candidate.eq(candidate[index]),
+                unit.residual.eq(residual[index]),
+            ]
+
+    def _to_gain(self, m: Module, tags: list[data.View]) -> None:
+        """Row groups meet at the gain stage, at most one a cycle: none overtakes another."""
+        gain, lane = self._gain, self._lanes[0]
+        stages: dict[int, list[Op]] = {}
+        for op, cycles in self.arrival.items():
+            stages.setdefault(cycles - gain.lead - _MEET, []).append(op)
+        # three registers: whether a row group leaves a stage, it or nothing, then the only one that does
+        leaving = []
+        for stage, ops in stages.items():
+            leaves = Signal(name=f"leaves_{stage}")
+            m.d.sync += leaves.eq(is_op(tags[stage], *ops))
+            tag = tags[stage + 1].as_value()
+            left = Signal(len(tag), name=f"left_{stage}")
+            m.d.sync += left.eq(tag & leaves.replicate(len(tag)))
+            leaving.append(left)
+        meeting = Signal.like(gain.ahead)
+        m.d.sync += meeting.as_value().eq(reduce(or_, leaving))
+        m.d.comb += gain.ahead.eq(meeting)
+        ahead = Signal(data.StructLayout({"valid": 1, "live": self._core.vector_rows, "op": 4}))
+        m.d.comb += [ahead[name].eq(gain.ahead[name]) for name, _ in ahead.shape()]
+        arrivals = delayed_tags(m, ahead, gain.lead, "arrived")
+        arrived = arrivals[-1]
+
+        def found(name: str, tag: data.View, *ops: Op) -> Signal:
+            """Whether a tag is of one of the operations, a cycle later."""
+            of = Signal(name=f"{name}_{ops[0].name.lower()}")
+            m.d.sync += of.eq(is_op(tag, *ops))
+            return of
+
+        for index, unit in enumerate(self._lanes):
+            m.submodules[f"told_at_gain_{index}"] = told = Near("g")
+            m.d.comb += [
+                told.given.g.eq(found("arriving", arrivals[-3], Op.G)),
+                gain.wide[index].eq(unit.wide),
+                # the statistics of the product behind the recurrence need g itself
+                gain.second[index].eq(Mux(told.held.g, unit.carried, unit.wide)),
+            ]
+
+        # two cycles after the row group's arrival: lanes are far apart
+        flags = [(Cat(unit.saturated for unit in self._lanes) & tags[lane.rescaled].live).any()]
+        for stage in range(lane.rescaled, max(self.arrival.values()) + 1):
+            flags.append(delay(m, flags[-1], 1, f"saturated_{stage}"))
+        clamped = {op: flags[cycles + 1 - lane.rescaled] for op, cycles in self.arrival.items() if op is not Op.EMBED}
+        overflow = Signal()
+        m.d.sync += overflow.eq((Cat(unit.overflow for unit in self._lanes) & arrived.live).any())
+        m.d.sync += self.saturated.eq(
+            found("arrived", arrived, Op.F, Op.I, Op.GATE) & clamped[Op.F]
+            | found("arrived", arrived, Op.G) & (clamped[Op.G] | overflow)
+            | found("arrived", arrived, Op.UP) & (clamped[Op.UP] | overflow)
+            | found("arrived", arrived, *_SHORT) & (clamped[Op.OUT] | overflow)
+        )
+
+    def _row_buffers(self, m: Module, tags: list[data.View]) -> tuple[data.View, data.View]:
+        """Decay and candidate of a block's rows; G reads both one cycle after its issue, UP before its combine."""
+        core, gain, lane = self._core, self._gain, self._lanes[0]
+        depth = core.batch * core.row_groups
+        m.submodules.decays = decays = Ram(DECAY_FRAC, core.vector_rows, depth)
+        m.submodules.candidates = candidates = Ram(signed(core.formats.wide_bits), core.vector_rows, depth)
+
+        def place(tag: data.View) -> Value:
+            group = Signal((core.row_groups - 1).bit_length(), name="group")
+            m.d.comb += group.eq(tag.index[: len(group)])
+            return self._word(tag.context, group, core.row_groups)
+
+        # G's update is a cycle after its issue, UP's operands meet with y
+        by_g, before_g, by_up, stored = (
+            tags[1 + Recurrence.meet - Ram.latency],
+            tags[Recurrence.meet - Ram.latency],
+            tags[lane.rescaled - Ram.latency - 1],
+            tags[lane.functioned + 1],
+        )
+        up = Signal(name="reads_for_up")
+        stores = Signal()
+        reads = Signal.like(candidates.read_address)
+        m.d.sync += [
+            up.eq(is_op(tags[lane.rescaled - Ram.latency - 2], Op.UP)),
+            reads.eq(Mux(up, place(by_up), place(before_g))),
+            stores.eq(is_op(tags[lane.functioned], Op.I, Op.GATE) & tags[lane.functioned].live.any()),
+        ]
+        m.d.comb += [
+            decays.write_address.eq(place(gain.decay_tag)),
+            decays.write.eq((gain.decay_tag.valid & gain.decay_tag.live.any()).replicate(core.vector_rows)),
+            decays.write_data.eq(gain.decay),
+            candidates.write_address.eq(place(stored)),
+            candidates.write.eq(stores.replicate(core.vector_rows)),
+            decays.read_address.eq(place(by_g)),
+            candidates.read_address.eq(reads),
+        ]
+        for index, unit in enumerate(self._lanes):
+            function = delay(m, unit.function, 1, f"function_{index}", reset_less=True)
+            m.d.comb += candidates.write_data[index].eq(function)
+        return decays.read_data, candidates.read_data
+
+    def _residuals(self, m: Module, tags: list[data.View]) -> data.View:
+        """The residual of the rows that are rescaled; each row is read and written back once a group."""
+        core, gain = self._core, self._gain
+        words = core.max_hidden // core.vector_rows
+        m.submodules.residuals = residuals = Ram(signed(core.formats.wide_bits), core.vector_rows, core.batch * words)
+        reads, traced = tags[self._lanes[0].rescaled - Ram.latency - 2], gain.traced
+        # words beyond a vector's end belong to the next context
+        keeps = is_op(traced, Op.EMBED, *_SHORT) & traced.live.any()
+        address = Signal.like(residuals.read_address, reset_less=True)
+        m.d.sync += address.eq(self._word(reads.context, reads.index, words))
+        # a cycle after the trace
+        write_address = Signal.like(residuals.write_address, reset_less=True)
+        write_data = Signal.like(residuals.write_data, reset_less=True)
+        write = Signal()
+        m.d.sync += [
+            write.eq(keeps),
+            write_address.eq(self._word(traced.context, traced.index, words)),
+            write_data.eq(gain.held),
+        ]
+        m.d.comb += [
+            residuals.read_address.eq(address),
+            residuals.write.eq(write.replicate(core.vector_rows)),
+            residuals.write_address.eq(write_address),
+            residuals.write_data.eq(write_data),
+        ]
+        return delay(m, residuals.read_data, 1, "residual", reset_less=True)
+
+    def _word(self, context: Value, index: Value, words: int) -> Value:
+        """Address in a memory with ``words`` for each context; what does not lie in it is not accessed."""
+        starts = Array(words * number for number in range(self._core.batch))
+        bits = (self._core.batch * words - 1).bit_length()
+        return (starts[context] + index if self._core.batch > 1 else index)[:bits]
+
+    def _settled(self, m: Module, tags: list[data.View], cycles: dict[Op, int], name: str) -> Value:
+        """Whether every row issued before this cycle, of the operations in ``cycles``, is that many cycles old or
+        more; not in the two cycles after an issue, the first of which has it in ``tags[1]``."""
+        # bit n: something is unsettled for n more cycles; an operation is found out a cycle after its issue shows
+        left = Signal(max(cycles.values()) - 3, name=name)
+        found: dict[tuple[Op, ...], Value] = {(): Const(0, 1)}
+        for place, bit in enumerate(left):
+            lasting = tuple(op for op, age in cycles.items() if age - 4 >= place)
+            if lasting not in found:
+                found[lasting] = Signal(name=f"{name}_{place}_issued")
+                m.d.sync += found[lasting].eq(is_op(tags[1], *lasting))
+            m.d.sync += bit.eq(
+                found[lasting] | (0 if place else tags[1].valid) | (left[place + 1] if place + 1 < len(left) else 0)
+            )
+        return ~tags[1].valid & ~left[0]

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The MLGRU state: h += c * (silu(i) - h), one row group a cycle."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from tritforge.golden.model.formats import DECAY_FRAC
+from tritforge.hw.lib.multiplier import Multiplier
+from tritforge.hw.lib.ram import Ram
+from tritforge.hw.lib.width import cut
+from tritforge.hw.ops import RECURRENCE_CYCLES, delay
+from tritforge.hw.params import CoreParams
+
+
+class Recurrence(wiring.Component):
+    """Keeps the state of all slots and layers, V = ``core.vector_rows`` values a word, and updates it word by word.
+
+    ``update`` reads a word, whose number comes a cycle before it; ``decay`` (c) and ``candidate`` (silu(i)) belong to
+    it and are taken ``meet`` cycles later. ``h``, the new state, is valid ``latency`` cycles after ``update`` and is
+    written back in the cycle after that, in the lanes of ``update``; so an update of the same word may follow
+    latency + 3 cycles later. Throughput one word a cycle.
+
+    While nothing is updated the host reaches single values: ``read_data`` follows ``address`` by ``read_latency``
+    cycles; a value can be read three cycles after its write.
+
+    Parameters
+    ----------
+    core : limits, lanes and widths.
+
+    Attributes
+    ----------
+    latency : cycles from ``update`` to ``h``.
+    meet : cycles from ``update`` to its operands.
+    read_latency : cycles from an address to the word.
+    words : of the memory.
+    update : In, mask of lanes. word : In, which, a cycle before. zero : In, the old state reads as zero.
+    decay : In, for each lane, unsigned with 17 fraction bits. candidate : In, wide.
+    h : Out, wide, for each lane.
+    host : In, the memory belongs to the host. address : In, number of a value: word ``address // V``, lane
+        ``address % V``. write, write_data : In. read_data : Out.
+    """
+
+    latency = RECURRENCE_CYCLES - 2
+    read_latency = Ram.far_latency + 2
+    meet = Ram.far_latency + 2
+
+    def __init__(self, core: CoreParams) -> None:
+        self._lanes = lanes = core.vector_rows
+        self._wide = wide = signed(core.formats.wide_bits)
+        self.words = core.batch * core.max_layers * core.max_hidden // lanes
+        super().__init__(
+            {
+                "update": In(lanes),
+                "word": In(range(self.words)),
+                "zero": In(1),
+                "decay": In(data.ArrayLayout(DECAY_FRAC, lanes)),
+                "candidate": In(data.ArrayLayout(wide, lanes)),
+                "h": Out(data.ArrayLayout(wide, lanes)),
+                "host": In(1),
+                "address": In(range(self.words * lanes)),
+                "write": In(1),
+                "write_data": In(wide),
+                "read_data": Out(wide),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.memory = memory = Ram(self._wide, self._lanes, self.words, far=True)
+        bits = (self._lanes - 1).bit_length()
+        lane, host_word = self.address[:bits], self.address[bits:]
+        # the host's or the recurrence's, a cycle before the memory takes it
+        word = Signal.like(self.word, name="word_held", reset_less=True)
+        m.d.sync += word.eq(Mux(self.host, host_word, self.word))
+        updated = delay(m, self.update, self.latency, "updated")
+        written = delay(m, word, self.latency, "written", reset_less=True)
+        write = Signal(self._lanes)
+        write_word = Signal.like(self.word, reset_less=True)
+        write_data = Signal.like(self.h, reset_less=True)
+        m.d.sync += [
+            write.eq(Mux(self.host, self.write << lane, updated)),
+            write_word.eq(Mux(self.host, host_word, written)),
+        ]
+        m.d.sync += [write_data[i].eq(Mux(self.host, self.write_data, self.h[i])) for i in range(self._lanes)]
+        # behind the choice of a bank
+        read = delay(m, memory.read_data, 1, "read", reset_less=True)
+        m.d.comb += [
+            memory.read_address.eq(word),
+            memory.write.eq(write),
+            memory.write_address.eq(write_word),
+            memory.write_data.eq(write_data),
+            self.read_data.eq(Array(read)[delay(m, lane, self.read_latency, "lane", reset_less=True)]),
+        ]
+
+        zero = delay(m, self.zero, Ram.far_latency + 1, "zero", reset_less=True)
+        for index in range(self._lanes):
+            old = Signal(self._wide, name=f"old_{index}", reset_less=True)
+            m.d.sync += old.eq(Mux(zero, 0, read[index]))
+            m.submodules[f"step_{index}"] = multiplier = Multiplier(
+                signed(self._wide.width + 1), unsigned(DECAY_FRAC)
+            )
+            difference = Signal(signed(self._wide.width + 1), name=f"difference_{index}", reset_less=True)
+            m.d.sync += difference.eq(self.candidate[index] - old)
+            m.d.comb += [
+                multiplier.a.eq(difference),
+                multiplier.b.eq(delay(m, self.decay[index], 1, f"decay_{index}", reset_less=True)),
+            ]
+            kept = delay(m, old, 1 + multiplier.latency, f"kept_{index}", reset_less=True)
+            # a convex combination of two wide values: no saturation; half of the last bit comes in as a carry
+            half = multiplier.product[DECAY_FRAC - 1]
+            change = Cat(half, multiplier.product[DECAY_FRAC:])
+            h = Signal(self._wide, name=f"new_{index}", reset_less=True)
+            m.d.sync += h.eq(cut((Cat(half, kept) + change)[1:], h))
+            m.d.comb += self.h[index].eq(h)
+        return m

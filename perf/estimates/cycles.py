@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cycles of a packet in closed form, from the core's parameters and the model's shape.
+
+The host always has a beat and asks for no logits. docs/architecture.md has the schedule that this adds up;
+latencies are those of the units themselves, so that a change of the gateware changes the estimate.
+"""
+
+from dataclasses import dataclass
+
+from tritforge.hw.array.array import ANNOUNCED, array_latency
+from tritforge.hw.codes.store import VectorStore
+from tritforge.hw.control.result import ResultUnit
+from tritforge.hw.control.sequencer import Sequencer
+from tritforge.hw.ops import OPS, Op, slots
+from tritforge.hw.params import CoreParams
+from tritforge.hw.scales.scales import ScaleUnit
+from tritforge.hw.schedule import (
+    CONSTANT_WORDS,
+    HEADER_WORDS,
+    MATRICES,
+    Group,
+    Shape,
+    block_side_beats,
+    groups,
+    side_beats,
+    token_beats,
+)
+from tritforge.hw.stream.front import StreamFront
+from tritforge.hw.stream.header_reader import HeaderReader
+from tritforge.hw.vector.path import VectorPath
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Cycles of a packet by cause (hw.taps.Cycle); waits are drain and dependency together.
+
+    Attributes
+    ----------
+    beats, repeats
+        Beats accepted, and the cycles in which one is taken for a context that is not its last.
+    waits
+        The stream waits for rows to be drained or for activations.
+    result
+        From the last beat until the result is out.
+    """
+
+    beats: int
+    repeats: int
+    waits: int
+    result: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.beats + self.repeats + self.waits + self.result
+
+
+class CycleModel:
+    """The cycles of packets on one core.
+
+    Parameters
+    ----------
+    core
+        Its parameters.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        self._core, self._slots = core, slots(core)
+        path = VectorPath(core)
+        self._empty, self._buffered = path.until_empty, path.until_buffered
+        self._issue = VectorStore.read_latency + array_latency(core) - ANNOUNCED + Sequencer.reaction
+        """From a row block's last feed to the issue of its first row group."""
+
+    def packet(self, shape: Shape, contexts: int = 1) -> Cycles:
+        """The cycles of a packet with so many contexts."""
+        core = self._core
+        beats = token_beats(core, shape, contexts)
+        trits = sum(
+            core.blocks(shape.outputs(group)) * len(MATRICES[group]) * core.beats(shape.inputs(group))
+            for group, _ in groups(shape)
+        )
+        repeats = (contexts - 1) * trits
+        result = self._issue + self._rows(Op.HEAD, contexts) + ResultUnit(core).latency + 2 * contexts + 2
+        end = self._header(contexts) + self._embed(shape, contexts)
+        for group, layer in groups(shape):
+            if group is not Group.EMBED:
+                end += self._group(shape, group, layer, contexts)
+        return Cycles(beats, repeats, end - beats - repeats, result)
+
+    def _rows(self, op: Op, contexts: int) -> int:
+        """From the issue of a row block's first row group to that of its last."""
+        return (contexts * self._core.row_groups - 1) * self._slots[op]
+
+    def _concluded(self, op: Op) -> int:
+        """From the issue of a group's last row group to the dependency behind it."""
+        return self._empty[op] + Sequencer.conclusion
+
+    def _header(self, contexts: int) -> int:
+        """From the packet's first beat to the acceptance of its header."""
+        beats = side_beats(self._core, HEADER_WORDS)
+        return max(5, beats + 3) + HEADER_WORDS + Sequencer.read_latency + HeaderReader.latency
+
+    def _embed(self, shape: Shape, contexts: int) -> int:
+        """From there to the dependency behind the embedding: its rows are slower than its beats."""
+        core = self._core
+        blocks = core.blocks(shape.outputs(Group.EMBED))
+        read = CONSTANT_WORDS + Sequencer.read_latency + 7
+        arrived = block_side_beats(core, Group.EMBED, False, contexts) + 5
+        first = StreamFront.opening + side_beats(core, CONSTANT_WORDS) + max(read, arrived)
+        block = max(
+            contexts * core.row_groups * self._slots[Op.EMBED], block_side_beats(core, Group.EMBED, False, contexts)
+        )
+        return first + (blocks - 1) * block + self._rows(Op.EMBED, contexts) + self._concluded(Op.EMBED)
+
+    def _group(self, shape: Shape, group: Group, layer: int, contexts: int) -> int:
+        """From the dependency before a group's products to the one behind them (HEAD: to its last feed)."""
+        core, last = self._core, layer == shape.layers - 1
+        ops = [Op.OUT if op is Op.CONTRACT and last else op for op in OPS[group]]
+        feeds = contexts * core.beats(shape.inputs(group))
+        side = block_side_beats(core, group, last)
+        blocks = core.blocks(shape.outputs(group))
+        # the first activation is there when its reciprocal and the quantiser are; the first scales may come after it
+        first = ScaleUnit.reciprocal_latency + VectorStore.latency + StreamFront.latency
+        scaled = ScaleUnit.root_latency + contexts - 1 + ScaleUnit.scale_latency + Sequencer.reaction
+        held = max(0, scaled - (first + feeds - 1 + self._issue))
+        # nothing is before the first row block
+        inner, late = self._steps(ops, feeds, contexts, held)
+        fed = first + feeds - 1 + sum(inner)
+        if blocks > 1:
+            second = self._next(ops, feeds, side, contexts, late)
+            inner, late = self._steps(ops, feeds, contexts)
+            following = self._next(ops, feeds, side, contexts, late)
+            fed += second + (blocks - 2) * following + (blocks - 1) * sum(inner)
+        if group is Group.HEAD:
+            return fed
+        return fed + self._issue + late + self._rows(ops[-1], contexts) + self._concluded(ops[-1])
+
+    def _steps(self, ops: list[Op], feeds: int, contexts: int, held: int = 0) -> tuple[list[int], int]:
+        """What a row block takes for each of its matrices but the first, and how late its last rows are issued.
+
+        A matrix takes its beats, or what is left of the time that the rows before it take. The rows of the first are
+        issued ``held`` cycles late. G and UP rows wait besides until the rows that they need are in the row buffers.
+        """
+        waits = [held, *[0] * (len(ops) - 1)]
+        steps = [
+            max(feeds, self._drained(op, contexts) + wait) for op, wait in zip(ops[:-1], waits[:-1], strict=True)
+        ]
+        late = waits[-1]
+        for index, op in enumerate(ops[:-1]):
+            ready = waits[index] + self._rows(op, contexts) + self._buffered[op] + Sequencer.reaction
+            late = max(late, ready - sum(steps[index:]))
+        return steps, late
+
+    def _next(self, ops: list[Op], feeds: int, side: int, contexts: int, late: int) -> int:
+        """What the first matrix of a row block takes behind rows that are issued so late."""
+        return max(feeds + side, self._drained(ops[-1], contexts) + late)
+
+    def _drained(self, op: Op, contexts: int) -> int:
+        """From a row block's last feed to that of the next, whose last beat waits for the issue of these rows."""
+        return self._issue + self._rows(op, contexts) + StreamFront.drained_latency + contexts - 1

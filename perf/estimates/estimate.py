@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How fast N cores run a model on a platform, what they draw, and what limits them."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from tritforge.golden import TritforgeError
+from tritforge.hw.params import CoreParams
+from tritforge.hw.schedule import MATRICES, Shape, groups
+from tritforge.perf.estimates.area import Area, area
+from tritforge.perf.estimates.platform import Platform
+from tritforge.perf.estimates.power import energies
+from tritforge.perf.estimates.work import Work, work
+from tritforge.perf.figure import Figure
+
+
+class Limit(StrEnum):
+    """What a token waits for most."""
+
+    ARRAY = "array"
+    """The ternary products themselves: more lanes would help."""
+    MEMORY = "memory"
+    """Weights come more slowly than the core takes them."""
+    VECTOR = "vector path"
+    """Rows behind the products: more vector_rows would help."""
+    EXCHANGE = "exchange"
+    """Cores wait for one another."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What N cores do on a platform.
+
+    Attributes
+    ----------
+    platform, core, shape, contexts, cores
+        Of what.
+    work
+        What a packet asks of each core.
+    seconds
+        Of a packet.
+    limit
+        What it waits for most, in the nominal case.
+    area
+        Of one core.
+    energy
+        J of a packet by part, all cores together; without the static part.
+    """
+
+    platform: Platform
+    core: CoreParams
+    shape: Shape
+    contexts: int
+    cores: int
+    work: Work
+    seconds: Figure
+    limit: Limit
+    area: Area
+    energy: dict[str, Figure]
+
+    @property
+    def rate(self) -> Figure:
+        """Tokens a second, of all contexts."""
+        return self.contexts / self.seconds
+
+    @property
+    def power(self) -> dict[str, Figure]:
+        """W by part: the static power, then energy a packet times packets a second."""
+        parts = {name: energy / self.seconds for name, energy in self.energy.items()}
+        return {"static": self.platform.static.figure, **parts}
+
+    @property
+    def watts(self) -> Figure:
+        """W altogether."""
+        return sum(self.power.values(), Figure.exact(0))
+
+    @property
+    def joules(self) -> Figure:
+        """J a token: static power for as long as it takes, and the energy of its operations."""
+        static = self.platform.static.figure * self.seconds
+        return sum(self.energy.values(), static) / self.contexts
+
+    @property
+    def picojoules_a_trit(self) -> Figure:
+        """pJ for each ternary weight and token."""
+        return self.joules * (1e12 / trits(self.shape))
+
+    @property
+    def occupied(self) -> dict[str, float]:
+        """Fraction of each of the device's resources that all cores take."""
+        have = self.platform.resources
+        taken = {"logic": self.area.logic, "block RAM": self.area.block_ram, "DSP": self.area.dsp}
+        there = {"logic": have.logic, "block RAM": have.block_ram, "DSP": have.dsp}
+        return {name: self.cores * taken[name] / there[name].value for name in taken if taken[name]}
+
+    @property
+    def fits(self) -> bool:
+        """Whether all cores find room."""
+        return max(self.occupied.values()) <= 1
+
+    @property
+    def useful(self) -> float:
+        """Fraction of what the arrays multiply that is weights; the rest fills row blocks and last beats."""
+        return trits(self.shape) * self.contexts / (self.cores * self.work.array * self.core.rows * self.core.columns)
+
+    def efficiency(self, one: "Estimate") -> float:
+        """Its rate against that of as many times the cores of another estimate."""
+        return self.rate.nominal / one.rate.nominal * one.cores / self.cores
+
+    @property
+    def phases(self) -> dict[str, float]:
+        """Where the nominal time of a packet goes, in core cycles."""
+        cycles, total = self.work.cycles, self.seconds.nominal * self.platform.clock.value * 1e6
+        parts = {
+            "products": cycles.beats + cycles.repeats,
+            "waits": cycles.waits,
+            "result": cycles.result,
+            "exchange": self.work.exchange,
+        }
+        return parts | {"starved": max(0.0, total - self.work.total)}
+
+
+def trits(shape: Shape) -> int:
+    """Ternary weights of a model, the head's included."""
+    return sum(shape.outputs(group) * shape.inputs(group) * len(MATRICES[group]) for group, _ in groups(shape))
+
+
+def sized(core: CoreParams, shape: Shape) -> CoreParams:
+    """The core with its limits raised to what the model needs."""
+    sizes = {f"max_{name}": getattr(shape, name) for name in ("hidden", "intermediate", "layers", "vocab")}
+    return replace(core, **{name: max(getattr(core, name), size) for name, size in sizes.items()})
+
+
+def estimate(shape: Shape, core: CoreParams, platform: Platform, contexts: int = 1, cores: int = 1) -> Estimate:
+    """Estimate N cores with one memory between them.
+
+    A packet takes the larger of ``cycles / clock`` and ``bytes / bandwidth``: the stream is read ahead, so while
+    rows drain the memory goes on. Without reading ahead the waits come on top of a slow memory: the upper bound.
+
+    Raises
+    ------
+    TritforgeError
+        If the core does not take the model or so many contexts.
+    """
+    if misfit := core.misfit(shape.hidden, shape.layers, shape.intermediate, shape.vocab):
+        raise TritforgeError(misfit)
+    if not 1 <= contexts <= core.batch:
+        raise TritforgeError(
+            f"This core takes 1 to {core.batch} contexts, not {contexts}; raise its batch with --set."
+        )
+    asked, platform = work(core, shape, contexts, cores), platform.running(core)
+    clock = platform.clock.figure * 1e6
+    compute = asked.total / clock
+    memory = cores * asked.stream / platform.memory.bandwidth
+    behind = asked.total - asked.cycles.beats - asked.cycles.repeats
+    seconds = compute.at_least(memory)
+    seconds = replace(seconds, high=max(compute.high, memory.high + behind / clock.low))
+    passed = seconds.nominal * clock.nominal
+    return Estimate(
+        platform,
+        core,
+        shape,
+        contexts,
+        cores,
+        asked,
+        seconds,
+        _limit(asked, memory.nominal > compute.nominal),
+        area(core, platform, cores),
+        energies(core, platform, asked, cores, passed),
+    )
+
+
+def _limit(asked: Work, starved: bool) -> Limit:
+    cycles = asked.cycles
+    shares = {
+        Limit.ARRAY: cycles.beats + cycles.repeats,
+        Limit.VECTOR: cycles.waits + cycles.result,
+        Limit.EXCHANGE: asked.exchange,
+    }
+    return Limit.MEMORY if starved else max(shares, key=shares.__getitem__)

@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cocotb side of the stream front: what becomes of every beat against a walk over the schedule's segments.
+
+The bench plays what surrounds the front: side words with random room, activations that become available at random,
+row blocks that are drained at random, a sequencer that accepts, rejects, clears and becomes idle at random. A beat
+must not come before what it needs is there, and not long after; how long exactly, the whole core's cycle model knows.
+"""
+
+import random
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import cocotb
+from cocotb.triggers import FallingEdge, ReadOnly
+
+from tritforge.hw.packet import Context
+from tritforge.hw.schedule import MATRICES, Group, Segment, Shape, Status, segments
+from tritforge.hw.stream.front import packet_beat
+from tritforge.hw.taps import Cycle
+from tritforge.sim.benches.tb_header import packed, some_shape, token_fields
+from tritforge.sim.benches.tb_result import core
+from tritforge.sim.benches.tb_units import begin
+
+ROUNDS = 8
+"""Packets of every ending."""
+ENDINGS = (Status.OK, Status.OK, Status.SHORT, Status.LONG, Status.ABORTED, Status.TOKEN)
+"""TOKEN stands for whatever the sequencer rejects."""
+IDLE_FALLS = 4
+"""Cycles from a packet's first beat until the sequencer has seen it."""
+PATIENCE = 12
+"""Cycles in which what the next beat needs is there, and it must have been let in."""
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A beat of a packet: where it is; ``address`` of its activations, None for side words; what comes with it.
+
+    first, last : of its row block of trits. embed : completes a row block of the embedding. release : of a group.
+    """
+
+    group: Group
+    matrix: int
+    block: int
+    header: bool
+    address: int | None = None
+    first: bool = False
+    last: bool = False
+    embed: bool = False
+    release: bool = False
+
+
+def positions(shape: Shape, contexts: int, group: Group) -> int:
+    """Activation words of a group's vectors."""
+    return contexts * core().beats(shape.inputs(group)) * (3 if group is Group.MIX else 1)
+
+
+def beats_of(shape: Shape, contexts: int) -> list[Beat]:
+    """A packet's beats."""
+    found: list[Beat] = []
+    order: list[Segment | None] = [*segments(core(), shape, contexts), None]
+    for segment, following in pairwise(order):
+        trits = segment.kind in MATRICES[segment.group]
+        matrix = MATRICES[segment.group].index(segment.kind) if trits else 0
+        base = matrix * segment.beats if segment.group is Group.MIX else 0
+        leaves = trits and (following is None or following.kind == "constants")
+        for word in range(segment.beats):
+            last = word == segment.beats - 1
+            found.append(
+                Beat(
+                    segment.group,
+                    matrix,
+                    segment.block,
+                    header=segment.kind == "header",
+                    address=(base + word) * contexts if trits else None,
+                    first=trits and word == 0,
+                    last=trits and last,
+                    embed=last and segment.group is Group.EMBED and segment.kind == "gains",
+                    release=last and leaves,
+                )
+            )
+    return found
+
+
+@dataclass(eq=False)
+class Packet:
+    """A packet and how it is to end.
+
+    number : of the packets with its ending. sent : beats that are offered. abort_from : no abort before that beat.
+    """
+
+    shape: Shape
+    contexts: int
+    ending: Status
+    number: int
+    beats: list[Beat] = field(init=False)
+    sent: int = field(init=False)
+    abort_from: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.beats = beats_of(self.shape, self.contexts)
+        total = len(self.beats)
+        self.sent = total
+        if self.ending is Status.SHORT:
+            self.sent = random.choice([1, random.randrange(1, min(total, 20)), random.randrange(1, total), total - 1])
+        elif self.ending is Status.LONG or (self.ending is Status.ABORTED and random.random() < 0.3):
+            self.sent = total + random.randint(1, 5)
+        header = sum(beat.header for beat in self.beats)
+        early, anywhere = random.randrange(min(20, total)), random.randrange(total)
+        self.abort_from = [0, header, total, early, anywhere, total - 1, header, total][self.number]
+
+    def fields(self) -> int:
+        """The port ``shape``."""
+        contexts = [Context(0)] * self.contexts
+        return packed(token_fields(self.shape, contexts, random.getrandbits(32)))
+
+
+def some_packet(ending: Status, number: int = 0) -> Packet:
+    """A packet of random size, most often small."""
+    shape = some_shape()
+    if random.random() < 0.85:
+        rows, columns = core().rows, core().columns
+        sizes = [1, 2, rows, rows + 1, columns, columns + 1, 2 * columns]
+        small = [min(random.choice(sizes), limit) for limit in (core().max_hidden, core().max_intermediate)]
+        shape = Shape(small[0], random.randint(1, 2), small[1], random.randint(1, 2 * rows))
+    return Packet(shape, random.randint(1, core().batch), ending, number)
+
+
+class Model:
+    """Where the front is: a mode, a beat of the packet, and which context takes it next."""
+
+    def __init__(self, packets: Iterator[Packet]) -> None:
+        self.packets = packets
+        self.packet = next(packets)
+        self.mode, self.at, self.context = "header", 0, 0
+        self.over = self.late = False
+
+    @property
+    def beat(self) -> Beat | None:
+        """The beat that is waited for."""
+        return self.packet.beats[self.at] if self.mode in ("header", "body") else None
+
+    @property
+    def final(self) -> bool:
+        """It is the turn of the packet's last context."""
+        return self.context == self.packet.contexts - 1
+
+    def may(self, env: dict[str, int]) -> bool:
+        """Whether the beat may come, as far as these inputs say."""
+        beat = self.beat
+        if self.mode == "drop":
+            return not self.over
+        if beat is None or (self.mode == "header" and not self.at and not env["idle"]):
+            return False
+        if beat.address is None:
+            return env["side_room"]
+        return beat.address + self.context < env["counted"] and not (beat.last and env["pending"])
+
+    def left(self, taken: bool) -> dict[str, int]:
+        """What must leave, a cycle later, of a beat that was accepted or (not ``taken``) given to the array."""
+        beat, body = self.beat, self.mode == "body"
+        if beat is None:
+            return {"side_put": 0, "feed": 0, "release": 0, "embed_block": 0}
+        side = beat.address is None
+        found = {"side_put": side, "feed": not side, "release": taken and beat.release}
+        found["embed_block"] = body and side and beat.embed
+        if not side:
+            found |= {"feed_first": beat.first, "feed_last": beat.last}
+            found |= {"feed_context": self.context, "final_context": self.final}
+        return found
+
+    def step(self, env: dict[str, int], taken: bool, fed: bool, last: bool) -> Status | None:
+        """A cycle's beat, known in the next one with the inputs ``env``; how that ends the packet, if it does."""
+        mode, begun = self.mode, self.at > 0 or (taken and self.mode == "header")
+        if mode == "drop":
+            self.over = self.over or (taken and last)
+        elif taken:
+            self.at, self.context, end = self.at + 1, 0, self.at + 1 == len(self.packet.beats)
+            if env["abort"] or last != end:
+                self.mode, self.over = "drop", last
+                return Status.ABORTED if env["abort"] else Status.SHORT if last else Status.LONG
+            if end:
+                self.mode = "tail"
+            elif mode == "header" and not self.packet.beats[self.at].header:
+                self.mode = "check"
+            return None
+        elif fed:
+            self.context += 1
+        if mode in ("check", "body") or (mode == "header" and begun) or (mode == "tail" and not env["was_idle"]):
+            if mode == "check" and env["accept"]:
+                self.mode = "body"
+            elif env["reject"]:
+                self.mode, self.over = "drop", False
+            elif env["abort"]:
+                self.over = self.late = mode == "tail"
+                self.mode = "drop"
+                return Status.ABORTED
+        return None
+
+    def rest(self) -> None:
+        """On to the next packet."""
+        self.mode, self.at, self.context, self.over, self.late = "header", 0, 0, False, False
+        self.packet = next(self.packets)
+
+
+class Surroundings:
+    """Everything around the front but the weight stream, a dictionary of inputs a cycle."""
+
+    def __init__(self) -> None:
+        self.idle, self.falls, self.available, self.pending, self.limit = 1, 0, 0, 0, 0
+        self.stale = 0
+        self.clear, self.was_idle = 0, 1
+        self.new_pace()
+
+    def new_pace(self) -> None:
+        """Other probabilities, from the next packet on."""
+        names = ("offer", "side", "codes", "drained")
+        self.pace = {name: random.choice([1.0, 0.7, 0.2]) for name in names}
+        self.pace["answer"] = random.choice([0.6, 0.2])
+
+    def chance(self, name: str) -> bool:
+        return random.random() < self.pace[name]
+
+    def inputs(self, model: Model, fault: bool, ending: bool) -> dict[str, int]:
+        """Of this cycle; ``ending``: a fault is there or about to be."""
+        packet, mode = model.packet, model.mode
+        answer = mode == "check" and self.chance("answer")
+        abort = packet.ending is Status.ABORTED and model.at >= packet.abort_from
+        abort = abort and (mode in ("check", "tail") or random.random() < 0.2)
+        if mode == "drop" or (mode == "header" and not model.at):
+            # without effect, unless it meets a packet's first beat
+            abort = random.random() < 0.02
+        self.clear -= self.clear > 0
+        if fault and not self.falls and not self.idle and not self.clear and self.chance("answer"):
+            self.clear = random.randint(1, 9)
+        if answer and packet.ending is Status.TOKEN:
+            self.clear = random.randint(1, 9)
+        if not self.clear and (model.late or not ending) and mode in ("tail", "drop") and self.chance("answer"):
+            self.idle = 1
+        drained = self.pending and self.chance("drained")
+        return {
+            "idle": self.idle,
+            "was_idle": self.was_idle,
+            "clear": self.clear > 0,
+            "side_room": self.chance("side"),
+            "accept": answer and packet.ending is not Status.TOKEN,
+            "reject": answer and packet.ending is Status.TOKEN,
+            "abort": abort and not answer,
+            # after a release the store shows for a cycle what was there
+            "available": self.stale or self.available,
+            "counted": self.available,
+            "drained": drained,
+            "pending": self.pending,
+        }
+
+    def step(self, model: Model, env: dict[str, int], left: dict[str, int], began: bool, status: Any) -> None:
+        """After a cycle; ``left`` shows what became of the beat before it."""
+        packet, self.was_idle = model.packet, self.idle
+        self.stale = self.available if left["release"] else 0
+        if self.falls:
+            self.falls -= 1
+            self.idle = int(self.falls > 0)
+        if began:
+            self.idle, self.falls = 1, IDLE_FALLS - 2
+        if left["release"] or status is not None or env["accept"]:
+            following = packet.beats[min(model.at, len(packet.beats) - 1)].group
+            self.available, self.limit = 0, positions(packet.shape, packet.contexts, max(following, Group.MIX))
+        elif self.chance("codes"):
+            self.available = min(self.limit, self.available + random.choice([1, 1, self.limit]))
+        if env["drained"] or status is not None:
+            self.pending = 0
+        if left["feed"] and left["feed_last"] and left["final_context"]:
+            self.pending = 1
+
+
+@cocotb.test()
+async def packets(dut: Any) -> None:
+    """Packets in a row, whole and broken ones, each offered while the one before it is still on its way."""
+    for name in ("weights__valid", "weights__payload", "idle", "accept", "reject", "abort_token", "available"):
+        getattr(dut, name).value = 0
+    dut.side_room.value = dut.clear.value = dut.drained.value = 0
+    await begin(dut)
+    plan = [some_packet(ending, number) for number in range(ROUNDS) for ending in ENDINGS]
+    random.shuffle(plan)
+    offers = ((i == packet.sent - 1) for packet in plan for i in range(packet.sent))
+    never = some_packet(Status.OK)
+    model, around = Model(iter([*plan, never])), Surroundings()
+    payload, offered, last, shape, waited = 0, False, False, 0, 0
+    faults: Counter[tuple[str, Status]] = Counter()
+    cycles: Counter[Cycle] = Counter()
+    # of the cycles before: what the inputs were, whether a beat was accepted, which, and what the accounts must say
+    envs: deque[dict[str, int]] = deque(maxlen=3)
+    before: dict[str, int] = {"taken": 0, "last": 0, "data": 0, "address": 0, "valid": 0}
+    accounts: deque[tuple[str, Any]] = deque([("header", None)])
+    # of the last two cycles: how the packet ended before its time, which the core knows a cycle later
+    ended: deque[Status | None] = deque([None, None], maxlen=2)
+    fault = None
+    while model.packet is not never or not around.idle:
+        if not offered and around.chance("offer"):
+            following = next(offers, None)
+            offered, last = following is not None, bool(following)
+            payload = random.getrandbits(8 * core().lanes)
+        env = around.inputs(model, fault is not None, fault is not None or any(ended))
+        if model.packet.ending is Status.SHORT and model.packet.number % 2 and before["taken"] and before["last"]:
+            # an abort as the early end becomes known
+            env["abort"] = not env["accept"] and not env["reject"]
+        if env["accept"]:
+            shape = model.packet.fields()
+        elif model.mode not in ("body", "tail"):
+            shape = random.getrandbits(len(dut.shape))
+        dut.weights__valid.value = int(offered)
+        dut.weights__payload.value = packet_beat(core()).const({"data": payload, "last": last}).as_value().value
+        dut.shape.value = shape
+        for name in ("idle", "clear", "side_room", "accept", "reject", "available", "drained"):
+            getattr(dut, name).value = int(env[name])
+        dut.abort_token.value = int(env["abort"])
+        await ReadOnly()
+
+        # what became of the beat that was there a cycle before
+        taken, fed = bool(before["taken"]), bool(int(dut.feed.value))
+        left = dict.fromkeys(("side_put", "feed", "release", "embed_block"), 0)
+        mode, at = model.mode, model.at
+        calm = not any(ended)
+        if (taken or fed) and calm:
+            assert before["valid"]
+            assert any(model.may(past) for past in envs) or not envs, (mode, at, envs)
+            left = model.left(taken)
+            assert taken == (left["side_put"] or mode == "drop" or (fed and model.final)), (mode, at)
+            if left["feed"]:
+                assert before["address"] == model.beat.address + model.context
+            if mode != "drop":
+                assert int(dut.beat.value) == before["data"]
+        for name, value in left.items():
+            # a beat that comes while the packet ends before its time may go anywhere
+            assert not calm or int(getattr(dut, name).value) == value, (name, value, mode, at)
+        may = envs and all(model.may(past) for past in envs)
+        waited = waited + 1 if may and before["valid"] and not (taken or fed) else 0
+        assert waited < PATIENCE, (mode, at, env)
+        assert int(dut.fault.value) == (fault is not None), (fault, mode, at)
+        if fault is not None:
+            assert int(dut.fault_status.value) == fault
+        # the accounts are two cycles late
+        expected_mode, kind = accounts.popleft()
+        cycle = Cycle(int(dut.cycle.value))
+        cycles[cycle] += 1
+        assert int(dut.busy.value) == (cycle is not Cycle.IDLE)
+        if kind is not None:
+            assert cycle is kind, (cycle, kind, expected_mode)
+        elif expected_mode == "body":
+            assert cycle in (Cycle.STARVED, Cycle.DRAIN, Cycle.DEPENDENCY), cycle
+
+        accounts.append((mode, Cycle.BEAT if taken else Cycle.REPEAT if fed else None))
+        packet = model.packet
+        status = model.step(env, taken, fed, bool(before["last"]))
+        if status is not None:
+            faults[mode, status] += 1
+            early = taken and before["last"] and at < len(packet.beats) - 1
+            faults["early end", status] += bool(early)
+        if env["reject"]:
+            faults[mode, Status.TOKEN] += 1
+        around.step(model, env, left, taken and mode == "header" and not at, status)
+        if fault is not None and (env["clear"] or (model.late and env["was_idle"])):
+            fault = None
+        elif ended[-1]:
+            fault = ended[-1]
+        if (model.mode == "tail" and env["was_idle"]) or (
+            model.mode == "drop" and model.over and fault is None and around.idle and not any(ended) and not status
+        ):
+            model.rest()
+            around.new_pace()
+        accepted = offered and int(dut.weights__ready.value)
+        before = {"taken": accepted, "last": last, "data": payload, "valid": offered}
+        before["address"] = int(dut.code_address.value)
+        offered = offered and not accepted
+        envs.append(env)
+        ended.append(status)
+        await FallingEdge(dut.clk)
+    kinds = [kind for kind in Cycle if kind is not Cycle.REPEAT or core().batch > 1]
+    assert min(cycles[kind] for kind in kinds) > 30, cycles
+    expected = {(mode, Status.ABORTED) for mode in ("header", "check", "body", "tail")}
+    expected |= {("early end", Status.ABORTED)}
+    expected |= {("header", Status.SHORT), ("body", Status.SHORT), ("body", Status.LONG), ("check", Status.TOKEN)}
+    assert not expected - set(+faults), faults

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cocotb side of the gain stage: every output in its cycle, against the golden arithmetic."""
+
+import random
+from collections import defaultdict
+from typing import Any
+
+import cocotb
+import torch
+from cocotb.triggers import FallingEdge, Timer
+
+from tritforge.golden.model import numerics as nx
+from tritforge.hw.ops import OPS, SLOTS, Op
+from tritforge.hw.params import CoreParams
+from tritforge.hw.scales.scales import TOTAL_LATE
+from tritforge.hw.schedule import Group
+from tritforge.hw.stream.side import SideWords
+from tritforge.hw.vector.gain import GAIN_OPS, GainStage
+from tritforge.hw.vector.gain_lane import GainLane
+from tritforge.hw.vector.normaliser import Normaliser
+from tritforge.sim.benches.tb_units import begin
+from tritforge.sim.benches.vector_model import (
+    GainModel,
+    SideModel,
+    core_under_test,
+    decay,
+    lanes_of,
+    pack,
+    random_signed,
+    random_words,
+    seen_statistics,
+    split_tag,
+    tag_value,
+    unpack,
+)
+from tritforge.sim.cocotb_run import test_parameters
+
+GROUPS = (Group.EMBED, Group.MIX, Group.OUT, Group.EXPAND, Group.CONTRACT)
+CODE_LATENCY = GainLane.product_latency + Normaliser.latency
+
+
+class Plan:
+    """Inputs and expected outputs by cycle, made group by group."""
+
+    def __init__(self, core: CoreParams, settled: dict[str, int]) -> None:
+        self.core, self.settled = core, settled
+        self.cycle = 0
+        self.inputs: dict[int, dict[str, int]] = defaultdict(dict)
+        self.blocks: dict[int, list[torch.Tensor]] = defaultdict(list)
+        self.expected: dict[str, dict[int, Any]] = {
+            name: {} for name in ("value", "decay", "traced", "release", "statistics", "total")
+        }
+
+    def group(self, group: Group) -> None:
+        """Some row blocks of a group, from ``begin`` until everything is final."""
+        core = self.core
+        contexts, blocks = random.randint(1, core.batch), random.randint(1, 3)
+        model = GainModel(core, random.getrandbits(random.randint(1, 61)), random.getrandbits(17))
+        begins = self.cycle
+        self.inputs[begins] |= {"begin": 1, "bias": model.totals[0]}
+        self.cycle += random.choice((1, 1, 3))
+        final = 0
+        rows = random.randint((blocks - 1) * core.rows + 1, blocks * core.rows)
+        for block in range(blocks):
+            for op in OPS[group]:
+                words = random_words(core, op, contexts) if op in GAIN_OPS else None
+                if words is not None:
+                    self.blocks[begins].append(words)
+                for context in range(contexts):
+                    for index in range(core.row_groups):
+                        last = context == contexts - 1 and index == core.row_groups - 1
+                        self._row_group(model, op, context, contexts, block, index, rows, last, words)
+                        final = max(final, self.cycle + GainStage.lead + self.settled.get(op.name, 0))
+                        self.cycle += SLOTS[op] + random.choice((0, 0, 0, 1, 5))
+        for cycle in range(begins, final + 1):
+            self.inputs[cycle] |= {"kappa": model.kappa, "contexts": contexts}
+        total, *others = model.statistics()
+        self.expected["statistics"][final] = others
+        self.expected["total"][final + TOTAL_LATE] = total
+        self.cycle = final + TOTAL_LATE
+
+    def _row_group(self, model, op, context, contexts, block, index, rows, last, words) -> None:
+        core, at = self.core, self.cycle
+        lanes, number = core.vector_rows, block * core.row_groups + index
+        live = torch.tensor([number * lanes + lane < rows for lane in range(lanes)])
+        mask = pack(live.tolist(), 1)
+        fields = {"valid": 1, "live": mask, "op": op, "context": context, "index": number, "last": int(last)}
+        self.inputs[at]["ahead"] = tag_value(core, **fields)
+        if words is None:
+            return
+        fmt, here = core.formats, words[:, index * lanes : (index + 1) * lanes]
+        wide, second = (random_signed(fmt.wide_bits, lanes).clamp(min=-fmt.wide_max) for _ in range(2))
+        if op is Op.F:
+            wide = wide.abs().clamp(max=1 << nx.SIGMA_FRAC)
+        arrives = at + GainStage.lead
+        self.inputs[arrives] |= {"wide": pack(wide, fmt.wide_bits), "second": pack(second, fmt.wide_bits)}
+        first = arrives
+        if op is Op.EMBED:
+            wide = second = (here[context] ^ 1 << 31) - (1 << 31)
+            here, first = here[contexts:], arrives + 1
+        traced = fields | {"held": tuple((wide & ((1 << fmt.wide_bits) - 1)).tolist())}
+        self.expected["traced"][arrives + 1] = traced
+        if last:
+            amount = len(words) * core.gain_beats
+            self.expected["release"][arrives - SideWords.latency + SLOTS[op] - 1] = amount
+        if op is Op.F:
+            self.expected["decay"][arrives + GainLane.decay_latency] = fields | {
+                "decay": tuple(decay(wide, here).tolist())
+            }
+            return
+        for which, codes in enumerate(model.row_group(op, context, live, wide, second, here)):
+            if mask:
+                event = (mask, which, context, lanes_of(core, mask, codes))
+                self.expected["value"][first + which + CODE_LATENCY] = event
+
+
+@cocotb.test()
+async def gain(dut: Any) -> None:
+    """Random groups: values, decays, traced rows, releases and statistics come when and as they should."""
+    core, fmt = core_under_test(), core_under_test().formats
+    plan, side = Plan(core, test_parameters()["settled"]), SideModel(core)
+    lanes, code_bits = core.vector_rows, fmt.mantissa + 7
+    for group in [*GROUPS, *random.choices(GROUPS, k=20)]:
+        plan.group(group)
+    seen: dict[str, dict[int, Any]] = {name: {} for name in plan.expected}
+    random_wide = 1 << lanes * fmt.wide_bits
+    await begin(dut)
+    for cycle in range(plan.cycle + 1):
+        defaults = {"ahead": tag_value(core), "wide": random.randrange(random_wide), "begin": 0}
+        defaults |= {"second": random.randrange(random_wide), "bias": random.getrandbits(64)}
+        if cycle in plan.blocks:
+            assert side.clear(), f"cycle {cycle}: side words were left."
+            for words in plan.blocks[cycle]:
+                side.block(words)
+        for name, value in (defaults | plan.inputs[cycle]).items():
+            getattr(dut, name).value = value
+        dut.side_words.value = side.words()
+        await Timer(1, "ns")
+        if mask := int(dut.value_valid.value):
+            codes = unpack(int(dut["values"].value), code_bits, lanes)
+            where = (mask, int(dut.which.value), int(dut.value_context.value))
+            seen["value"][cycle] = (*where, lanes_of(core, mask, codes))
+        for name, tag, data, width in (
+            ("decay", "decay_tag", "decay", nx.DECAY_FRAC),
+            ("traced", "traced", "held", fmt.wide_bits),
+        ):
+            fields = split_tag(core, int(getattr(dut, tag).value))
+            if fields["valid"]:
+                values = unpack(int(getattr(dut, data).value), width, lanes)
+                seen[name][cycle] = fields | {data: tuple(values)}
+        if released := int(dut.side_release.value):
+            seen["release"][cycle] = released
+        total, *others = seen_statistics(core, dut)
+        if cycle in plan.expected["statistics"]:
+            seen["statistics"][cycle] = others
+        if cycle in plan.expected["total"]:
+            seen["total"][cycle] = total
+        side.cycle(dut)
+        await FallingEdge(dut.clk)
+    for name, expected in plan.expected.items():
+        for cycle in sorted(expected.keys() | seen[name].keys()):
+            found, wanted = seen[name].get(cycle), expected.get(cycle)
+            assert found == wanted, f"{name} in cycle {cycle}: {found}, not {wanted}"

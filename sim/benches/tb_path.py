@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cocotb side of the whole vector path: random packets against the golden arithmetic, and when it is empty."""
+
+import random
+from typing import Any
+
+import cocotb
+import torch
+from cocotb.triggers import FallingEdge, Timer
+from torch import Tensor
+
+from tritforge.golden.model import numerics as nx
+from tritforge.golden.model.integer import IntegerModel
+from tritforge.hw.ops import OPS, Op, slots
+from tritforge.hw.scales.scales import TOTAL_LATE
+from tritforge.hw.schedule import Group
+from tritforge.hw.vector.gain import GAIN_OPS, outputs
+from tritforge.hw.vector.path import ANNOUNCED
+from tritforge.hw.vector.recurrence import Recurrence
+from tritforge.sim.benches.tb_units import begin, magnitudes, pick, signed_values
+from tritforge.sim.benches.vector_model import (
+    GainModel,
+    SideModel,
+    core_under_test,
+    decay,
+    lanes_of,
+    pack,
+    random_words,
+    seen_statistics,
+    tag_value,
+    unpack,
+)
+from tritforge.sim.cocotb_run import test_parameters
+
+PACKETS = 6
+ENDS = {"EMBED", "I", "G", "OUT", "GATE", "UP", "CONTRACT"}
+"""Operations whose ``empty`` is the first cycle in which nothing changes. The last trace of F is in a row buffer,
+which G reads as soon as it is ``buffered``."""
+
+
+class Bench:
+    """Issues row groups as the sequencer does and knows what must come of them."""
+
+    def __init__(self, dut: Any) -> None:
+        self.dut, self.core = dut, core_under_test()
+        core = self.core
+        self.fmt, self.lanes = core.formats, core.vector_rows
+        self.side = SideModel(core)
+        self.hidden, self.layers = 0, 0
+        self.state = torch.zeros(core.batch, core.max_layers, core.max_hidden, dtype=torch.int64)
+        self.expected: dict[str, list[Any]] = {"value": [], "tap": [], "saturated": []}
+        self.seen: dict[str, list[Any]] = {name: [] for name in self.expected}
+        self.cycle = self.empty_at = self.buffered_at = 0
+        self.pulse, self.statistics = False, (0,) * len(outputs(core))
+        self.taken: dict[str, int] = {}
+        self.longest, self.exact = "", set[str]()
+        self.ages = {name: test_parameters()[name] for name in ("until_empty", "until_buffered")}
+
+    async def step(self, **inputs: int) -> None:
+        """One cycle; ports that are not given are random, and nothing is issued."""
+        dut, core, fmt = self.dut, self.core, self.fmt
+        self.previous = (self.pulse, *self.statistics)
+        op = inputs.pop("op", None)
+        noise = {"issue": tag_value(core), "zero": random.getrandbits(1), "bias": random.getrandbits(64)}
+        noise["acc"] = random.getrandbits(self.lanes * core.acc_bits)
+        noise |= {"shift": random.getrandbits(6), "begin": 0}
+        # accumulators and their scale come a cycle after the issue
+        noise |= self.taken
+        self.taken = {name: inputs.pop(name) for name in ("acc", "mantissa", "shift") if name in inputs}
+        for name, value in (noise | inputs).items():
+            getattr(dut, name).value = value
+        dut.side_words.value = self.side.words()
+        await Timer(1, "ns")
+        if op is not None:
+            if (at := self.cycle + self.ages["until_empty"][op.name]) > self.empty_at:
+                self.empty_at, self.longest = at, op.name
+            self.buffered_at = max(self.buffered_at, self.cycle + self.ages["until_buffered"].get(op.name, 3))
+        self.empty, self.buffered = int(dut.empty.value), int(dut.buffered.value)
+        if op is None:  # what they are in the cycle of an issue does not matter
+            assert self.empty == (self.cycle >= self.empty_at), f"empty in cycle {self.cycle}"
+            assert self.buffered == (self.cycle >= self.buffered_at), f"buffered in cycle {self.cycle}"
+        self.pulse = False
+        if mask := int(dut.value_valid.value):
+            codes = unpack(int(dut["values"].value), fmt.mantissa + 7, self.lanes)
+            self._note("value", (int(dut.which.value), int(dut.value_context.value), lanes_of(core, mask, codes)))
+        if mask := int(dut.tap_valid.value):
+            tap = unpack(int(dut.tap.value), fmt.wide_bits, self.lanes)
+            self._note("tap", (int(dut.tap_op.value), lanes_of(core, mask, tap)))
+        if int(dut.saturated.value):
+            self._note("saturated", self.cycle)
+        self.statistics = seen_statistics(core, dut)
+        self.side.cycle(dut)
+        await FallingEdge(dut.clk)
+        self.cycle += 1
+
+    def _note(self, kind: str, event: Any) -> None:
+        assert self.cycle < self.empty_at + ANNOUNCED, f"{kind} in cycle {self.cycle}, in which the path is empty"
+        self.seen[kind].append(event)
+        self.pulse = True
+
+    async def packet(self, contexts: int) -> None:
+        """All groups of one packet."""
+        core = self.core
+        self.contexts = contexts
+        self.hidden = random.choice((core.max_hidden, random.randint(1, core.max_hidden)))
+        self.layers = random.randint(1, core.max_layers)
+        self.slot_of = pick(list(range(core.batch)), contexts)
+        self.zeros = pick([False, False, True], contexts)
+        self.residual = torch.zeros(contexts, core.max_hidden + core.rows, dtype=torch.int64)
+        self.dut.contexts.value = contexts
+        await self.group(Group.EMBED, 0)
+        for layer in range(self.layers):
+            for group in (Group.MIX, Group.OUT, Group.EXPAND, Group.CONTRACT):
+                await self.group(group, layer)
+
+    async def group(self, group: Group, layer: int) -> None:
+        """One group, from ``begin`` until it is empty; MIX and EXPAND may be abandoned between two matrices."""
+        core = self.core
+        ops = OPS[group]
+        if group is Group.CONTRACT and layer == self.layers - 1:
+            ops = (Op.OUT,)
+        self.layer = layer
+        self.model = GainModel(core, random.getrandbits(random.randint(1, 61)), random.getrandbits(17))
+        self.dut.kappa.value = self.model.kappa
+        await self.step(begin=1, bias=self.model.totals[0])
+        rows = random.randint(1, core.max_intermediate) if group is Group.EXPAND else self.hidden
+        abandoned, last_rises = False, random.random() < 0.5
+        last_group = (rows - 1) // self.lanes * self.lanes
+        for block in range(-(-rows // core.rows)):
+            quiet = min(core.rows, last_group - block * core.rows) if last_rises else 0
+            words = {op: random_words(core, op, self.contexts, quiet) for op in ops if op in GAIN_OPS}
+            for w in words.values():
+                self.side.block(w)
+            self.buffers = torch.zeros(2, self.contexts, core.rows, dtype=torch.int64)
+            for op in ops:
+                if op in (Op.G, Op.UP):
+                    await self.step()
+                    while not self.buffered:
+                        await self.step()
+                else:
+                    for _ in range(random.choice((0, 0, 5, 20))):
+                        await self.step()
+                self.words = words.get(op)
+                abandoned = op in (Op.F, Op.I, Op.GATE) and random.random() < 0.05
+                await self.matrix(op, block, rows)
+                if abandoned:
+                    break
+            if abandoned:
+                break
+        await self.ends(op, abandoned)
+
+    async def ends(self, op: Op, abandoned: bool) -> None:
+        """All is there when the path has announced that it is empty; notes whether it was in the cycle before."""
+        total, *others = self.model.statistics()
+        await self.step()
+        while not self.empty:
+            await self.step()
+        for _ in range(ANNOUNCED):
+            await self.step()
+        assert [*self.statistics[1:]] == others, f"{op.name}: maxima are not final when the path is empty."
+        pulse, _, *before = self.previous
+        exact = pulse or before != others
+        for _ in range(TOTAL_LATE):
+            await self.step()
+        assert self.statistics[0] == total, f"{op.name}: totals are not final when they are read."
+        if exact or self.previous[1] != total:
+            self.exact.add(self.longest)
+        for kind, events in self.expected.items():
+            found = self.seen[kind]
+            if kind == "saturated":
+                assert len(found) == len(events), f"{op.name}: {len(found)} saturations, not {len(events)}"
+            else:
+                for index, pair in enumerate(zip(found, events, strict=True)):
+                    assert pair[0] == pair[1], f"{op.name}, {kind} {index}: {pair[0]}, not {pair[1]}"
+            found.clear()
+            events.clear()
+        assert self.side.clear() or abandoned, f"{op.name}: side words were left."
+
+    async def matrix(self, op: Op, block: int, rows: int) -> None:
+        """The row groups of a matrix' block, as close to one another as they may be or not."""
+        core = self.core
+        gap = slots(core)[op]
+        for context in range(self.contexts):
+            for group in range(core.row_groups):
+                last = context == self.contexts - 1 and group == core.row_groups - 1
+                index = block * core.row_groups + group
+                live = torch.tensor([index * self.lanes + lane < rows for lane in range(self.lanes)])
+                fields = {"op": op, "context": context, "index": index, "last": int(last)}
+                inputs = self.row_group(op, context, index, live, last and random.random() < 0.5)
+                tag = tag_value(core, valid=1, live=pack(live.tolist(), 1), **fields)
+                await self.step(op=op, issue=tag, **inputs)
+                for _ in range(gap - 1 + (0 if last else random.choice((0, 0, 0, 0, 1, 7)))):
+                    await self.step()
+
+    def row_group(self, op: Op, context: int, index: int, live: Tensor, large: bool) -> dict[str, int]:
+        """Its inputs; what must come of it goes to ``expected``."""
+        core, fmt, lanes = self.core, self.fmt, self.lanes
+        place = slice(index * lanes, (index + 1) * lanes)
+        row = slice(index % core.row_groups * lanes, (index % core.row_groups + 1) * lanes)
+        words = None if self.words is None else self.words[:, row]
+        if op is Op.EMBED:
+            x = (words[context] ^ 1 << 31) - (1 << 31)
+            self.residual[context, place] = torch.where(live, x, 0)
+            self._leaves(op, context, live, x, x, words[self.contexts :])
+            return {}
+        limit = 1 << core.acc_bits - 1
+        acc = torch.tensor(pick(signed_values(core.acc_bits - 1, 50), lanes)).clamp(1 - limit, limit - 1)
+        mantissa = random.choice(magnitudes(fmt.mantissa, 50)) | 1 << fmt.mantissa - 1
+        # results of all lengths, some of them too long
+        length = fmt.wide_bits + 2 if large else random.randint(4, fmt.wide_bits)
+        shift = int(acc.abs().max()).bit_length() + fmt.mantissa - length
+        shifts = torch.tensor(shift)
+        y = nx.apply_scale(acc, torch.tensor(mantissa), shifts, fmt)
+        exact = nx.rshift_round(acc * mantissa << nx.SCALE_LEFT, max(shift + nx.SCALE_LEFT, 0))
+        clamped = (acc != 0) if shift < -nx.SCALE_LEFT else exact.abs() > fmt.wide_max
+        slot = self.slot_of[context]
+        inputs = {"acc": pack(acc, core.acc_bits), "mantissa": mantissa, "shift": shift % (1 << 12)}
+        base = slot * core.max_layers * core.max_hidden + self.layer * self.stride()
+        inputs["state_word"] = (base // lanes + index) % (core.batch * core.max_layers * core.max_hidden // lanes)
+        inputs["zero"] = int(self.zeros[context])
+        wide = second = y
+        if op is Op.F:
+            wide = nx.sigmoid_negative(y, fmt)
+            self.buffers[0, context, row] = decay(wide, words)
+        elif op in (Op.I, Op.GATE):
+            self.buffers[1, context, row] = nx.silu(y, fmt)
+        elif op in (Op.G, Op.UP):
+            factor = self.buffers[1, context, row]
+            if op is Op.G:
+                factor = nx.silu(self.recur(slot, context, place, row, live), fmt)
+            wide, clamped = self._clamp(nx.rshift_round(y * factor, fmt.frac), clamped)
+            second = y if op is Op.G else wide
+        else:
+            wide, clamped = self._clamp(self.residual[context, place] + y, clamped)
+            self.residual[context, place] = torch.where(live, wide, 0)
+            second = wide
+        if bool((clamped & live).any()):
+            self.expected["saturated"].append(op)
+        self._leaves(op, context, live, wide, second, words)
+        return inputs
+
+    def _clamp(self, exact: Tensor, clamped: Tensor) -> tuple[Tensor, Tensor]:
+        wide = nx.saturate(exact, self.fmt.wide_max)
+        return wide, clamped | (wide != exact)
+
+    def stride(self) -> int:
+        """Values of one layer's state."""
+        return -(-self.hidden // self.lanes) * self.lanes
+
+    def recur(self, slot: int, context: int, place: slice, row: slice, live: Tensor) -> Tensor:
+        """The new state of a row group."""
+        at = torch.arange(place.start, place.stop) + self.layer * self.stride()
+        known = live.nonzero().flatten()
+        states = self.state[slot].view(-1)
+        old = torch.zeros(self.lanes, dtype=torch.int64)
+        if not self.zeros[context]:
+            old[known] = states[at[known]]
+        c, candidate = self.buffers[:, context, row]
+        h = IntegerModel._recur(c[None], candidate[None], old)[0]
+        states[at[known]] = h[known]
+        return h
+
+    def _leaves(self, op: Op, context: int, live: Tensor, wide: Tensor, second: Tensor, words: Tensor | None) -> None:
+        if words is None or not live.any():
+            return
+        mask = pack(live.tolist(), 1)
+        held = (wide & ((1 << self.fmt.wide_bits) - 1)).tolist()
+        self.expected["tap"].append((op, lanes_of(self.core, mask, held)))
+        if op is not Op.F:
+            values = self.model.row_group(op, context, live, wide, second, words)
+            for which, codes in enumerate(values):
+                self.expected["value"].append((which, context, lanes_of(self.core, mask, codes)))
+
+    async def host(self, write: bool) -> None:
+        """Write a random state, or read it back and compare."""
+        dut, fmt = self.dut, self.fmt
+        values = self.state.flatten()
+        if write:
+            values = torch.tensor(pick(signed_values(fmt.wide_bits - 1, 50), values.numel()))
+            self.state = values.view(self.state.shape).clone()
+        wrapped = (values & ((1 << fmt.wide_bits) - 1)).tolist()
+        late = 0 if write else Recurrence.read_latency - 1
+        for cycle, value in enumerate([0] * late + wrapped):
+            address = min(cycle, len(wrapped) - 1)
+            await self.step(host=1, address=address, write=int(write), write_data=value)
+            if not write and cycle >= late:
+                assert int(dut.read_data.value) == value, f"state {cycle - late}"
+        await self.step(host=0, write=0)
+
+
+@cocotb.test()
+async def path(dut: Any) -> None:
+    """Values, taps, statistics, saturations and state of packets with all numbers of contexts, some abandoned."""
+    dut.issue.value = dut.host.value = dut.write.value = 0
+    await begin(dut)
+    bench = Bench(dut)
+    await bench.host(write=True)
+    # a row group without live rows leaves nothing at its end
+    ends = ENDS if bench.core.rows <= bench.core.max_hidden else set()
+    packets = 0
+    while packets < PACKETS or not bench.exact >= ends:
+        assert packets < 40 * PACKETS, f"Only {bench.exact} could be seen to end exactly when the path is empty."
+        await bench.packet(random.choice((1, bench.core.batch, random.randint(1, bench.core.batch))))
+        packets += 1
+    await bench.host(write=False)

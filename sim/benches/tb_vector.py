@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cocotb side of the recurrence and of the statistics."""
+
+import random
+from collections import deque
+from itertools import chain
+from typing import Any
+
+import cocotb
+import torch
+from cocotb.triggers import FallingEdge
+
+from tritforge.golden.model import numerics as nx
+from tritforge.golden.model.integer import IntegerModel
+from tritforge.hw.params import CoreParams
+from tritforge.hw.vector.recurrence import Recurrence
+from tritforge.sim.benches.tb_units import begin, compare, magnitudes, pick, signed_values, stream, wrap
+from tritforge.sim.benches.vector_model import EXPONENT_BITS, core_under_test, lanes_of, pack, unpack
+from tritforge.sim.cocotb_run import test_parameters
+
+ROUNDS = 6
+
+
+class Updates:
+    """Inputs of rounds that visit every word of the state once, the same word as soon as its state is there."""
+
+    def __init__(self, core: CoreParams, words: int, latency: int, state: torch.Tensor) -> None:
+        self.core, self.words, self.latency, self.state = core, words, latency, state
+        self.inputs: dict[str, list[int]] = {
+            name: [] for name in ("update", "word", "zero", "decay", "candidate", "host")
+        }
+        self.expected: list[tuple[int, int, tuple[int, ...]]] = []
+        self._last = dict.fromkeys(range(words), -latency - 1)
+        self._operands = deque([(0, 0)] * Recurrence.meet)
+        self._cycle(0, 0, 0)
+
+    def _cycle(self, update: int, word: int, zero: int, operands: tuple[int, int] | None = None) -> None:
+        row = (update, word, zero, *self._operands.popleft(), 0)
+        for values, value in zip(self.inputs.values(), row, strict=True):
+            values.append(value)
+        lanes, wide = self.core.vector_rows, self.core.formats.wide_bits
+        noise = (random.getrandbits(lanes * nx.DECAY_FRAC), random.getrandbits(lanes * wide))
+        self._operands.append(operands or noise)
+
+    def round(self) -> None:
+        """Every word once, from a zero state or not, some lanes left alone."""
+        fmt, lanes, words = self.core.formats, self.core.vector_rows, self.words
+        shape = (words, lanes)
+        decays = torch.tensor(pick(magnitudes(nx.DECAY_FRAC, 50), words * lanes)).view(shape)
+        candidates = torch.tensor(pick(signed_values(fmt.wide_bits - 1, 50), words * lanes)).view(shape)
+        zero = torch.tensor(pick([0, 0, 1], words)).bool()
+        masks = torch.tensor(pick([0, 1, 1, 1], words * lanes)).view(shape).bool()
+        old = torch.where(zero[:, None], 0, self.state)
+        h = IntegerModel._recur(decays[None], candidates[None], old)[0]
+        self.state = torch.where(masks, h, self.state)
+        for word in random.sample(range(words), words):
+            earliest = self._last[word] + self.latency + 3
+            while len(self.inputs["word"]) < earliest or random.random() < 0.1:
+                self._cycle(0, random.randrange(words), random.getrandbits(1))
+            at = self._last[word] = len(self.inputs["word"])
+            mask = pack(masks[word].tolist(), 1)
+            operands = (pack(decays[word], nx.DECAY_FRAC), pack(candidates[word], fmt.wide_bits))
+            self._cycle(mask, word, int(zero[word]), operands)
+            if mask:
+                self.expected.append((at, mask, lanes_of(self.core, mask, wrap(h[word], fmt.wide_bits))))
+
+    def settle(self) -> None:
+        """Until the last word is written."""
+        for _ in range(self.latency + 3):
+            self._cycle(0, 0, 0)
+
+
+@cocotb.test()
+async def recurrence(dut: Any) -> None:
+    """The host writes the state, updates follow one another as soon as they may, the host reads it back."""
+    core, words, latency = core_under_test(), test_parameters()["words"], test_parameters()["latency"]
+    fmt, lanes = core.formats, core.vector_rows
+    state = torch.tensor(pick(signed_values(fmt.wide_bits - 1, 50), words * lanes)).view(words, lanes)
+    updates = Updates(core, words, latency, state)
+    for _ in range(ROUNDS):
+        updates.round()
+    updates.settle()
+    # a word's number comes before its update
+    updates.inputs["word"].append(updates.inputs["word"].pop(0))
+    dut.update.value = 0
+    await begin(dut)
+    values = state.flatten().tolist()
+    order = random.sample(range(words * lanes), words * lanes)
+    writes = {"host": [1] * len(order), "write": [1] * len(order), "address": order}
+    await stream(dut, 1, writes | {"write_data": [values[at] for at in order]}, [])
+    dut.write.value = 0
+    found = await stream(dut, latency, updates.inputs, ["h"])
+    results = [lanes_of(core, mask, unpack(found[at][0], fmt.wide_bits, lanes)) for at, mask, _ in updates.expected]
+    compare(results, [h for _, _, h in updates.expected], {"update": [at for at, _, _ in updates.expected]})
+
+    reads = {"host": [1] * len(order), "address": order}
+    memory = await stream(dut, Recurrence.read_latency, reads, ["read_data"])
+    final = wrap(updates.state.flatten(), fmt.wide_bits)
+    compare(memory, [(final[at],) for at in order], reads)
+
+
+@cocotb.test()
+async def statistics(dut: Any) -> None:
+    """Totals and maxima of every context follow their inputs, with gaps, over two vectors."""
+    core = core_under_test()
+    fmt, lanes, count = core.formats, core.vector_rows, 1500
+    product_bits, code_bits = fmt.wide_bits + 18, fmt.mantissa + EXPONENT_BITS
+    largest = signed_values(fmt.wide_bits + 16, 300)
+    await begin(dut)
+    powers = [(0, "powers")] if core.extra_bits else []
+    for bias, output in ((0, "total"), ((1 << 61) + 12345, "maxima"), *powers):
+        second = pick([0, 1], count)
+        products = [
+            [value >> (0 if s else nx.GAIN_BITS - nx.STAT_BITS) for value in pick(largest, lanes)] for s in second
+        ]
+        codes = [pick(magnitudes(code_bits, 30), lanes) for _ in range(count)]
+        # the largest come late, or nothing would be seen of what follows them
+        codes = sorted(codes, key=lambda values: max(values).bit_length() + random.random() * 3)
+        masks = [(1 << random.randint(0, lanes)) - 1 for _ in range(2 * count)]
+        contexts = pick(list(range(core.batch)), 2 * count)
+        inputs = {
+            "products": [pack(values, product_bits) for values in products],
+            "second": second,
+            "square_valid": masks[:count],
+            "square_context": contexts[:count],
+            "which": pick([0, 1, 2], count),
+            "value_valid": masks[count:],
+            "value_context": contexts[count:],
+            # with signs, which do not count
+            "values": [
+                pack((value | random.getrandbits(1) << code_bits for value in values), code_bits + 1)
+                for values in codes
+            ],
+        }
+        if powers:
+            gained = [pick(largest, lanes) for _ in range(count)]
+            inputs |= {
+                "gain_products": [pack(values, product_bits) for values in gained],
+                "power_valid": pick(masks, count),
+                "power_which": pick([0, 1, 2], count),
+            }
+            dut.power_valid.value = 0
+        dut.begin.value, dut.bias.value = 1, bias
+        dut.square_valid.value, dut.value_valid.value = 0, 0
+        await FallingEdge(dut.clk)
+        dut.begin.value, dut.bias.value = 0, random.getrandbits(64)
+        latency = test_parameters()[{"maxima": "maximum_latency", "powers": "power_latency"}.get(output, "latency")]
+        # an idle cycle, whose inputs stay while the last results come
+        for name, values in inputs.items():
+            values.append(0 if name.endswith("valid") else random.choice(values))
+        found = await stream(dut, latency, inputs, [output])
+        # everything has left before the next ``begin``
+        for _ in range(test_parameters()["latency"]):
+            await FallingEdge(dut.clk)
+
+        shift = torch.where(torch.tensor(second[:count]).bool(), fmt.epsilon_shift, fmt.square_shift)
+        squares = nx.rshift_round(torch.tensor(products), shift[:, None].expand(-1, lanes)).square()
+        totals = [bias] * core.batch
+        maxima, power = ([[0] * 3 for _ in range(core.batch)] for _ in "ab")
+        squared = nx.rshift_round(torch.tensor(gained), fmt.power_shift).square() if powers else ()
+        expected = []
+        for cycle in range(count):
+            totals[contexts[cycle]] += sum(lanes_of(core, masks[cycle], squares[cycle]))
+            compared = lanes_of(core, masks[count + cycle], codes[cycle])
+            row, which = maxima[contexts[count + cycle]], inputs["which"][cycle]
+            row[which] = max(row[which], *compared, 0)
+            if powers:
+                which = inputs["power_which"][cycle]
+                added = lanes_of(core, inputs["power_valid"][cycle], squared[cycle])
+                power[contexts[cycle]][which] += int(sum(added))
+            ports = {"total": (totals, 64), "maxima": (chain(*maxima), code_bits), "powers": (chain(*power), 64)}
+            expected.append(pack(*ports[output]))
+        compare(found[:-1], [(value,) for value in expected], {"cycle": list(range(count))})

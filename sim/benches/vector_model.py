@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the benches of the vector path share: its side words, and what the gain stage makes of a row group."""
+
+import random
+from collections import deque
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tritforge.golden.model import numerics as nx
+from tritforge.golden.model.numerics import Formats
+from tritforge.hw.ops import Op, tag_layout
+from tritforge.hw.packet import gain_word, split_gain
+from tritforge.hw.params import CoreParams
+from tritforge.hw.stream.side import SideWords
+from tritforge.hw.vector.gain import outputs
+from tritforge.sim.cocotb_run import test_parameters
+
+EXPONENT_BITS = 6
+
+
+def core_under_test() -> CoreParams:
+    """The parameter ``core``."""
+    settings = dict(test_parameters()["core"])
+    return CoreParams(**settings | {"formats": Formats(**settings["formats"])})
+
+
+def pack(values: Iterable[int], width: int) -> int:
+    """An array port's value."""
+    return sum((int(value) & ((1 << width) - 1)) << width * index for index, value in enumerate(values))
+
+
+def unpack(value: int, width: int, count: int) -> list[int]:
+    """Unsigned elements of an array port's value."""
+    return [value >> width * index & ((1 << width) - 1) for index in range(count)]
+
+
+def tag_value(core: CoreParams, **fields: int) -> int:
+    """A tag; fields that are not given are random, but ``valid`` is 0; of others, what fits."""
+    value = 0
+    for name, member in tag_layout(core):
+        default = 0 if name == "valid" else random.randrange(core.batch) if name == "context" else None
+        given = fields.get(name, default)
+        field = random.getrandbits(member.width) if given is None else given & ((1 << member.width) - 1)
+        value |= field << member.offset
+    return value
+
+
+def split_tag(core: CoreParams, value: int) -> dict[str, int]:
+    """Fields of a tag."""
+    return {name: value >> member.offset & ((1 << member.width) - 1) for name, member in tag_layout(core)}
+
+
+class SideModel:
+    """The side words of one row block after the other, behind the port of SideWords."""
+
+    def __init__(self, core: CoreParams) -> None:
+        self._core = core
+        self._beat = core.lanes // 4
+        self._words: list[int] = []
+        self._base = 0
+        lanes = core.vector_rows
+        self._reads = deque([[random.getrandbits(32) for _ in range(lanes)] for _ in range(SideWords.latency)])
+
+    def block(self, words: Tensor) -> None:
+        """Append the words [kinds, rows] of a row block."""
+        self._words += words.flatten().tolist()
+
+    def cycle(self, dut: Any) -> None:
+        """Take this cycle's address and release."""
+        lanes = self._core.vector_rows
+        at = self._base + int(dut.side_address.value) * lanes
+        known = self._words[at : at + lanes]
+        self._reads.append(known + [random.getrandbits(32) for _ in range(lanes - len(known))])
+        if released := int(dut.side_release.value):
+            self._base += released * self._beat
+            assert self._base <= len(self._words), "More side words are released than there are."
+
+    def words(self) -> int:
+        """The port's words, to be driven once a cycle before it."""
+        return pack(self._reads.popleft(), 32)
+
+    def clear(self) -> bool:
+        """Forget everything; whether all had been released."""
+        released = self._base == len(self._words)
+        self._words, self._base = [], 0
+        return released
+
+
+def random_words(core: CoreParams, op: Op, contexts: int, quiet: int = 0) -> Tensor:
+    """Side words [kinds, rows] of an operation in one row block; gains of the first ``quiet`` rows are small."""
+    fmt = core.formats
+    kinds = {Op.EMBED: 3, Op.CONTRACT: 3}.get(op, 1)
+    gains = random_signed(nx.GAIN_BITS, kinds * core.rows)
+    gains.view(kinds, core.rows)[:, :quiet] >>= nx.GAIN_BITS // 2
+    if op is Op.F:
+        gains = gains.abs().clamp(max=1 << nx.OMEGA_FRAC)
+    stats = random_signed(nx.STAT_BITS, kinds * core.rows)
+    words = torch.from_numpy(gain_word(gains.numpy(), stats.numpy()).astype("int64")).view(kinds, core.rows)
+    if op is not Op.EMBED:
+        return words
+    x = random_signed(fmt.wide_bits, contexts * core.rows).clamp(-fmt.wide_max, fmt.wide_max)
+    return torch.cat([(x & 0xFFFFFFFF).view(contexts, core.rows), words])
+
+
+def random_signed(bits: int, count: int) -> Tensor:
+    """Signed integers of all lengths, and both ends."""
+    ends = (-1 << (bits - 1), (1 << (bits - 1)) - 1)
+    values = [random.getrandbits(random.randint(1, bits - 1)) * random.choice((1, -1)) for _ in range(count)]
+    return torch.tensor([random.choice(ends) if random.random() < 0.1 else value for value in values])
+
+
+class GainModel:
+    """Totals and maxima of a group, and what each row group leaves on its way."""
+
+    def __init__(self, core: CoreParams, bias: int, kappa: int) -> None:
+        self._core, self.kappa = core, kappa
+        self.totals = [bias] * core.batch
+        self.maxima = [[0] * 3 for _ in range(core.batch)]
+        self.powers = [[0] * 3 for _ in range(core.batch)]
+
+    def row_group(
+        self, op: Op, context: int, live: Tensor, wide: Tensor, second: Tensor, words: Tensor
+    ) -> list[tuple[int, ...]]:
+        """Count a row group with its gain words [kinds, V]; its values, [(code floats of its lanes)] by slot."""
+        fmt = self._core.formats
+        gains, stats = (torch.from_numpy(part) for part in split_gain(words.numpy().astype("uint32")))
+        stat = torch.tensor(1 << nx.UNIT_EXPONENT) if op is Op.UP else stats[0]
+        squares = nx.rshift_round(wide * stat, fmt.square_shift).square()
+        if op is not Op.UP:
+            squares = squares + nx.rshift_round(second * self.kappa, fmt.epsilon_shift).square()
+        self.totals[context] += int(squares[live].sum())
+        values = []
+        for which, gain in enumerate(gains):
+            v = wide * gain
+            m, e = nx.normalise(v.abs() >> fmt.product_drop, fmt)
+            magnitude = m | e << fmt.mantissa
+            largest = int(torch.where(live, magnitude, 0).max())
+            self.maxima[context][which] = max(self.maxima[context][which], largest)
+            self.powers[context][which] += int(nx.rshift_round(v, fmt.power_shift).square()[live].sum())
+            values.append(tuple((magnitude | (v < 0).long() << (fmt.mantissa + EXPONENT_BITS)).tolist()))
+        return values
+
+    def statistics(self) -> tuple[int, ...]:
+        """The ports ``total``, ``maxima`` and, if there is one, ``powers``."""
+        maxima = pack(chain(*self.maxima), self._core.formats.mantissa + EXPONENT_BITS)
+        return (pack(self.totals, 64), maxima, pack(chain(*self.powers), 64))[: len(outputs(self._core))]
+
+
+def seen_statistics(core: CoreParams, dut: Any) -> tuple[int, ...]:
+    """What `GainModel.statistics` says, of a unit."""
+    return tuple(int(getattr(dut, name).value) for name in outputs(core))
+
+
+def decay(sigma: Tensor, words: Tensor) -> Tensor:
+    """c of rows with the decay words [1, V]."""
+    (gains, _) = split_gain(words.numpy().astype("uint32"))
+    c = nx.rshift_round(sigma * torch.from_numpy(gains)[0], nx.SIGMA_FRAC + nx.OMEGA_FRAC - nx.DECAY_FRAC)
+    return c.clamp(max=(1 << nx.DECAY_FRAC) - 1)
+
+
+def lanes_of(core: CoreParams, mask: int, values: Iterable[int]) -> tuple[int, ...]:
+    """The values of the lanes in the mask; the others are nobody's."""
+    return tuple(int(value) for lane, value in enumerate(values) if mask >> lane & 1)
