@@ -10,9 +10,9 @@ from tritforge.golden.model.activations import THRESHOLD_BITS
 from tritforge.golden.model.formats import CODE_MAX
 from tritforge.hw.lib.floats import EXPONENT_BITS, maximum
 from tritforge.hw.lib.multiplier import Multiplier
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.rescale import SHIFT_BITS
 from tritforge.hw.lib.width import cut, minus_one, plus_one
-from tritforge.hw.ops import context_bits, delay
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.chords import Quotient
 from tritforge.hw.scales.root import TOTAL_BITS, ReciprocalRoot
@@ -83,12 +83,12 @@ class ScaleUnit(wiring.Component):
                 "words": In(data.ArrayLayout(SCALE_WORD, TENSORS)),
                 "words_valid": In(1),
                 "factor_vector": In(2),
-                "factor_context": In(context_bits(core)),
+                "factor_context": In(core.context_bits),
                 "reciprocal": Out(fmt.mantissa),
                 "e_max": Out(EXPONENT_BITS),
                 "reciprocal_ready": Out(1),
                 "scale_matrix": In(2),
-                "scale_context": In(context_bits(core)),
+                "scale_context": In(core.context_bits),
                 "mantissa": Out(fmt.mantissa),
                 "shift": Out(signed(SHIFT_BITS)),
                 "ready": Out(1),
@@ -97,7 +97,7 @@ class ScaleUnit(wiring.Component):
             }
         )
         # The lower field is the faster one, so that positions are passed in their order as integers.
-        self._position = data.StructLayout({"context": context_bits(core), "tensor": 2})
+        self._position = data.StructLayout({"context": core.context_bits, "tensor": 2})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out
 from tritforge.golden.model.activations import THRESHOLD_BITS, THRESHOLD_FRAC
 from tritforge.golden.model.tables import LOG_FRAC, LOGARITHMS
 from tritforge.hw.lib.floats import EXPONENT_BITS, maximum
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut
-from tritforge.hw.ops import delay
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.chords import Quotient
 from tritforge.hw.scales.root import LEFT, TOTAL_BITS, left

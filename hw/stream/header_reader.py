@@ -9,8 +9,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.ops import context_bits, delay
 from tritforge.hw.params import CoreParams
 
 CRC_POLYNOMIAL = 0xEDB88320
@@ -34,7 +34,7 @@ def token_shape(core: CoreParams) -> data.StructLayout:
             "contexts": 4,
             "zero": core.batch,
             "logits": core.batch,
-            "slots": data.ArrayLayout(context_bits(core), core.batch),
+            "slots": data.ArrayLayout(core.context_bits, core.batch),
             "used": core.batch,
             "hidden_span": range(core.batch * core.beats(core.max_hidden) + 1),
             "intermediate_span": range(core.batch * core.beats(core.max_intermediate) + 1),

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from tritforge.golden.model.formats import GAIN_BITS, Formats
 from tritforge.hw.lib.floats import EXPONENT_BITS, code_float
-from tritforge.hw.ops import delay
+from tritforge.hw.lib.pipeline import delay
 
 _COARSE = 16
 _FINE_MOST = 15

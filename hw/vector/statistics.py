@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from tritforge.hw.lib.floats import code_float, maximum
 from tritforge.hw.lib.multiplier import Squarer
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut
-from tritforge.hw.ops import context_bits, delay
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import TENSORS
 
@@ -61,11 +61,11 @@ class Statistics(wiring.Component):
                 "begin": In(1),
                 "bias": In(unsigned(TOTAL_BITS)),
                 "square_valid": In(lanes),
-                "square_context": In(context_bits(core)),
+                "square_context": In(core.context_bits),
                 "second": In(1),
                 "products": In(data.ArrayLayout(signed(fmt.wide_bits + 18), lanes)),
                 "value_valid": In(lanes),
-                "value_context": In(context_bits(core)),
+                "value_context": In(core.context_bits),
                 "which": In(2),
                 "values": In(data.ArrayLayout(code_float(fmt), lanes)),
                 **(self._power_ports(core) if core.extra_bits else {}),
