@@ -45,7 +45,7 @@ lint: $(READY)
 	@$(BIN)/ruff check --quiet .
 	@for preset in $(PRESETS); do \
 	    $(BIN)/tritforge verilog --preset $$preset -o build/lint/$$preset || exit; \
-	    $(BIN)/python -m tritforge.rtl_gen.verilog.lint build/lint/$$preset/*.f || exit; \
+	    $(BIN)/tritforge check lint build/lint/$$preset/*.f || exit; \
 	done
 
 verilog: $(READY)

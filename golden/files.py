@@ -104,6 +104,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file of bytes; raise as `replacing` does."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
 def make_folder(path: Path) -> None:
     """Make a folder with those above it, where it is absent; raise TritforgeError where that is not possible."""
     try:

@@ -10,20 +10,17 @@ from rich.console import Console
 from rich.table import Table
 
 from tritforge.golden import TritforgeError
-from tritforge.host.cli.console import (
+from tritforge.host.cli.console import heed, out, print_json, say
+from tritforge.host.cli.options import (
     LARGEST_SEED,
     Json,
     PresetName,
     Record,
     Settings,
     chosen_core,
-    heed,
     opened_model,
-    out,
-    print_json,
-    say,
 )
-from tritforge.host.cli.run import counters_json, encode_prompt
+from tritforge.host.cli.run import counters_json
 from tritforge.host.run.backends import saturation_warnings
 from tritforge.host.run.generate import Sampler, generate
 from tritforge.host.run.models import DEFAULT_PRESET, TALES, Kind, Model
@@ -81,7 +78,7 @@ def demo(
         raise TritforgeError(
             f"Documents show {TALES} on {DEFAULT_PRESET}; leave --record out, or --model and the core."
         )
-    ids = encode_prompt(model, prompt)
+    ids = model.prompt(prompt)
     story = Story(model.codec, prompt, ids, None if as_json else out)
     with model.session(Kind.RTL, check=True) as session:
         with story:

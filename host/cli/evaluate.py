@@ -10,18 +10,8 @@ import typer
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.text import bits_per_character
 from tritforge.golden.train.corpus import read_text
-from tritforge.host.cli.console import (
-    Json,
-    ModelPath,
-    PresetName,
-    Record,
-    Settings,
-    heed,
-    opened_model,
-    out,
-    print_json,
-    progress,
-)
+from tritforge.host.cli.console import heed, out, print_json, progress
+from tritforge.host.cli.options import Json, ModelPath, PresetName, Record, Settings, opened_model
 from tritforge.host.cli.run import CHUNK, ArithKind, BackendKind, Threshold
 from tritforge.host.run.backends import Arith, Backend, saturation_warnings
 from tritforge.host.run.models import Kind

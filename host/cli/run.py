@@ -3,32 +3,19 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from tokenize import TokenError
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from tritforge.golden import TritforgeError
 from tritforge.golden.files import check_writable, replacing
-from tritforge.host.cli.console import (
-    Advance,
-    Json,
-    ModelPath,
-    PresetName,
-    Settings,
-    err,
-    heed,
-    opened_model,
-    out,
-    print_json,
-    progress,
-)
+from tritforge.host.cli.console import Advance, err, heed, out, print_json, progress
+from tritforge.host.cli.options import Json, ModelPath, PresetName, Settings, opened_model, read_ids
 from tritforge.host.run.backends import Arith, Backend, Ids, Output, check_ids, saturation_warnings
 from tritforge.host.run.driver import Counters
 from tritforge.host.run.generate import CHUNK, Checked, Sampler, after, generate
-from tritforge.host.run.models import Kind, Model
+from tritforge.host.run.models import Kind
 from tritforge.host.run.story import Story
 
 BackendKind = Annotated[
@@ -81,7 +68,7 @@ def generate_text(
     """
     sampler = Sampler(temperature, top_k, seed)
     model, warnings = opened_model(path, name, settings)
-    ids = encode_prompt(model, prompt)
+    ids = model.prompt(prompt)
     story = Story(model.codec, prompt, ids, None if as_json else out)
     with model.session(backend, check, stall, trace, arith, threshold) as session:
         with story:
@@ -153,33 +140,9 @@ def logits(
         out.print(f"{output}: {', '.join(f'{key} {list(a.shape)}' for key, a in arrays.items())}")
 
 
-def encode_prompt(model: Model, text: str) -> list[int]:
-    """The tokens of a prompt, begun by bos where the model has one; TritforgeError where none can be made of it."""
-    if not text:
-        raise TritforgeError("The prompt is empty; give some text with --prompt.")
-    bos = model.config.bos
-    ids = [*([] if bos is None else [bos]), *model.codec.encode(text)]
-    check_ids(np.array(ids, dtype=np.int64), model.config.vocab)
-    return ids
-
-
 def counters_json(counters: Counters | None) -> dict[str, Any]:
     """The core's counters as part of a JSON object; nothing where there is no core."""
     return {"counters": asdict(counters) | {"occupancy": counters.occupancy}} if counters else {}
-
-
-def read_ids(path: Path) -> Ids:
-    """Token ids int64 [T] of a .npy file; TritforgeError where it holds something else."""
-    try:
-        with path.open("rb") as file:
-            ids = np.lib.format.read_array(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise TritforgeError(f"{path} does not exist; give a .npy file of token ids.") from None
-    except (OSError, ValueError, MemoryError, TokenError) as error:
-        raise TritforgeError(f"{path} is no readable .npy file ({error}).") from error
-    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
-        raise TritforgeError(f"{path} holds {ids.dtype} {list(ids.shape)}; it must be one vector of integers.")
-    return ids.astype(np.int64)
 
 
 def run_all(backend: Backend, ids: Ids, advance: Advance) -> list[Output]:
