@@ -29,6 +29,13 @@ class Near(wiring.Component):
         return m
 
 
+def register(m: Module, value: ValueCastable, name: str = "held") -> Signal:
+    """``value`` a cycle later, without reset: data that something else qualifies."""
+    held = Signal.like(value, name=name, reset_less=True)
+    m.d.sync += held.eq(value)
+    return held
+
+
 def delay(m: Module, value: ValueCastable, cycles: int, name: str, reset_less: bool = False) -> ValueCastable:
     """``value`` after ``cycles`` registers; without reset where it is data that something else qualifies."""
     for stage in range(cycles):
