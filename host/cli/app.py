@@ -20,7 +20,7 @@ COMMANDS = {
     "info": Command("image", "info", MODELS),
     "generate": Command("run", "generate_text", MODELS),
     "logits": Command("run", "logits", MODELS),
-    "eval": Command("evaluate", "evaluate", MODELS),
+    "eval": Command("run", "evaluate", MODELS),
     "verilog": Command("image", "verilog", CORES),
     "cosim": Command("cosim", "cosim", CORES),
     "demo": Command("cosim", "demo", CORES),

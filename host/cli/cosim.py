@@ -72,7 +72,10 @@ def demo(
     record: Record = False,
     as_json: Json = False,
 ) -> None:
-    """Tell a story on the simulated core, every logit compared with the golden integer model."""
+    """Tell a story on the simulated core, every logit compared with the golden integer model.
+
+    Example: tritforge demo --prompt "The old king"
+    """
     model, warnings = opened_model(path, name, settings)
     if record and (path, model.core) != (TALES, preset(DEFAULT_PRESET)):
         raise TritforgeError(

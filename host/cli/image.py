@@ -71,7 +71,10 @@ def info(
     path: Annotated[Path | None, typer.Argument(help="An image.", metavar="IMAGE")] = None,
     as_json: Json = False,
 ) -> None:
-    """Verify every CRC of an image and print what it holds; without one, print versions and folders."""
+    """Verify every CRC of an image and print what it holds; without one, print versions and folders.
+
+    Example: tritforge info tales.tfi
+    """
     if path is None:
         _print_installation(as_json)
         return

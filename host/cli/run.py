@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that run a model: text and logits."""
+"""Commands that run a model: text, logits, scores."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -9,9 +9,10 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from tritforge.golden import TritforgeError
 from tritforge.golden.files import check_writable, replacing
 from tritforge.host.cli.console import Advance, err, heed, out, print_json, progress
-from tritforge.host.cli.options import Json, ModelPath, PresetName, Settings, opened_model, read_ids
+from tritforge.host.cli.options import Json, ModelPath, PresetName, Record, Settings, opened_model, read_ids
 from tritforge.host.run.backends import Arith, Backend, Ids, Output, check_ids, saturation_warnings
 from tritforge.host.run.driver import Counters
 from tritforge.host.run.generate import CHUNK, Checked, Sampler, after, generate
@@ -120,6 +121,8 @@ def logits(
     The file holds `logits` float32 [T, V] and the final `state` [L, d]; of integer and rtl also `raw` int32
     [T, V], `mantissa` and `shift` int64 [T], and `scale` float64 [T], with scale = mantissa * 2**-shift and
     logits = raw * scale.
+
+    Example: tritforge logits models/tales --ids ids.npy --out logits.npz
     """
     model, warnings = opened_model(path, name, settings)
     ids = read_ids(ids_path)
@@ -138,6 +141,53 @@ def logits(
         print_json(facts | {"warnings": warnings} | counters_json(counters))
     else:
         out.print(f"{output}: {', '.join(f'{key} {list(a.shape)}' for key, a in arrays.items())}")
+
+
+def evaluate(
+    path: ModelPath,
+    text_path: Annotated[Path, typer.Option("--text", help="UTF-8, or .xz of it.", metavar="FILE")],
+    backend: BackendKind = Kind.INTEGER,
+    arith: ArithKind = Arith.MATMUL,
+    threshold: Threshold = None,
+    name: PresetName = None,
+    settings: Settings = None,
+    record: Record = False,
+    as_json: Json = False,
+) -> None:
+    """Score a text: bits per character and perplexity, the whole of it as one stream.
+
+    Example: tritforge eval models/tales --text my.txt --backend integer
+    """
+    from tritforge.golden.checkpoints.text import bits_per_character
+    from tritforge.golden.train.corpus import read_text
+    from tritforge.host.run.golden_backends import Scored
+
+    if backend is Kind.RTL:
+        raise TritforgeError("A whole text takes too long on a simulated core; choose --backend float or integer.")
+    model, warnings = opened_model(path, name, settings)
+    text, codec = read_text(text_path), model.codec
+    opened = model.session(backend, arith=arith, outlier_threshold=threshold)
+    with opened as session, progress(f"Scoring {text_path}") as advance:
+        score = bits_per_character(Scored(session.backend), codec, text, CHUNK, advance)
+        saturations = session.backend.saturations()
+    warnings += heed(saturation_warnings(saturations))
+    facts = {"backend": backend, **score._asdict()}
+    if record:
+        from tritforge.perf.measured.entries import SPECIFICATION, made, on_model, put
+        from tritforge.perf.measured.plan import score as wanted
+        from tritforge.perf.measured.subject import specification_digest, text_digest
+
+        on = on_model(path) | {f"text {text_path.name}": text_digest(text), SPECIFICATION: specification_digest()}
+        one = wanted(path.name, backend)
+        put(one.file, {one.name: made(one.command, facts, on, ("torch",))})
+    if as_json:
+        print_json(facts | {"saturations": saturations, "warnings": warnings})
+    else:
+        out.print(
+            f"{score.bits_per_character:.4f} bits per character, perplexity {score.perplexity:.3f} "
+            f"({score.tokens:,} tokens, {score.characters:,} characters, {backend})",
+            highlight=False,
+        )
 
 
 def counters_json(counters: Counters | None) -> dict[str, Any]:
