@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -74,7 +75,7 @@ def read_gguf(path: Path | str, warn: Callable[[str], None] = _LOG.warning) -> I
         yield tensor.name, from_gguf(tensor.data, tensor.tensor_type, tensor.name)
 
 
-def from_gguf(data: NDArray, kind: Kind, name: str = "The tensor") -> Ternary:
+def from_gguf(data: NDArray[Any], kind: Kind, name: str = "The tensor") -> Ternary:
     """Return the trits and the scale of TQ1_0 or TQ2_0 blocks.
 
     Parameters

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +124,7 @@ class _Packer:
         self._file.write(header.pack())
         return Summary(self._tensors, header.size)
 
-    def _small_sections(self) -> dict[str, NDArray]:
+    def _small_sections(self) -> dict[str, NDArray[Any]]:
         embedding, norm = self._source.embedding, self._layer.norms["mix"]
         codes, scales = embedding.codes, embedding.scales
         self._note("model.embeddings", codes, codes.nbytes + scales.nbytes)
@@ -151,7 +151,7 @@ class _Packer:
         )
         return header.place(header.lengths() | lengths)
 
-    def _write(self, header: Header, name: str, parts: Iterator[NDArray]) -> Header:
+    def _write(self, header: Header, name: str, parts: Iterator[NDArray[Any]]) -> Header:
         """Write a section and the padding behind it; return the header with its CRC."""
         reach, crc = header.reach(name), 0
         self._file.seek(reach.start)
@@ -210,7 +210,7 @@ class _Packer:
             self._note(tensor, matrix.trits, view.trits[name].size)
         return data
 
-    def _note(self, tensor: str, values: NDArray, size: int) -> None:
+    def _note(self, tensor: str, values: NDArray[Any], size: int) -> None:
         zeros = 1 - int(np.count_nonzero(values)) / values.size
         self._tensors.append(Packed(tensor, values.shape, size, 8 * size / values.size, zeros))
 

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from tritforge.golden.model.activations import Activations
+from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.integer import INT8, IntegerModel, IntegerSource
-from tritforge.golden.model.numerics import Formats, sigmoid_negative
+from tritforge.golden.model.numerics import sigmoid_negative
 from tritforge.host.run.generate import CHUNK
 from tritforge.hw.ops import Op
 
