@@ -37,15 +37,15 @@ from numpy.typing import NDArray
 from tritforge.golden import Failure
 from tritforge.golden.model.formats import STAT_BITS
 from tritforge.hw import schedule as sc
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import MAX_BATCH, CoreParams
+from tritforge.hw.register_map import geometry_word
 
 Words = NDArray[np.uint32]
 
 
 def pad_words(words: Words, core: CoreParams) -> Words:
     """Zero words up to a whole number of beats."""
-    per_beat = core.lanes // 4
-    return np.concatenate([words, np.zeros(-len(words) % per_beat, dtype=np.uint32)])
+    return np.concatenate([words, np.zeros(-len(words) % core.beat_words, dtype=np.uint32)])
 
 
 def scale_word(mantissa: int, exponent: int) -> int:
@@ -76,13 +76,12 @@ class Context:
 def header_words(core: CoreParams, shape: sc.Shape, contexts: Sequence[Context], sequence: int) -> Words:
     """The padded header of a packet with 1 to 8 contexts."""
     words = np.zeros(sc.HEADER_WORDS, dtype="<u4")
-    geometry = core.element_bytes << 16 | (core.lanes.bit_length() - 1) << 24
     masks = sum(c.zero << 8 + i | c.logits << 16 + i for i, c in enumerate(contexts))
-    tokens = np.zeros(sc.MAX_BATCH, dtype="<u2")
+    tokens = np.zeros(MAX_BATCH, dtype="<u2")
     tokens[: len(contexts)] = [c.token for c in contexts]
     words[:4] = [
         sc.MAGIC,
-        sc.STREAM_VERSION | core.trit_code.number << 8 | geometry,
+        geometry_word(core),
         len(contexts) | masks,
         sequence & 0xFFFFFFFF,
     ]

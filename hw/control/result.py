@@ -15,7 +15,7 @@ from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.rescale import SHIFT_BITS
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import MAX_BATCH, CoreParams
 from tritforge.hw.schedule import Status
 
 RESULT_WORD = data.StructLayout({"data": unsigned(32), "last": unsigned(1)})
@@ -82,7 +82,7 @@ class ResultUnit(wiring.Component):
                 "rows_valid": In(1),
                 "rows": In(head_rows(core)),
                 "room": Out(1, init=1),
-                "logits": In(sc.MAX_BATCH),
+                "logits": In(MAX_BATCH),
                 "contexts": In(4),
                 "finish": In(1),
                 "status": In(4),
