@@ -102,6 +102,11 @@ class CoreParams:
         return max(self.max_hidden, self.max_intermediate)
 
     @property
+    def context_bits(self) -> int:
+        """Width of a context's number; at least one bit, since a port needs one."""
+        return max(1, (self.batch - 1).bit_length())
+
+    @property
     def extra_bits(self) -> int:
         """Bits of a code beyond eight."""
         return Activations(self.act_bits).extra

@@ -12,8 +12,9 @@ from amaranth.lib.wiring import In, Out
 
 from tritforge.golden.model.activations import THRESHOLD_BITS
 from tritforge.hw.control.axi_lite import AXI_LITE, AxiLiteSlave
+from tritforge.hw.lib.flags import flags
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.ops import delay, flags
 from tritforge.hw.params import CoreParams
 from tritforge.hw.register_map import REGISTERS, Access, Register, constants, register
 

@@ -10,9 +10,11 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
+from tritforge.hw.lib.flags import flags
+from tritforge.hw.lib.one_hot import OneHot
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.rescale import SHIFT_BITS
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.ops import OneHot, context_bits, delay, flags
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Status
 
@@ -33,7 +35,7 @@ def head_rows(core: CoreParams) -> data.StructLayout:
         {
             "acc": data.ArrayLayout(signed(core.acc_bits), core.vector_rows),
             "live": core.vector_rows,
-            "context": context_bits(core),
+            "context": core.context_bits,
             "row": range(core.blocks(core.max_vocab) * core.rows),
         }
     )
@@ -85,7 +87,7 @@ class ResultUnit(wiring.Component):
                 "finish": In(1),
                 "status": In(4),
                 "sequence": In(unsigned(32)),
-                "scale_context": Out(context_bits(core)),
+                "scale_context": Out(core.context_bits),
                 "mantissa": In(unsigned(core.formats.mantissa)),
                 "shift": In(signed(SHIFT_BITS)),
                 "result": Out(stream.Signature(RESULT_WORD)),

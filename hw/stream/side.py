@@ -7,8 +7,8 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut
-from tritforge.hw.ops import delay
 from tritforge.hw.params import CoreParams
 
 UNDER_WAY = 4

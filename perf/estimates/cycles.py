@@ -11,7 +11,7 @@ from tritforge.hw.array.array import ANNOUNCED, array_latency
 from tritforge.hw.codes.store import VectorStore
 from tritforge.hw.control.result import ResultUnit
 from tritforge.hw.control.sequencer import Sequencer
-from tritforge.hw.ops import OPS, Op, slots
+from tritforge.hw.operations import OPS, Op, slots
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import ScaleUnit
 from tritforge.hw.schedule import (
