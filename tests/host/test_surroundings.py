@@ -190,7 +190,7 @@ def test_white_space_and_brackets_in_every_path(model: Path, tmp_path: Path) -> 
     image = here / "image.tfi"
     assert f"{image}: " in run("pack", copy, "-o", image, *TINY, cwd=here, env=env).stdout
     told = json.loads(run("info", "--json", cwd=here, env=env).stdout)["folders"]
-    assert told == {"program": str(here / "program" / "tritforge"), "cache": str(here / "cache")}
+    assert told == {"program": str(program), "cache": str(here / "cache")}
     assert json.loads(run("info", image, "--json", cwd=here, env=env).stdout)["image"] == str(image)
     done = run("cosim", "--tokens", 1, *TINY, "--json", cwd=here, env=env)
     assert done.returncode == 0 and json.loads(done.stdout)["tokens"] == 1, done.stderr

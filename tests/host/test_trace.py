@@ -218,7 +218,7 @@ def test_a_picture_of_something_else_is_refused(
 
 def test_the_transport_keeps_the_last_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = emit_verilog(Loopback(16, rows=4), TOP, tmp_path)
-    monkeypatch.setattr("tritforge.rtl_gen.verilog.cached.cached_verilog", lambda core, status: files)
+    monkeypatch.setattr("tritforge.sim.simulator.cached_verilog", lambda core, status: files)
     with SimTransport(CoreParams(lanes=16, vector_rows=4, taps=True)) as transport:
         transport.exchange([random_packet(300, 16)])
         before = transport.cycles
