@@ -175,10 +175,9 @@ def test_white_space_and_brackets_in_every_path(model: Path, tmp_path: Path) -> 
     """The program itself lies in such a folder, its tools too; so do model, image, cache and output."""
     here = tmp_path / STRANGE
     here.mkdir(parents=True)
+    program = here / "program" / "tritforge"
     for package in PACKAGES:
-        shutil.copytree(
-            ROOT / package, here / "program" / "tritforge" / package, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(ROOT / package, program / package, ignore=shutil.ignore_patterns("__pycache__"))
     site = here / "site"
     site.symlink_to(Path(np.__file__).parents[1])
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(here / "program"), str(site)])}
