@@ -135,11 +135,16 @@ class Result:
     logits: NDArray[np.int32]
 
 
+def trailer_words(contexts: int) -> int:
+    """Words of a result behind the logits: token and scale of each context, status, sequence."""
+    return 2 * contexts + 2
+
+
 def parse_result(words: Words) -> Result:
     """Split a result packet; Failure if it is not one."""
     head = int(words[-2]) if len(words) >= 2 else 0
     contexts = head >> 8 & 0xFF
-    end = len(words) - 2 - 2 * contexts
+    end = len(words) - trailer_words(contexts)
     if head >> 16 != sc.RESULT_MAGIC or end < 0:
         raise Failure(f"The core returned {len(words)} words that are not a result packet.")
     trailer = [int(w) for w in words[end:-2]]
