@@ -30,7 +30,7 @@ help:
 	@echo "make bench    measure occupancy, prefill and speed, also at full size (10 GB, twenty minutes)"
 	@echo "make estimate tokens/s, watts and joules of one core (MODEL=$(MODEL) PRESET=$(PRESET) PLATFORM=$(PLATFORM))"
 	@echo "make report   write build/report.html: every estimate as tables and plots"
-	@echo "make docs     write the tables, figures and pictures of README and docs from perf/measured"
+	@echo "make docs     write the tables, figures and pictures of README and docs from perf/measured; the site to build/site"
 	@echo "make clean    remove what was built, but not $(VENV)"
 
 setup: $(READY)
@@ -78,6 +78,8 @@ report: $(READY)
 
 docs: $(READY)
 	@$(BIN)/tritforge docs --write
+	@$(BIN)/mkdocs build
+	@echo "Open build/site/index.html, or run $(BIN)/mkdocs serve for pages that follow each change."
 
 clean:
 	@rm -rf build *.egg-info .pytest_cache .ruff_cache .hypothesis

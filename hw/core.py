@@ -11,7 +11,7 @@ from tritforge.hw.control.axi_lite import AXI_LITE
 from tritforge.hw.control.registers import LATE, STATE_LATENCY, Registers
 from tritforge.hw.control.result import ResultUnit
 from tritforge.hw.control.sequencer import Sequencer
-from tritforge.hw.ops import delay
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import ScaleUnit
 from tritforge.hw.stream.front import StreamFront

@@ -76,7 +76,8 @@ def positional(trits: Sequence[int]) -> int:
 
 def _positional_circuit(byte: Sequence[Bit], wire: Wire) -> Trits:
     """From the highest trit down: is the rest 3**k or more, or twice that? Then it is that much less."""
-    rest, trits = list(byte), []
+    rest: list[Bit] = list(byte)
+    trits: Trits = []
     for k in (4, 3, 2, 1, 0):
         one, two = wire(_at_least(rest, 3**k)), wire(_at_least(rest, 2 * 3**k))
         trits.insert(0, (two, ~one))

@@ -13,7 +13,7 @@ from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.integer import INT8, IntegerModel, IntegerSource
 from tritforge.golden.model.numerics import sigmoid_negative
 from tritforge.host.run.generate import CHUNK
-from tritforge.hw.ops import Op
+from tritforge.hw.operations import Op
 
 ACC, WIDE = 0, 1
 """Kinds of tap: accumulators, and rows as they arrive at the gain stage."""

@@ -8,7 +8,6 @@ from amaranth.lib.wiring import In, Out
 
 from tritforge.hw.array.adder import ConditionalAdder
 from tritforge.hw.array.element import sum_bits
-from tritforge.hw.ops import context_bits
 from tritforge.hw.params import CoreParams
 
 
@@ -48,12 +47,12 @@ class Accumulator(wiring.Component):
             {
                 "value": In(signed(sum_bits(core, core.columns))),
                 "carry": In(1),
-                "context": In(context_bits(core)),
+                "context": In(core.context_bits),
                 "clear": In(1),
                 "add": In(1),
                 "last": In(1),
                 "load": In(1),
-                "load_context": In(context_bits(core)),
+                "load_context": In(core.context_bits),
                 "shadow": Out(acc),
             }
         )

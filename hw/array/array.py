@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from tritforge.hw.array.accumulator import Accumulator, accumulator_latency
 from tritforge.hw.array.element import Element, element_latency, stage
-from tritforge.hw.ops import context_bits, delay
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.params import CoreParams
 
 GROUP_ROWS = 8
@@ -95,7 +95,7 @@ class TernaryArray(wiring.Component):
                 "valid": In(1),
                 "first": In(1),
                 "last": In(1),
-                "context": In(context_bits(core)),
+                "context": In(core.context_bits),
                 "final_context": In(1),
                 "beat": In(8 * core.lanes),
                 "activations": In(ArrayLayout(signed(core.act_bits), core.columns)),
@@ -103,7 +103,7 @@ class TernaryArray(wiring.Component):
                 "acc": Out(ArrayLayout(signed(core.acc_bits), core.vector_rows)),
                 "drain": In(1),
                 "reload": In(1),
-                "next_context": In(context_bits(core)),
+                "next_context": In(core.context_bits),
             }
         )
         self._elements = [Element(core) for _ in range(core.rows)]

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processing element of the ternary array: decodes the trits of one output row and adds up a beat."""
 
-from amaranth import Module, Signal, Value, ValueCastable, signed
+from collections.abc import Sequence
+
+from amaranth import Module, Value, ValueCastable, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw.array.adder import ConditionalAdder, conditional
 from tritforge.hw.array.decoder import TritDecoder
+from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.params import CoreParams
 
 CHAIN_TRITS = 10
@@ -74,7 +77,7 @@ class Element(wiring.Component):
         if columns[length:]:
             other, more = self._chain(m, "chain_1", columns[length:])
             total = (value + other + more)[: len(self.value)].as_signed()
-            value, carry = _register(m, total, "sum"), _register(m, carry, "carry")
+            value, carry = register(m, total, "sum"), register(m, carry, "carry")
         m.d.comb += [self.value.eq(value), self.carry.eq(carry)]
         return m
 
@@ -83,18 +86,18 @@ class Element(wiring.Component):
         code = self._core.trit_code
         m.submodules[f"decoder_{k}"] = decoder = TritDecoder(code)
         stages = [stage(self._core, code.trits * k + number) for number in range(code.trits)]
-        m.d.comb += decoder.byte.eq(_delay(m, self.data.word_select(k, 8), stages[0], f"byte_{k}"))
+        m.d.comb += decoder.byte.eq(delay(m, self.data.word_select(k, 8), stages[0], f"byte_{k}", reset_less=True))
         return [
-            _delay(m, trit, 1 + later - stages[0], f"trit_{code.trits * k + number}")
+            delay(m, trit, 1 + later - stages[0], f"trit_{code.trits * k + number}", reset_less=True)
             for number, (later, trit) in enumerate(zip(stages, decoder.trits, strict=True))
         ]
 
-    def _chain(self, m: Module, name: str, columns: list) -> tuple[Value, Value]:
+    def _chain(self, m: Module, name: str, columns: Sequence[tuple[ValueCastable, Value]]) -> tuple[Value, Value]:
         """The sum of a chain and what it is short."""
         trit, operand = columns[0]
         total, carry = conditional(operand, trit.plus, trit.minus), trit.minus
         for number, (trit, operand) in enumerate(columns[1:], 1):
-            total, carry = _register(m, total, name), _register(m, carry, f"{name}_carry")
+            total, carry = register(m, total, name), register(m, carry, f"{name}_carry")
             m.submodules[f"{name}_adder_{number}"] = adder = ConditionalAdder(sum_bits(self._core, number + 1))
             m.d.comb += [
                 adder.a.eq(total),
@@ -104,18 +107,4 @@ class Element(wiring.Component):
                 adder.carry.eq(trit.minus),
             ]
             total = adder.total
-        return _register(m, total, name), _register(m, carry, f"{name}_carry")
-
-
-def _delay(m: Module, value: ValueCastable, cycles: int, name: str) -> ValueCastable:
-    """The value after that many registers."""
-    for number in range(cycles):
-        value = _register(m, value, f"{name}_{number + 1}")
-    return value
-
-
-def _register(m: Module, value: ValueCastable, name: str) -> ValueCastable:
-    """The value one cycle later."""
-    register = Signal.like(value, name=name, reset_less=True)
-    m.d.sync += register.eq(value)
-    return register
+        return register(m, total, name), register(m, carry, f"{name}_carry")

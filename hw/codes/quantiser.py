@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from tritforge.hw.lib.floats import EXPONENT_BITS, code_float
 from tritforge.hw.lib.multiplier import Multiplier
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut
-from tritforge.hw.ops import delay
 from tritforge.hw.params import CoreParams
 
 

@@ -9,10 +9,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw.codes.quantiser import Quantiser
+from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.floats import EXPONENT_BITS, code_float
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.ram import Ram
 from tritforge.hw.lib.width import cut, minus_one, plus_one
-from tritforge.hw.ops import context_bits, delay, flags
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import ScaleUnit
 from tritforge.hw.stream.front import StreamFront
@@ -95,13 +96,13 @@ class VectorStore(wiring.Component):
                 "span": In(range(self.depth + 1)),
                 "value_valid": In(core.vector_rows),
                 "which": In(2),
-                "context": In(context_bits(core)),
+                "context": In(core.context_bits),
                 "values": In(data.ArrayLayout(code_float(fmt), core.vector_rows)),
                 "start": In(1),
                 "vectors": In(2),
                 "quantise_span": In(range(self.depth + 1)),
                 "factor_vector": Out(2),
-                "factor_context": Out(context_bits(core)),
+                "factor_context": Out(core.context_bits),
                 "reciprocal": In(fmt.mantissa),
                 "e_max": In(EXPONENT_BITS),
                 "reciprocal_ready": In(1),

@@ -7,7 +7,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from tritforge.hw.ops import OneHot, flags
+from tritforge.hw.lib.flags import flags
+from tritforge.hw.lib.one_hot import OneHot
 
 ADDRESS_BITS = 12
 EFFECT = 4

@@ -4,8 +4,9 @@
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 
+from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.width import cut, minus_one, plus_one
-from tritforge.hw.ops import OPS, Op, context_bits, flags, slots
+from tritforge.hw.operations import OPS, Op, slots
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Group
 
@@ -25,7 +26,7 @@ class Place:
         self.rows = Signal(16)
         self.gap = Signal(range(max(slots(core).values())))
         self.last_row = Signal(range(core.rows), name="last_row")
-        self.contexts = Signal(context_bits(core), name="last_of_contexts")
+        self.contexts = Signal(core.context_bits, name="last_of_contexts")
         self.hidden_words = Signal(range(-(-core.max_hidden // core.vector_rows) + 1))
         self.embed, self.head, self.needs_buffers = flags("embed", "head", "needs_buffers")
         self.last_layer, self.last_matrix, self.last_block = flags("last_layer", "last_matrix", "last_block")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The result unit: argmax of each context's logits, the logits themselves if asked for, and the trailer."""
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
@@ -10,10 +11,12 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
+from tritforge.hw.lib.flags import flags
+from tritforge.hw.lib.one_hot import OneHot
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.rescale import SHIFT_BITS
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.ops import OneHot, context_bits, delay, flags
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import MAX_BATCH, CoreParams
 from tritforge.hw.schedule import Status
 
 RESULT_WORD = data.StructLayout({"data": unsigned(32), "last": unsigned(1)})
@@ -33,7 +36,7 @@ def head_rows(core: CoreParams) -> data.StructLayout:
         {
             "acc": data.ArrayLayout(signed(core.acc_bits), core.vector_rows),
             "live": core.vector_rows,
-            "context": context_bits(core),
+            "context": core.context_bits,
             "row": range(core.blocks(core.max_vocab) * core.rows),
         }
     )
@@ -80,12 +83,12 @@ class ResultUnit(wiring.Component):
                 "rows_valid": In(1),
                 "rows": In(head_rows(core)),
                 "room": Out(1, init=1),
-                "logits": In(sc.MAX_BATCH),
+                "logits": In(MAX_BATCH),
                 "contexts": In(4),
                 "finish": In(1),
                 "status": In(4),
                 "sequence": In(unsigned(32)),
-                "scale_context": Out(context_bits(core)),
+                "scale_context": Out(core.context_bits),
                 "mantissa": In(unsigned(core.formats.mantissa)),
                 "shift": In(signed(SHIFT_BITS)),
                 "result": Out(stream.Signature(RESULT_WORD)),
@@ -231,7 +234,9 @@ class ResultUnit(wiring.Component):
             m.d.sync += seen.eq(0)
         return tokens
 
-    def _larger(self, m: Module, left: tuple, right: tuple, name: str) -> tuple:
+    def _larger(
+        self, m: Module, left: Sequence[Value], right: Sequence[Value], name: str
+    ) -> tuple[Value, Value, Value]:
         """The larger of two live lanes or groups of them, the left of equal ones, two cycles later: its accumulator,
         whether there is one (left is live if right is), its number in the group."""
         acc = Signal(signed(self._core.acc_bits), name=f"largest_{name}", reset_less=True)

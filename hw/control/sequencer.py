@@ -11,8 +11,11 @@ from tritforge.hw import schedule as sc
 from tritforge.hw.array.array import array_latency
 from tritforge.hw.codes.store import VectorStore
 from tritforge.hw.control.place import Place, settle
+from tritforge.hw.lib.flags import flags
+from tritforge.hw.lib.one_hot import OneHot
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, minus_one, plus_one
-from tritforge.hw.ops import OneHot, context_bits, delay, flags, tag_layout
+from tritforge.hw.operations import tag_layout
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Group, Status
 from tritforge.hw.stream.header_reader import token_shape
@@ -55,6 +58,18 @@ class Sequencer(wiring.Component):
     """Cycles from ``empty`` to ``dependency``."""
     read_latency = 1 + SideWords.latency
     """Cycles from ``address`` to ``word``: a register on the way to the side words."""
+    opening = 3
+    """Cycles from a packet's first beat in ``level`` to the first ``address`` of the header, or later: `fetch`."""
+    fetch = 2
+    """Cycles from ``level``, when it counts all of a segment, to the first ``address`` of its words."""
+    verdict = 1
+    """Cycles from ``header_done`` to ``accept``."""
+    beginning = 4
+    """Cycles from ``word``, the last of the constants, to the first row group that waited for it."""
+    embed_reaction = 4
+    """Cycles from ``embed_block`` to the first row group that waited for it."""
+    ending = 1
+    """Cycles from the last row group of the head to ``finish``."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
@@ -85,9 +100,9 @@ class Sequencer(wiring.Component):
                 "drained": Out(1),
                 "drain": Out(1),
                 "reload": Out(1),
-                "next_context": Out(context_bits(core)),
+                "next_context": Out(core.context_bits),
                 "scale_matrix": Out(2),
-                "scale_context": Out(context_bits(core)),
+                "scale_context": Out(core.context_bits),
                 "scale_ready": In(1),
                 "issue": Out(tag_layout(core)),
                 "zero": Out(1),
@@ -111,7 +126,7 @@ class Sequencer(wiring.Component):
                 "status": Out(4),
                 "finished": In(1),
                 "rows_active": Out(1),
-                "rows_context": Out(context_bits(core)),
+                "rows_context": Out(core.context_bits),
                 "group": Out(Group),
                 "matrix": Out(2),
                 "block": Out(16),

@@ -10,6 +10,7 @@ from amaranth.hdl import Cat, Module, Shape, ShapeLike, Signal, Value, signed, u
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from tritforge.hw.lib.pipeline import register
 from tritforge.hw.lib.width import cut
 
 LIMB = 17
@@ -64,24 +65,25 @@ class Multiplier(wiring.Component):
         a, b = (Signal(port.shape(), name=f"{port.name}_held", reset_less=True) for port in (self.a, self.b))
         m.d.sync += [a.eq(self.a), b.eq(self.b)]
         partial = [
-            [_register(m, x * y, f"partial_{i}_{j}") for j, y in enumerate(self._cut(b))]
+            [register(m, x * y, f"partial_{i}_{j}") for j, y in enumerate(self._cut(b))]
             for i, x in enumerate(self._cut(a))
         ]
         flat = [p for row in partial for p in row]
         if len(flat) == 1:
             m.d.comb += self.product.eq(flat[0])
             return m
-        flat = [_register(m, part, f"near_{index}") for index, part in enumerate(flat)]
+        flat = [register(m, part, f"near_{index}") for index, part in enumerate(flat)]
         if len(flat) == 2:
-            m.d.comb += self.product.eq(_register(m, cut(_sum(*flat, limb), self.product), "sum"))
+            low, high = flat
+            m.d.comb += self.product.eq(register(m, cut(_sum(low, high, limb), self.product), "sum"))
         else:
             # the lowest product fills the bits below the highest one
             outer = Cat(flat[0], flat[3])
             outer = outer.as_signed() if self._signed else outer
-            outer = _register(m, outer[: len(self.product)], "outer")
+            outer = register(m, outer[: len(self.product)], "outer")
             outer = outer.as_signed() if self._signed else outer
-            inner = _register(m, flat[1] + flat[2], "inner")
-            m.d.comb += self.product.eq(_register(m, cut(_sum(outer, inner, limb), self.product), "sum"))
+            inner = register(m, flat[1] + flat[2], "inner")
+            m.d.comb += self.product.eq(register(m, cut(_sum(outer, inner, limb), self.product), "sum"))
         return m
 
 
@@ -108,17 +110,11 @@ class Squarer(wiring.Component):
         m.d.sync += value.eq(self.value)
         low, high = value[:LIMB], value[LIMB:].as_signed()
         parts = {"low_square": low * low, "high_square": (high * high)[:-1], "mixed": low * high}
-        blocks = (_register(m, part, name) for name, part in parts.items())
-        low_square, high_square, mixed = (_register(m, part, f"near_{part.name}") for part in blocks)
+        blocks = (register(m, part, name) for name, part in parts.items())
+        low_square, high_square, mixed = (register(m, part, f"near_{part.name}") for part in blocks)
         total = _sum(Cat(low_square, high_square), mixed, LIMB + 1)[: len(self.square)]
-        m.d.comb += self.square.eq(_register(m, total, "sum"))
+        m.d.comb += self.square.eq(register(m, total, "sum"))
         return m
-
-
-def _register(m: Module, value: Value, name: str) -> Signal:
-    register = Signal(value.shape(), name=name, reset_less=True)
-    m.d.sync += register.eq(value)
-    return register
 
 
 def _sum(low: Value, high: Value, shift: int) -> Value:

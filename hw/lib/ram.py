@@ -11,8 +11,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut
-from tritforge.hw.ops import delay
 
 BANK = 1 << 13
 """Words that a bank has at most: more need a choice between blocks."""

@@ -10,8 +10,8 @@ from amaranth.lib.wiring import In, Out
 
 from tritforge.golden.model.formats import SCALE_LEFT
 from tritforge.hw.lib.multiplier import Multiplier
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut
-from tritforge.hw.ops import delay
 from tritforge.hw.params import CoreParams
 
 SHIFT_BITS = 12

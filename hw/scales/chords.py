@@ -14,8 +14,8 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw.lib.multiplier import Multiplier
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, minus_one
-from tritforge.hw.ops import delay
 
 INDEX_BITS = 9
 OFFSET_BITS = 12

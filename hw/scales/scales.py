@@ -10,9 +10,9 @@ from tritforge.golden.model.activations import THRESHOLD_BITS
 from tritforge.golden.model.formats import CODE_MAX
 from tritforge.hw.lib.floats import EXPONENT_BITS, maximum
 from tritforge.hw.lib.multiplier import Multiplier
+from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.rescale import SHIFT_BITS
 from tritforge.hw.lib.width import cut, minus_one, plus_one
-from tritforge.hw.ops import context_bits, delay
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.chords import Quotient
 from tritforge.hw.scales.root import TOTAL_BITS, ReciprocalRoot
@@ -83,12 +83,12 @@ class ScaleUnit(wiring.Component):
                 "words": In(data.ArrayLayout(SCALE_WORD, TENSORS)),
                 "words_valid": In(1),
                 "factor_vector": In(2),
-                "factor_context": In(context_bits(core)),
+                "factor_context": In(core.context_bits),
                 "reciprocal": Out(fmt.mantissa),
                 "e_max": Out(EXPONENT_BITS),
                 "reciprocal_ready": Out(1),
                 "scale_matrix": In(2),
-                "scale_context": In(context_bits(core)),
+                "scale_context": In(core.context_bits),
                 "mantissa": Out(fmt.mantissa),
                 "shift": Out(signed(SHIFT_BITS)),
                 "ready": Out(1),
@@ -97,7 +97,7 @@ class ScaleUnit(wiring.Component):
             }
         )
         # The lower field is the faster one, so that positions are passed in their order as integers.
-        self._position = data.StructLayout({"context": context_bits(core), "tensor": 2})
+        self._position = data.StructLayout({"context": core.context_bits, "tensor": 2})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -286,20 +286,19 @@ class ScaleUnit(wiring.Component):
         mantissa = delay(m, results[1], 2, "mantissa", reset_less=True)
 
         # each as wide as its sum, so that no bit is a copy of another
-        def held(value: Value, name: str) -> Signal:
-            register = Signal(value.shape(), name=name, reset_less=True)
-            m.d.sync += register.eq(value)
-            return register
-
         exponent = operand.exponent
         for level in levels:
             m.d.comb += level.addr.eq(self._place(position.tensor, position.context))
             exponent = delay(m, level.data.e_max, 1, "level", reset_less=True)
-        folded = held(root_exponent - (2 * bits - 2 - self.core.extra_bits), "folded_root")
-        exponent = held(held(held(word.exponent - exponent, "exponent_1") + folded, "exponent_2"), "exponent_3")
-        exponent = held(held(held(exponent - carries[0], "exponent_4"), "exponent_5"), "exponent_6")
-        exponent = held(exponent - carries[1], "exponent_7")
-        shift = held(_saturated(exponent), "shift_held")
+        folded = register(m, root_exponent - (2 * bits - 2 - self.core.extra_bits), "folded_root")
+        exponent = register(m, word.exponent - exponent, "exponent_1")
+        exponent = register(m, exponent + folded, "exponent_2")
+        exponent = register(m, exponent, "exponent_3")
+        exponent = register(m, exponent - carries[0], "exponent_4")
+        exponent = register(m, exponent, "exponent_5")
+        exponent = register(m, exponent, "exponent_6")
+        exponent = register(m, exponent - carries[1], "exponent_7")
+        shift = register(m, _saturated(exponent), "shift_held")
         m.d.comb += [
             given.eq((position.tensor != tensors) & rooted & self.words_valid & ~self.start),
             write.en.eq(stages[-1]),

@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out
 from tritforge.golden.model.activations import THRESHOLD_BITS, THRESHOLD_FRAC
 from tritforge.golden.model.tables import LOG_FRAC, LOGARITHMS
 from tritforge.hw.lib.floats import EXPONENT_BITS, maximum
+from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.width import cut
-from tritforge.hw.ops import delay
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.chords import Quotient
 from tritforge.hw.scales.root import LEFT, TOTAL_BITS, left
@@ -54,19 +54,19 @@ class Widening(wiring.Component):
         fixed = ((fmt.product_drop - 1 - fmt.power_shift + THRESHOLD_FRAC) << LOG_FRAC + 1) + (2 << LOG_FRAC) - 1
         length = _logarithm(m, self.length, "length")
         threshold = _logarithm(m, Cat(self.threshold, Const(0, LENGTH_BITS - THRESHOLD_BITS)), "threshold")
-        offset = _register(m, length - (threshold << 1) + fixed, "offset")
-        largest = _register(m, self.largest.as_value(), "largest")
-        largest = _register(m, Cat(_table(largest[: fmt.mantissa]), largest[fmt.mantissa :]), "log_largest")
-        largest = _register(m, (delay(m, largest, LEFT + 1, "largest", reset_less=True) << 1) + offset, "sum")
-        power = _logarithm(m, _register(m, self.power, "power"), "power")
-        square = _register(m, largest - power, "square")
+        offset = register(m, length - (threshold << 1) + fixed, "offset")
+        largest = register(m, self.largest.as_value(), "largest")
+        largest = register(m, Cat(_table(largest[: fmt.mantissa]), largest[fmt.mantissa :]), "log_largest")
+        largest = register(m, (delay(m, largest, LEFT + 1, "largest", reset_less=True) << 1) + offset, "sum")
+        power = _logarithm(m, register(m, self.power, "power"), "power")
+        square = register(m, largest - power, "square")
         square = delay(m, square, self.latency - LEFT - 6, "square", reset_less=True) >> LOG_FRAC + 1
 
-        off = _register(m, self.threshold == 0, "off")
+        off = register(m, self.threshold == 0, "off")
         exponent = delay(m, self.largest.exponent, self.latency - 1, "exponent", reset_less=True)
         rest = Signal(range(extra + 1))
         m.d.comb += rest.eq(cut(Mux(off | square[-1], extra, Mux(square >= extra, 0, extra - square)), rest))
-        m.d.comb += self.level.eq(_register(m, (exponent + rest)[:EXPONENT_BITS], "level"))
+        m.d.comb += self.level.eq(register(m, (exponent + rest)[:EXPONENT_BITS], "level"))
         return m
 
 
@@ -77,11 +77,11 @@ def _logarithm(m: Module, value: Value, name: str) -> Value:
         value, coarse = left(m, value, 16, name)
         value, skipped = value[-16 - LOG_FRAC :], [delay(m, coarse, 2, f"{name}_coarse", reset_less=True)]
     value, fours = _shift(value, 4)
-    value = _register(m, value[-min(len(value), 4 + LOG_FRAC) :], f"{name}_fours")
+    value = register(m, value[-min(len(value), 4 + LOG_FRAC) :], f"{name}_fours")
     fours = delay(m, fours, 2, f"{name}_four", reset_less=True)
     value, ones = _shift(value, 1)
-    value, ones = _register(m, value[-1 - LOG_FRAC :], f"{name}_ones"), _register(m, ones, f"{name}_one")
-    return _register(m, Cat(_table(value), ~Cat(ones, fours, *skipped)), f"log_{name}")
+    value, ones = register(m, value[-1 - LOG_FRAC :], f"{name}_ones"), register(m, ones, f"{name}_one")
+    return register(m, Cat(_table(value), ~Cat(ones, fours, *skipped)), f"log_{name}")
 
 
 def _shift(value: Value, step: int) -> tuple[Value, Value]:
@@ -94,9 +94,3 @@ def _shift(value: Value, step: int) -> tuple[Value, Value]:
 def _table(normalised: Value) -> Value:
     """Fraction of the logarithm of a number whose highest bit counts as set."""
     return Array(Const(entry, LOG_FRAC) for entry in LOGARITHMS)[normalised[-1 - LOG_FRAC : -1]]
-
-
-def _register(m: Module, value: Value, name: str) -> Signal:
-    register = Signal(value.shape(), name=name, reset_less=True)
-    m.d.sync += register.eq(value)
-    return register

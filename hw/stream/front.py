@@ -6,8 +6,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
+from tritforge.hw.lib.flags import flags
+from tritforge.hw.lib.one_hot import OneHot
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import minus_one, plus_one
-from tritforge.hw.ops import OneHot, context_bits, delay, flags
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Group, Status
 from tritforge.hw.stream.header_reader import token_shape
@@ -33,7 +35,7 @@ class _Now:
     def __init__(self, core: CoreParams) -> None:
         self.run = Signal(run_layout(core), name="now")
         self.first, self.last, self.second = flags("first", "last", "second")
-        self.context = Signal(context_bits(core))
+        self.context = Signal(core.context_bits)
         self.final = Signal()
         self.offer, self.lacks, self.drop = flags("offer", "lacks", "drop")
         self.rests, self.walks, self.complete = flags("rests", "walks", "complete")
@@ -68,6 +70,8 @@ class StreamFront(wiring.Component):
     """The same from ``drained``."""
     opening = 4 + Walker.opening
     """Cycles from ``accept`` to the first beat of constants."""
+    side_latency = 1
+    """Cycles from the acceptance of a beat to its ``side_put`` and ``embed_block``."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
@@ -91,7 +95,7 @@ class StreamFront(wiring.Component):
                 "feed": Out(1),
                 "feed_first": Out(1),
                 "feed_last": Out(1),
-                "feed_context": Out(context_bits(core)),
+                "feed_context": Out(core.context_bits),
                 "final_context": Out(1),
                 "release": Out(1),
                 "embed_block": Out(1),

@@ -9,9 +9,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
+from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.ops import context_bits, delay
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import MAX_BATCH, CoreParams
+from tritforge.hw.register_map import geometry_word
 
 CRC_POLYNOMIAL = 0xEDB88320
 """CRC-32 (IEEE), reflected."""
@@ -34,7 +35,7 @@ def token_shape(core: CoreParams) -> data.StructLayout:
             "contexts": 4,
             "zero": core.batch,
             "logits": core.batch,
-            "slots": data.ArrayLayout(context_bits(core), core.batch),
+            "slots": data.ArrayLayout(core.context_bits, core.batch),
             "used": core.batch,
             "hidden_span": range(core.batch * core.beats(core.max_hidden) + 1),
             "intermediate_span": range(core.batch * core.beats(core.max_intermediate) + 1),
@@ -95,25 +96,23 @@ class HeaderReader(wiring.Component):
 
         # every line below is a register: few levels of logic, one after the other
         unused, no_slot, foreign, torn = self._contexts(m, words)
-        dimensions = zip(
-            words[9:13], (core.max_hidden, core.max_layers, core.max_intermediate, core.max_vocab), strict=True
-        )
+        dimensions = zip(words[9:13], core.limits.values(), strict=True)
         outside = [flag for value, limit in dimensions for flag in _outside(m, value, limit)]
         misfits = [
             _misfits(m, beats, n, columns)
             for beats, n in ((words[13][:16], words[9][:16]), (words[13][16:], words[11][:16]))
         ]
-        geometry = core.element_bytes << 16 | (core.lanes.bit_length() - 1) << 24
+        geometry = geometry_word(core)
         checks = [
-            ([_held(m, words[0] != sc.MAGIC)], sc.Status.MAGIC),
-            ([_held(m, self._crc(m))], sc.Status.HEADER_CRC),
+            ([register(m, words[0] != sc.MAGIC)], sc.Status.MAGIC),
+            ([register(m, self._crc(m))], sc.Status.HEADER_CRC),
             (
-                [_held(m, words[1][:16] != (sc.STREAM_VERSION | core.trit_code.number << 8)), *unused],
+                [register(m, words[1][:16] != geometry & 0xFFFF), *unused],
                 sc.Status.FORMAT,
             ),
-            ([_held(m, words[1][16:] != geometry >> 16)], sc.Status.GEOMETRY),
+            ([register(m, words[1][16:] != geometry >> 16)], sc.Status.GEOMETRY),
             (
-                [_held(m, (contexts == 0) | (contexts > core.batch)), *no_slot, *outside, *misfits],
+                [register(m, (contexts == 0) | (contexts > core.batch)), *no_slot, *outside, *misfits],
                 sc.Status.LIMITS,
             ),
             (foreign, sc.Status.TOKEN),
@@ -122,7 +121,7 @@ class HeaderReader(wiring.Component):
         status = Signal(4)
         settled = Signal(4, name="settled_status", reset_less=True)
         for failed, code in reversed(checks):
-            with m.If(_held(m, Cat(failed).any())):
+            with m.If(register(m, Cat(failed).any())):
                 m.d.comb += status.eq(code)
         m.d.sync += settled.eq(status)
         m.d.comb += self.status.eq(settled)
@@ -165,7 +164,7 @@ class HeaderReader(wiring.Component):
         columns = [_times(inverse, step) for step in steps]
         # of four bits, so that each is a table and few are different
         parts = [
-            _held(m, Cat(_selected(self._word, columns, i, range(at, at + 4)) for i in range(32)))
+            register(m, Cat(_selected(self._word, columns, i, range(at, at + 4)) for i in range(32)))
             for at in range(0, 32, 4)
         ]
         m.d.sync += added.eq(reduce(xor, parts))
@@ -180,39 +179,32 @@ class HeaderReader(wiring.Component):
         terms = [
             Mux(bit, beats << shift, 0)[:width] for shift, bit in enumerate(contexts[: self._core.batch.bit_length()])
         ]
-        halves = [_held(m, reduce(add, terms[at : at + 2])[:width]) for at in range(0, len(terms), 2)]
+        halves = [register(m, reduce(add, terms[at : at + 2])[:width]) for at in range(0, len(terms), 2)]
         return reduce(add, halves)[:width]
 
     def _contexts(self, m: Module, words: list[Signal]) -> tuple[list[Signal], ...]:
         """Whether something is set that must not be, slots beyond the last, tokens beyond the vocabulary and slots
         whose state is torn; and what follows for ``shape``."""
         core, shape = self._core, self.shape
-        tokens = [words[4 + i // 2].word_select(i % 2, 16) for i in range(sc.MAX_BATCH)]
-        slots = [words[8].word_select(i, 4) for i in range(sc.MAX_BATCH)]
-        unused = [_held(m, words[2][24:].any()), _held(m, words[14].any())]
+        tokens = [words[4 + i // 2].word_select(i % 2, 16) for i in range(MAX_BATCH)]
+        slots = [words[8].word_select(i, 4) for i in range(MAX_BATCH)]
+        unused = [register(m, words[2][24:].any()), register(m, words[14].any())]
         no_slot, foreign, torn, used = [], [], [], []
         for i, (token, slot) in enumerate(zip(tokens, slots, strict=True)):
-            active, zero, logits = _held(m, words[2][:8] > i), words[2][8 + i], words[2][16 + i]
-            unused.append(_held(m, ~active & (token.any() | slot.any() | zero | logits)))
+            active, zero, logits = register(m, words[2][:8] > i), words[2][8 + i], words[2][16 + i]
+            unused.append(register(m, ~active & (token.any() | slot.any() | zero | logits)))
             if i >= core.batch:
                 continue
-            used.append(_held(m, Mux(active, 1 << slot[: len(shape.slots[i])], 0)[: core.batch]))
+            used.append(register(m, Mux(active, 1 << slot[: len(shape.slots[i])], 0)[: core.batch]))
             # an earlier context of this packet may have begun the slot's sequence anew
-            begun = _held(m, Cat(words[2][8 + j] & (slots[j] == slot) for j in range(i + 1)).any())
+            begun = register(m, Cat(words[2][8 + j] & (slots[j] == slot) for j in range(i + 1)).any())
             m.d.comb += shape.slots[i].eq(cut(slot, shape.slots[i]))
-            no_slot.append(_held(m, active & (slot >= core.batch)))
+            no_slot.append(register(m, active & (slot >= core.batch)))
             # a vocabulary beyond 16 bits is beyond the limits
-            foreign.append(_held(m, active & (token >= words[12][:16])))
-            torn.append(_held(m, (used[i] & self.torn).any() & ~begun))
+            foreign.append(register(m, active & (token >= words[12][:16])))
+            torn.append(register(m, (used[i] & self.torn).any() & ~begun))
         m.d.sync += shape.used.eq(reduce(or_, used))
         return unused, no_slot, foreign, torn
-
-
-def _held(m: Module, value: Value) -> Signal:
-    """A register with the value."""
-    register = Signal.like(value, name="held", reset_less=True)
-    m.d.sync += register.eq(value)
-    return register
 
 
 def _stepped(state: int) -> int:
@@ -251,14 +243,14 @@ def _outside(m: Module, value: Value, limit: int) -> list[Signal]:
     low, high = value[:16], value[16:]
     # the largest limit is no comparison, which a linter would refuse
     above = low > limit if limit < 0xFFFF else Const(0)
-    return [_held(m, (low == 0) | above), _held(m, high.any())]
+    return [register(m, (low == 0) | above), register(m, high.any())]
 
 
 def _misfits(m: Module, beats: Value, n: Value, columns: int) -> Signal:
     """Whether beats is not ceil(n / columns), without a division: the columns left over are too many or negative."""
     zeros = (columns & -columns).bit_length() - 1
     odd = columns >> zeros
-    room = _held(m, reduce(add, (beats << shift for shift in range(odd.bit_length()) if odd >> shift & 1)))
-    n = _held(m, n[zeros:] + n[:zeros].any())
-    spare, low = _held(m, (room - n)[: len(room)]), odd.bit_length()
-    return _held(m, spare[low:].any() | (spare[:low] >= odd))
+    room = register(m, reduce(add, (beats << shift for shift in range(odd.bit_length()) if odd >> shift & 1)))
+    n = register(m, n[zeros:] + n[:zeros].any())
+    spare, low = register(m, (room - n)[: len(room)]), odd.bit_length()
+    return register(m, spare[low:].any() | (spare[:low] >= odd))

@@ -7,8 +7,8 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut
-from tritforge.hw.ops import delay
 from tritforge.hw.params import CoreParams
 
 UNDER_WAY = 4
@@ -60,6 +60,8 @@ class SideWords(wiring.Component):
 
     latency = 5
     """Place in the ring, memory, its output register, two for the choice among the beat's words."""
+    level_latency = 1
+    """Cycles from ``put`` to ``level``."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core

@@ -6,8 +6,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
+from tritforge.hw.lib.flags import flags
+from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.width import cut, minus_one, plus_one
-from tritforge.hw.ops import OneHot, flags
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Group
 from tritforge.hw.stream.header_reader import token_shape

@@ -10,8 +10,8 @@ from amaranth.lib.wiring import In, Out
 from tritforge.golden.model.formats import SIGMA_FRAC, SIGMA_RANGE, SIGMA_SEGMENTS, SLOPE_EXTRA, Formats
 from tritforge.golden.model.tables import sigma_table
 from tritforge.hw.lib.multiplier import Multiplier
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut
-from tritforge.hw.ops import delay
 
 _CHORD_READ = 5
 """Cycles until an element's chord is there: one's complement, magnitude, table, the table's register, a plain one."""

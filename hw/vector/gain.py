@@ -6,9 +6,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.golden.model.formats import DECAY_FRAC
+from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.floats import code_float
+from tritforge.hw.lib.pipeline import Near, delay, delayed_tags
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.ops import Near, Op, context_bits, delay, delayed_tags, flags, is_op, tag_layout
+from tritforge.hw.operations import Op, is_op, tag_layout
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import TOTAL_LATE
 from tritforge.hw.stream.side import SideWords, release_limit, units
@@ -97,7 +99,7 @@ class GainStage(wiring.Component):
                 "side_release": Out(range(release_limit(core) + 1)),
                 "value_valid": Out(lanes),
                 "which": Out(2),
-                "value_context": Out(context_bits(core)),
+                "value_context": Out(core.context_bits),
                 "values": Out(data.ArrayLayout(code_float(fmt), lanes)),
                 "decay_tag": Out(tag_layout(core)),
                 "decay": Out(data.ArrayLayout(DECAY_FRAC, lanes)),

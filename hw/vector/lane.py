@@ -6,9 +6,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw.lib.multiplier import Multiplier
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.rescale import Rescale
 from tritforge.hw.lib.width import cut
-from tritforge.hw.ops import delay
 from tritforge.hw.params import CoreParams
 from tritforge.hw.vector.activation import Activation
 from tritforge.hw.vector.recurrence import Recurrence

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """From value x gain to the code float that a quantiser input is stored as."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.golden.model.formats import GAIN_BITS, Formats
 from tritforge.hw.lib.floats import EXPONENT_BITS, code_float
-from tritforge.hw.ops import delay
+from tritforge.hw.lib.pipeline import delay, register
 
 _COARSE = 16
 _FINE_MOST = 15
@@ -43,28 +43,23 @@ class Normaliser(wiring.Component):
         sign = self.product[-1]
         negative = delay(m, sign, self.latency - 1, "negative", reset_less=True)
 
-        def register(value: Value, name: str) -> Signal:
-            stage = Signal(value.shape(), name=name, reset_less=True)
-            m.d.sync += stage.eq(value)
-            return stage
-
         # one's complement and what makes it the magnitude, in two halves: 1 unless bits below would have
         half = width // 2
-        complement = register(self.product[drop : drop + width] ^ sign.replicate(width), "complement")
+        complement = register(m, self.product[drop : drop + width] ^ sign.replicate(width), "complement")
         more, upper_more = (
-            register(sign & ~self.product[:below].any(), name)
+            register(m, sign & ~self.product[:below].any(), name)
             for name, below in (("more", drop), ("upper_more", drop + half))
         )
         lower = (complement[:half] + more)[:half]
-        magnitude = register(Cat(lower, complement[half:] + upper_more), "magnitude")
+        magnitude = register(m, Cat(lower, complement[half:] + upper_more), "magnitude")
 
         # whether the highest 16 or 32 bits are all like the sign, four by four before
         heights = [top for top in (_COARSE, 2 * _COARSE) if top < width]
         unlike = [
-            register((self.product[at - 4 : at] ^ sign.replicate(4)).any(), f"unlike_{at}")
+            register(m, (self.product[at - 4 : at] ^ sign.replicate(4)).any(), f"unlike_{at}")
             for at in range(drop + width, drop + width - heights[-1], -4)
         ]
-        empty = [register(~Cat(unlike[: top // 4]).any(), f"empty_{top}") for top in heights]
+        empty = [register(m, ~Cat(unlike[: top // 4]).any(), f"empty_{top}") for top in heights]
 
         # The complement's leading zeros may be one more than the magnitude's, hence a bit above: where it is set,
         # no other is.
@@ -72,17 +67,17 @@ class Normaliser(wiring.Component):
         for count, is_empty in enumerate(empty, 1):
             moved = (magnitude << _COARSE * count)[: width + 1]
             shifted, nibbles = Mux(is_empty, _top(moved, kept), shifted), Mux(is_empty, _nibbles(moved), nibbles)
-        value, nibbles = register(shifted, "coarse"), register(nibbles, "nibbles")
-        skipped = register(Cat(empty), "skipped")
+        value, nibbles = register(m, shifted, "coarse"), register(m, nibbles, "nibbles")
+        skipped = register(m, Cat(empty), "skipped")
 
         amount = Mux(nibbles[0], 0, Mux(nibbles[1], 1, Mux(nibbles[2], 2, 3)))[:2]
-        value = register(_top((value << Cat(Const(0, 2), amount))[: len(value)], self.fmt.mantissa + 3), "fine")
+        value = register(m, _top((value << Cat(Const(0, 2), amount))[: len(value)], self.fmt.mantissa + 3), "fine")
         # fours of the exponent from a table, and one less, which the last bits may borrow
         fours, rest = divmod(width + 1, 4)
         bits = len(empty) + 3
         table = [fours - _skipped(len(empty), f"{index:0{bits}b}"[::-1]) for index in range(1 << bits)]
         high, less = (
-            register(Array(Const((entry - borrow) % 16, 4) for entry in table)[Cat(skipped, nibbles)], name)
+            register(m, Array(Const((entry - borrow) % 16, 4) for entry in table)[Cat(skipped, nibbles)], name)
             for borrow, name in enumerate(("high", "less"))
         )
 
@@ -94,7 +89,7 @@ class Normaliser(wiring.Component):
         # no multiplexer, of which synthesis would make a reset
         exponent = (exponent & Cat(candidates).any().replicate(len(exponent)))[:EXPONENT_BITS]
         code = Cat(mantissa[:-1], mantissa[-1] | above, exponent, negative)
-        m.d.comb += self.code.as_value().eq(register(code, "code_held"))
+        m.d.comb += self.code.as_value().eq(register(m, code, "code_held"))
         return m
 
 

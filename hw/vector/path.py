@@ -9,8 +9,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.golden.model.formats import DECAY_FRAC
+from tritforge.hw.lib.pipeline import Near, delay, delayed_tags
 from tritforge.hw.lib.ram import Ram
-from tritforge.hw.ops import Near, Op, delay, delayed_tags, is_op, tag_layout
+from tritforge.hw.operations import Op, is_op, tag_layout
 from tritforge.hw.params import CoreParams
 from tritforge.hw.vector.gain import GainStage, outputs
 from tritforge.hw.vector.lane import VectorLane

@@ -7,9 +7,10 @@ from amaranth.lib.wiring import In, Out
 
 from tritforge.golden.model.formats import DECAY_FRAC
 from tritforge.hw.lib.multiplier import Multiplier
+from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.ram import Ram
 from tritforge.hw.lib.width import cut
-from tritforge.hw.ops import RECURRENCE_CYCLES, delay
+from tritforge.hw.operations import RECURRENCE_CYCLES
 from tritforge.hw.params import CoreParams
 
 

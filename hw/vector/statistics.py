@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from tritforge.hw.lib.floats import code_float, maximum
 from tritforge.hw.lib.multiplier import Squarer
+from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.width import cut
-from tritforge.hw.ops import context_bits, delay
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import TENSORS
 
@@ -61,11 +61,11 @@ class Statistics(wiring.Component):
                 "begin": In(1),
                 "bias": In(unsigned(TOTAL_BITS)),
                 "square_valid": In(lanes),
-                "square_context": In(context_bits(core)),
+                "square_context": In(core.context_bits),
                 "second": In(1),
                 "products": In(data.ArrayLayout(signed(fmt.wide_bits + 18), lanes)),
                 "value_valid": In(lanes),
-                "value_context": In(context_bits(core)),
+                "value_context": In(core.context_bits),
                 "which": In(2),
                 "values": In(data.ArrayLayout(code_float(fmt), lanes)),
                 **(self._power_ports(core) if core.extra_bits else {}),
@@ -97,11 +97,11 @@ class Statistics(wiring.Component):
             Mux(valid, Mux(self.second, _kept(product, fmt.epsilon_shift), _kept(product, fmt.square_shift)), 0)
             for valid, product in zip(self.square_valid, self.products, strict=True)
         ]
-        total = self._squares(m, [_register(m, part, f"kept_{lane}") for lane, part in enumerate(kept)], "")
+        total = self._squares(m, [register(m, part, f"kept_{lane}") for lane, part in enumerate(kept)], "")
         context = delay(m, self.square_context, self.latency - 2, "square_context", reset_less=True)
 
         # the bias is a term like the others, the first; in halves, the upper one a cycle later
-        total, first = _register(m, Mux(self.begin, self.bias, total), "term"), delay(m, self.begin, 1, "first")
+        total, first = register(m, Mux(self.begin, self.bias, total), "term"), delay(m, self.begin, 1, "first")
         upper_total = delay(m, total[HALF:], 1, "upper_total", reset_less=True)
         later, second = (delay(m, value, 1, name) for name, value in (("later_context", context), ("second", first)))
         for index in range(core.batch):
@@ -210,13 +210,7 @@ def _reduce(m: Module, values: list[Value], combine: Callable[[Value, Value], Va
     while len(values) > 1:
         level += 1
         values = [
-            _register(m, combine(a, b), f"{name}_{level}_{pair}")
+            register(m, combine(a, b), f"{name}_{level}_{pair}")
             for pair, (a, b) in enumerate(zip(values[::2], values[1::2], strict=True))
         ]
     return values[0]
-
-
-def _register(m: Module, value: Value, name: str) -> Signal:
-    register = Signal(value.shape(), name=name, reset_less=True)
-    m.d.sync += register.eq(value)
-    return register

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from tritforge.hw.lib.floats import code_float
-from tritforge.hw.ops import OPS, slots
+from tritforge.hw.operations import OPS, slots
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import MATRICES, Group, Shape, gain_words, groups, token_beats
 from tritforge.perf.estimates.cycles import CycleModel, Cycles

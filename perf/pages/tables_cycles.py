@@ -6,7 +6,7 @@ from dataclasses import replace
 from tritforge.hw.array.array import ANNOUNCED, array_latency
 from tritforge.hw.codes.store import VectorStore
 from tritforge.hw.control.sequencer import Sequencer
-from tritforge.hw.ops import Op
+from tritforge.hw.operations import Op
 from tritforge.hw.params import PRESETS, CoreParams
 from tritforge.hw.scales.scales import ScaleUnit
 from tritforge.hw.stream.front import StreamFront

@@ -15,7 +15,6 @@ from cocotb.triggers import FallingEdge
 from numpy.typing import NDArray
 
 from tritforge.hw.array.array import ANNOUNCED, array_latency
-from tritforge.hw.ops import context_bits
 from tritforge.hw.params import CoreParams
 from tritforge.sim.cocotb_run import test_parameters
 
@@ -127,7 +126,7 @@ class Bench:
         dut.valid.value = 0
         for flag in (dut.first, dut.last, dut.final_context):
             flag.value = random.getrandbits(1)
-        dut.context.value = random.getrandbits(context_bits(core))
+        dut.context.value = random.getrandbits(core.context_bits)
         dut.beat.value = random.getrandbits(8 * core.lanes)
         dut.activations.value = random.getrandbits(core.act_bits * core.columns)
         await self._step()
@@ -159,7 +158,7 @@ class Bench:
         ignored = not drain or self.core.batch == 1
         dut.drain.value = drain
         dut.reload.value = random.getrandbits(1) if ignored else context is not None
-        dut.next_context.value = random.getrandbits(context_bits(self.core)) if context is None else context
+        dut.next_context.value = random.getrandbits(self.core.context_bits) if context is None else context
 
 
 def _integer(data: NDArray[Any]) -> int:

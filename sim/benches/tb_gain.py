@@ -10,7 +10,7 @@ import torch
 from cocotb.triggers import FallingEdge, Timer
 
 from tritforge.golden.model import numerics as nx
-from tritforge.hw.ops import OPS, SLOTS, Op
+from tritforge.hw.operations import OPS, SLOTS, Op
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import TOTAL_LATE
 from tritforge.hw.schedule import Group

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tritforge.golden.model import numerics as nx
 from tritforge.golden.model.integer import IntegerModel
-from tritforge.hw.ops import OPS, Op, slots
+from tritforge.hw.operations import OPS, Op, slots
 from tritforge.hw.scales.scales import TOTAL_LATE
 from tritforge.hw.schedule import Group
 from tritforge.hw.vector.gain import GAIN_OPS, outputs

@@ -17,7 +17,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 
 from tritforge.hw import schedule as sc
 from tritforge.hw.control.sequencer import Sequencer, settle_cycles
-from tritforge.hw.ops import OPS, Op, slots, tag_layout
+from tritforge.hw.operations import OPS, Op, slots, tag_layout
 from tritforge.hw.packet import Context
 from tritforge.hw.schedule import Group, Shape, Status
 from tritforge.hw.stream.header_reader import HeaderReader

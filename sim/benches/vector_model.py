@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tritforge.golden.model import numerics as nx
 from tritforge.golden.model.numerics import Formats
-from tritforge.hw.ops import Op, tag_layout
+from tritforge.hw.operations import Op, tag_layout
 from tritforge.hw.packet import gain_word, split_gain
 from tritforge.hw.params import CoreParams
 from tritforge.hw.stream.side import SideWords
