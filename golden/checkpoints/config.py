@@ -103,13 +103,13 @@ class ModelConfig:
                 eps=raw.get("rms_norm_eps", EPS),
                 use_lower_bound=raw.get("use_lower_bound", True),
                 bos=own["bos_token_id"],
-                eos=_listed(own["eos_token_id"]),
+                eos=listed(own["eos_token_id"]),
             )
         with _used(beside):
             return replace(
                 config,
                 bos=(generation | raw).get("bos_token_id", config.bos),
-                eos=(*config.eos, *_listed(generation.get("eos_token_id"))),
+                eos=(*config.eos, *listed(generation.get("eos_token_id"))),
             )
 
     @property
@@ -209,7 +209,7 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _listed(value: Any) -> tuple[Any, ...]:
+def listed(value: Any) -> tuple[Any, ...]:
     """What a file gives as a list, as one value or as null."""
     return tuple(value) if isinstance(value, list) else () if value is None else (value,)
 

@@ -7,36 +7,20 @@ implementation with both norms of every BitLinear folded (docs/numerics.md).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from tritforge.golden.checkpoints.reader import ModelConfig
 from tritforge.golden.chunks import by_rows
 from tritforge.golden.model import numerics as nx
 from tritforge.golden.model.activations import Activations
-from tritforge.golden.model.embedding import Embedding
 from tritforge.golden.model.formats import DECAY_FRAC, OMEGA_FRAC, SIGMA_FRAC, UNIT_EXPONENT, Formats
 from tritforge.golden.model.outlier_codes import widening
-from tritforge.golden.model.quantise import IntegerHead, IntegerLayer, Matrix, Norm
+from tritforge.golden.model.quantise import Matrix, Norm
+from tritforge.golden.model.source import IntegerSource
 
 Tap = Callable[[int, str, Tensor], None]
 """Called with (layer, unit, values [T, n]) at every observable point; the head's layer is the layer count."""
-
-
-class IntegerSource(Protocol):
-    """What the model runs from: a quantised checkpoint or a packed image."""
-
-    config: ModelConfig
-    fmt: Formats
-
-    @property
-    def embedding(self) -> Embedding: ...
-
-    def layer(self, index: int) -> IntegerLayer: ...
-
-    def head(self) -> IntegerHead: ...
 
 
 @dataclass(frozen=True)

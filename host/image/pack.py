@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.text import TOKENIZER
 from tritforge.golden.files import make_folder, replacing
-from tritforge.golden.model.quantise import IntegerCheckpoint, Matrix, Norm
+from tritforge.golden.model.quantise import Matrix, Norm
+from tritforge.golden.model.source import Quantised
 from tritforge.host.image.header import Header
 from tritforge.host.image.image import Progress, config_bytes
 from tritforge.host.image.layout import Bytes, encode_trits, group_bytes, group_view, in_blocks
@@ -63,9 +64,7 @@ class Summary:
     size: int
 
 
-def pack(
-    checkpoint: IntegerCheckpoint, core: CoreParams, path: Path | str, progress: Progress | None = None
-) -> Summary:
+def pack(checkpoint: Quantised, core: CoreParams, path: Path | str, progress: Progress | None = None) -> Summary:
     """Write an image for cores with the geometry of `core`.
 
     Parameters
@@ -102,7 +101,7 @@ class _Packer:
 
     def __init__(
         self,
-        source: IntegerCheckpoint,
+        source: Quantised,
         core: CoreParams,
         shape: sc.Shape,
         file: BinaryIO,
@@ -156,8 +155,8 @@ class _Packer:
         reach, crc = header.reach(name), 0
         self._file.seek(reach.start)
         for part in parts:
-            crc = zlib.crc32(part, crc)
-            self._file.write(part)
+            crc = zlib.crc32(part.data, crc)
+            self._file.write(part.data)
             if self._progress is not None:
                 self._progress(self._file.tell(), header.size)
         padding = bytes(reach.stop - self._file.tell())
