@@ -43,7 +43,7 @@ def cost(
 ) -> tuple[float, float, float]:
     """Return the mean cost in nats of `tokens` [N] with all logits times `sharpness`, and its two derivatives."""
     sums, state = torch.zeros(3, dtype=torch.float64), None
-    windows = list(stream(tokens, model.config.bos, WINDOW))
+    windows = list(stream(tokens, model.bos, WINDOW))
     with torch.inference_mode():
         for done, (inputs, targets) in enumerate(windows):
             if progress:
@@ -64,16 +64,16 @@ def best_sharpness(
     model: TrainModel, tokens: torch.Tensor, progress: Progress | None = None
 ) -> tuple[float, float, float]:
     """Return the sharpness of least cost, by Newton's method, and the mean costs in nats before and after."""
-    sharpness, before = 1.0, None
+    sharpness, costs = 1.0, list[float]()
     for _ in range(STEPS):
         value, slope, curvature = cost(model, tokens, sharpness, progress)
-        before = value if before is None else before
+        costs.append(value)
         step = slope / curvature
         if abs(step) < 1e-3 * sharpness:
             break
         # Half at most: the first step from a model that is far off would overshoot.
         sharpness = max(sharpness - step, sharpness / 2)
-    return sharpness, before, value
+    return sharpness, costs[0], costs[-1]
 
 
 def calibrate(checkpoint: Path, text: Path, output: Path, progress: Progress | None = None) -> Calibration:

@@ -48,7 +48,7 @@ class Ensemble:
     @torch.no_grad()
     def dream(self, streams: int, length: int, progress: Progress | None = None) -> Labelled:
         """Return `streams` texts sampled after bos, `length` tokens each, tensors [streams, length, ...]."""
-        token = torch.full((streams, 1), self._models[0].config.bos, device=self._device)
+        token = torch.full((streams, 1), self._models[0].bos, device=self._device)
         read, steps = self._reader(), []
         for done in range(length):
             if progress:
@@ -61,7 +61,7 @@ class Ensemble:
     @torch.no_grad()
     def label(self, tokens: torch.Tensor, streams: int, progress: Progress | None = None) -> Labelled:
         """Return `tokens` [N] labelled, up to a multiple of `streams`: read as so many texts side by side."""
-        inputs = torch.cat((tokens.new_tensor([self._models[0].config.bos]), tokens[:-1]))
+        inputs = torch.cat((tokens.new_tensor([self._models[0].bos]), tokens[:-1]))
         rows = inputs[: len(inputs) // streams * streams].view(streams, -1)
         read, steps = self._reader(), []
         for index, window in enumerate(rows.split(WINDOW, 1)):

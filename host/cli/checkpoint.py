@@ -18,7 +18,7 @@ from tritforge.golden.checkpoints.preternary import write_preternary
 from tritforge.golden.checkpoints.reader import Checkpoint
 from tritforge.host.cli.console import by_kind, heed, out, print_json, progress
 from tritforge.host.cli.options import LARGEST_SEED, SHAPES, Json, parse_shape
-from tritforge.host.image.image import config_shape
+from tritforge.hw.schedule import Shape
 
 Precision = StrEnum("Precision", {dtype.name.upper(): dtype.name for dtype in STORED.values()})
 """A type of stored weights."""
@@ -46,7 +46,7 @@ def random_checkpoint(
     files = {path.name: path.stat().st_size for path in paths}
     facts = {
         "checkpoint": str(output),
-        "model": asdict(config_shape(config)),
+        "model": asdict(Shape.of(config)),
         "parameters": config.parameters(),
         "seed": seed,
         "files": files,

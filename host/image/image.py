@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritforge.golden import TritforgeError
-from tritforge.golden.checkpoints.config import ModelConfig
+from tritforge.golden.checkpoints.config import ModelConfig, listed
 from tritforge.golden.model.embedding import Embedding
 from tritforge.golden.model.formats import Formats
 from tritforge.host.image.header import HEADER_BYTES, SECTIONS, Header, ImageError
@@ -102,7 +102,7 @@ class Image:
             reach, crc = self.header.reach(name), 0
             for start in range(reach.start, reach.stop, CHUNK):
                 stop = min(start + CHUNK, reach.stop)
-                crc = zlib.crc32(self._data[start:stop], crc)
+                crc = zlib.crc32(self._data[start:stop].data, crc)
                 if progress is not None:
                     progress(stop, self.header.size)
             if crc != self.header.sections[name].crc:
@@ -122,10 +122,10 @@ class Image:
     @cached_property
     def embedding(self) -> Embedding:
         """Codes and scales, mapped."""
-        vocab, dtype = self.shape.vocab, np.int8 if self.header.embedding_bits == 8 else np.int16
-        codes = self._section("codes").view(dtype).reshape(vocab, -1)
+        vocab, stored = self.shape.vocab, self._section("codes")
+        codes = stored.view(np.int8) if self.header.embedding_bits == 8 else stored.view(np.int16)
         scales = self._section("scales").view(np.float32).reshape(vocab, -1)
-        return Embedding(codes, scales, self.header.residual_frac)
+        return Embedding(codes.reshape(vocab, -1), scales, self.header.residual_frac)
 
     def codec(self) -> "TextCodec":
         """The tokenizer; raise ImageError where the checkpoint had none."""
@@ -151,17 +151,15 @@ class Image:
 
     def _read_config(self) -> ModelConfig:
         try:
-            config = ModelConfig(**json.loads(self._section("config").tobytes()))
+            given = json.loads(self._section("config").tobytes())
+            if "eos" in given:
+                given["eos"] = listed(given["eos"])
+            config = ModelConfig(**given)
         except (TypeError, ValueError, RecursionError, TritforgeError) as error:
             raise ImageError(f"its configuration is unreadable ({error}); pack the checkpoint again.") from error
-        if config_shape(config) != self.shape:
+        if Shape.of(config) != self.shape:
             raise ImageError("its header and configuration disagree; pack the checkpoint again.")
         return config
-
-
-def config_shape(config: ModelConfig) -> Shape:
-    """The dimensions of a model."""
-    return Shape(config.hidden, config.layers, config.intermediate, config.vocab)
 
 
 def config_bytes(config: ModelConfig) -> bytes:
@@ -188,7 +186,7 @@ def image_header(config: ModelConfig, core: CoreParams, bits: int, group: int, t
         element_bytes=core.element_bytes,
         code=core.code,
         formats=core.formats,
-        shape=config_shape(config),
+        shape=Shape.of(config),
         embedding_bits=bits,
         embedding_group=group,
         residual_frac=0,

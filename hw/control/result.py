@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The result unit: argmax of each context's logits, the logits themselves if asked for, and the trailer."""
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
@@ -15,7 +16,7 @@ from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.rescale import SHIFT_BITS
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import MAX_BATCH, CoreParams
 from tritforge.hw.schedule import Status
 
 RESULT_WORD = data.StructLayout({"data": unsigned(32), "last": unsigned(1)})
@@ -82,7 +83,7 @@ class ResultUnit(wiring.Component):
                 "rows_valid": In(1),
                 "rows": In(head_rows(core)),
                 "room": Out(1, init=1),
-                "logits": In(sc.MAX_BATCH),
+                "logits": In(MAX_BATCH),
                 "contexts": In(4),
                 "finish": In(1),
                 "status": In(4),
@@ -233,7 +234,9 @@ class ResultUnit(wiring.Component):
             m.d.sync += seen.eq(0)
         return tokens
 
-    def _larger(self, m: Module, left: tuple, right: tuple, name: str) -> tuple:
+    def _larger(
+        self, m: Module, left: Sequence[Value], right: Sequence[Value], name: str
+    ) -> tuple[Value, Value, Value]:
         """The larger of two live lanes or groups of them, the left of equal ones, two cycles later: its accumulator,
         whether there is one (left is live if right is), its number in the group."""
         acc = Signal(signed(self._core.acc_bits), name=f"largest_{name}", reset_less=True)

@@ -99,7 +99,8 @@ def draw(
         for axis, marks in zip(axes, row.panels, strict=True):
             for colour, figure in marks:
                 lines += _dot(axis, figure, y, colour)
-    for index, (name, colour) in enumerate((names or {}).items()):
+    names = names or {}
+    for index, (name, colour) in enumerate(names.items()):
         x = label + index * (width - label) / len(names)
         lines.append(f'<rect x="{x:.1f}" y="{height - 18}" width="8" height="8" fill="{colour}"/>')
         lines.append(f'<text x="{x + 14:.1f}" y="{height - 10}" font-size="12" fill="#4a4f57">{escape(name)}</text>')
