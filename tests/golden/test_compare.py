@@ -36,7 +36,7 @@ def test_the_distance_is_that_to_the_float_reference(checkpoint: Checkpoint) -> 
 
 
 def test_kept_scales_stay_and_means_taken_again_shrink(checkpoint: Checkpoint) -> None:
-    found = {(row["route"], row["times"]): row for row in repeated.measure(Yardstick(checkpoint), [1, 3])}
+    found = {(row["route"], row["times"]): row for row in repeated.measure(checkpoint, times=[1, 3])}
     exact, float16, mean = (
         [found[route, times] for times in (1, 3)] for route in ("kept, float32", "kept, float16", "mean again")
     )
