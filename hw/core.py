@@ -3,21 +3,23 @@
 
 from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect
 
 from tritforge.hw.array.array import TernaryArray
 from tritforge.hw.codes.store import VectorStore
-from tritforge.hw.control.axi_lite import AXI_LITE
-from tritforge.hw.control.registers import LATE, STATE_LATENCY, Registers
+from tritforge.hw.control.axi_lite import AxiLite
+from tritforge.hw.control.events import EventUnit
+from tritforge.hw.control.registers import STATE_LATENCY, Registers
 from tritforge.hw.control.result import ResultUnit
 from tritforge.hw.control.sequencer import Sequencer
+from tritforge.hw.lib.interfaces import Edge, delayed
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import ScaleUnit
 from tritforge.hw.stream.front import StreamFront
 from tritforge.hw.stream.header_reader import HeaderReader
 from tritforge.hw.stream.side import SideWords
-from tritforge.hw.taps import TRACE, Cycle
+from tritforge.hw.taps import TRACE
 from tritforge.hw.vector.path import VectorPath
 from tritforge.hw.vector.recurrence import Recurrence
 
@@ -50,6 +52,7 @@ class Core(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
+        self._csr = Edge("s_axil_csr", AxiLite().flip())
         super().__init__(
             {
                 "s_axis_weights_tdata": In(unsigned(8 * core.lanes)),
@@ -60,7 +63,7 @@ class Core(wiring.Component):
                 "m_axis_result_tvalid": Out(1),
                 "m_axis_result_tready": In(1),
                 "m_axis_result_tlast": Out(1),
-                **{f"s_axil_csr_{name}": member for name, member in AXI_LITE.items()},
+                **self._csr.ports,
                 **(taps(core) if core.taps else {}),
             }
         )
@@ -69,6 +72,7 @@ class Core(wiring.Component):
         m = Module()
         core = self._core
         m.submodules.registers = registers = Registers(core)
+        m.submodules.events = events = EventUnit(core)
         m.submodules.front = front = StreamFront(core)
         m.submodules.side = side = SideWords(core)
         m.submodules.header = header = HeaderReader(core)
@@ -83,7 +87,7 @@ class Core(wiring.Component):
         self._products(m, front, header, sequencer, store, array, scales, vector)
         self._rows(m, header, sequencer, array, scales, vector)
         self._result(m, header, sequencer, array, scales, result)
-        self._control(m, registers, front, header, sequencer, scales, vector)
+        self._control(m, registers, events, front, header, sequencer, scales, vector)
         if core.taps:
             self._taps(m, front, sequencer, array, scales, vector, store, result)
         return m
@@ -233,41 +237,27 @@ class Core(wiring.Component):
             result.result.ready.eq(self.m_axis_result_tready),
         ]
 
-    def _control(self, m, registers, front, header, sequencer, scales, vector) -> None:
+    def _control(self, m, registers, events, front, header, sequencer, scales, vector) -> None:
         """Registers: status, counters and the window into the state."""
-        for name in AXI_LITE:
-            inner, outer = getattr(registers, name), getattr(self, f"s_axil_csr_{name}")
-            m.d.comb += inner.eq(outer) if AXI_LITE[name].flow is In else outer.eq(inner)
-        # the registers are far from everything: what they are told comes a cycle late, all of it
-        for kind in Cycle:
-            if kind is not Cycle.IDLE:
-                name = kind.name.lower()
-                m.d.comb += getattr(registers, name).eq(delay(m, front.cycle == kind, 1, name))
+        connect(m, self._csr.inside(self), registers.csr)
+        connect(m, events.events, registers.events)
+        # from blocks far apart
+        state_late = STATE_LATENCY - Recurrence.read_latency
+        read_data = ("read_data",)
+        connect(m, delayed(m, registers.state, "state", state_late, read_data, reset_less=read_data), vector.state)
         m.d.comb += [
-            registers.busy.eq(delay(m, front.busy, 1, "busy")),
-            registers.torn.eq(delay(m, sequencer.torn, 1, "torn")),
-            registers.saturated.eq(delay(m, vector.saturated, 1, "saturated")),
+            events.cycle.eq(front.cycle),
+            events.busy.eq(front.busy),
+            events.finish.eq(sequencer.finish),
+            events.status.eq(sequencer.status),
+            events.contexts.eq(header.shape.contexts),
+            events.torn.eq(sequencer.torn),
+            events.saturated.eq(vector.saturated),
             front.abort_token.eq(delay(m, registers.abort_token, 2, "abort_token")),
-            vector.host.eq(delay(m, ~registers.busy, LATE - 1, "not_busy")),
-            vector.address.eq(registers.state_address),
-            vector.write.eq(registers.state_write),
-            vector.write_data.eq(registers.state_write_data),
-            # from blocks far apart
-            registers.state_read_data.eq(
-                delay(
-                    m, vector.read_data, STATE_LATENCY - Recurrence.read_latency, "state_read_data", reset_less=True
-                )
-            ),
-            sequencer.restored.eq(delay(m, registers.state_write, 1, "restored")),
+            sequencer.restored.eq(delay(m, registers.state.write, 1, "restored")),
         ]
         if self._core.extra_bits:
             m.d.comb += scales.threshold.eq(registers.outlier_threshold)
-        finish, status = (delay(m, value, 1, f"ended_{value.name}") for value in (sequencer.finish, sequencer.status))
-        with m.If(finish):
-            with m.If(status == 0):
-                m.d.comb += registers.tokens_done.eq(header.shape.contexts)
-            with m.Else():
-                m.d.comb += registers.error_set.eq(1 << status)
 
     def _taps(self, m, front, sequencer, array, scales, vector, store, result) -> None:
         """What the debug ports show."""

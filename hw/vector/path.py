@@ -6,7 +6,7 @@ from operator import or_
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tritforge.golden.model.formats import DECAY_FRAC
 from tritforge.hw.lib.pipeline import Near, delay, delayed_tags
@@ -15,7 +15,7 @@ from tritforge.hw.operations import Op, is_op, tag_layout
 from tritforge.hw.params import CoreParams
 from tritforge.hw.vector.gain import GainStage, outputs
 from tritforge.hw.vector.lane import VectorLane
-from tritforge.hw.vector.recurrence import Recurrence
+from tritforge.hw.vector.recurrence import Recurrence, StateWindow
 
 _SHORT = (Op.OUT, Op.CONTRACT)
 _LONG = (Op.F, Op.I, Op.G, Op.GATE)
@@ -27,7 +27,6 @@ _GAIN = (
     *("begin", "bias", "kappa", "contexts", "value_valid", "which", "value_context", "values"),
     *("side_address", "side_words", "side_release"),
 )
-_HOST = ("host", "address", "write", "write_data", "read_data")
 
 
 class VectorPath(wiring.Component):
@@ -62,7 +61,7 @@ class VectorPath(wiring.Component):
     side_address, side_words, side_release : port of SideWords.
     value_valid, which, value_context, values : Out, for the vector store.
     total, maxima : Out, for the scale unit. powers : Out, too, with ``core.extra_bits``.
-    host, address, write, write_data, read_data : the state's port in Recurrence, between packets.
+    state : In, for the host, see Recurrence.
     empty : Out, every row issued before this cycle is old enough: `ANNOUNCED` cycles later ``maxima`` and ``powers``
         are final and the last value has been on the port, `TOTAL_LATE` cycles more and ``total`` is final, too.
     buffered : Out, the same for what is in row buffers: G and UP may be issued from the next cycle on. Low in the
@@ -97,7 +96,7 @@ class VectorPath(wiring.Component):
             Op.I: lane.functioned + 2 - g_reads - 1,
             Op.GATE: lane.functioned + 2 - (lane.rescaled - Ram.latency) - 1,
         }
-        gain, state = self._gain.signature.members, self._recurrence.signature.members
+        gain = self._gain.signature.members
         super().__init__(
             {
                 "issue": In(tag_layout(core)),
@@ -107,7 +106,7 @@ class VectorPath(wiring.Component):
                 "zero": In(1),
                 "state_word": In(range(self._recurrence.words)),
                 **{name: gain[name] for name in (*_GAIN, *outputs(core))},
-                **{name: state[name] for name in _HOST},
+                "state": In(StateWindow(core)),
                 "empty": Out(1),
                 "buffered": Out(1),
                 "saturated": Out(1),
@@ -121,10 +120,10 @@ class VectorPath(wiring.Component):
         m = Module()
         m.submodules.recurrence = recurrence = self._recurrence
         m.submodules.gain = gain = self._gain
-        for inner, names in ((gain, (*_GAIN, *outputs(self._core))), (recurrence, _HOST)):
-            for name in names:
-                port, outer = getattr(inner, name), getattr(self, name)
-                m.d.comb += port.eq(outer) if inner.signature.members[name].flow is In else outer.eq(port)
+        connect(m, flipped(self.state), recurrence.state)
+        for name in (*_GAIN, *outputs(self._core)):
+            port, outer = getattr(gain, name), getattr(self, name)
+            m.d.comb += port.eq(outer) if gain.signature.members[name].flow is In else outer.eq(port)
         tags = delayed_tags(m, self.issue, self._lanes[0].functioned + 1, "tag")
         decay, candidate = self._row_buffers(m, tags)
         self._recur(m, tags, decay, candidate)

@@ -282,16 +282,16 @@ class Bench:
         late = 0 if write else Recurrence.read_latency - 1
         for cycle, value in enumerate([0] * late + wrapped):
             address = min(cycle, len(wrapped) - 1)
-            await self.step(host=1, address=address, write=int(write), write_data=value)
+            await self.step(state__host=1, state__address=address, state__write=int(write), state__write_data=value)
             if not write and cycle >= late:
-                assert int(dut.read_data.value) == value, f"state {cycle - late}"
-        await self.step(host=0, write=0)
+                assert int(dut.state__read_data.value) == value, f"state {cycle - late}"
+        await self.step(state__host=0, state__write=0)
 
 
 @cocotb.test()
 async def path(dut: Any) -> None:
     """Values, taps, statistics, saturations and state of packets with all numbers of contexts, some abandoned."""
-    dut.issue.value = dut.host.value = dut.write.value = 0
+    dut.issue.value = dut.state__host.value = dut.state__write.value = 0
     await begin(dut)
     bench = Bench(dut)
     await bench.host(write=True)
