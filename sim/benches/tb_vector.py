@@ -148,7 +148,7 @@ async def statistics(dut: Any) -> None:
         # an idle cycle, whose inputs stay while the last results come
         for name, values in inputs.items():
             values.append(0 if name.endswith("valid") else random.choice(values))
-        found = await stream(dut, latency, inputs, [output])
+        found = await stream(dut, latency, inputs, [f"found__{output}"])
         # everything has left before the next ``begin``
         for _ in range(test_parameters()["latency"]):
             await FallingEdge(dut.clk)
