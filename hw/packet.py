@@ -37,15 +37,15 @@ from numpy.typing import NDArray
 from tritforge.golden import Failure
 from tritforge.golden.model.formats import STAT_BITS
 from tritforge.hw import schedule as sc
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import MAX_BATCH, CoreParams
+from tritforge.hw.register_map import geometry_word
 
 Words = NDArray[np.uint32]
 
 
 def pad_words(words: Words, core: CoreParams) -> Words:
     """Zero words up to a whole number of beats."""
-    per_beat = core.lanes // 4
-    return np.concatenate([words, np.zeros(-len(words) % per_beat, dtype=np.uint32)])
+    return np.concatenate([words, np.zeros(-len(words) % core.beat_words, dtype=np.uint32)])
 
 
 def scale_word(mantissa: int, exponent: int) -> int:
@@ -76,13 +76,12 @@ class Context:
 def header_words(core: CoreParams, shape: sc.Shape, contexts: Sequence[Context], sequence: int) -> Words:
     """The padded header of a packet with 1 to 8 contexts."""
     words = np.zeros(sc.HEADER_WORDS, dtype="<u4")
-    geometry = core.element_bytes << 16 | (core.lanes.bit_length() - 1) << 24
     masks = sum(c.zero << 8 + i | c.logits << 16 + i for i, c in enumerate(contexts))
-    tokens = np.zeros(sc.MAX_BATCH, dtype="<u2")
+    tokens = np.zeros(MAX_BATCH, dtype="<u2")
     tokens[: len(contexts)] = [c.token for c in contexts]
     words[:4] = [
         sc.MAGIC,
-        sc.STREAM_VERSION | core.trit_code.number << 8 | geometry,
+        geometry_word(core),
         len(contexts) | masks,
         sequence & 0xFFFFFFFF,
     ]
@@ -136,11 +135,16 @@ class Result:
     logits: NDArray[np.int32]
 
 
+def trailer_words(contexts: int) -> int:
+    """Words of a result behind the logits: token and scale of each context, status, sequence."""
+    return 2 * contexts + 2
+
+
 def parse_result(words: Words) -> Result:
     """Split a result packet; Failure if it is not one."""
     head = int(words[-2]) if len(words) >= 2 else 0
     contexts = head >> 8 & 0xFF
-    end = len(words) - 2 - 2 * contexts
+    end = len(words) - trailer_words(contexts)
     if head >> 16 != sc.RESULT_MAGIC or end < 0:
         raise Failure(f"The core returned {len(words)} words that are not a result packet.")
     trailer = [int(w) for w in words[end:-2]]

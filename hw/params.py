@@ -2,11 +2,44 @@
 """Core parameters: the only source of geometry for gateware, packer, testbenches and estimates."""
 
 from dataclasses import dataclass, field, fields, replace
+from typing import Protocol
 
 from tritforge.golden import TritforgeError
 from tritforge.golden.model.activations import Activations
 from tritforge.golden.model.formats import CODE_MAX, Formats
 from tritforge.hw.trits import CODES, Code
+
+BYTE = 8
+"""Bits."""
+WORD_BYTES = 4
+"""Of a side word, a header's word, a result's word."""
+MAX_BATCH = 8
+"""Contexts that a packet can have."""
+LIMITS: dict[str, tuple[int, int]] = {
+    "hidden": (8, 8192),
+    "layers": (1, 255),
+    "intermediate": (8, 8192),
+    "vocab": (2, 65535),
+}
+"""Of each dimension of a model, in the order of a header: the least and the most that a core's limit can be."""
+
+
+class Dimensions(Protocol):
+    """What has the dimensions of a model: `hw.schedule.Shape`, or a checkpoint's configuration."""
+
+    @property
+    def hidden(self) -> int: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def intermediate(self) -> int: ...
+    @property
+    def vocab(self) -> int: ...
+
+
+def limits_for(model: Dimensions) -> dict[str, int]:
+    """The limits of a core that is just large enough for a model, as arguments of `CoreParams`."""
+    return {f"max_{name}": max(getattr(model, name), least) for name, (least, _) in LIMITS.items()}
 
 
 @dataclass(frozen=True)
@@ -50,9 +83,9 @@ class CoreParams:
         if self.code not in CODES:
             raise TritforgeError(f"Unknown code '{self.code}'; choose from {', '.join(CODES)}.")
         Activations(self.act_bits)
-        if self.vector_rows not in (1, 2, 4, 8, 16, 32, 64) or self.vector_rows > self.lanes // 4:
+        if self.vector_rows not in (1, 2, 4, 8, 16, 32, 64) or self.vector_rows > self.beat_words:
             raise TritforgeError(
-                f"vector_rows must be a power of two up to lanes / 4 = {self.lanes // 4}, not {self.vector_rows}."
+                f"vector_rows must be a power of two up to lanes / 4 = {self.beat_words}, not {self.vector_rows}."
             )
         if self.vector_rows > self.columns:
             raise TritforgeError(
@@ -60,16 +93,26 @@ class CoreParams:
             )
         if self.max_hidden % self.vector_rows:
             raise TritforgeError(f"max_hidden must be a multiple of vector_rows ({self.vector_rows}).")
-        for name, low, high in (
-            ("batch", 1, 8),
-            ("max_hidden", 8, 8192),
-            ("max_intermediate", 8, 8192),
-            ("max_layers", 1, 255),
-            ("max_vocab", 2, 65535),
-        ):
+        bounds = {"batch": (1, MAX_BATCH)} | {f"max_{name}": bounds for name, bounds in LIMITS.items()}
+        for name, (low, high) in bounds.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise TritforgeError(f"{name} must be {low} to {high}, not {value}.")
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The largest model, by dimension, in the order of `LIMITS`."""
+        return {name: getattr(self, f"max_{name}") for name in LIMITS}
+
+    @property
+    def beat_bits(self) -> int:
+        """Bits of a beat."""
+        return BYTE * self.lanes
+
+    @property
+    def beat_words(self) -> int:
+        """Words of 32 bits in a beat."""
+        return self.lanes // WORD_BYTES
 
     @property
     def rows(self) -> int:
@@ -84,7 +127,7 @@ class CoreParams:
     @property
     def gain_beats(self) -> int:
         """Beats of one side word for each row of a row block; always whole."""
-        return 4 // self.element_bytes
+        return WORD_BYTES // self.element_bytes
 
     @property
     def trit_code(self) -> Code:
@@ -105,6 +148,17 @@ class CoreParams:
     def context_bits(self) -> int:
         """Width of a context's number; at least one bit, since a port needs one."""
         return max(1, (self.batch - 1).bit_length())
+
+    @property
+    def slot_values(self) -> int:
+        """Values of the recurrent state that a slot has room for."""
+        return self.max_layers * self.max_hidden
+
+    @property
+    def store_positions(self) -> int:
+        """Words of ``columns`` values in the vector store: three vectors of ``max_hidden`` or one of
+        ``max_intermediate`` elements, of each context."""
+        return self.batch * max(3 * self.beats(self.max_hidden), self.beats(self.max_intermediate))
 
     @property
     def extra_bits(self) -> int:
@@ -129,15 +183,10 @@ class CoreParams:
         """Row blocks of a matrix with n_out rows."""
         return -(-n_out // self.rows)
 
-    def misfit(self, hidden: int, layers: int, intermediate: int, vocab: int) -> str | None:
+    def misfit(self, model: Dimensions) -> str | None:
         """A sentence that names the limit a model exceeds, or None if it fits."""
-        for name, value in (
-            ("hidden", hidden),
-            ("layers", layers),
-            ("intermediate", intermediate),
-            ("vocab", vocab),
-        ):
-            limit = getattr(self, f"max_{name}")
+        for name, limit in self.limits.items():
+            value = getattr(model, name)
             if value > limit:
                 return f"The model has {name} {value}; this core takes at most {limit}."
         return None

@@ -51,6 +51,10 @@ class Register:
         """The field of that name; KeyError if there is none."""
         return {field.name: field for field in self.fields}[name]
 
+    def word(self, **values: int) -> int:
+        """The register with so much in its fields."""
+        return sum(value << self.field(name).low for name, value in values.items())
+
 
 def _error(status: Status) -> Field:
     return Field(status.name, status.value, 1, f"A packet ended with status {status.name} ({status.value}).")
@@ -59,12 +63,59 @@ def _error(status: Status) -> Field:
 _RO, _RW = Access.READ_ONLY, Access.READ_WRITE
 
 
-def _counter(name: str, offset: int, description: str) -> tuple[Register, Register]:
-    """The two halves of a counter of 64 bits."""
-    low = f"{description}. Lower half; reading it latches the upper one."
-    high = "Upper half, as it was when the lower half was last read."
-    return Register(f"{name}_LO", offset, _RO, low), Register(f"{name}_HI", offset + 4, _RO, high)
+@dataclass(frozen=True)
+class Counter:
+    """A counter: its name, the offset of its first register, what it counts as a signal and in words.
 
+    A long one has 64 bits in two registers; one that is not has 32 and stays at its largest value.
+    """
+
+    name: str
+    offset: int
+    event: str
+    description: str
+    long: bool = True
+
+    @property
+    def registers(self) -> tuple[Register, ...]:
+        """Lower half first."""
+        if not self.long:
+            return (Register(self.name, self.offset, _RO, f"{self.description}; stays at its largest value."),)
+        low = f"{self.description}. Lower half; reading it latches the upper one."
+        high = "Upper half, as it was when the lower half was last read."
+        return (
+            Register(f"{self.name}_LO", self.offset, _RO, low),
+            Register(f"{self.name}_HI", self.offset + 4, _RO, high),
+        )
+
+
+COUNTERS: tuple[Counter, ...] = (
+    Counter("CYCLES", 0x080, "busy", "Cycles with a packet in flight: the sum of the next six"),
+    Counter("BEATS", 0x088, "beat", "Beats accepted"),
+    Counter(
+        "REPEATS",
+        0x090,
+        "repeat",
+        "Cycles in which the array took the offered beat for a context that was not its last",
+    ),
+    Counter("STARVED", 0x098, "starved", "Cycles in which the core was ready and no beat was offered"),
+    Counter(
+        "DRAIN",
+        0x0A0,
+        "drain",
+        "Cycles in which the stream waited for rows to drain or for room among the side words",
+    ),
+    Counter(
+        "DEPENDENCY",
+        0x0A8,
+        "dependency",
+        "Cycles in which the stream waited for activations or for the check of the header",
+    ),
+    Counter("RESULT", 0x0B0, "result", "Cycles between the last beat and the end of the result"),
+    Counter("TOKENS", 0x0B8, "tokens_done", "Contexts of packets that ended well", long=False),
+    Counter("SATURATIONS", 0x0BC, "saturated", "Cycles with a saturated result", long=False),
+)
+"""In every cycle, what the event says is added: one bit, or `tokens_done`, a number of contexts."""
 
 REGISTERS: tuple[Register, ...] = (
     Register("ID", 0x000, _RO, "'TRIT' in little-endian ASCII."),
@@ -172,19 +223,7 @@ REGISTERS: tuple[Register, ...] = (
             ),
         ),
     ),
-    *_counter("CYCLES", 0x080, "Cycles with a packet in flight: the sum of the next six"),
-    *_counter("BEATS", 0x088, "Beats accepted"),
-    *_counter(
-        "REPEATS", 0x090, "Cycles in which the array took the offered beat for a context that was not its last"
-    ),
-    *_counter("STARVED", 0x098, "Cycles in which the core was ready and no beat was offered"),
-    *_counter("DRAIN", 0x0A0, "Cycles in which the stream waited for rows to drain or for room among the side words"),
-    *_counter(
-        "DEPENDENCY", 0x0A8, "Cycles in which the stream waited for activations or for the check of the header"
-    ),
-    *_counter("RESULT", 0x0B0, "Cycles between the last beat and the end of the result"),
-    Register("TOKENS", 0x0B8, _RO, "Contexts of packets that ended well; stays at its largest value."),
-    Register("SATURATIONS", 0x0BC, _RO, "Cycles with a saturated result; stays at its largest value."),
+    *(entry for counter in COUNTERS for entry in counter.registers),
 )
 
 
@@ -193,22 +232,28 @@ def register(name: str) -> Register:
     return {entry.name: entry for entry in REGISTERS}[name]
 
 
+def geometry_word(core: CoreParams) -> int:
+    """What a packet and its core must agree on: register GEOMETRY and word 1 of a header."""
+    return register("GEOMETRY").word(
+        STREAM_VERSION=STREAM_VERSION,
+        CODE=core.trit_code.number,
+        ELEMENT_BYTES=core.element_bytes,
+        LOG2_LANES=core.lanes.bit_length() - 1,
+    )
+
+
 def constants(core: CoreParams) -> dict[str, int]:
     """Values of the constant registers of a core, by name."""
     fmt = core.formats
     return {
         "ID": CORE_ID,
         "VERSION": CORE_VERSION,
-        "GEOMETRY": STREAM_VERSION
-        | core.trit_code.number << 8
-        | core.element_bytes << 16
-        | (core.lanes.bit_length() - 1) << 24,
-        "LIMIT_HIDDEN": core.max_hidden,
-        "LIMIT_INTERMEDIATE": core.max_intermediate,
-        "LIMIT_LAYERS": core.max_layers,
-        "LIMIT_VOCAB": core.max_vocab,
+        "GEOMETRY": geometry_word(core),
+        **{f"LIMIT_{name.upper()}": limit for name, limit in core.limits.items()},
         "LIMIT_BATCH": core.batch,
-        "FORMATS": fmt.wide_bits | fmt.frac << 8 | fmt.mantissa << 16 | core.vector_rows << 24,
+        "FORMATS": register("FORMATS").word(
+            WIDE_BITS=fmt.wide_bits, FRAC=fmt.frac, MANTISSA=fmt.mantissa, VECTOR_ROWS=core.vector_rows
+        ),
         "ACTIVATIONS": core.act_bits,
     }
 

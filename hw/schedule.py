@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import WORD_BYTES, CoreParams, Dimensions
 
 MAGIC = 0x31474654
 """'TFG1', little-endian."""
@@ -28,7 +28,6 @@ STREAM_VERSION = 2
 
 HEADER_WORDS = 16
 CONSTANT_WORDS = 8
-MAX_BATCH = 8
 
 RESULT_MAGIC = 0x5446
 """Upper half of the last word but one of a result packet; below it the contexts and a Status."""
@@ -98,6 +97,11 @@ class Shape:
     intermediate: int
     vocab: int
 
+    @classmethod
+    def of(cls, model: Dimensions) -> "Shape":
+        """The dimensions of whatever has them."""
+        return cls(model.hidden, model.layers, model.intermediate, model.vocab)
+
     def inputs(self, group: Group) -> int:
         """Columns of the matrices of a group."""
         return self.intermediate if group is Group.CONTRACT else self.hidden
@@ -124,7 +128,7 @@ class Segment:
 
 def side_beats(core: CoreParams, words: int) -> int:
     """Beats of a side segment of ``words`` 32 bit words."""
-    return -(-4 * words // core.lanes)
+    return -(-WORD_BYTES * words // core.lanes)
 
 
 def groups(shape: Shape) -> Iterator[tuple[Group, int]]:

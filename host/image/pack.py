@@ -15,7 +15,7 @@ from tritforge.golden.checkpoints.text import TOKENIZER
 from tritforge.golden.files import make_folder, replacing
 from tritforge.golden.model.quantise import IntegerCheckpoint, Matrix, Norm
 from tritforge.host.image.header import Header
-from tritforge.host.image.image import Progress, config_bytes, config_shape
+from tritforge.host.image.image import Progress, config_bytes
 from tritforge.host.image.layout import Bytes, encode_trits, group_bytes, group_view, in_blocks
 from tritforge.hw import schedule as sc
 from tritforge.hw.packet import constant_words, gain_word
@@ -86,8 +86,8 @@ def pack(
     CheckpointError
         For a tensor that cannot be used.
     """
-    shape, path = config_shape(checkpoint.config), Path(path)
-    limit = core.misfit(shape.hidden, shape.layers, shape.intermediate, shape.vocab)
+    shape, path = sc.Shape.of(checkpoint.config), Path(path)
+    limit = core.misfit(shape)
     if limit:
         raise TritforgeError(limit)
     if checkpoint.fmt != core.formats:

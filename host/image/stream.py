@@ -11,7 +11,8 @@ from tritforge.golden import TritforgeError
 from tritforge.host.image.image import Image
 from tritforge.host.image.layout import Bytes, group_bytes, group_view, in_blocks
 from tritforge.hw.packet import Context, header_words
-from tritforge.hw.schedule import MAX_BATCH, Group
+from tritforge.hw.params import MAX_BATCH
+from tritforge.hw.schedule import Group
 
 
 class TokenStream:

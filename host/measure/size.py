@@ -7,10 +7,10 @@ import math
 from tritforge.golden.checkpoints.config import PUBLISHED, ModelConfig
 from tritforge.golden.studies.compare import Row, print_rows
 from tritforge.host.cli.checkpoint import parse_shape
-from tritforge.host.image.image import config_shape, image_header
+from tritforge.host.image.image import image_header
 from tritforge.host.run.models import DEFAULT_PRESET
 from tritforge.hw.params import CoreParams, preset
-from tritforge.hw.schedule import MATRICES, groups
+from tritforge.hw.schedule import MATRICES, Shape, groups
 from tritforge.perf.pages.markdown import table
 
 
@@ -51,7 +51,7 @@ def markdown() -> str:
 def body_bits() -> str:
     """Bits of a ternary weight of 2.7B in the body, and what they are."""
     config, core = PUBLISHED["2.7B"], preset(DEFAULT_PRESET)
-    shape = config_shape(config)
+    shape = Shape.of(config)
     weights = sum(math.prod(size) for size in config.linear_shapes().values())
     (whole, *_) = ways(config, core)
     trits = sum(

@@ -14,8 +14,8 @@ from tritforge.host.image.image import Image
 from tritforge.host.image.stream import TokenStream
 from tritforge.host.run.transport import Transport
 from tritforge.hw.packet import Context, parse_result, split_logits
-from tritforge.hw.params import CoreParams
-from tritforge.hw.register_map import CORE_ID, CORE_VERSION, register
+from tritforge.hw.params import LIMITS, CoreParams
+from tritforge.hw.register_map import CORE_ID, CORE_VERSION, COUNTERS, Counter, register
 from tritforge.hw.schedule import STREAM_VERSION, Status
 from tritforge.hw.trits import NUMBERS
 
@@ -196,13 +196,16 @@ class Driver:
 
     def counters(self) -> Counters:
         """Read all counters."""
-        names = ("CYCLES", "BEATS", "REPEATS", "STARVED", "DRAIN", "DEPENDENCY", "RESULT")
-        long = (self._read(f"{name}_LO") | self._read(f"{name}_HI") << 32 for name in names)
-        return Counters(*long, self._read("TOKENS"), self._read("SATURATIONS"))
+        return Counters(**{counter.name.lower(): self._count(counter) for counter in COUNTERS})
 
     def clear_counters(self) -> None:
         """Set all counters to zero."""
         self._write("CONTROL", register("CONTROL").field("CLEAR").mask)
+
+    def _count(self, counter: Counter) -> int:
+        """The value of a counter, lower half first: reading it latches the upper one."""
+        halves = [self._read(half.name) for half in counter.registers]
+        return sum(half << 32 * place for place, half in enumerate(halves))
 
     def _layers(self, slot: int) -> Iterator[int]:
         """Move the state window to each layer of a slot in turn."""
@@ -210,7 +213,7 @@ class Driver:
         core, shape = self.core, self._image.shape
         stride = -(-shape.hidden // core.vector_rows) * core.vector_rows
         for layer in range(shape.layers):
-            self._write("STATE_ADDRESS", slot * core.max_layers * core.max_hidden + layer * stride)
+            self._write("STATE_ADDRESS", slot * core.slot_values + layer * stride)
             yield layer
 
     def _check_slot(self, slot: int) -> None:
@@ -247,10 +250,7 @@ class Driver:
             act_bits=self._read("ACTIVATIONS") if self._field("VERSION", "MINOR") else 8,
             vector_rows=self._field("FORMATS", "VECTOR_ROWS"),
             batch=self._read("LIMIT_BATCH"),
-            max_hidden=self._read("LIMIT_HIDDEN"),
-            max_intermediate=self._read("LIMIT_INTERMEDIATE"),
-            max_layers=self._read("LIMIT_LAYERS"),
-            max_vocab=self._read("LIMIT_VOCAB"),
+            **{f"max_{name}": self._read(f"LIMIT_{name.upper()}") for name in LIMITS},
             formats=Formats(*(self._field("FORMATS", name) for name in ("WIDE_BITS", "FRAC", "MANTISSA"))),
         )
 
@@ -266,4 +266,4 @@ def misfit(core: CoreParams, image: Image) -> str | None:
     ):
         if has != wants:
             return f"The core has {what} {has}, but the image is for {wants}; pack the checkpoint for this core."
-    return core.misfit(shape.hidden, shape.layers, shape.intermediate, shape.vocab)
+    return core.misfit(shape)

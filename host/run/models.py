@@ -254,8 +254,7 @@ class Model:
 
     def _fit(self, image: Image | None) -> None:
         """Raise MisfitError where the core cannot run an image, or a checkpoint of this size."""
-        shape = self.config.hidden, self.config.layers, self.config.intermediate, self.config.vocab
-        reason = misfit(self.core, image) if image else self.core.misfit(*shape)
+        reason = misfit(self.core, image) if image else self.core.misfit(self.config)
         if reason:
             raise MisfitError(reason)
 

@@ -17,19 +17,8 @@ from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, plus_one
 from tritforge.hw.params import CoreParams
-from tritforge.hw.register_map import REGISTERS, Access, Register, constants, register
+from tritforge.hw.register_map import COUNTERS, REGISTERS, Access, Counter, Register, constants, register
 from tritforge.hw.vector.recurrence import StateWindow
-
-_LONG_COUNTERS = {
-    "CYCLES": "busy",
-    "BEATS": "beat",
-    "REPEATS": "repeat",
-    "STARVED": "starved",
-    "DRAIN": "drain",
-    "DEPENDENCY": "dependency",
-    "RESULT": "result",
-}
-_SHORT_COUNTERS = {"TOKENS": "tokens_done", "SATURATIONS": "saturated"}
 
 LATE = 6
 """Cycles from a change of ``busy`` until the state memory has changed hands for sure."""
@@ -68,7 +57,7 @@ class Registers(wiring.Component):
 
     Parameters
     ----------
-    core : gives the constants and the depth of the state, ``batch * max_layers * max_hidden`` words.
+    core : gives the constants and the depth of the state, ``batch * slot_values`` words.
 
     Attributes
     ----------
@@ -83,7 +72,7 @@ class Registers(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self.core = core
-        self.depth = core.batch * core.max_layers * core.max_hidden
+        self.depth = core.batch * core.slot_values
         super().__init__(
             {
                 "csr": In(AxiLite()),
@@ -155,38 +144,44 @@ class Registers(wiring.Component):
         # also the counters' reset
         wiped = Signal(init=1)
         m.d.sync += wiped.eq(self.clear)
-        for name, event in _LONG_COUNTERS.items():
-            # the upper half follows the lower one by a cycle
-            low, above, carry = _halves(name, 32)
-            high = Signal(32, name=f"{name.lower()}_high")
-            m.d.sync += [
-                Cat(low, carry).eq(low + delay(m, getattr(self.events, event), 1, event)),
-                # 64 bits are never reached
-                above.eq(cut(above + carry, above)),
-            ]
-            with m.If(wiped):
-                m.d.sync += [low.eq(0), carry.eq(0), above.eq(0)]
-            # a cycle after the lower half is sampled
-            collected = delay(m, access.bus.collect & access.select[f"{name}_LO"], 1, f"{name.lower()}_collected")
-            with m.If(collected):
-                m.d.sync += high.eq(above)
-            values |= {f"{name}_LO": low, f"{name}_HI": high}
-        for name, event in _SHORT_COUNTERS.items():
-            low, above, carry = _halves(name, 16)
-            full = Signal(name=f"{name.lower()}_full", reset_less=True)
-            shown = Signal(32, reset_less=True)
-            total = above + carry
-            m.d.sync += [
-                Cat(low, carry).eq(low + delay(m, getattr(self.events, event), 1, event)),
-                # full from then on
-                above.eq(total[:16]),
-                full.eq(full | total[16]),
-                shown.eq(Cat(delay(m, low, 1, f"{name.lower()}_low", reset_less=True), above) | full.replicate(32)),
-            ]
-            with m.If(wiped):
-                m.d.sync += [low.eq(0), carry.eq(0), above.eq(0), full.eq(0)]
-            values[name] = shown
+        for counter in COUNTERS:
+            count = self._long_counter if counter.long else self._short_counter
+            values |= count(m, access, counter, wiped)
         return values
+
+    def _long_counter(self, m: Module, access: _Access, counter: Counter, wiped: Value) -> _Values:
+        """64 bits, which are never reached; the upper half follows the lower one by a cycle."""
+        name, (lower, upper) = counter.name.lower(), counter.registers
+        low, above, carry = _halves(name, 32)
+        high = Signal(32, name=f"{name}_high")
+        m.d.sync += [
+            Cat(low, carry).eq(low + delay(m, getattr(self.events, counter.event), 1, counter.event)),
+            above.eq(cut(above + carry, above)),
+        ]
+        with m.If(wiped):
+            m.d.sync += [low.eq(0), carry.eq(0), above.eq(0)]
+        # a cycle after the lower half is sampled
+        collected = delay(m, access.bus.collect & access.select[lower.name], 1, f"{name}_collected")
+        with m.If(collected):
+            m.d.sync += high.eq(above)
+        return {lower.name: low, upper.name: high}
+
+    def _short_counter(self, m: Module, access: _Access, counter: Counter, wiped: Value) -> _Values:
+        """32 bits, which are full from then on."""
+        name = counter.name.lower()
+        low, above, carry = _halves(name, 16)
+        full = Signal(name=f"{name}_full", reset_less=True)
+        shown = Signal(32, reset_less=True)
+        total = above + carry
+        m.d.sync += [
+            Cat(low, carry).eq(low + delay(m, getattr(self.events, counter.event), 1, counter.event)),
+            above.eq(total[:16]),
+            full.eq(full | total[16]),
+            shown.eq(Cat(delay(m, low, 1, f"{name}_low", reset_less=True), above) | full.replicate(32)),
+        ]
+        with m.If(wiped):
+            m.d.sync += [low.eq(0), carry.eq(0), above.eq(0), full.eq(0)]
+        return {counter.name: shown}
 
     def _state(self, m: Module, access: _Access) -> tuple[_Values, Value]:
         """The window into the state; the second result says that the access to it is impossible."""
@@ -236,6 +231,6 @@ class Registers(wiring.Component):
 def _halves(name: str, bits: int) -> tuple[Signal, Signal, Signal]:
     """Lower and upper half of a counter and the carry between them."""
     return tuple(
-        Signal(width, name=f"{name.lower()}_{part}", reset_less=True)
+        Signal(width, name=f"{name}_{part}", reset_less=True)
         for part, width in (("count", bits), ("above", bits), ("carry", 1))
     )

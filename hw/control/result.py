@@ -15,7 +15,7 @@ from tritforge.hw.lib.interfaces import AxiStream
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import MAX_BATCH, CoreParams
 from tritforge.hw.scales.scales import OutputScale
 from tritforge.hw.schedule import Status
 
@@ -100,7 +100,7 @@ class ResultUnit(wiring.Component):
                 "packet": In(PacketEnd()),
                 "rows": In(HeadRows(core)),
                 "acc": In(data.ArrayLayout(signed(core.acc_bits), core.vector_rows)),
-                "logits": In(sc.MAX_BATCH),
+                "logits": In(MAX_BATCH),
                 "contexts": In(4),
                 "sequence": In(unsigned(32)),
                 "scale_context": Out(core.context_bits),

@@ -64,6 +64,18 @@ class Sequencer(wiring.Component):
     """Cycles from ``empty`` to ``dependency``."""
     read_latency = 1 + SideWords.latency
     """Cycles from ``address`` to ``word``: a register on the way to the side words."""
+    opening = 3
+    """Cycles from a packet's first beat in ``level`` to the first ``address`` of the header, or later: `fetch`."""
+    fetch = 2
+    """Cycles from ``level``, when it counts all of a segment, to the first ``address`` of its words."""
+    verdict = 1
+    """Cycles from ``header_done`` to ``accept``."""
+    beginning = 4
+    """Cycles from ``word``, the last of the constants, to the first row group that waited for it."""
+    embed_reaction = 4
+    """Cycles from ``embed_block`` to the first row group that waited for it."""
+    ending = 1
+    """Cycles from the last row group of the head to ``finish``."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core

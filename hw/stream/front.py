@@ -116,6 +116,8 @@ class StreamFront(wiring.Component):
     """The same from ``drained``."""
     opening = 4 + Walker.opening
     """Cycles from ``accept`` to the first beat of constants."""
+    side_latency = 1
+    """Cycles from the acceptance of a beat to its ``side_put`` and ``embed_block``."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core

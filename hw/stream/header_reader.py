@@ -11,7 +11,8 @@ from amaranth.lib.wiring import In, Out
 from tritforge.hw import schedule as sc
 from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import MAX_BATCH, CoreParams
+from tritforge.hw.register_map import geometry_word
 
 CRC_POLYNOMIAL = 0xEDB88320
 """CRC-32 (IEEE), reflected."""
@@ -108,20 +109,18 @@ class HeaderReader(wiring.Component):
 
         # every line below is a register: few levels of logic, one after the other
         unused, no_slot, foreign, torn = self._contexts(m, words)
-        dimensions = zip(
-            words[9:13], (core.max_hidden, core.max_layers, core.max_intermediate, core.max_vocab), strict=True
-        )
+        dimensions = zip(words[9:13], core.limits.values(), strict=True)
         outside = [flag for value, limit in dimensions for flag in _outside(m, value, limit)]
         misfits = [
             _misfits(m, beats, n, columns)
             for beats, n in ((words[13][:16], words[9][:16]), (words[13][16:], words[11][:16]))
         ]
-        geometry = core.element_bytes << 16 | (core.lanes.bit_length() - 1) << 24
+        geometry = geometry_word(core)
         checks = [
             ([register(m, words[0] != sc.MAGIC)], sc.Status.MAGIC),
             ([register(m, self._crc(m))], sc.Status.HEADER_CRC),
             (
-                [register(m, words[1][:16] != (sc.STREAM_VERSION | core.trit_code.number << 8)), *unused],
+                [register(m, words[1][:16] != geometry & 0xFFFF), *unused],
                 sc.Status.FORMAT,
             ),
             ([register(m, words[1][16:] != geometry >> 16)], sc.Status.GEOMETRY),
@@ -203,8 +202,8 @@ class HeaderReader(wiring.Component):
         """Whether something is set that must not be, slots beyond the last, tokens beyond the vocabulary and slots
         whose state is torn; and what follows for ``shape``."""
         core, shape = self._core, self.shape
-        tokens = [words[4 + i // 2].word_select(i % 2, 16) for i in range(sc.MAX_BATCH)]
-        slots = [words[8].word_select(i, 4) for i in range(sc.MAX_BATCH)]
+        tokens = [words[4 + i // 2].word_select(i % 2, 16) for i in range(MAX_BATCH)]
+        slots = [words[8].word_select(i, 4) for i in range(MAX_BATCH)]
         unused = [register(m, words[2][24:].any()), register(m, words[14].any())]
         no_slot, foreign, torn, used = [], [], [], []
         for i, (token, slot) in enumerate(zip(tokens, slots, strict=True)):

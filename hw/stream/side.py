@@ -89,6 +89,8 @@ class SideWords(wiring.Component):
 
     latency = 5
     """Place in the ring, memory, its output register, two for the choice among the beat's words."""
+    level_latency = 1
+    """Cycles from ``put`` to ``level``."""
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core

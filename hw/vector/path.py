@@ -42,7 +42,7 @@ class RowIssue(wiring.Signature):
     """
 
     def __init__(self, core: CoreParams) -> None:
-        words = core.batch * core.max_layers * core.max_hidden // core.vector_rows
+        words = core.batch * core.slot_values // core.vector_rows
         super().__init__(
             {
                 "tag": Out(tag_layout(core)),

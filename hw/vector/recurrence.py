@@ -29,7 +29,7 @@ class StateWindow(wiring.Signature):
         super().__init__(
             {
                 "host": Out(1),
-                "address": Out(range(core.batch * core.max_layers * core.max_hidden)),
+                "address": Out(range(core.batch * core.slot_values)),
                 "write": Out(1),
                 "write_data": Out(wide),
                 "read_data": In(wide),
@@ -71,7 +71,7 @@ class Recurrence(wiring.Component):
     def __init__(self, core: CoreParams) -> None:
         self._lanes = lanes = core.vector_rows
         self._wide = wide = signed(core.formats.wide_bits)
-        self.words = core.batch * core.max_layers * core.max_hidden // lanes
+        self.words = core.batch * core.slot_values // lanes
         super().__init__(
             {
                 "update": In(lanes),

@@ -10,8 +10,6 @@ from tritforge.perf.measured import plan
 from tritforge.perf.measured.entries import entries
 from tritforge.perf.measured.subject import core_of
 
-LIMITS = ("max_hidden", "max_intermediate", "max_layers", "max_vocab")
-
 
 def clock(core: CoreParams) -> Positive:
     """MHz of a core's fastest placement.
@@ -36,8 +34,8 @@ def clock(core: CoreParams) -> Positive:
 
 def _geometry(core: CoreParams) -> CoreParams:
     """The core with everybody's limits."""
-    usual = CoreParams()
-    return replace(core, taps=False, **{name: getattr(usual, name) for name in LIMITS})
+    usual = {f"max_{name}": limit for name, limit in CoreParams().limits.items()}
+    return replace(core, taps=False, **usual)
 
 
 def _value(value: float, low: float, high: float, tag: Tag, source: str) -> Positive:

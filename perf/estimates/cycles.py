@@ -12,6 +12,7 @@ from tritforge.hw.codes.store import VectorStore
 from tritforge.hw.control.result import ResultUnit
 from tritforge.hw.control.sequencer import Sequencer
 from tritforge.hw.operations import OPS, Op, slots
+from tritforge.hw.packet import trailer_words
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import ScaleUnit
 from tritforge.hw.schedule import (
@@ -27,7 +28,11 @@ from tritforge.hw.schedule import (
 )
 from tritforge.hw.stream.front import StreamFront
 from tritforge.hw.stream.header_reader import HeaderReader
+from tritforge.hw.stream.side import SideWords
 from tritforge.hw.vector.path import VectorPath
+
+_LEVEL = StreamFront.side_latency + SideWords.level_latency
+"""From the acceptance of a beat until the sequencer sees it among the side words."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,10 @@ class CycleModel:
             for group, _ in groups(shape)
         )
         repeats = (contexts - 1) * trits
-        result = self._issue + self._rows(Op.HEAD, contexts) + ResultUnit(core).latency + 2 * contexts + 2
-        end = self._header(contexts) + self._embed(shape, contexts)
+        first_word = Sequencer.ending + ResultUnit(core).latency
+        result = self._issue + self._rows(Op.HEAD, contexts) + first_word + trailer_words(contexts) - 1
+        # from the first beat to the last, both of them
+        end = 1 + self._header() + self._embed(shape, contexts)
         for group, layer in groups(shape):
             if group is not Group.EMBED:
                 end += self._group(shape, group, layer, contexts)
@@ -95,21 +102,23 @@ class CycleModel:
         """From the issue of a group's last row group to the dependency behind it."""
         return self._empty[op] + Sequencer.conclusion
 
-    def _header(self, contexts: int) -> int:
+    def _header(self) -> int:
         """From the packet's first beat to the acceptance of its header."""
-        beats = side_beats(self._core, HEADER_WORDS)
-        return max(5, beats + 3) + HEADER_WORDS + Sequencer.read_latency + HeaderReader.latency
+        last = side_beats(self._core, HEADER_WORDS) - 1
+        begun = _LEVEL + max(Sequencer.opening, last + Sequencer.fetch)
+        read = begun + HEADER_WORDS - 1 + Sequencer.read_latency
+        return read + HeaderReader.latency + Sequencer.verdict
 
     def _embed(self, shape: Shape, contexts: int) -> int:
         """From there to the dependency behind the embedding: its rows are slower than its beats."""
         core = self._core
         blocks = core.blocks(shape.outputs(Group.EMBED))
-        read = CONSTANT_WORDS + Sequencer.read_latency + 7
-        arrived = block_side_beats(core, Group.EMBED, False, contexts) + 5
-        first = StreamFront.opening + side_beats(core, CONSTANT_WORDS) + max(read, arrived)
-        block = max(
-            contexts * core.row_groups * self._slots[Op.EMBED], block_side_beats(core, Group.EMBED, False, contexts)
-        )
+        side = block_side_beats(core, Group.EMBED, False, contexts)
+        read = _LEVEL + Sequencer.fetch + CONSTANT_WORDS - 1 + Sequencer.read_latency + Sequencer.beginning
+        arrived = side + StreamFront.side_latency + Sequencer.embed_reaction
+        constants = StreamFront.opening + side_beats(core, CONSTANT_WORDS) - 1
+        first = constants + max(read, arrived)
+        block = max(contexts * core.row_groups * self._slots[Op.EMBED], side)
         return first + (blocks - 1) * block + self._rows(Op.EMBED, contexts) + self._concluded(Op.EMBED)
 
     def _group(self, shape: Shape, group: Group, layer: int, contexts: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tritforge.golden import TritforgeError
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import CoreParams, limits_for
 from tritforge.hw.schedule import MATRICES, Shape, groups
 from tritforge.perf.estimates.area import Area, area
 from tritforge.perf.estimates.platform import Platform
@@ -127,8 +127,7 @@ def trits(shape: Shape) -> int:
 
 def sized(core: CoreParams, shape: Shape) -> CoreParams:
     """The core with its limits raised to what the model needs."""
-    sizes = {f"max_{name}": getattr(shape, name) for name in ("hidden", "intermediate", "layers", "vocab")}
-    return replace(core, **{name: max(getattr(core, name), size) for name, size in sizes.items()})
+    return replace(core, **{name: max(getattr(core, name), size) for name, size in limits_for(shape).items()})
 
 
 def estimate(shape: Shape, core: CoreParams, platform: Platform, contexts: int = 1, cores: int = 1) -> Estimate:
@@ -142,7 +141,7 @@ def estimate(shape: Shape, core: CoreParams, platform: Platform, contexts: int =
     TritforgeError
         If the core does not take the model or so many contexts.
     """
-    if misfit := core.misfit(shape.hidden, shape.layers, shape.intermediate, shape.vocab):
+    if misfit := core.misfit(shape):
         raise TritforgeError(misfit)
     if not 1 <= contexts <= core.batch:
         raise TritforgeError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from tritforge.golden.checkpoints.config import PUBLISHED
-from tritforge.hw.params import PRESETS, CoreParams
+from tritforge.hw.params import PRESETS, CoreParams, limits_for
 from tritforge.hw.schedule import Shape
 from tritforge.perf.estimates.estimate import Estimate, estimate
 from tritforge.perf.estimates.platform import Platform, names, platform
@@ -35,14 +35,12 @@ class Choice:
 
 def sized_core(name: str, shape: Shape, batch: int = 1) -> CoreParams:
     """One of `CORES`, for just this model."""
-    limits = {f"max_{key}": getattr(shape, key) for key in ("hidden", "intermediate", "layers", "vocab")}
-    return replace(CORES[name], batch=batch, **limits)
+    return replace(CORES[name], batch=batch, **limits_for(shape))
 
 
 def shape(model: str) -> Shape:
     """Of a published model."""
-    config = PUBLISHED[model]
-    return Shape(config.hidden, config.layers, config.intermediate, config.vocab)
+    return Shape.of(PUBLISHED[model])
 
 
 def choose(model: str, there: Platform) -> Choice | None:

@@ -8,7 +8,7 @@ compared with. Each function says what it takes a token to be.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tritforge.golden.checkpoints.config import PUBLISHED, ModelConfig, default_intermediate
+from tritforge.golden.checkpoints.config import PUBLISHED, default_intermediate
 from tritforge.hw.schedule import Shape
 from tritforge.perf.estimates.estimate import trits
 from tritforge.perf.estimates.platform import platform
@@ -43,11 +43,6 @@ class Check:
         return self.here.nominal / self.published - 1
 
 
-def shape(config: ModelConfig) -> Shape:
-    """The dimensions of a model's products."""
-    return Shape(config.hidden, config.layers, config.intermediate, config.vocab)
-
-
 def layer_trits(model: Shape) -> int:
     """Ternary weights without the head's."""
     return trits(model) - model.hidden * model.vocab
@@ -63,7 +58,7 @@ def checks() -> Iterator[Check]:
 def _paper() -> Iterator[Check]:
     """One trit a cycle; the projection: a bank's full port of 2 bit trits, all layers one after the other."""
     given = {name: value.figure for name, value in published().paper.items()}
-    clock, d, billion = given["clock"] * 1e6, 512, shape(PUBLISHED["1.3B"])
+    clock, d, billion = given["clock"] * 1e6, 512, Shape.of(PUBLISHED["1.3B"])
     block = layer_trits(Shape(d, 1, default_intermediate(d), 2)) / given["trits"] / clock * 1e3
     yield Check(
         "MatMul-free paper, block at d = 512, public shape",
@@ -115,7 +110,7 @@ def _tereffic() -> Iterator[Check]:
     given = {name: value.figure for name, value in published().tereffic.items()}
     bandwidth = Figure.exact(platform("u280").memory.bandwidth.nominal)
     for model, key in (("2.7B", "hbm_2b7"), ("1.3B", "hbm_1b3")):
-        size = layer_trits(shape(PUBLISHED[model])) * given["weight_bits"] * 0.125
+        size = layer_trits(Shape.of(PUBLISHED[model])) * given["weight_bits"] * 0.125
         yield Check(
             f"TerEffic, {model} from HBM",
             "tokens/s",
@@ -125,7 +120,7 @@ def _tereffic() -> Iterator[Check]:
             "for both models, which is also what weights of 2 bit would give at the full peak.",
         )
     cards = round(given["cards"].nominal)
-    bits = layer_trits(shape(PUBLISHED["370M"])) * given["weight_bits"]
+    bits = layer_trits(Shape.of(PUBLISHED["370M"])) * given["weight_bits"]
     blocks = -(-bits.nominal // (cards * given["block_bits"].nominal))
     cycles = bits / (blocks * given["block_width"])
     theirs = given["clock"].nominal * 1e6 / given["on_chip"].nominal

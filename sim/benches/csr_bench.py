@@ -15,19 +15,13 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 from tritforge.golden.model.numerics import Formats
 from tritforge.hw.control.registers import LATE, STATE_LATENCY
 from tritforge.hw.params import CoreParams
-from tritforge.hw.register_map import register
+from tritforge.hw.register_map import COUNTERS, register
 from tritforge.sim.cocotb_run import test_parameters
 
-COUNTERS = {
-    "CYCLES": "busy",
-    "BEATS": "beat",
-    "REPEATS": "repeat",
-    "STARVED": "starved",
-    "DRAIN": "drain",
-    "DEPENDENCY": "dependency",
-    "RESULT": "result",
-}
-SHORT = {"TOKENS": "tokens_done", "SATURATIONS": "saturated"}
+LONG, SHORT = (
+    {counter.name: counter.event for counter in COUNTERS if counter.long is long} for long in (True, False)
+)
+"""Events by the names of their counters."""
 MASK = 0xFFFFFFFF
 
 
@@ -54,7 +48,7 @@ class Bench:
     def __init__(self, dut: Any) -> None:
         self.dut = dut
         self.core = core_params()
-        self.depth = self.core.batch * self.core.max_layers * self.core.max_hidden
+        self.depth = self.core.batch * self.core.slot_values
         wide_max = self.core.formats.wide_max
         self.memory = [random.randint(-wide_max, wide_max) for _ in range(self.depth)]
         self.pulses = {"abort_token": 0, "clear": 0}
@@ -65,7 +59,7 @@ class Bench:
         dut = self.dut
         cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
         logging.getLogger("cocotb").setLevel(logging.WARNING)
-        for name in ("torn", "error_set", *COUNTERS.values(), *SHORT.values()):
+        for name in ("torn", "error_set", *LONG.values(), *SHORT.values()):
             event_port(dut, name).value = 0
         dut.rst.value = 1
         await self.cycles(3)

@@ -12,7 +12,8 @@ import numpy as np
 from cocotb.triggers import FallingEdge
 
 from tritforge.hw.packet import Context, header_words
-from tritforge.hw.schedule import HEADER_WORDS, MAX_BATCH, Shape, Status
+from tritforge.hw.params import MAX_BATCH
+from tritforge.hw.schedule import HEADER_WORDS, Shape, Status
 from tritforge.hw.stream.header_reader import HeaderReader, token_shape
 from tritforge.sim.benches.tb_result import core
 from tritforge.sim.benches.tb_units import begin

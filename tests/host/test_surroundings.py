@@ -163,7 +163,7 @@ def test_no_home_to_write_to_and_a_working_folder_full_of_names(tmp_path: Path) 
     (tmp_path / "home").touch()
     (tmp_path / "wasmtime.py").write_text("raise SystemExit('what lies in the working folder is no module')")
     env = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
-    env |= {"HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT), "TRITFORGE_CACHE": str(tmp_path / "cache")}
+    env |= {"HOME": str(tmp_path / "home"), "TRITFORGE_CACHE": str(tmp_path / "cache")}
     program = "import sys; sys.argv[0] = 'tritforge'; from tritforge.host.__main__ import main; main()"
     command = [sys.executable, "-P", "-c", program, "verilog", "-o", "verilog", *TINY]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
@@ -175,8 +175,9 @@ def test_white_space_and_brackets_in_every_path(model: Path, tmp_path: Path) -> 
     """The program itself lies in such a folder, its tools too; so do model, image, cache and output."""
     here = tmp_path / STRANGE
     here.mkdir(parents=True)
+    program = here / "program" / "tritforge"
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, here / "program" / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, program / package, ignore=shutil.ignore_patterns("__pycache__"))
     site = here / "site"
     site.symlink_to(Path(np.__file__).parents[1])
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(here / "program"), str(site)])}
@@ -188,7 +189,7 @@ def test_white_space_and_brackets_in_every_path(model: Path, tmp_path: Path) -> 
     image = here / "image.tfi"
     assert f"{image}: " in run("pack", copy, "-o", image, *TINY, cwd=here, env=env).stdout
     told = json.loads(run("info", "--json", cwd=here, env=env).stdout)["folders"]
-    assert told == {"program": str(here / "program"), "cache": str(here / "cache")}
+    assert told == {"program": str(program), "cache": str(here / "cache")}
     assert json.loads(run("info", image, "--json", cwd=here, env=env).stdout)["image"] == str(image)
     done = run("cosim", "--tokens", 1, *TINY, "--json", cwd=here, env=env)
     assert done.returncode == 0 and json.loads(done.stdout)["tokens"] == 1, done.stderr
@@ -254,19 +255,27 @@ def test_debug_may_stand_on_either_side(tmp_path: Path) -> None:
     [("info >&-", 0), ("info > /dev/full", 2), ("--help > /dev/full", 2), ("info /nowhere >&- 2>&-", 2)],
 )
 def test_streams_that_are_closed_or_full_are_no_bug(words: str, status: int) -> None:
-    command = f"{sys.executable} -m host {words}"
+    command = f"{sys.executable} -m tritforge.host {words}"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == status and "Traceback" not in done.stderr and "bug" not in done.stderr
 
 
 def test_a_reader_that_has_left_is_no_error() -> None:
     for words in ("info", "info --json", "estimate 370M --preset edge --platform ecp5-85f --json"):
-        command = f"{sys.executable} -m host {words} | true; exit ${{PIPESTATUS[0]}}"
+        command = f"{sys.executable} -m tritforge.host {words} | true; exit ${{PIPESTATUS[0]}}"
         done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
         assert not done.stderr and done.returncode in (0, 1)
 
 
 # --- interruptions -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """What is begun here hears an interruption, though this be a shell's background job, which does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +295,7 @@ def test_a_reader_that_has_left_is_no_error() -> None:
     ids=["imports", "verilog", "build", "integers", "bench", "cosim", "synth"],
 )
 def test_an_interruption_leaves_no_traceback_and_nothing_half(
-    model: Path, tmp_path: Path, command: tuple[str, ...], begun: str
+    model: Path, tmp_path: Path, heard: None, command: tuple[str, ...], begun: str
 ) -> None:
     """As from a terminal: all processes of the group get the signal, at what has just begun."""
     cache, said = tmp_path / "cache", tmp_path / "said"

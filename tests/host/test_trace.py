@@ -17,6 +17,7 @@ from tests.cores import CORES, packed, with_taps
 from tests.host.test_cli import FakeSim, ask, invoke, refuse
 from tests.loopback import Loopback, random_packet, trace_word
 from tritforge.golden import TritforgeError
+from tritforge.host.image.decode import DecodedImage
 from tritforge.host.run.backends import CoreBackend
 from tritforge.host.run.locate import locate_difference
 from tritforge.host.run.trace import STREAM, TRACKS, Timeline, main, timeline, write_timeline
@@ -217,7 +218,7 @@ def test_a_picture_of_something_else_is_refused(
 
 def test_the_transport_keeps_the_last_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = emit_verilog(Loopback(16, rows=4), TOP, tmp_path)
-    monkeypatch.setattr("tritforge.rtl_gen.verilog.cached.cached_verilog", lambda core, status: files)
+    monkeypatch.setattr("tritforge.sim.simulator.cached_verilog", lambda core, status: files)
     with SimTransport(CoreParams(lanes=16, vector_rows=4, taps=True)) as transport:
         transport.exchange([random_packet(300, 16)])
         before = transport.cycles
@@ -255,7 +256,7 @@ def test_a_core_shows_all_its_rows_and_cycles(stall: float, tmp_path: Path) -> N
     rows = [name for name, _, _ in slices(told, "vector path")]
     assert rows == [f"{name} ctx {context}" for name in names for context in (0, 1)]
     assert all(slices(told, unit) for unit in TRACKS[2:])
-    assert locate_difference(taps, image, ids.tolist()) is None
+    assert locate_difference(taps, DecodedImage(image), ids.tolist()) is None
 
 
 class TracedSim(FakeSim):
