@@ -11,18 +11,18 @@ from amaranth.lib.wiring import Out, connect
 from tritforge.hw.array.array import TernaryArray
 from tritforge.hw.codes.store import VectorStore
 from tritforge.hw.control.axi_lite import AxiLite
-from tritforge.hw.control.dependency import Dependency
-from tritforge.hw.control.events import EventUnit
+from tritforge.hw.control.dependency import dependency
+from tritforge.hw.control.events import events
 from tritforge.hw.control.registers import STATE_LATENCY, Registers
 from tritforge.hw.control.result import ResultUnit
 from tritforge.hw.control.sequencer import Sequencer
 from tritforge.hw.lib.interfaces import AxiStream, Edge, delayed
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.params import CoreParams
-from tritforge.hw.scales.scales import ScaleReaders, ScaleUnit
+from tritforge.hw.scales.scales import ScaleUnit, shared_select
 from tritforge.hw.stream.front import StreamFront
 from tritforge.hw.stream.header_reader import HeaderReader
-from tritforge.hw.stream.side import SideReaders, SideWords
+from tritforge.hw.stream.side import SideWords, shared_read
 from tritforge.hw.taps import TRACE
 from tritforge.hw.vector.path import VectorPath
 from tritforge.hw.vector.recurrence import Recurrence
@@ -65,17 +65,13 @@ class Core(wiring.Component):
         m = Module()
         core = self._core
         m.submodules.registers = registers = Registers(core)
-        m.submodules.events = events = EventUnit(core)
         m.submodules.front = front = StreamFront(core)
         m.submodules.side = side = SideWords(core)
-        m.submodules.side_readers = side_readers = SideReaders(core)
         m.submodules.header = header = HeaderReader(core)
         m.submodules.sequencer = sequencer = Sequencer(core)
-        m.submodules.dependency = dependency = Dependency(core)
         m.submodules.store = store = VectorStore(core)
         m.submodules.array = array = TernaryArray(core)
         m.submodules.scales = scales = ScaleUnit(core)
-        m.submodules.scale_readers = scale_readers = ScaleReaders(core)
         m.submodules.vector = vector = VectorPath(core)
         m.submodules.result = result = ResultUnit(core)
         shape = header.shape
@@ -86,76 +82,70 @@ class Core(wiring.Component):
         connect(m, results, result.result)
         connect(m, csr, registers.csr)
 
-        # beats to side words, to be read by sequencer and vector path, and to the array; front and sequencer are far
-        # apart, and a beat's codes come some cycles after it: the first of their way is that in which it is let in
-        connect(m, front.side, side.beats)
-        connect(m, side_readers.side, side.read)
-        connect(m, sequencer.side, side_readers.sequencer)
-        connect(m, vector.side, side_readers.vector)
+        # the course of a packet and its header; the front is far from the sequencer
         packet = delayed(m, sequencer.packet, "packet", members=("clear", "fault", "fault_status"))
         connect(m, packet, front.packet)
-        connect(m, delayed(m, front.feed, "feed", VectorStore.read_latency - 1), array.feed)
-        m.d.comb += [
-            side.clear.eq(packet.clear),
-            side_readers.reading.eq(sequencer.reading),
-            sequencer.level.eq(side.level),
-            front.abort_token.eq(delay(m, registers.abort_token, 2, "abort_token")),
-        ]
-
-        # header and the packet's shape
         connect(m, sequencer.header, header.check)
-        m.d.comb += [front.shape.eq(shape), sequencer.shape.eq(shape), dependency.shape.eq(shape)]
+        m.d.comb += [front.shape.eq(shape), sequencer.shape.eq(shape)]
 
-        # accumulators with their scales to the vector path
+        # beats to side words, for sequencer and vector path
+        connect(m, front.side, side.beats)
+        connect(m, shared_read(m, sequencer.side, sequencer.reading, vector.side), side.read)
+        m.d.comb += [side.clear.eq(packet.clear), sequencer.level.eq(side.level)]
+
+        # beats and codes to the array; the first cycle of the codes' way is that in which the front lets the beat in
+        connect(m, delayed(m, front.feed, "feed", VectorStore.read_latency - 1), array.feed)
+        connect(m, front.codes, store.reads)
+        m.d.comb += [array.activations.eq(store.codes), store.clear.eq(sequencer.packet.clear)]
+
+        # accumulators and their scale to the vector path
         connect(m, sequencer.array, array.rows)
         connect(m, sequencer.rows, vector.rows)
         connect(m, sequencer.constants, vector.constants)
-        both = ("mantissa", "shift")
-        connect(m, delayed(m, scales.scale, "scale", reset_less=both), vector.scale)
+        connect(m, delayed(m, scales.scale, "scale", reset_less=("mantissa", "shift")), vector.scale)
         m.d.comb += [vector.acc.eq(array.acc), vector.contexts.eq(shape.contexts)]
 
-        # what the vector path makes of them, with its statistics, to codes and scales of the next group
-        connect(m, sequencer.course, dependency.group)
-        connect(m, dependency.produced, store.produced)
-        connect(m, dependency.scales, scales.operands)
+        # what the vector path makes of them: codes, and their scales, for the next group
+        produced, start = dependency(m, core, sequencer.course, shape)
+        connect(m, produced, store.produced)
+        connect(m, start, scales.operands)
         connect(m, vector.values, store.values)
         connect(m, vector.statistics, scales.statistics)
         connect(m, sequencer.scale_words, scales.words)
         connect(m, store.factors, scales.factors)
-        connect(m, front.codes, store.reads)
-        m.d.comb += [array.activations.eq(store.codes), store.clear.eq(sequencer.packet.clear)]
         if core.extra_bits:
             m.d.comb += scales.threshold.eq(registers.outlier_threshold)
 
-        # rows of the head and their scales to the result; accumulators come a cycle after their issue
-        told = ("live", "context", "row")
-        connect(m, delayed(m, sequencer.head, "head", members=("valid", *told), reset_less=told), result.rows)
+        # the head's accumulators, which come a cycle after their issue, and their scales to the result
+        rows = ("live", "context", "row")
+        connect(m, delayed(m, sequencer.head, "head", members=("valid", *rows), reset_less=rows), result.rows)
         connect(m, sequencer.result, result.packet)
-        connect(m, sequencer.scale, scale_readers.sequencer)
-        connect(m, scale_readers.select, scales.select)
+        begin, finish = sequencer.result.begin, sequencer.result.finish
+        connect(m, shared_select(m, sequencer.scale, result.scale_context, begin, finish), scales.select)
         connect(m, scales.scale, result.scale)
         m.d.comb += [
             result.acc.eq(array.acc),
             result.logits.eq(shape.logits),
             result.contexts.eq(shape.contexts),
             result.sequence.eq(shape.sequence),
-            scale_readers.begin.eq(sequencer.result.begin),
-            scale_readers.finish.eq(sequencer.result.finish),
-            scale_readers.result_context.eq(result.scale_context),
         ]
 
-        # events to the registers, and their window into the state, from blocks far apart
-        connect(m, events.events, registers.events)
+        # the registers, far from everything: events, commands and the window into the state
+        told = events(
+            m,
+            core,
+            cycle=front.cycle,
+            busy=front.busy,
+            end=sequencer.result,
+            contexts=shape.contexts,
+            torn=sequencer.header.torn,
+            saturated=vector.saturated,
+        )
+        connect(m, told, registers.events)
         late, read_data = STATE_LATENCY - Recurrence.read_latency, ("read_data",)
         connect(m, delayed(m, registers.state, "state", late, read_data, reset_less=read_data), vector.state)
         m.d.comb += [
-            events.cycle.eq(front.cycle),
-            events.busy.eq(front.busy),
-            events.finish.eq(sequencer.result.finish),
-            events.status.eq(sequencer.result.status),
-            events.contexts.eq(shape.contexts),
-            events.torn.eq(sequencer.header.torn),
-            events.saturated.eq(vector.saturated),
+            front.abort_token.eq(delay(m, registers.abort_token, 2, "abort_token")),
             sequencer.restored.eq(delay(m, registers.state.write, 1, "restored")),
         ]
         if core.taps:

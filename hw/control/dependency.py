@@ -2,14 +2,13 @@
 """The dependency behind a group: what it produces is normalised for the next one."""
 
 from amaranth.hdl import Module, Mux
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import Out
 
 from tritforge.hw.codes.store import Produced
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import ScaleStart
-from tritforge.hw.stream.header_reader import token_shape
 
 
 class GroupCourse(wiring.Signature):
@@ -27,43 +26,27 @@ class GroupCourse(wiring.Signature):
         super().__init__({"begin": Out(1), "dependency": Out(1), "next_three": Out(1), "next_inner": Out(1)})
 
 
-class Dependency(wiring.Component):
-    """Says to the vector store what kind of vectors a group produces, and to it and the scale unit when they are
-    complete; the store, which is far away, hears it a cycle later.
+def dependency(
+    m: Module, core: CoreParams, course: wiring.PureInterface, shape: data.View
+) -> tuple[wiring.PureInterface, wiring.PureInterface]:
+    """`Produced` and `ScaleStart` of a group's ``course``: of what kind its vectors are, and when they are complete.
 
-    Attributes
-    ----------
-    group : In, its course. shape : In, of the token.
-    produced : Out, for the store. scales : Out, for the scale unit.
+    The store, which is far away, hears it a cycle later than the scale unit.
     """
-
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        super().__init__(
-            {
-                "group": In(GroupCourse()),
-                "shape": In(token_shape(core)),
-                "produced": Out(Produced(core)),
-                "scales": Out(ScaleStart(core)),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        group, shape, produced, scales = self.group, self.shape, self.produced, self.scales
-        vectors = Mux(group.next_three, 3, 1)
-        m.d.sync += produced.span.eq(Mux(group.next_inner, shape.intermediate_span, shape.hidden_span))
-        with m.If(group.dependency):
-            m.d.sync += [produced.quantise_span.eq(produced.span), produced.vectors.eq(vectors)]
-        m.d.comb += [
-            produced.begin.eq(group.begin),
-            produced.three.eq(delay(m, group.next_three, 1, "three")),
-            produced.contexts.eq(shape.contexts),
-            produced.start.eq(delay(m, group.dependency, 1, "start")),
-            scales.start.eq(group.dependency),
-            scales.tensors.eq(vectors),
-            scales.contexts.eq(shape.contexts),
-        ]
-        if self._core.extra_bits:
-            m.d.comb += scales.length.eq(Mux(group.next_inner, shape.intermediate, shape.hidden))
-        return m
+    produced, start = Produced(core).create(path=("produced",)), ScaleStart(core).create(path=("scales",))
+    vectors = Mux(course.next_three, 3, 1)
+    m.d.sync += produced.span.eq(Mux(course.next_inner, shape.intermediate_span, shape.hidden_span))
+    with m.If(course.dependency):
+        m.d.sync += [produced.quantise_span.eq(produced.span), produced.vectors.eq(vectors)]
+    m.d.comb += [
+        produced.begin.eq(course.begin),
+        produced.three.eq(delay(m, course.next_three, 1, "next_three")),
+        produced.contexts.eq(shape.contexts),
+        produced.start.eq(delay(m, course.dependency, 1, "store_start")),
+        start.start.eq(course.dependency),
+        start.tensors.eq(vectors),
+        start.contexts.eq(shape.contexts),
+    ]
+    if core.extra_bits:
+        m.d.comb += start.length.eq(Mux(course.next_inner, shape.intermediate, shape.hidden))
+    return produced, start

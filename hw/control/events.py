@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the registers show and count."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.params import CoreParams
+from tritforge.hw.schedule import Status
 from tritforge.hw.taps import Cycle
 
 
@@ -37,47 +38,40 @@ class Events(wiring.Signature):
         )
 
 
-class EventUnit(wiring.Component):
-    """Makes events of what the units show. The registers are far from everything: each comes a cycle late.
+def events(
+    m: Module,
+    core: CoreParams,
+    *,
+    cycle: Value,
+    busy: Value,
+    end: wiring.PureInterface,
+    contexts: Value,
+    torn: Value,
+    saturated: Value,
+) -> wiring.PureInterface:
+    """`Events`, made of what the units show. The registers are far from everything: each comes a cycle late.
 
-    Attributes
+    Parameters
     ----------
-    cycle, busy : In, of the stream front.
-    finish, status : In, pulse at a packet's end, and with it a `Status`. contexts : In, of the packet, a cycle later.
-    torn, saturated : In, see `Events`.
-    events : Out, for the registers.
+    m : gets the registers on the way.
+    cycle, busy : of the stream front.
+    end : `PacketEnd`, of which ``finish`` and ``status`` matter. contexts : of the packet, a cycle later.
+    torn, saturated : see `Events`.
     """
-
-    def __init__(self, core: CoreParams) -> None:
-        super().__init__(
-            {
-                "cycle": In(Cycle),
-                "busy": In(1),
-                "finish": In(1),
-                "status": In(4),
-                "contexts": In(4),
-                "torn": In(core.batch),
-                "saturated": In(1),
-                "events": Out(Events(core)),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        events = self.events
-        for kind in Cycle:
-            if kind is not Cycle.IDLE:
-                name = kind.name.lower()
-                m.d.comb += getattr(events, name).eq(delay(m, self.cycle == kind, 1, name))
-        finish, status = delay(m, self.finish, 1, "finish"), delay(m, self.status, 1, "status")
-        m.d.comb += [
-            events.busy.eq(delay(m, self.busy, 1, "busy")),
-            events.torn.eq(delay(m, self.torn, 1, "torn")),
-            events.saturated.eq(delay(m, self.saturated, 1, "saturated")),
-        ]
-        with m.If(finish):
-            with m.If(status == 0):
-                m.d.comb += events.tokens_done.eq(self.contexts)
-            with m.Else():
-                m.d.comb += events.error_set.eq(1 << status)
-        return m
+    found = Events(core).create(path=("events",))
+    for kind in Cycle:
+        if kind is not Cycle.IDLE:
+            name = kind.name.lower()
+            m.d.comb += getattr(found, name).eq(delay(m, cycle == kind, 1, name))
+    finish, status = delay(m, end.finish, 1, "ended_finish"), delay(m, end.status, 1, "ended_status")
+    m.d.comb += [
+        found.busy.eq(delay(m, busy, 1, "busy")),
+        found.torn.eq(delay(m, torn, 1, "torn")),
+        found.saturated.eq(delay(m, saturated, 1, "saturated")),
+    ]
+    with m.If(finish):
+        with m.If(status == Status.OK):
+            m.d.comb += found.tokens_done.eq(contexts)
+        with m.Else():
+            m.d.comb += found.error_set.eq(1 << status)
+    return found

@@ -406,36 +406,20 @@ def _saturated(exponent: Value) -> Value:
     return Cat(Mux(beyond, (~sign).replicate(SHIFT_BITS - 1), exponent[: SHIFT_BITS - 1]), sign).as_signed()
 
 
-class ScaleReaders(wiring.Component):
-    """Sequencer and result unit share the output scales: the result unit has them from a packet's end to the next.
+def shared_select(
+    m: Module, sequencer: wiring.PureInterface, result: Value, begin: Value, finish: Value
+) -> wiring.PureInterface:
+    """One `ScaleSelect` of two: the result unit's from a packet's ``finish`` to the next one's ``begin``.
 
-    Attributes
-    ----------
-    begin, finish : In, pulses at a packet's begin and end.
-    sequencer : In. result_context : In, the context whose logit scale is shown to the result unit.
-    select : Out, to the scale unit.
+    ``result`` is the context that the result unit is shown; its matrix is the head's, and its scale is there.
     """
-
-    def __init__(self, core: CoreParams) -> None:
-        select = ScaleSelect(core)
-        super().__init__(
-            {
-                "begin": In(1),
-                "finish": In(1),
-                "sequencer": In(select),
-                "result_context": In(core.context_bits),
-                "select": Out(select),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        finishing = Signal()
-        with m.If(self.finish | self.begin):
-            m.d.sync += finishing.eq(self.finish)
-        m.d.comb += [
-            self.select.matrix.eq(self.sequencer.matrix),
-            self.select.context.eq(Mux(finishing, self.result_context, self.sequencer.context)),
-            self.sequencer.ready.eq(self.select.ready),
-        ]
-        return m
+    select = sequencer.signature.create(path=("select",))
+    finishing = Signal()
+    with m.If(finish | begin):
+        m.d.sync += finishing.eq(finish)
+    m.d.comb += [
+        select.matrix.eq(sequencer.matrix),
+        select.context.eq(Mux(finishing, result, sequencer.context)),
+        sequencer.ready.eq(select.ready),
+    ]
+    return select

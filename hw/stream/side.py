@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Side words: the part of the weight stream that is not trits, readable at random until it is released."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -152,29 +152,19 @@ class SideWords(wiring.Component):
         return m
 
 
-class SideReaders(wiring.Component):
-    """Sequencer and vector path share the side words: the sequencer reads while the vector path is empty.
+def shared_read(
+    m: Module, sequencer: wiring.PureInterface, reading: Value, vector: wiring.PureInterface
+) -> wiring.PureInterface:
+    """One `SideRead` of two: the sequencer's while it is ``reading``, which is when the vector path is empty.
 
-    Attributes
-    ----------
-    sequencer : In, behind a register: its words come a cycle later.
-    reading : In, the sequencer reads.
-    vector : In, of the vector path, at once.
-    side : Out, to the side words.
+    The sequencer is far away: what it gives comes a cycle later, and its words with it.
     """
-
-    def __init__(self, core: CoreParams) -> None:
-        read = SideRead(core)
-        super().__init__({"sequencer": In(read), "reading": In(1), "vector": In(read), "side": Out(read)})
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        sequencer, vector, side = self.sequencer, self.vector, self.side
-        reading = delay(m, self.reading, 1, "reading")
-        m.d.comb += [
-            side.address.eq(Mux(reading, delay(m, sequencer.address, 1, "address"), vector.address)),
-            side.release.eq(delay(m, sequencer.release, 1, "release") | vector.release),
-            sequencer.words.eq(side.words),
-            vector.words.eq(side.words),
-        ]
-        return m
+    read = vector.signature.create(path=("side_read",))
+    reading = delay(m, reading, 1, "reading")
+    m.d.comb += [
+        read.address.eq(Mux(reading, delay(m, sequencer.address, 1, "read_address"), vector.address)),
+        read.release.eq(delay(m, sequencer.release, 1, "read_release") | vector.release),
+        sequencer.words.eq(read.words),
+        vector.words.eq(read.words),
+    ]
+    return read
