@@ -1,23 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """The core: one token of a MatMul-free language model per packet of the weight stream."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Module, Mux, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out, connect
 
 from tritforge.hw.array.array import TernaryArray
 from tritforge.hw.codes.store import VectorStore
-from tritforge.hw.control.axi_lite import AXI_LITE
-from tritforge.hw.control.registers import LATE, STATE_LATENCY, Registers
+from tritforge.hw.control.axi_lite import AxiLite
+from tritforge.hw.control.dependency import dependency
+from tritforge.hw.control.events import events
+from tritforge.hw.control.registers import STATE_LATENCY, Registers
 from tritforge.hw.control.result import ResultUnit
 from tritforge.hw.control.sequencer import Sequencer
+from tritforge.hw.lib.interfaces import AxiStream, Edge, delayed
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.params import CoreParams
-from tritforge.hw.scales.scales import ScaleUnit
+from tritforge.hw.scales.scales import ScaleUnit, shared_select
 from tritforge.hw.stream.front import StreamFront
 from tritforge.hw.stream.header_reader import HeaderReader
-from tritforge.hw.stream.side import SideWords
-from tritforge.hw.taps import TRACE, Cycle
+from tritforge.hw.stream.side import SideWords, shared_read
+from tritforge.hw.taps import TRACE
 from tritforge.hw.vector.path import VectorPath
 from tritforge.hw.vector.recurrence import Recurrence
 
@@ -50,20 +56,10 @@ class Core(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        super().__init__(
-            {
-                "s_axis_weights_tdata": In(unsigned(8 * core.lanes)),
-                "s_axis_weights_tvalid": In(1),
-                "s_axis_weights_tready": Out(1),
-                "s_axis_weights_tlast": In(1),
-                "m_axis_result_tdata": Out(unsigned(32)),
-                "m_axis_result_tvalid": Out(1),
-                "m_axis_result_tready": In(1),
-                "m_axis_result_tlast": Out(1),
-                **{f"s_axil_csr_{name}": member for name, member in AXI_LITE.items()},
-                **(taps(core) if core.taps else {}),
-            }
-        )
+        signatures = (AxiStream(8 * core.lanes).flip(), AxiStream(32), AxiLite().flip())
+        self._edges = [Edge(*pair) for pair in zip(BUSES, signatures, strict=True)]
+        ports = (edge.ports for edge in self._edges)
+        super().__init__(reduce(or_, ports) | (taps(core) if core.taps else {}))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -78,205 +74,92 @@ class Core(wiring.Component):
         m.submodules.scales = scales = ScaleUnit(core)
         m.submodules.vector = vector = VectorPath(core)
         m.submodules.result = result = ResultUnit(core)
-
-        self._stream(m, front, side, header, sequencer, vector)
-        self._products(m, front, header, sequencer, store, array, scales, vector)
-        self._rows(m, header, sequencer, array, scales, vector)
-        self._result(m, header, sequencer, array, scales, result)
-        self._control(m, registers, front, header, sequencer, scales, vector)
-        if core.taps:
-            self._taps(m, front, sequencer, array, scales, vector, store, result)
-        return m
-
-    def _stream(self, m, front, side, header, sequencer, vector) -> None:
-        """Weight stream to front to side words to header reader, sequencer and vector path."""
-        weights = front.weights
-        clear, reading = delay(m, sequencer.clear, 1, "clear"), delay(m, sequencer.reading, 1, "reading")
-        m.d.comb += [
-            weights.payload.data.eq(self.s_axis_weights_tdata),
-            weights.payload.last.eq(self.s_axis_weights_tlast),
-            weights.valid.eq(self.s_axis_weights_tvalid),
-            self.s_axis_weights_tready.eq(weights.ready),
-        ]
-        m.d.comb += [
-            side.put.eq(front.side_put),
-            side.beat.eq(front.beat),
-            front.side_room.eq(side.room),
-            # the sequencer reads while the vector path is empty
-            side.address.eq(Mux(reading, delay(m, sequencer.address, 1, "read_address"), vector.side_address)),
-            side.release.eq(delay(m, sequencer.side_release, 1, "read_release") | vector.side_release),
-            side.clear.eq(clear),
-            sequencer.level.eq(side.level),
-            sequencer.words.eq(side.words),
-            vector.side_words.eq(side.words),
-            header.word.eq(sequencer.word),
-            header.pop.eq(sequencer.header_pop),
-            header.clear.eq(sequencer.idle),
-            header.torn.eq(sequencer.torn),
-            front.shape.eq(header.shape),
-            sequencer.shape.eq(header.shape),
-            sequencer.header_done.eq(header.done),
-            sequencer.header_status.eq(header.status),
-            front.idle.eq(sequencer.idle),
-            front.accept.eq(sequencer.accept),
-            front.reject.eq(sequencer.reject),
-            front.clear.eq(clear),
-            sequencer.fault.eq(delay(m, front.fault, 1, "fault")),
-            sequencer.fault_status.eq(delay(m, front.fault_status, 1, "fault_status")),
-            sequencer.embed_block.eq(front.embed_block),
-        ]
-
-    def _products(self, m, front, header, sequencer, store, array, scales, vector) -> None:
-        """Statistics to scales and codes, codes and trits to the array."""
-        core, shape = self._core, header.shape
-        produced = Signal.like(store.span)
-        span = Signal.like(produced)
-        vectors = Signal(2)
-        m.d.sync += produced.eq(Mux(sequencer.next_inner, shape.intermediate_span, shape.hidden_span))
-        produced_vectors = Mux(sequencer.next_three, 3, 1)
-        with m.If(sequencer.dependency):
-            m.d.sync += [span.eq(produced), vectors.eq(produced_vectors)]
-        m.d.comb += [
-            scales.start.eq(sequencer.dependency),
-            scales.tensors.eq(produced_vectors),
-            scales.contexts.eq(shape.contexts),
-            scales.maxima.eq(vector.maxima),
-            scales.total.eq(vector.total),
-            scales.words.as_value().eq(sequencer.scale_words.as_value()),
-            scales.words_valid.eq(sequencer.constants_valid),
-            store.begin.eq(sequencer.begin),
-            store.three.eq(delay(m, sequencer.next_three, 1, "next_three")),
-            store.contexts.eq(shape.contexts),
-            store.span.eq(produced),
-            store.value_valid.eq(vector.value_valid),
-            store.which.eq(vector.which),
-            store.context.eq(vector.value_context),
-            store.values.eq(vector.values),
-            store.start.eq(delay(m, sequencer.dependency, 1, "store_start")),
-            store.vectors.eq(vectors),
-            store.quantise_span.eq(span),
-            scales.factor_vector.eq(store.factor_vector),
-            scales.factor_context.eq(store.factor_context),
-            store.reciprocal.eq(scales.reciprocal),
-            store.e_max.eq(scales.e_max),
-            store.reciprocal_ready.eq(scales.reciprocal_ready),
-            store.address.eq(front.code_address),
-            store.release.eq(front.release),
-            store.clear.eq(sequencer.clear),
-            front.available.eq(store.available),
-            front.drained.eq(sequencer.drained),
-            sequencer.loaded.eq(array.loaded),
-            # the first cycle of the codes' way is that in which the front lets the beat in
-            array.valid.eq(delay(m, front.feed, VectorStore.read_latency - 1, "feed")),
-            array.first.eq(delay(m, front.feed_first, VectorStore.read_latency - 1, "feed_first")),
-            array.last.eq(delay(m, front.feed_last, VectorStore.read_latency - 1, "feed_last")),
-            array.context.eq(delay(m, front.feed_context, VectorStore.read_latency - 1, "feed_context")),
-            array.final_context.eq(delay(m, front.final_context, VectorStore.read_latency - 1, "feed_final")),
-            array.beat.eq(delay(m, front.beat, VectorStore.read_latency - 1, "beat")),
-            array.activations.eq(store.codes),
-            array.drain.eq(sequencer.drain),
-            array.reload.eq(sequencer.reload),
-            array.next_context.eq(sequencer.next_context),
-        ]
-        if core.extra_bits:
-            m.d.comb += [
-                scales.powers.eq(vector.powers),
-                scales.length.eq(Mux(sequencer.next_inner, shape.intermediate, shape.hidden)),
-            ]
-
-    def _rows(self, m, header, sequencer, array, scales, vector) -> None:
-        """Drained accumulators with their scales to the vector path."""
-        m.d.comb += [
-            sequencer.scale_ready.eq(scales.ready),
-            sequencer.empty.eq(vector.empty),
-            sequencer.buffered.eq(vector.buffered),
-            scales.scale_matrix.eq(sequencer.scale_matrix),
-            vector.issue.eq(sequencer.issue),
-            vector.acc.eq(array.acc),
-            vector.mantissa.eq(delay(m, scales.mantissa, 1, "mantissa", reset_less=True)),
-            vector.shift.eq(delay(m, scales.shift, 1, "shift", reset_less=True)),
-            vector.zero.eq(sequencer.zero),
-            vector.state_word.eq(sequencer.state_word),
-            vector.contexts.eq(header.shape.contexts),
-            vector.begin.eq(sequencer.begin),
-            vector.kappa.eq(sequencer.kappa),
-            vector.bias.eq(sequencer.bias),
-        ]
-
-    def _result(self, m, header, sequencer, array, scales, result) -> None:
-        """The head's accumulators and their scales to the result unit."""
         shape = header.shape
-        finishing = Signal()
-        with m.If(sequencer.finish | sequencer.begin_packet):
-            m.d.sync += finishing.eq(sequencer.finish)
+
+        # the edge
+        weights, results, csr = (edge.inside(self) for edge in self._edges)
+        connect(m, weights, front.weights)
+        connect(m, results, result.result)
+        connect(m, csr, registers.csr)
+
+        # the course of a packet and its header; the front is far from the sequencer
+        packet = delayed(m, sequencer.packet, "packet", members=("clear", "fault", "fault_status"))
+        connect(m, packet, front.packet)
+        connect(m, sequencer.header, header.check)
+        m.d.comb += [front.shape.eq(shape), sequencer.shape.eq(shape)]
+
+        # beats to side words, for sequencer and vector path
+        connect(m, front.side, side.beats)
+        connect(m, shared_read(m, sequencer.side, sequencer.reading, vector.side), side.read)
+        m.d.comb += [side.clear.eq(packet.clear), sequencer.level.eq(side.level)]
+
+        # beats and codes to the array; the first cycle of the codes' way is that in which the front lets the beat in
+        connect(m, delayed(m, front.feed, "feed", VectorStore.read_latency - 1), array.feed)
+        connect(m, front.codes, store.reads)
+        m.d.comb += [array.activations.eq(store.codes), store.clear.eq(sequencer.packet.clear)]
+
+        # accumulators and their scale to the vector path
+        connect(m, sequencer.array, array.rows)
+        connect(m, sequencer.rows, vector.rows)
+        connect(m, sequencer.constants, vector.constants)
+        connect(m, delayed(m, scales.scale, "scale", reset_less=("mantissa", "shift")), vector.scale)
+        m.d.comb += [vector.acc.eq(array.acc), vector.contexts.eq(shape.contexts)]
+
+        # what the vector path makes of them: codes, and their scales, for the next group
+        produced, start = dependency(m, core, sequencer.course, shape)
+        connect(m, produced, store.produced)
+        connect(m, start, scales.operands)
+        connect(m, vector.values, store.values)
+        connect(m, vector.statistics, scales.statistics)
+        connect(m, sequencer.scale_words, scales.words)
+        connect(m, store.factors, scales.factors)
+        if core.extra_bits:
+            m.d.comb += scales.threshold.eq(registers.outlier_threshold)
+
+        # the head's accumulators, which come a cycle after their issue, and their scales to the result
+        rows = ("live", "context", "row")
+        connect(m, delayed(m, sequencer.head, "head", members=("valid", *rows), reset_less=rows), result.rows)
+        connect(m, sequencer.result, result.packet)
+        begin, finish = sequencer.result.begin, sequencer.result.finish
+        connect(m, shared_select(m, sequencer.scale, result.scale_context, begin, finish), scales.select)
+        connect(m, scales.scale, result.scale)
         m.d.comb += [
-            scales.scale_context.eq(Mux(finishing, result.scale_context, sequencer.scale_context)),
-            result.begin.eq(sequencer.begin_packet),
-            # accumulators come a cycle after their issue
-            result.rows_valid.eq(delay(m, sequencer.head_valid, 1, "head_valid")),
-            result.rows.acc.eq(array.acc),
-            result.rows.live.eq(delay(m, sequencer.head_live, 1, "head_live", reset_less=True)),
-            result.rows.context.eq(delay(m, sequencer.scale_context, 1, "head_context", reset_less=True)),
-            result.rows.row.eq(delay(m, sequencer.head_row, 1, "head_row", reset_less=True)),
-            sequencer.head_room.eq(result.room),
+            result.acc.eq(array.acc),
             result.logits.eq(shape.logits),
             result.contexts.eq(shape.contexts),
-            result.finish.eq(sequencer.finish),
-            result.status.eq(sequencer.status),
             result.sequence.eq(shape.sequence),
-            result.mantissa.eq(scales.mantissa),
-            result.shift.eq(scales.shift),
-            sequencer.finished.eq(result.done),
-            self.m_axis_result_tdata.eq(result.result.payload.data),
-            self.m_axis_result_tlast.eq(result.result.payload.last),
-            self.m_axis_result_tvalid.eq(result.result.valid),
-            result.result.ready.eq(self.m_axis_result_tready),
         ]
 
-    def _control(self, m, registers, front, header, sequencer, scales, vector) -> None:
-        """Registers: status, counters and the window into the state."""
-        for name in AXI_LITE:
-            inner, outer = getattr(registers, name), getattr(self, f"s_axil_csr_{name}")
-            m.d.comb += inner.eq(outer) if AXI_LITE[name].flow is In else outer.eq(inner)
-        # the registers are far from everything: what they are told comes a cycle late, all of it
-        for kind in Cycle:
-            if kind is not Cycle.IDLE:
-                name = kind.name.lower()
-                m.d.comb += getattr(registers, name).eq(delay(m, front.cycle == kind, 1, name))
+        # the registers, far from everything: events, commands and the window into the state
+        told = events(
+            m,
+            core,
+            cycle=front.cycle,
+            busy=front.busy,
+            end=sequencer.result,
+            contexts=shape.contexts,
+            torn=sequencer.header.torn,
+            saturated=vector.saturated,
+        )
+        connect(m, told, registers.events)
+        late, read_data = STATE_LATENCY - Recurrence.read_latency, ("read_data",)
+        connect(m, delayed(m, registers.state, "state", late, read_data, reset_less=read_data), vector.state)
         m.d.comb += [
-            registers.busy.eq(delay(m, front.busy, 1, "busy")),
-            registers.torn.eq(delay(m, sequencer.torn, 1, "torn")),
-            registers.saturated.eq(delay(m, vector.saturated, 1, "saturated")),
             front.abort_token.eq(delay(m, registers.abort_token, 2, "abort_token")),
-            vector.host.eq(delay(m, ~registers.busy, LATE - 1, "not_busy")),
-            vector.address.eq(registers.state_address),
-            vector.write.eq(registers.state_write),
-            vector.write_data.eq(registers.state_write_data),
-            # from blocks far apart
-            registers.state_read_data.eq(
-                delay(
-                    m, vector.read_data, STATE_LATENCY - Recurrence.read_latency, "state_read_data", reset_less=True
-                )
-            ),
-            sequencer.restored.eq(delay(m, registers.state_write, 1, "restored")),
+            sequencer.restored.eq(delay(m, registers.state.write, 1, "restored")),
         ]
-        if self._core.extra_bits:
-            m.d.comb += scales.threshold.eq(registers.outlier_threshold)
-        finish, status = (delay(m, value, 1, f"ended_{value.name}") for value in (sequencer.finish, sequencer.status))
-        with m.If(finish):
-            with m.If(status == 0):
-                m.d.comb += registers.tokens_done.eq(header.shape.contexts)
-            with m.Else():
-                m.d.comb += registers.error_set.eq(1 << status)
+        if core.taps:
+            self._taps(m, front, sequencer, array, scales, vector, store)
+        return m
 
-    def _taps(self, m, front, sequencer, array, scales, vector, store, result) -> None:
+    def _taps(self, m, front, sequencer, array, scales, vector, store) -> None:
         """What the debug ports show."""
-        issued = sequencer.issue.valid | sequencer.head_valid
+        issued = sequencer.rows.tag.valid | sequencer.head.valid
         trace = self.tap_trace
         # accumulators come a cycle after their issue
         m.d.sync += [
-            self.tap_acc_valid.eq(Mux(issued, sequencer.head_live, 0)),
-            self.tap_acc_op.eq(sequencer.issue.op),
+            self.tap_acc_valid.eq(Mux(issued, sequencer.head.live, 0)),
+            self.tap_acc_op.eq(sequencer.rows.tag.op),
         ]
         m.d.comb += [
             self.tap_wide_valid.eq(vector.tap_valid),

@@ -9,6 +9,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
+from tritforge.hw.control.axi_lite import AxiLite
+from tritforge.hw.lib.interfaces import AxiStream, Edge
 from tritforge.hw.lib.width import cut, plus_one
 
 IDENTITY = 0x74726974
@@ -61,7 +63,7 @@ class Registers(wiring.Component):
     def __init__(self) -> None:
         super().__init__(
             {
-                "csr": In(axil_signature()),
+                "csr": In(AxiLite()),
                 "hold": Out(1),
             }
         )
@@ -104,19 +106,6 @@ class Registers(wiring.Component):
         return m
 
 
-def axil_signature() -> wiring.Signature:
-    """AXI4-Lite with 12 address bits, seen from the manager."""
-    return wiring.Signature(
-        {
-            **{"awaddr": Out(12), "awprot": Out(3), "awvalid": Out(1), "awready": In(1)},
-            **{"wdata": Out(32), "wstrb": Out(4), "wvalid": Out(1), "wready": In(1)},
-            **{"bresp": In(2), "bvalid": In(1), "bready": Out(1)},
-            **{"araddr": Out(12), "arprot": Out(3), "arvalid": Out(1), "arready": In(1)},
-            **{"rdata": In(32), "rresp": In(2), "rvalid": In(1), "rready": Out(1)},
-        }
-    )
-
-
 class Loopback(wiring.Component):
     """Streams in, `stages` registers, streams out.
 
@@ -132,12 +121,12 @@ class Loopback(wiring.Component):
 
     def __init__(self, lanes: int, stages: int = 3, rows: int = 1) -> None:
         self._lanes, self._stages, self._rows = lanes, stages, rows
-        csr = {f"s_axil_csr_{name}": member.flip() for name, member in axil_signature().members.items()}
+        self._csr = Edge("s_axil_csr", AxiLite().flip())
         super().__init__(
             {
-                **_stream("s_axis_weights", In, 8 * lanes),
-                **_stream("m_axis_result", Out, 32),
-                **csr,
+                **Edge("s_axis_weights", AxiStream(8 * lanes).flip()).ports,
+                **Edge("m_axis_result", AxiStream(32)).ports,
+                **self._csr.ports,
                 **{"tap_acc_valid": Out(rows), "tap_acc_op": Out(4), "tap_acc": Out(_values(rows))},
                 **{"tap_wide_valid": Out(rows), "tap_wide_op": Out(4), "tap_wide": Out(_values(rows))},
                 "tap_trace": Out(52),
@@ -147,10 +136,7 @@ class Loopback(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.registers = registers = Registers()
-        for name in axil_signature().members:
-            port, inner = getattr(self, f"s_axil_csr_{name}"), getattr(registers.csr, name)
-            is_input = registers.csr.signature.members[name].flow == In
-            m.d.comb += inner.eq(port) if is_input else port.eq(inner)
+        wiring.connect(m, self._csr.inside(self), registers.csr)
         word = Signal(32)
         beat = self.s_axis_weights_tdata
         words = [beat.word_select(index, 32) for index in range(self._lanes // 4)]
@@ -192,13 +178,3 @@ class Loopback(wiring.Component):
 
 def _values(rows: int) -> data.ArrayLayout:
     return data.ArrayLayout(signed(32), rows)
-
-
-def _stream(name: str, flow: object, width: int) -> dict[str, wiring.Member]:
-    back = Out if flow is In else In
-    return {
-        f"{name}_tdata": flow(width),
-        f"{name}_tvalid": flow(1),
-        f"{name}_tready": back(1),
-        f"{name}_tlast": flow(1),
-    }

@@ -54,6 +54,46 @@ class OperandCopy(wiring.Component):
         return m
 
 
+class Feed(wiring.Signature):
+    """Beats of trits for the array, each once for each context of the packet, context 0 first.
+
+    Attributes
+    ----------
+    valid : Out, qualifies the others.
+    first, last : Out, the beat begins or ends a row block, or both; the same for all contexts of a beat.
+    context : Out, whose turn it is; 0 if ``core.batch`` is 1.
+    final_context : Out, the context is the packet's last.
+    beat : Out, ``lanes`` bytes of ``core.code``; a register.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        super().__init__(
+            {
+                "valid": Out(1),
+                "first": Out(1),
+                "last": Out(1),
+                "context": Out(core.context_bits),
+                "final_context": Out(1),
+                "beat": Out(8 * core.lanes),
+            }
+        )
+
+
+class Drain(wiring.Signature):
+    """The order in which row groups leave the array, seen from the sequencer.
+
+    Attributes
+    ----------
+    loaded : In, for one cycle: `ANNOUNCED` cycles later row group 0 of context 0 of a new block is next.
+    drain : Out, the group after it is next from the next cycle on.
+    reload : Out, with ``drain``: row group 0 of ``next_context`` is instead. In any order, as often as wanted;
+        ignored if ``core.batch`` is 1.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        super().__init__({"loaded": In(1), "drain": Out(1), "reload": Out(1), "next_context": Out(core.context_bits)})
+
+
 class TernaryArray(wiring.Component):
     """``core.rows`` processing elements on one beat of weights and ``core.columns`` activations a cycle.
 
@@ -73,37 +113,21 @@ class TernaryArray(wiring.Component):
 
     Attributes
     ----------
-    latency : cycles from ``valid & last & final_context`` until row group 0 of context 0 is next; one more if
-        ``core.batch`` > 1.
-    valid : In, qualifies the six below.
-    first, last : In, the beat begins or ends a row block, or both; the same for all contexts of a beat.
-    context : In, whose activations these are; 0 if ``core.batch`` is 1.
-    final_context : In, the context is the packet's last.
-    beat : In, ``lanes`` bytes of ``core.code``; like ``activations`` from registers.
-    activations : In, signed ``core.act_bits`` a column.
-    loaded : Out, for one cycle: `ANNOUNCED` cycles later row group 0 of context 0 of a new block is next.
+    latency : cycles from the feed's ``valid & last & final_context`` until row group 0 of context 0 is next; one more
+        if ``core.batch`` > 1.
+    feed : In, with ``activations`` in the same cycle: signed ``core.act_bits`` a column, also registers.
+    rows : In, the order of the drain.
     acc : Out, V x signed ``core.acc_bits``: the rows of the group that was next a cycle ago.
-    drain : In, the group after it is next from the next cycle on.
-    reload : In, with ``drain``: row group 0 of ``next_context`` is instead. In any order, as often as wanted; ignored
-        if ``core.batch`` is 1.
     """
 
     def __init__(self, core: CoreParams) -> None:
         self.core = core
         super().__init__(
             {
-                "valid": In(1),
-                "first": In(1),
-                "last": In(1),
-                "context": In(core.context_bits),
-                "final_context": In(1),
-                "beat": In(8 * core.lanes),
+                "feed": In(Feed(core)),
                 "activations": In(ArrayLayout(signed(core.act_bits), core.columns)),
-                "loaded": Out(1),
+                "rows": In(Drain(core)),
                 "acc": Out(ArrayLayout(signed(core.acc_bits), core.vector_rows)),
-                "drain": In(1),
-                "reload": In(1),
-                "next_context": In(core.context_bits),
             }
         )
         self._elements = [Element(core) for _ in range(core.rows)]
@@ -121,7 +145,7 @@ class TernaryArray(wiring.Component):
                 m.submodules[f"operands_{r // GROUP_ROWS}"] = copy = OperandCopy(core)
                 m.d.comb += copy.source.eq(operands)
             m.d.comb += [
-                element.data.eq(self.beat.word_select(r, 8 * core.element_bytes)),
+                element.data.eq(self.feed.beat.word_select(r, 8 * core.element_bytes)),
                 element.operands.eq(copy.operands),
             ]
         self._accumulate(m)
@@ -138,18 +162,18 @@ class TernaryArray(wiring.Component):
     def _accumulate(self, m: Module) -> None:
         """Carry the beat's flags along the pipeline to the accumulators, and select from these."""
         core, add_latency = self.core, self._add_latency
-        add = delay(m, self.valid, add_latency, "add")
-        clear = delay(m, self.valid & self.first, add_latency - 1, "clear")
-        last = delay(m, self.valid & self.last, add_latency, "last")
-        context = delay(m, self.context, add_latency, "context")
-        ends = self.valid & self.last & self.final_context
-        m.d.comb += self.loaded.eq(delay(m, ends, self.latency - ANNOUNCED, "announced"))
-        finished = delay(m, self.loaded, ANNOUNCED - 1, "finished")
+        add = delay(m, self.feed.valid, add_latency, "add")
+        clear = delay(m, self.feed.valid & self.feed.first, add_latency - 1, "clear")
+        last = delay(m, self.feed.valid & self.feed.last, add_latency, "last")
+        context = delay(m, self.feed.context, add_latency, "context")
+        ends = self.feed.valid & self.feed.last & self.feed.final_context
+        m.d.comb += self.rows.loaded.eq(delay(m, ends, self.latency - ANNOUNCED, "announced"))
+        finished = delay(m, self.rows.loaded, ANNOUNCED - 1, "finished")
         load = Signal()
-        load_context = Signal.like(self.next_context)
+        load_context = Signal.like(self.rows.next_context)
         m.d.comb += [
-            load.eq(finished | (self.drain & self.reload if core.batch > 1 else 0)),
-            load_context.eq(Mux(finished, 0, self.next_context)),
+            load.eq(finished | (self.rows.drain & self.rows.reload if core.batch > 1 else 0)),
+            load_context.eq(Mux(finished, 0, self.rows.next_context)),
         ]
         for r, accumulator in enumerate(self._accumulators):
             m.submodules[f"accumulator_{r}"] = accumulator
@@ -172,7 +196,7 @@ class TernaryArray(wiring.Component):
         chosen = Signal(core.row_groups)
         with m.If(load):
             m.d.sync += chosen.eq(1)
-        with m.Elif(self.drain):
+        with m.Elif(self.rows.drain):
             m.d.sync += chosen.eq(chosen.shift_left(1)[: len(chosen)])
         for lane, acc in enumerate(self.acc):
             rows = (row.shadow for row in self._accumulators[lane :: core.vector_rows])

@@ -10,13 +10,13 @@ from amaranth.lib.wiring import In, Out
 
 from tritforge.hw.codes.quantiser import Quantiser
 from tritforge.hw.lib.flags import flags
-from tritforge.hw.lib.floats import EXPONENT_BITS, code_float
+from tritforge.hw.lib.floats import code_float
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.ram import Ram
 from tritforge.hw.lib.width import cut, minus_one, plus_one
 from tritforge.hw.params import CoreParams
-from tritforge.hw.scales.scales import ScaleUnit
-from tritforge.hw.stream.front import StreamFront
+from tritforge.hw.scales.scales import Factors, ScaleUnit
+from tritforge.hw.stream.front import CodeRead, StreamFront, positions
 
 ANNOUNCED = StreamFront.latency
 """Cycles from a position's count as available until its code is there: its reader takes as long to decide."""
@@ -29,6 +29,55 @@ class _Source:
     phase: int
     lane: int
     wraps: bool
+
+
+class Produced(wiring.Signature):
+    """What kind of vectors a group produces and when they are quantised.
+
+    Attributes
+    ----------
+    begin : Out, pulse, before the first value of a group.
+    three : Out, three vectors are written, not one.
+    contexts : Out, 1 to ``core.batch``, for both sides; constant from ``begin`` until the codes are available.
+    span : Out, positions of a vector that is being written, contexts * ceil(elements / columns).
+    start : Out, pulse, when all values are written. vectors, quantise_span : Out, 1 to 3 and the span of what is
+        quantised; constant from ``start`` until the last position is in the quantiser.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        span = range(positions(core) + 1)
+        super().__init__(
+            {
+                "begin": Out(1),
+                "three": Out(1),
+                "contexts": Out(4),
+                "span": Out(span),
+                "start": Out(1),
+                "vectors": Out(2),
+                "quantise_span": Out(span),
+            }
+        )
+
+
+class Values(wiring.Signature):
+    """Values of a group's vectors, V elements of one of them a cycle, seen from the vector path.
+
+    Attributes
+    ----------
+    valid : Out, mask of lanes, from lane 0 on; the others are past the vector's end.
+    which, context : Out, the vector, 0 unless there are three, and whose.
+    floats : Out, code floats, one a lane.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        super().__init__(
+            {
+                "valid": Out(core.vector_rows),
+                "which": Out(2),
+                "context": Out(core.context_bits),
+                "floats": Out(data.ArrayLayout(code_float(core.formats), core.vector_rows)),
+            }
+        )
 
 
 class VectorStore(wiring.Component):
@@ -45,10 +94,10 @@ class VectorStore(wiring.Component):
     begin at any multiple of V, hence in any of columns / gcd(V, columns) *phases* of a word, and run on into the
     next word; there is one bank a column, so that they are still written in one cycle.
 
-    Quantising: ``start``, when all values are written, sends ``vectors * quantise_span`` positions through the
-    quantiser in order, one a cycle, while ``reciprocal_ready``. ``available`` counts the positions that can be read
+    Quantising: ``start`` sends ``vectors * quantise_span`` positions through the quantiser in order, one a cycle,
+    while the factors are ``ready``. ``available`` counts the positions that can be read
     `ANNOUNCED` cycles later: it becomes 1 ``latency + 1`` cycles after ``start``, or ``latency`` after
-    ``reciprocal_ready`` if that is later; the others follow one a cycle.
+    the factors are ``ready`` if that is later; the others follow one a cycle.
 
     Reading: ``codes`` follow ``address`` by ``read_latency`` cycles. ``release`` ends the use of the codes, when the
     last can be read and before the next ``start``; ``available`` is 0 two cycles later. ``clear`` abandons all that;
@@ -60,24 +109,15 @@ class VectorStore(wiring.Component):
 
     Attributes
     ----------
-    latency : cycles from ``reciprocal_ready`` to ``available``.
+    latency : cycles from the factors' ``ready`` to ``available``.
     read_latency : cycles from ``address`` to ``codes``.
     depth : positions: three vectors of ``max_hidden`` or one of ``max_intermediate`` elements, a context.
-    begin : In, pulse, before the first value of a group.
-    three : In, three vectors are written, not one.
-    contexts : In, 1 to ``core.batch``, for both sides; constant from ``begin`` until the codes are available.
-    span : In, positions of a vector that is being written, contexts * ceil(elements / columns).
-    value_valid : In, mask of lanes. which (0 unless ``three``), context, values : In, same cycle; values are code
-        floats, one a lane.
-    start : In, pulse. vectors, quantise_span : In, 1 to 3 and the span of what is quantised; constant from
-        ``start`` until the last position is in the quantiser.
-    factor_vector, factor_context : Out, registered: whose factors are needed, a cycle after their position is sent.
-    reciprocal, e_max : In, the factors, `ScaleUnit.factor_latency` cycles later.
-    reciprocal_ready : In, positions may be sent; it may rise at any time from four cycles after the last value on,
-        and then stays; it is low or stale until ``start``.
-    address : In, a position that can be read. available, codes : Out, see above; ``core.act_bits`` a column.
+    produced : In. values : In, with ``produced.three`` 0, 1, 2 in this order before the next V of any context.
+    factors : Out, a cycle after their position is sent, from registers; ``ready`` may rise at any time from four
+        cycles after the last value on, and then stays; it is low or stale until ``start``.
+    reads : In, a position that can be read; ``codes`` : Out, ``core.act_bits`` a column.
     busy : Out, a position is sent.
-    release, clear : In, see above.
+    clear : In, see above.
     """
 
     latency = Ram.far_latency + Quantiser.latency + 1 - ANNOUNCED
@@ -85,32 +125,16 @@ class VectorStore(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        fmt = core.formats
-        self.depth = core.batch * max(3 * core.beats(core.max_hidden), core.beats(core.max_intermediate))
+        self.depth = positions(core)
         self._quantiser = Quantiser(core)
         super().__init__(
             {
-                "begin": In(1),
-                "three": In(1),
-                "contexts": In(4),
-                "span": In(range(self.depth + 1)),
-                "value_valid": In(core.vector_rows),
-                "which": In(2),
-                "context": In(core.context_bits),
-                "values": In(data.ArrayLayout(code_float(fmt), core.vector_rows)),
-                "start": In(1),
-                "vectors": In(2),
-                "quantise_span": In(range(self.depth + 1)),
-                "factor_vector": Out(2),
-                "factor_context": Out(core.context_bits),
-                "reciprocal": In(fmt.mantissa),
-                "e_max": In(EXPONENT_BITS),
-                "reciprocal_ready": In(1),
-                "address": In(range(self.depth)),
-                "available": Out(range(self.depth + 1)),
+                "produced": In(Produced(core)),
+                "values": In(Values(core)),
+                "factors": Out(Factors(core)),
+                "reads": In(CodeRead(core)),
                 "codes": Out(data.ArrayLayout(signed(core.act_bits), core.columns)),
                 "busy": Out(1),
-                "release": In(1),
                 "clear": In(1),
             }
         )
@@ -123,7 +147,7 @@ class VectorStore(wiring.Component):
             m.submodules[f"vector_{index}"] = bank
         self._write_side(m, banks)
         self._ended = Signal(name="ended", init=1)
-        m.d.sync += self._ended.eq(self.release | self.clear)
+        m.d.sync += self._ended.eq(self.reads.release | self.clear)
         self._read_side(m, self._quantise_side(m, banks))
         return m
 
@@ -136,16 +160,18 @@ class VectorStore(wiring.Component):
         layout = data.StructLayout({"position": place, "after": place, "phase": range(len(first_columns))})
         cursors = Array(Signal(layout, name=f"cursor_{context}") for context in range(core.batch))
         cursor = Signal(layout)
-        step = self.contexts if core.batch > 1 else 1
-        context = delay(m, self.context, 1, "context", reset_less=True)
+        step = self.produced.contexts if core.batch > 1 else 1
+        context = delay(m, self.values.context, 1, "context", reset_less=True)
         m.d.comb += cursor.eq(cursors[context] if core.batch > 1 else cursors[0])
 
         # lane 0 is the last to lack an element
-        valid = delay(m, self.value_valid, 1, "valid")
-        group_ends = delay(m, self.value_valid[0] & ((self.which == 2) | ~self.three), 1, "group_ends")
+        valid = delay(m, self.values.valid, 1, "valid")
+        group_ends = delay(
+            m, self.values.valid[0] & ((self.values.which == 2) | ~self.produced.three), 1, "group_ends"
+        )
         reaches_end = [phase for phase, first in enumerate(first_columns) if first + lanes >= columns]
         for number, own in enumerate(cursors):
-            with m.If(self.begin):
+            with m.If(self.produced.begin):
                 m.d.sync += [own.position.eq(number), own.after.eq(step + number), own.phase.eq(0)]
             with m.Elif(group_ends & (context == number if core.batch > 1 else 1)):
                 m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, plus_one(cursor.phase)))
@@ -158,11 +184,11 @@ class VectorStore(wiring.Component):
         )
         m.d.sync += [
             # of what is written, all are within the depth
-            offset.eq(cut(Array([0, self.span, self.span << 1])[self.which], offset)),
+            offset.eq(cut(Array([0, self.produced.span, self.produced.span << 1])[self.values.which], offset)),
             here.eq(cut(cursor.position + offset, here)),
             after.eq(cut(cursor.after + offset, after)),
         ]
-        values = delay(m, self.values, 2, "values", reset_less=True)
+        values = delay(m, self.values.floats, 2, "values", reset_less=True)
         current = delay(m, cursor.phase, 1, "phase", reset_less=True)
         writes = Signal(columns)
         for column, bank in enumerate(banks):
@@ -198,40 +224,44 @@ class VectorStore(wiring.Component):
         vector = Signal(2)
         vectors_left = Signal(2)
         last = Signal()
-        context = Signal.like(self.factor_context)
-        m.d.comb += [self.busy.eq(running & self.reciprocal_ready), one.eq(self.quantise_span == 1)]
+        context = Signal.like(self.factors.context)
+        m.d.comb += [self.busy.eq(running & self.factors.ready), one.eq(self.produced.quantise_span == 1)]
         with m.If(self._ended):
             m.d.sync += position.eq(0)
         with m.Elif(self.busy):
             m.d.sync += position.eq(plus_one(position))
-        with m.If(self.start):
-            m.d.sync += [vector.eq(0), vectors_left.eq(minus_one(self.vectors)), last.eq(self.vectors == 1)]
-            m.d.sync += [left.eq(self.quantise_span), ends.eq(one)]
+        with m.If(self.produced.start):
+            m.d.sync += [
+                vector.eq(0),
+                vectors_left.eq(minus_one(self.produced.vectors)),
+                last.eq(self.produced.vectors == 1),
+            ]
+            m.d.sync += [left.eq(self.produced.quantise_span), ends.eq(one)]
         with m.Elif(self.busy):
             m.d.sync += [left.eq(minus_one(left)), ends.eq(left == 2)]
             with m.If(ends):
-                m.d.sync += [left.eq(self.quantise_span), ends.eq(one)]
+                m.d.sync += [left.eq(self.produced.quantise_span), ends.eq(one)]
                 m.d.sync += [
                     vector.eq(plus_one(vector)),
                     vectors_left.eq(minus_one(vectors_left)),
                     last.eq(vectors_left == 1),
                 ]
-        m.d.sync += running.eq((self.start | (running & ~(self.reciprocal_ready & ends & last))) & ~self.clear)
+        m.d.sync += running.eq((self.produced.start | (running & ~(self.factors.ready & ends & last))) & ~self.clear)
         if core.batch > 1:
-            with m.If(self.start | (self.busy & (context == self.contexts - 1))):
+            with m.If(self.produced.start | (self.busy & (context == self.produced.contexts - 1))):
                 m.d.sync += context.eq(0)
             with m.Elif(self.busy):
                 m.d.sync += context.eq(plus_one(context))
 
         # values and factors meet that many cycles after their position
         assert Ram.far_latency == 1 + ScaleUnit.factor_latency + 1
-        reciprocal = Signal.like(self.reciprocal, reset_less=True)
-        e_max = Signal.like(self.e_max, reset_less=True)
+        reciprocal = Signal.like(self.factors.reciprocal, reset_less=True)
+        e_max = Signal.like(self.factors.e_max, reset_less=True)
         m.d.sync += [
-            self.factor_vector.eq(vector),
-            self.factor_context.eq(context),
-            reciprocal.eq(self.reciprocal),
-            e_max.eq(self.e_max),
+            self.factors.vector.eq(vector),
+            self.factors.context.eq(context),
+            reciprocal.eq(self.factors.reciprocal),
+            e_max.eq(self.factors.e_max),
         ]
         for bank, element in zip(banks, quantiser.vector, strict=True):
             m.d.comb += [bank.read_address.eq(position), element.eq(bank.read_data[0])]
@@ -246,15 +276,15 @@ class VectorStore(wiring.Component):
         """The code memory and how much of it counts."""
         quantiser = self._quantiser
         position = Signal(range(self.depth), reset_less=True)
-        available = Signal.like(self.available, reset_less=True)
+        available = Signal.like(self.reads.available, reset_less=True)
         m.submodules.codes = codes = Ram(unsigned(self._core.act_bits * self._core.columns), 1, self.depth)
         m.d.comb += [
             codes.write_address.eq(position),
             codes.write_data[0].eq(quantiser.codes),
             codes.write.eq(quantiser.o_valid),
-            codes.read_address.eq(self.address),
+            codes.read_address.eq(self.reads.address),
             self.codes.eq(codes.read_data[0]),
-            self.available.eq(available),
+            self.reads.available.eq(available),
         ]
         for count, counts in ((available, announced), (position, quantiser.o_valid)):
             with m.If(self._ended):

@@ -16,28 +16,40 @@ EFFECT = 4
 beats that the host sends after it."""
 OKAY, SLVERR = 0, 2
 
-AXI_LITE: dict[str, wiring.Member] = {
-    "awaddr": In(ADDRESS_BITS),
-    "awprot": In(3),
-    "awvalid": In(1),
-    "awready": Out(1),
-    "wdata": In(32),
-    "wstrb": In(4),
-    "wvalid": In(1),
-    "wready": Out(1),
-    "bresp": Out(2),
-    "bvalid": Out(1),
-    "bready": In(1),
-    "araddr": In(ADDRESS_BITS),
-    "arprot": In(3),
-    "arvalid": In(1),
-    "arready": Out(1),
-    "rdata": Out(32),
-    "rresp": Out(2),
-    "rvalid": Out(1),
-    "rready": In(1),
-}
-"""Ports of an AXI4-Lite slave with 32 bit data."""
+
+class AxiLite(wiring.Signature):
+    """AXI4-Lite with 32 bit data and `ADDRESS_BITS` of an address, seen from the master: five channels, address and
+    data of a write, its response, address and data of a read, each taken in a cycle with its valid and ready.
+
+    Attributes
+    ----------
+    aw*, w*, ar* : Out, but for their ready. b*, r* : In, but for theirs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "awaddr": Out(ADDRESS_BITS),
+                "awprot": Out(3),
+                "awvalid": Out(1),
+                "awready": In(1),
+                "wdata": Out(32),
+                "wstrb": Out(4),
+                "wvalid": Out(1),
+                "wready": In(1),
+                "bresp": In(2),
+                "bvalid": In(1),
+                "bready": Out(1),
+                "araddr": Out(ADDRESS_BITS),
+                "arprot": Out(3),
+                "arvalid": Out(1),
+                "arready": In(1),
+                "rdata": In(32),
+                "rresp": In(2),
+                "rvalid": In(1),
+                "rready": Out(1),
+            }
+        )
 
 
 class AxiLiteSlave(wiring.Component):
@@ -55,6 +67,7 @@ class AxiLiteSlave(wiring.Component):
 
     Attributes
     ----------
+    axi : In, the bus.
     index : Out, word address; stable until two cycles after ``access``.
     writing : Out, the access is a write; as ``index``.
     collect : Out, pulse, two cycles before ``access`` of a read.
@@ -69,7 +82,7 @@ class AxiLiteSlave(wiring.Component):
         self._settle = settle
         super().__init__(
             {
-                **AXI_LITE,
+                "axi": In(AxiLite()),
                 "index": Out(ADDRESS_BITS - 2),
                 "writing": Out(1),
                 "collect": Out(1),
@@ -83,22 +96,23 @@ class AxiLiteSlave(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        axi = self.axi
         can_write, can_read = flags("can_write", "can_read")
         taken = Signal(EFFECT)
         m.d.comb += [
-            can_write.eq(self.awvalid & self.wvalid & ~self.bvalid & ~taken.any()),
-            can_read.eq(self.arvalid & ~self.rvalid),
-            self.wready.eq(self.awready),
+            can_write.eq(axi.awvalid & axi.wvalid & ~axi.bvalid & ~taken.any()),
+            can_read.eq(axi.arvalid & ~axi.rvalid),
+            axi.wready.eq(axi.awready),
         ]
         m.d.sync += [
-            self.index.eq(Mux(self.writing, self.awaddr, self.araddr)[2:]),
-            self.write_data.eq(self.wdata),
-            self.whole.eq(self.wstrb.all()),
+            self.index.eq(Mux(self.writing, axi.awaddr, axi.araddr)[2:]),
+            self.write_data.eq(axi.wdata),
+            self.whole.eq(axi.wstrb.all()),
         ]
-        with m.If(self.bready):
-            m.d.sync += self.bvalid.eq(0)
-        with m.If(self.rready):
-            m.d.sync += self.rvalid.eq(0)
+        with m.If(axi.bready):
+            m.d.sync += axi.bvalid.eq(0)
+        with m.If(axi.rready):
+            m.d.sync += axi.rvalid.eq(0)
         response = Mux(self.error, SLVERR, OKAY)
         settling = (f"SETTLE_{step}" for step in range(self._settle))
         steps = ("CHOOSE", "ADDRESS", *settling, "SAMPLE", "COLLECT", "ACCESS")
@@ -113,21 +127,21 @@ class AxiLiteSlave(wiring.Component):
             self.collect.eq(states.at["SAMPLE"] & ~self.writing),
         ]
         m.d.sync += [
-            self.awready.eq(states.at["COLLECT"] & self.writing),
-            self.arready.eq(states.at["COLLECT"] & ~self.writing),
+            axi.awready.eq(states.at["COLLECT"] & self.writing),
+            axi.arready.eq(states.at["COLLECT"] & ~self.writing),
         ]
         with m.If(states.at["CHOOSE"]):
             # A kind just served still offers its answer, so the other kind comes first.
             m.d.sync += self.writing.eq(can_write)
-        m.d.sync += taken.eq(Cat(self.awready, taken[:-1]))
-        with m.If(self.awready):
-            m.d.sync += self.bresp.eq(response)
+        m.d.sync += taken.eq(Cat(axi.awready, taken[:-1]))
+        with m.If(axi.awready):
+            m.d.sync += axi.bresp.eq(response)
         with m.If(taken[-1]):
-            m.d.sync += self.bvalid.eq(1)
-        with m.If(self.arready):
+            m.d.sync += axi.bvalid.eq(1)
+        with m.If(axi.arready):
             m.d.sync += [
-                self.rvalid.eq(1),
-                self.rresp.eq(response),
-                self.rdata.eq(Mux(self.error, 0, self.read_data)),
+                axi.rvalid.eq(1),
+                axi.rresp.eq(response),
+                axi.rdata.eq(Mux(self.error, 0, self.read_data)),
             ]
         return m

@@ -63,9 +63,9 @@ def settle(m: Module, core: CoreParams, sequencer: wiring.Component) -> Place:
         place.needs_buffers.eq((place.op == Op.G) | (place.op == Op.UP)),
         place.gap.eq(Array(gaps[op] - 1 for op in Op)[place.op]),
         # gate and up share a vector and a scale
-        sequencer.scale_matrix.eq(Mux(group == Group.MIX, matrix, 0)),
-        sequencer.next_three.eq((group == Group.EMBED) | ((group == Group.CONTRACT) & ~place.last_layer)),
-        sequencer.next_inner.eq(group == Group.EXPAND),
+        sequencer.scale.matrix.eq(Mux(group == Group.MIX, matrix, 0)),
+        sequencer.course.next_three.eq((group == Group.EMBED) | ((group == Group.CONTRACT) & ~place.last_layer)),
+        sequencer.course.next_inner.eq(group == Group.EXPAND),
     ]
     m.d.comb += place.last_block.eq(reached.all())
     with m.Switch(group):
@@ -81,6 +81,6 @@ def settle(m: Module, core: CoreParams, sequencer: wiring.Component) -> Place:
         m.d.sync += group.eq(Mux(again, Group.MIX, plus_one(group)))
     with m.If(place.next_group & again):
         m.d.sync += layer.eq(plus_one(layer))
-    with m.If(sequencer.idle):
+    with m.If(sequencer.packet.idle):
         m.d.sync += [group.eq(Group.EMBED), layer.eq(0)]
     return place

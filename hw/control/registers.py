@@ -6,22 +6,24 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tritforge.golden.model.activations import THRESHOLD_BITS
-from tritforge.hw.control.axi_lite import AXI_LITE, AxiLiteSlave
+from tritforge.hw.control.axi_lite import AxiLite, AxiLiteSlave
+from tritforge.hw.control.events import Events
 from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, plus_one
 from tritforge.hw.params import CoreParams
 from tritforge.hw.register_map import COUNTERS, REGISTERS, Access, Counter, Register, constants, register
+from tritforge.hw.vector.recurrence import StateWindow
 
 LATE = 6
 """Cycles from a change of ``busy`` until the state memory has changed hands for sure."""
 STATE_LATENCY = 7
-"""Cycles from ``state_address`` to ``state_read_data``."""
+"""Cycles from the state's ``address`` to its ``read_data``."""
 
 _PARTS = ("signs", "negative", "low", "high", "above", "below")
 _TOGETHER = 2
@@ -59,39 +61,26 @@ class Registers(wiring.Component):
 
     Attributes
     ----------
-    aw*, w*, b*, ar*, r* : AXI4-Lite, 32 bit data, 12 bit addresses.
-    busy : In, a packet is in flight; also counted (CYCLES).
-    torn : In, mask of slots whose state is not that of a token boundary.
-    error_set : In, mask of ERRORS bits to set.
-    beat, repeat, starved, drain, dependency, result, saturated : In, each cycle high adds 1 to its counter; of the
-        first six (`hw.taps.Cycle`) exactly one is high in each busy cycle.
-    tokens_done : In, added to TOKENS in every cycle.
+    csr : In, the bus.
+    events : In, what is shown and counted.
     abort_token, clear : Out, pulses from CONTROL; ``clear`` also clears the counters here.
     outlier_threshold : Out, field THRESHOLD of OUTLIERS, with ``core.extra_bits`` only.
-    state_address, state_write, state_write_data : Out, state memory; the write is a strobe, never when the core has
-        been busy for more than `LATE` cycles or idle for less.
-    state_read_data : In, valid `STATE_LATENCY` cycles after its address.
+    state : Out, the state memory; ``read_data`` is valid `STATE_LATENCY` cycles after its address. The host has it
+        when the core is idle; it writes never when the core has been busy for more than `LATE` cycles or idle for
+        less.
     """
 
     def __init__(self, core: CoreParams) -> None:
         self.core = core
         self.depth = core.batch * core.slot_values
-        wide = signed(core.formats.wide_bits)
         super().__init__(
             {
-                **AXI_LITE,
-                "busy": In(1),
-                "torn": In(core.batch),
-                "error_set": In(16),
-                **{counter.event: In(1) for counter in COUNTERS if counter.event != "busy"},
-                "tokens_done": In(4),
+                "csr": In(AxiLite()),
+                "events": In(Events(core)),
                 "abort_token": Out(1),
                 "clear": Out(1),
                 **({"outlier_threshold": Out(THRESHOLD_BITS)} if core.extra_bits else {}),
-                "state_address": Out(range(self.depth)),
-                "state_write": Out(1),
-                "state_write_data": Out(wide),
-                "state_read_data": In(wide),
+                "state": Out(StateWindow(core)),
             }
         )
 
@@ -99,9 +88,7 @@ class Registers(wiring.Component):
         m = Module()
         # the next word of the state is there when it is sampled
         m.submodules.bus = bus = AxiLiteSlave(settle=STATE_LATENCY - 1)
-        for name, member in AXI_LITE.items():
-            inner, outer = getattr(bus, name), getattr(self, name)
-            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
+        connect(m, flipped(self.csr), bus.axi)
 
         # one-hot; behind the first register of the words' disjunction, the second
         selected = Signal(len(REGISTERS))
@@ -111,7 +98,7 @@ class Registers(wiring.Component):
 
         state, state_error = self._state(m, access)
         torn = register("STATUS").field("TORN")
-        status = self.busy | self.torn << torn.low
+        status = self.events.busy | self.events.torn << torn.low
         fixed = constants(self.core)
         values = state | {"STATUS": status} | self._commands(m, access) | self._counters(m, access)
         words = [Mux(select[name], value, 0) for name, value in values.items()]
@@ -143,7 +130,7 @@ class Registers(wiring.Component):
         cleared = Signal.like(sticky)
         m.d.sync += [
             cleared.eq(Mux(access.write & access.select[errors.name], data[: len(cleared)], 0)),
-            sticky.eq(sticky & ~cleared | delay(m, self.error_set, 2, "error_set")),
+            sticky.eq(sticky & ~cleared | delay(m, self.events.error_set, 2, "error_set")),
         ]
         values: _Values = {errors.name: sticky}
         if self.core.extra_bits:
@@ -168,7 +155,7 @@ class Registers(wiring.Component):
         low, above, carry = _halves(name, 32)
         high = Signal(32, name=f"{name}_high")
         m.d.sync += [
-            Cat(low, carry).eq(low + delay(m, getattr(self, counter.event), 1, counter.event)),
+            Cat(low, carry).eq(low + delay(m, getattr(self.events, counter.event), 1, counter.event)),
             above.eq(cut(above + carry, above)),
         ]
         with m.If(wiped):
@@ -187,7 +174,7 @@ class Registers(wiring.Component):
         shown = Signal(32, reset_less=True)
         total = above + carry
         m.d.sync += [
-            Cat(low, carry).eq(low + delay(m, getattr(self, counter.event), 1, counter.event)),
+            Cat(low, carry).eq(low + delay(m, getattr(self.events, counter.event), 1, counter.event)),
             above.eq(total[:16]),
             full.eq(full | total[16]),
             shown.eq(Cat(delay(m, low, 1, f"{name}_low", reset_less=True), above) | full.replicate(32)),
@@ -204,7 +191,7 @@ class Registers(wiring.Component):
         idle = Signal(answers, init=(1 << answers) - 1)
         bus, new = access.bus, access.bus.write_data
         data, move = access.select["STATE_DATA"], access.select["STATE_ADDRESS"]
-        m.d.sync += idle.eq(Cat(~self.busy, idle[:-1]))
+        m.d.sync += idle.eq(Cat(~self.events.busy, idle[:-1]))
         long_idle, reachable, beyond, bad = flags("long_idle", "reachable", "beyond", "bad")
         width, middle = len(address), bits // 2
         fits, address_fits = flags("fits", "address_fits")
@@ -222,22 +209,23 @@ class Registers(wiring.Component):
         ]
         m.d.sync += [
             long_idle.eq(idle.all()),
-            reachable.eq(long_idle & idle[0] & ~self.busy),
+            reachable.eq(long_idle & idle[0] & ~self.events.busy),
             beyond.eq(address == self.depth),
             bad.eq(data & (~reachable | beyond | bus.writing & ~fits) | move & bus.writing & ~address_fits),
         ]
         m.d.comb += [
             # beyond the last one nothing is written
-            self.state_address.eq(cut(address, self.state_address)),
-            self.state_write.eq(access.write & data),
-            self.state_write_data.eq(new[:bits].as_signed()),
+            self.state.address.eq(cut(address, self.state.address)),
+            self.state.write.eq(access.write & data),
+            self.state.write_data.eq(new[:bits].as_signed()),
+            self.state.host.eq(delay(m, ~self.events.busy, LATE - 1, "not_busy")),
         ]
         with m.If(access.write & move):
             m.d.sync += address.eq(new[:width])
         with m.Elif((access.read | access.write) & data):
             # beyond the last one nothing is accessed
             m.d.sync += address.eq(plus_one(address))
-        return {"STATE_DATA": self.state_read_data, "STATE_ADDRESS": address}, bad
+        return {"STATE_DATA": self.state.read_data, "STATE_ADDRESS": address}, bad
 
 
 def _halves(name: str, bits: int) -> tuple[Signal, Signal, Signal]:

@@ -5,40 +5,63 @@ from functools import reduce
 from operator import or_
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
 from tritforge.hw.lib.flags import flags
+from tritforge.hw.lib.interfaces import AxiStream
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.pipeline import delay
-from tritforge.hw.lib.rescale import SHIFT_BITS
 from tritforge.hw.lib.width import cut, plus_one
 from tritforge.hw.params import MAX_BATCH, CoreParams
+from tritforge.hw.scales.scales import OutputScale
 from tritforge.hw.schedule import Status
 
-RESULT_WORD = data.StructLayout({"data": unsigned(32), "last": unsigned(1)})
+_WORD = data.StructLayout({"data": unsigned(32), "last": unsigned(1)})
 
 UNDER_WAY = 8
 """Row groups that may still come after ``room`` has fallen."""
 _PARTS = ("acc", "live", "lane")
 
 
-def head_rows(core: CoreParams) -> data.StructLayout:
-    """A row group of the head.
+class HeadRows(wiring.Signature):
+    """Row groups of the head, seen from the sequencer.
 
-    acc : its accumulators. live : which of its rows exist, from lane 0 on. context : whose. row : number of lane
-    0's row, a multiple of V.
+    Attributes
+    ----------
+    valid : Out, qualifies the others; at least two cycles after the row group before it.
+    live : Out, which of its rows exist, from lane 0 on. context : Out, whose.
+    row : Out, number of lane 0's row, a multiple of V.
+    room : In, `UNDER_WAY` more row groups may come.
     """
-    return data.StructLayout(
-        {
-            "acc": data.ArrayLayout(signed(core.acc_bits), core.vector_rows),
-            "live": core.vector_rows,
-            "context": core.context_bits,
-            "row": range(core.blocks(core.max_vocab) * core.rows),
-        }
-    )
+
+    def __init__(self, core: CoreParams) -> None:
+        super().__init__(
+            {
+                "valid": Out(1),
+                "live": Out(core.vector_rows),
+                "context": Out(core.context_bits),
+                "row": Out(range(core.blocks(core.max_vocab) * core.rows)),
+                "room": In(1, init=1),
+            }
+        )
+
+
+class PacketEnd(wiring.Signature):
+    """The course of a result packet, seen from the sequencer.
+
+    Attributes
+    ----------
+    begin : Out, pulse before a packet's first rows.
+    finish : Out, pulse, at the earliest with the last row group; sends the trailer.
+    status : Out, a `Status`, from ``finish`` to ``done``. An error has no contexts in its trailer.
+    done : In, pulse in the cycle in which the last word is taken.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"begin": Out(1), "finish": Out(1), "status": Out(4), "done": In(1)})
 
 
 class ResultUnit(wiring.Component):
@@ -48,7 +71,7 @@ class ResultUnit(wiring.Component):
     index wins a tie. Rows of a context come in order.
 
     Throughput: a row group in two cycles, and of a context that sends its logits one live row a cycle. Those wait in
-    a queue; ``room`` says that `UNDER_WAY` more row groups may come. The trailer follows the last logit, its first
+    a queue. The trailer follows the last logit, its first
     word ``latency`` cycles after ``finish`` at the earliest and the others one a cycle, if the output is not held up.
 
     Parameters
@@ -58,17 +81,13 @@ class ResultUnit(wiring.Component):
     Attributes
     ----------
     latency : cycles from ``finish`` to the trailer's first word.
-    begin : In, pulse before a packet's first rows.
-    rows_valid, rows : In, a row group, at least two cycles after the one before it.
-    room : Out, see above.
+    rows : In, a row group. acc : In, its accumulators, in the same cycle.
     logits : In, mask of the contexts that send their logits, stable from the first row on to the last.
-    contexts : In, 1 to ``core.batch``; needed from ``finish`` to ``done``, as are status, sequence and scales.
-    finish : In, pulse, at the earliest with the last row group; sends the trailer.
-    status, sequence : In, a `Status` and the packet's number. An error has no contexts in its trailer.
-    scale_context : Out, the context whose logit scale is to be in ``mantissa`` and ``shift`` in the same cycle.
-    mantissa, shift : In, logit = accumulator * mantissa * 2**-shift.
-    result : Out, stream of 32 bit words.
-    done : Out, pulse in the cycle in which the last word is taken.
+    contexts, sequence : In, 1 to ``core.batch``, and the packet's number; needed from ``finish`` to ``done``, as are
+        the scales.
+    packet : In.
+    scale_context : Out, the context whose logit scale is to be in ``scale``, In, in the same cycle.
+    result : Out, 32 bit words.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -78,28 +97,24 @@ class ResultUnit(wiring.Component):
         self.latency = self._settles + 3
         super().__init__(
             {
-                "begin": In(1),
-                "rows_valid": In(1),
-                "rows": In(head_rows(core)),
-                "room": Out(1, init=1),
+                "packet": In(PacketEnd()),
+                "rows": In(HeadRows(core)),
+                "acc": In(data.ArrayLayout(signed(core.acc_bits), core.vector_rows)),
                 "logits": In(MAX_BATCH),
                 "contexts": In(4),
-                "finish": In(1),
-                "status": In(4),
                 "sequence": In(unsigned(32)),
                 "scale_context": Out(core.context_bits),
-                "mantissa": In(unsigned(core.formats.mantissa)),
-                "shift": In(signed(SHIFT_BITS)),
-                "result": Out(stream.Signature(RESULT_WORD)),
-                "done": Out(1),
+                "scale": In(OutputScale(core)),
+                "result": Out(AxiStream(32)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        rows = Signal.like(self.rows, reset_less=True)
-        valid = delay(m, self.rows_valid, 1, "rows_valid")
-        m.d.sync += rows.eq(self.rows)
+        given = {"acc": self.acc} | {name: getattr(self.rows, name) for name in ("live", "context", "row")}
+        rows = Signal(data.StructLayout({name: value.shape() for name, value in given.items()}), reset_less=True)
+        valid = delay(m, self.rows.valid, 1, "rows_valid")
+        m.d.sync += [rows[name].eq(value) for name, value in given.items()]
         tokens = self._argmax(m, rows, valid)
         queued, word, taken = self._queue(m, rows, valid)
         free, sends, sent, last = self._output(m, 3)
@@ -107,13 +122,13 @@ class ResultUnit(wiring.Component):
         scale = Signal(32)
         head = Signal(32)
         m.d.sync += [
-            ok.eq(self.status == Status.OK),
+            ok.eq(self.packet.status == Status.OK),
             ends.eq(self.scale_context == self.contexts - 1),
-            scale[:20].eq(self.mantissa),
-            scale[20:].eq(self.shift.as_unsigned()),
-            head.eq(self.status | Mux(ok, self.contexts, 0) << 8 | sc.RESULT_MAGIC << 16),
+            scale[:20].eq(self.scale.mantissa),
+            scale[20:].eq(self.scale.shift.as_unsigned()),
+            head.eq(self.packet.status | Mux(ok, self.contexts, 0) << 8 | sc.RESULT_MAGIC << 16),
         ]
-        settled = delay(m, self.finish, self._settles, "finished")
+        settled = delay(m, self.packet.finish, self._settles, "finished")
         closing, closes, scale_sent = flags("closing", "closes", "scale_sent")
         states = OneHot(m, ("ROWS", "TOKEN", "SCALE", "HEAD", "SEQUENCE", "TAKEN"))
         at, go = states.at, states.go
@@ -132,7 +147,7 @@ class ResultUnit(wiring.Component):
             sends.eq(free & (at["ROWS"] & queued | at["TOKEN"] | at["SCALE"] | at["HEAD"] | at["SEQUENCE"])),
             *(one.eq(value) for one, value in zip(sent, words, strict=True)),
             last.eq(at["SEQUENCE"]),
-            self.done.eq(at["TAKEN"] & self.result.valid & self.result.ready & self.result.payload.last),
+            self.packet.done.eq(at["TAKEN"] & self.result.tvalid & self.result.tready & self.result.tlast),
         ]
         m.d.sync += closing.eq((settled | closing) & queued)
         with m.If(at["ROWS"]):
@@ -146,7 +161,7 @@ class ResultUnit(wiring.Component):
         go("SCALE", "HEAD", free & ends)
         go("HEAD", "SEQUENCE", free)
         go("SEQUENCE", "TAKEN", free)
-        go("TAKEN", "ROWS", self.done)
+        go("TAKEN", "ROWS", self.packet.done)
         states.build()
         return m
 
@@ -157,18 +172,19 @@ class ResultUnit(wiring.Component):
         result = self.result
         free = Signal(init=1)
         sent = [Signal(32, name=f"sent_{index}") for index in range(sources)]
-        moves = ~result.valid | result.ready
-        spare = Signal(RESULT_WORD, reset_less=True)
+        moves = ~result.tvalid | result.tready
+        spare = Signal(_WORD, reset_less=True)
         staged = Signal()
         held = [Signal(32, name=f"held_{index}", reset_less=True) for index in range(sources)]
-        word = Signal(RESULT_WORD)
+        word = Signal(_WORD)
         ends = Signal()
         m.d.comb += [word.data.eq(reduce(or_, held)), word.last.eq(ends)]
         with m.If(free):
             m.d.sync += [staged.eq(sends), ends.eq(last), spare.eq(word)]
             m.d.sync += [one.eq(value) for one, value in zip(held, sent, strict=True)]
         with m.If(moves):
-            m.d.sync += [result.valid.eq(staged | ~free), result.payload.eq(Mux(free, word, spare)), free.eq(1)]
+            m.d.sync += [result.tvalid.eq(staged | ~free), free.eq(1)]
+            m.d.sync += Cat(result.tdata, result.tlast).eq(Mux(free, word, spare))
         with m.Elif(staged):
             m.d.sync += free.eq(0)
         return free, sends, sent, last
@@ -183,7 +199,7 @@ class ResultUnit(wiring.Component):
         taken = Signal()
         last_lane = ~(first.live >> 1).bit_select(lane, 1)
         keeps = valid & self.logits.bit_select(rows.context, 1) & rows.live[0]
-        m.d.sync += self.room.eq(queue.level < UNDER_WAY)
+        m.d.sync += self.rows.room.eq(queue.level < UNDER_WAY)
         m.d.comb += [
             queue.w_en.eq(delay(m, keeps, 1, "keeps")),
             queue.w_data.eq(delay(m, Cat(rows.acc.as_value(), rows.live), 1, "kept", reset_less=True)),
@@ -229,7 +245,7 @@ class ResultUnit(wiring.Component):
                 largest[winner].eq(candidate),
                 tokens[winner].eq(index),
             ]
-        with m.If(self.begin):
+        with m.If(self.packet.begin):
             m.d.sync += seen.eq(0)
         return tokens
 

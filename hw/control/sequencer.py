@@ -3,23 +3,28 @@
 
 from collections.abc import Callable
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, wiring
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
-from tritforge.hw.array.array import array_latency
+from tritforge.hw.array.array import Drain, array_latency
 from tritforge.hw.codes.store import VectorStore
+from tritforge.hw.control.dependency import GroupCourse
 from tritforge.hw.control.place import Place, settle
+from tritforge.hw.control.result import HeadRows, PacketEnd
 from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, minus_one, plus_one
-from tritforge.hw.operations import tag_layout
 from tritforge.hw.params import CoreParams
+from tritforge.hw.scales.scales import ScaleSelect, ScaleWords
 from tritforge.hw.schedule import Group, Status
-from tritforge.hw.stream.header_reader import token_shape
-from tritforge.hw.stream.side import SideWords, depth, release_limit, units
+from tritforge.hw.stream.front import PacketControl
+from tritforge.hw.stream.header_reader import HeaderCheck, token_shape
+from tritforge.hw.stream.side import SideRead, SideWords, depth
+from tritforge.hw.vector.gain import GroupConstants
+from tritforge.hw.vector.path import RowIssue
 
 
 def settle_cycles(core: CoreParams) -> int:
@@ -38,18 +43,19 @@ class Sequencer(wiring.Component):
     """Runs one packet at a time: header, then group by group constants, rows and the dependency behind them.
 
     A group's row groups are issued when the array has ``loaded`` their block and its scales are ready (EMBED: when
-    ``embed_block`` has been counted), context after context. After a group's last row group, once the vector path is
-    ``empty``, ``dependency`` pulses: the statistics are final, scales and codes of the next group can be computed.
-    Constants are read while that happens. All that the sequencer gives is a register; what goes with a row group,
-    ``drain`` and the scale's place among it, comes together with ``issue`` or ``head_valid``. ``drained`` pulses with
-    the last row group of a row block.
+    ``packet.embed_block`` has been counted), context after context. After a group's last row group, once the vector
+    path is ``empty``, ``course.dependency`` pulses: the statistics are final, scales and codes of the next group can
+    be computed. Constants are read while that happens. All that the sequencer gives is a register; what goes with a
+    row group, ``array.drain`` and the scale's place among it, comes together with ``rows`` or ``head``.
 
-    ``begin`` precedes a group's rows. A bad header raises ``reject``; that or ``fault`` (from the stream front, until
-    ``clear``) ends the packet: everything settles under ``clear``, then ``finish`` sends ``status``. ``torn`` is the
-    mask of slots whose state is not that of a token boundary.
+    A bad header is rejected; that or a ``packet.fault`` ends the packet: everything settles under ``packet.clear``,
+    then ``result.finish`` sends the status. ``header.torn`` is the mask of slots whose state is not that of a token
+    boundary; ``restored`` clears it.
 
-    ``address`` with ``reading`` reads header and constants from the side words; the answer ``word`` comes
-    ``read_latency`` cycles later, with ``header_pop`` where it belongs to the header.
+    ``side.address`` with ``reading`` reads header and constants from the side words, ``level`` beats of which are
+    there; the answer ``header.word`` comes ``read_latency`` cycles later, with ``header.pop`` where it belongs to the
+    header. With debug ports in mind: ``rows_active``, ``rows_context``, ``group``, ``matrix`` and ``block`` say where
+    the rows are.
     """
 
     reaction = 3
@@ -74,57 +80,23 @@ class Sequencer(wiring.Component):
     def __init__(self, core: CoreParams) -> None:
         self._core = core
         self._count = Signal(range(sc.HEADER_WORDS), name="count")
-        state_words = core.batch * core.max_layers * core.max_hidden // core.vector_rows
         super().__init__(
             {
+                "side": Out(SideRead(core)),
                 "level": In(range(depth(core) + 1)),
-                "address": Out(range(units(core))),
-                "words": In(data.ArrayLayout(unsigned(32), core.vector_rows)),
                 "reading": Out(1),
-                "side_release": Out(range(release_limit(core) + 1)),
-                "word": Out(unsigned(32)),
+                "header": Out(HeaderCheck(core)),
                 "shape": In(token_shape(core)),
-                "header_pop": Out(1),
-                "header_done": In(1),
-                "header_status": In(4),
-                "idle": Out(1),
-                "accept": Out(1),
-                "reject": Out(1),
-                "fault": In(1),
-                "fault_status": In(4),
-                "clear": Out(1),
-                "torn": Out(core.batch),
+                "packet": Out(PacketControl()),
                 "restored": In(1),
-                "embed_block": In(1),
-                "loaded": In(1),
-                "drained": Out(1),
-                "drain": Out(1),
-                "reload": Out(1),
-                "next_context": Out(core.context_bits),
-                "scale_matrix": Out(2),
-                "scale_context": Out(core.context_bits),
-                "scale_ready": In(1),
-                "issue": Out(tag_layout(core)),
-                "zero": Out(1),
-                "state_word": Out(range(state_words)),
-                "head_valid": Out(1),
-                "head_room": In(1),
-                "head_row": Out(range(core.max_vocab)),
-                "head_live": Out(core.vector_rows),
-                "empty": In(1),
-                "buffered": In(1),
-                "begin": Out(1),
-                "dependency": Out(1),
-                "next_three": Out(1),
-                "next_inner": Out(1),
-                "scale_words": Out(data.ArrayLayout(unsigned(32), 3)),
-                "constants_valid": Out(1),
-                "kappa": Out(17),
-                "bias": Out(64),
-                "begin_packet": Out(1),
-                "finish": Out(1),
-                "status": Out(4),
-                "finished": In(1),
+                "array": Out(Drain(core)),
+                "scale": Out(ScaleSelect(core)),
+                "rows": Out(RowIssue(core)),
+                "head": Out(HeadRows(core)),
+                "course": Out(GroupCourse()),
+                "constants": Out(GroupConstants()),
+                "scale_words": Out(ScaleWords()),
+                "result": Out(PacketEnd()),
                 "rows_active": Out(1),
                 "rows_context": Out(core.context_bits),
                 "group": Out(Group),
@@ -148,46 +120,53 @@ class Sequencer(wiring.Component):
         settled, embed_taken, embed_waits, torn = flags("settled", "embed_taken", "embed_waits", "torn")
         working, stops, block_ends, group_ends = flags("working", "stops", "block_ends", "group_ends")
         m.d.sync += [
-            empty.eq(self.empty),
-            buffered.eq(self.buffered),
-            scaled.eq(self.scale_ready),
-            blocked.eq(place.head & ~self.head_room),
+            empty.eq(self.rows.empty),
+            buffered.eq(self.rows.buffered),
+            scaled.eq(self.scale.ready),
+            blocked.eq(place.head & ~self.head.room),
             group_ends.eq(place.last_matrix & place.last_block),
             some.eq(self.level != 0),
             # as many at most as the side words have room for
-            embed_blocks.eq(cut(embed_blocks + self.embed_block - embed_taken, embed_blocks)),
+            embed_blocks.eq(cut(embed_blocks + self.packet.embed_block - embed_taken, embed_blocks)),
             embed_waits.eq(embed_blocks != 0),
             torn.eq(0),
         ]
-        m.d.sync += [self.accept.eq(0), self.reject.eq(0)]
-        m.d.comb += self.begin_packet.eq(self.accept)
+        m.d.sync += [self.packet.accept.eq(0), self.packet.reject.eq(0)]
+        m.d.comb += self.result.begin.eq(self.packet.accept)
 
         read = self._reader(m)
         states = OneHot(m, _STATES)
         at, go = states.at, states.go
         m.d.comb += [
-            self.idle.eq(at["IDLE"]),
-            self.clear.eq(at["SETTLE"]),
+            self.packet.idle.eq(at["IDLE"]),
+            self.header.clear.eq(at["IDLE"]),
+            self.packet.clear.eq(at["SETTLE"]),
             self.rows_active.eq(at["ROWS"]),
-            stops.eq(self.fault & working & ~(at["SETTLE"] | at["FINISH"])),
+            stops.eq(self.packet.fault & working & ~(at["SETTLE"] | at["FINISH"])),
         ]
         # at the end a cycle late
         m.d.sync += working.eq(~(at["IDLE"] & ~some | at["SETTLE"] | at["FINISH"] | at["RESULT"]))
 
         go("IDLE", "HEADER", some)
         with m.If(at["IDLE"]):
-            m.d.sync += [self.status.eq(Status.OK), accepted.eq(0)]
+            m.d.sync += [self.result.status.eq(Status.OK), accepted.eq(0)]
         go("HEADER", "CHECK", read(at["HEADER"], sc.HEADER_WORDS))
-        good, checked = self.header_status == Status.OK, at["CHECK"] & self.header_done & ~self.fault
-        go("CHECK", "CONSTANTS", self.header_done & good)
-        go("CHECK", "SETTLE", self.header_done & ~good)
+        good, checked = self.header.status == Status.OK, at["CHECK"] & self.header.done & ~self.packet.fault
+        go("CHECK", "CONSTANTS", self.header.done & good)
+        go("CHECK", "SETTLE", self.header.done & ~good)
         with m.If(checked & good):
-            m.d.sync += [self.accept.eq(1), accepted.eq(1), self.torn.eq(self.torn & ~shape.used)]
+            m.d.sync += [
+                self.packet.accept.eq(1),
+                accepted.eq(1),
+                self.header.torn.eq(self.header.torn & ~shape.used),
+            ]
         with m.If(checked & ~good):
-            m.d.sync += [self.reject.eq(1), self.status.eq(self.header_status)]
+            m.d.sync += [self.packet.reject.eq(1), self.result.status.eq(self.header.status)]
         go("CONSTANTS", "ARRIVE", read(at["CONSTANTS"], sc.CONSTANT_WORDS))
-        go("ARRIVE", "WAIT", self.constants_valid)
-        m.d.sync += self.begin.eq(at["ARRIVE"] & self.constants_valid)
+        go("ARRIVE", "WAIT", self.scale_words.valid)
+        begin = Signal()
+        m.d.sync += begin.eq(at["ARRIVE"] & self.scale_words.valid)
+        m.d.comb += [self.course.begin.eq(begin), self.constants.begin.eq(begin)]
         # the place and what follows from it settle
         go("TURN", "TURNED")
         go("TURNED", "WAIT")
@@ -201,22 +180,22 @@ class Sequencer(wiring.Component):
         go("ROWS", "TURN", block_ends & ~group_ends)
         go("ROWS", "LEAVE", block_ends & group_ends & ~place.head)
         go("ROWS", "FINISH", block_ends & group_ends & place.head)
-        m.d.sync += loaded.eq((loaded | self.loaded) & ~(block_ends | at["SETTLE"]))
+        m.d.sync += loaded.eq((loaded | self.array.loaded) & ~(block_ends | at["SETTLE"]))
         # the last row group reaches the vector path
         go("LEAVE", "LEFT")
         go("LEFT", "DEPEND")
         go("DEPEND", "CONSTANTS", empty)
         m.d.comb += place.next_group.eq(at["DEPEND"] & empty)
-        m.d.sync += self.dependency.eq(place.next_group)
+        m.d.sync += self.course.dependency.eq(place.next_group)
         with m.If(place.next_group | at["SETTLE"] | at["FINISH"]):
-            m.d.sync += self.constants_valid.eq(0)
+            m.d.sync += self.scale_words.valid.eq(0)
 
         # a fault ends the packet wherever it is; once accepted, it may have changed the state
         states.interrupt("SETTLE", stops)
         with m.If(stops):
-            m.d.sync += [self.status.eq(self.fault_status), torn.eq(accepted)]
+            m.d.sync += [self.result.status.eq(self.packet.fault_status), torn.eq(accepted)]
         with m.If(torn):
-            m.d.sync += self.torn.eq(self.torn | shape.used)
+            m.d.sync += self.header.torn.eq(self.header.torn | shape.used)
         with m.If(at["SETTLE"]):
             m.d.sync += embed_blocks.eq(0)
             with m.If(~settled):
@@ -225,14 +204,14 @@ class Sequencer(wiring.Component):
                 m.d.sync += [waited.eq(0), settled.eq(0)]
         go("SETTLE", "FINISH", settled & empty)
         go("FINISH", "RESULT")
-        m.d.sync += self.finish.eq(at["FINISH"])
-        go("RESULT", "IDLE", self.finished)
+        m.d.sync += self.result.finish.eq(at["FINISH"])
+        go("RESULT", "IDLE", self.result.done)
         states.build()
         with m.If(at["SETTLE"]):
             m.d.sync += [self.reading.eq(0), self._count.eq(0)]
 
         with m.If(self.restored):
-            m.d.sync += self.torn.eq(0)
+            m.d.sync += self.header.torn.eq(0)
         return m
 
     def _leave(self, m: Module, place: Place, leave: Signal, state_base: Signal) -> None:
@@ -261,27 +240,28 @@ class Sequencer(wiring.Component):
                     m.d.sync += last_context.eq(context + 1 == place.contexts)
         m.d.comb += [
             place.ends.eq(last_row_group & last_context),
-            self.head_live.eq(self.issue.live),
+            self.head.live.eq(self.rows.tag.live),
+            self.head.context.eq(self.scale.context),
         ]
         m.d.sync += [
-            self.issue.valid.eq(leave & ~place.head),
-            self.issue.op.eq(place.op),
-            self.issue.context.eq(context),
+            self.rows.tag.valid.eq(leave & ~place.head),
+            self.rows.tag.op.eq(place.op),
+            self.rows.tag.context.eq(context),
             # those of the head, which may be more, have their number beside the tag
-            self.issue.index.eq(cut(index, self.issue.index)),
-            self.head_row.eq(cut(index << lane_bits, self.head_row)),
-            self.issue.last.eq(place.ends),
-            self.issue.live.eq(live),
-            self.zero.eq(shape.zero.bit_select(context, 1)),
+            self.rows.tag.index.eq(cut(index, self.rows.tag.index)),
+            self.head.row.eq(cut(index << lane_bits, self.head.row)),
+            self.rows.tag.last.eq(place.ends),
+            self.rows.tag.live.eq(live),
+            self.rows.zero.eq(shape.zero.bit_select(context, 1)),
             # only the rows of G have a state
-            self.state_word.eq(cut(state_base + index, self.state_word)),
-            self.head_valid.eq(leave & place.head & live[0]),
-            self.drain.eq(leave & ~place.embed),
-            self.reload.eq(last_row_group & ~last_context),
-            self.drained.eq(leave & ~place.embed & place.ends),
-            self.next_context.eq(plus_one(context)),
+            self.rows.state_word.eq(cut(state_base + index, self.rows.state_word)),
+            self.head.valid.eq(leave & place.head & live[0]),
+            self.array.drain.eq(leave & ~place.embed),
+            self.array.reload.eq(last_row_group & ~last_context),
+            self.packet.drained.eq(leave & ~place.embed & place.ends),
+            self.array.next_context.eq(plus_one(context)),
             # before a row block's rows, whether the scales of all its contexts are there
-            self.scale_context.eq(Mux(self.rows_active, context, place.contexts)),
+            self.scale.context.eq(Mux(self.rows_active, context, place.contexts)),
         ]
         with m.If(leave):
             m.d.sync += [row_group.eq(plus_one(row_group)), gap.eq(place.gap), place.gap_over.eq(place.gap == 0)]
@@ -293,7 +273,7 @@ class Sequencer(wiring.Component):
             m.d.sync += [context.eq(0), matrix.eq(plus_one(matrix))]
             with m.If(place.last_matrix):
                 m.d.sync += [matrix.eq(0), block.eq(Mux(place.last_block, 0, plus_one(block)))]
-        with m.If(self.idle):
+        with m.If(self.packet.idle):
             m.d.sync += [block.eq(0), row_group.eq(0), matrix.eq(0), context.eq(0)]
 
     def _reader(self, m: Module) -> Callable[[Value, int], Value]:
@@ -315,20 +295,20 @@ class Sequencer(wiring.Component):
             for words in (sc.HEADER_WORDS, sc.CONSTANT_WORDS)
         }
         m.d.comb += [
-            self.address.eq(count[lane_bits:]),
-            self.word.eq(self.words[lane] if lane_bits else self.words[0]),
-            self.header_pop.eq(delay(m, reading & ~constant, self.read_latency, "popped")),
-            self.kappa.eq(constants[3][: len(self.kappa)]),
-            self.bias.eq(Cat(constants[4], constants[5])),
+            self.side.address.eq(count[lane_bits:]),
+            self.header.word.eq(self.side.words[lane] if lane_bits else self.side.words[0]),
+            self.header.pop.eq(delay(m, reading & ~constant, self.read_latency, "popped")),
+            self.constants.kappa.eq(constants[3][: len(self.constants.kappa)]),
+            self.constants.bias.eq(Cat(constants[4], constants[5])),
         ]
         for index in range(3):
-            m.d.comb += self.scale_words[index].eq(constants[index])
+            m.d.comb += self.scale_words.word[index].eq(constants[index])
         for here, word in zip(place, constants, strict=True):
             with m.If(here):
-                m.d.sync += word.eq(self.word)
+                m.d.sync += word.eq(self.header.word)
         with m.If(place[-1]):
-            m.d.sync += self.constants_valid.eq(1)
-        m.d.sync += self.side_release.eq(0)
+            m.d.sync += self.scale_words.valid.eq(1)
+        m.d.sync += self.side.release.eq(0)
 
         def read(at: Value, words: int) -> Value:
             done = Signal(name=f"read_{words}")
@@ -337,7 +317,7 @@ class Sequencer(wiring.Component):
                 m.d.sync += [
                     constant.eq(words == sc.CONSTANT_WORDS),
                     reading.eq(Mux(reading, ~done, arrived[words])),
-                    self.side_release.eq(Mux(done, sc.side_beats(core, words), 0)),
+                    self.side.release.eq(Mux(done, sc.side_beats(core, words), 0)),
                 ]
                 with m.If(reading):
                     m.d.sync += count.eq(Mux(done, 0, plus_one(count)))
@@ -348,13 +328,15 @@ class Sequencer(wiring.Component):
     def _state_base(self, m: Module, place: Place) -> Signal:
         """The state word of row group 0, two cycles after a change of context: G rows are as far apart at least."""
         core, shape = self._core, self.shape
-        layer_base, state_base = (Signal.like(self.state_word, name=name) for name in ("layer_base", "state_base"))
+        layer_base, state_base = (
+            Signal.like(self.rows.state_word, name=name) for name in ("layer_base", "state_base")
+        )
         slot_words = core.max_layers * core.max_hidden // core.vector_rows
         slot_bases = Array(slot * slot_words for slot in range(core.batch))
         # used within the limits of layers and hidden only
         m.d.sync += state_base.eq(cut(slot_bases[shape.slots[self.rows_context]] + layer_base, state_base))
         layer_over = delay(m, place.next_group & (self.group == Group.CONTRACT), 1, "layer_over")
-        with m.If(self.idle):
+        with m.If(self.packet.idle):
             m.d.sync += layer_base.eq(0)
         with m.Elif(layer_over):
             m.d.sync += layer_base.eq(cut(layer_base + place.hidden_words, layer_base))

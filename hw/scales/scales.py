@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scalars of one dependency: what follows from each context's maxima and sum of squares."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.lib.wiring import In, Out
@@ -25,18 +25,117 @@ SCALE_WORD = data.StructLayout({"mantissa": 20, "exponent": signed(12)})
 """A scale word of the constants segment."""
 
 
+class VectorStatistics(wiring.Signature):
+    """What is known of each context's vectors when a group has ended, seen from the vector path.
+
+    Attributes
+    ----------
+    maxima : Out, largest magnitude of each context's vector for each matrix; exponent 0 if the vector is zero.
+    total : Out, unsigned 64 sum of squares of each context.
+    powers : Out, with ``core.extra_bits`` only: sum of squares of what the maxima are of, for each of them.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        def of_each(shape: ShapeLike) -> wiring.Member:
+            return Out(data.ArrayLayout(data.ArrayLayout(shape, TENSORS), core.batch))
+
+        super().__init__(
+            {
+                "total": Out(data.ArrayLayout(TOTAL_BITS, core.batch)),
+                "maxima": of_each(maximum(core.formats)),
+                **({"powers": of_each(TOTAL_BITS)} if core.extra_bits else {}),
+            }
+        )
+
+
+class ScaleStart(wiring.Signature):
+    """What is to be computed, at the dependency behind a group.
+
+    Attributes
+    ----------
+    start : Out, pulse, qualifies the others.
+    tensors : Out, 1 to 3 matrices; results of the others are undefined and never ready.
+    contexts : Out, 1 to B; those from 0 on take part; results and ``ready`` of the others are undefined.
+    length : Out, with ``core.extra_bits`` only: elements of a vector.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        length = {"length": Out(LENGTH_BITS)} if core.extra_bits else {}
+        super().__init__({"start": Out(1), "tensors": Out(2), "contexts": Out(4), **length})
+
+
+class ScaleWords(wiring.Signature):
+    """Scale words of a group's matrices, seen from the sequencer: stable while ``valid``.
+
+    Attributes
+    ----------
+    word : Out, of each matrix. valid : Out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"word": Out(data.ArrayLayout(SCALE_WORD, TENSORS)), "valid": Out(1)})
+
+
+class Factors(wiring.Signature):
+    """Factors of the codes, seen from the quantiser.
+
+    Attributes
+    ----------
+    vector, context : Out, whose factors are needed.
+    reciprocal, e_max : In, `ScaleUnit.factor_latency` cycles later; e_max is the maximum's exponent, plus the extra
+        bits less s.
+    ready : In, the first reciprocal can be selected from the next cycle on, the others one a cycle.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        super().__init__(
+            {
+                "vector": Out(2),
+                "context": Out(core.context_bits),
+                "reciprocal": In(core.formats.mantissa),
+                "e_max": In(EXPONENT_BITS),
+                "ready": In(1),
+            }
+        )
+
+
+class ScaleSelect(wiring.Signature):
+    """Which output scale is shown, seen from whom it is shown.
+
+    Attributes
+    ----------
+    matrix, context : Out, select the scale. ready : In, in the same cycle: it is there.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        super().__init__({"matrix": Out(2), "context": Out(core.context_bits), "ready": In(1)})
+
+
+class OutputScale(wiring.Signature):
+    """A scale of accumulators: value = accumulator * mantissa * 2**-shift.
+
+    Attributes
+    ----------
+    mantissa, shift : Out, for `Rescale`; the shift is saturated to 12 bits.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        super().__init__({"mantissa": Out(core.formats.mantissa), "shift": Out(signed(SHIFT_BITS))})
+
+
 class ScaleUnit(wiring.Component):
     """Quantiser reciprocals (``numerics.code_reciprocal``) and output scales (``integer.output_scale``).
 
-    ``start`` takes all operands but the words, clears ``reciprocal_ready`` and every ``ready`` and abandons a
-    computation under way; until then all results stay. Pipelines, one result a cycle each: reciprocals vector by
+    ``operands.start`` takes all operands but the words, clears every ``ready`` and abandons a computation under way;
+    until then all results stay. Pipelines, one result a cycle each: reciprocals vector by
     vector, within each context by context; beside them the roots, context by context; output scales matrix by matrix,
     within each context by context. Counted from ``start``:
 
     * the reciprocal at place p of its order can be selected ``reciprocal_latency + 1 + p`` cycles later;
     * the root of context c is there ``root_latency`` + c cycles later;
-    * ``ready`` is seen set ``scale_latency`` cycles after the root is there, ``words_valid`` is high and the scale
-      before it has left the same place, whichever comes last.
+    * ``select.ready`` is seen set ``scale_latency`` cycles after the root is there, ``words.valid`` is high and the
+      scale before it has left the same place, whichever comes last;
+    * ``factors.ready`` rises after ``reciprocal_latency``.
 
     Parameters
     ----------
@@ -45,22 +144,11 @@ class ScaleUnit(wiring.Component):
     Attributes
     ----------
     factor_latency : cycles from the selection of a reciprocal to it.
-    start : In, pulse.
-    tensors : In, 1 to 3 matrices; results of the others are undefined and never ready.
-    contexts : In, 1 to B; those from 0 on take part; results and ``ready`` of the others are undefined.
-    maxima : In, largest magnitude of each context's vector for each matrix; exponent 0 if the vector is zero.
-    total : In, unsigned 64 sum of squares of each context, taken `TOTAL_LATE` cycles after ``start``.
-    powers, length, threshold : In, with ``core.extra_bits`` only: operands of `Widening`, a power for each of
-        ``maxima``; the threshold is constant until the last ``ready``.
-    words, words_valid : In, scale words; stable while valid, needed until the last ``ready``.
-    factor_vector, factor_context : In, select ``reciprocal`` and ``e_max``.
-    reciprocal, e_max : Out, for the quantiser, ``factor_latency`` cycles later; e_max is the maximum's exponent, plus
-        the extra bits less s.
-    reciprocal_ready : Out, the first reciprocal can be selected from the next cycle on, the others one a cycle;
-        ``reciprocal_latency`` cycles after ``start``.
-    scale_matrix, scale_context : In, select ``mantissa``, ``shift`` and ``ready``.
-    mantissa, shift : Out, for `Rescale`, in the same cycle; the shift is saturated to 12 bits.
-    ready : Out, the selected output scale is there.
+    operands : In. statistics : In, with it; the total is taken `TOTAL_LATE` cycles after ``start``.
+    words : In, needed until the last ``ready``.
+    threshold : In, with ``core.extra_bits`` only: operand of `Widening`, constant until the last ``ready``.
+    factors : In, for the quantiser.
+    select : In, shows ``scale``, Out, in the same cycle.
     dividing, scaling : Out, reciprocals, or output scales, are still missing.
     """
 
@@ -71,27 +159,16 @@ class ScaleUnit(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self.core = core
-        self.fmt = fmt = core.formats
+        self.fmt = core.formats
         super().__init__(
             {
-                "start": In(1),
-                "tensors": In(2),
-                "contexts": In(4),
-                "maxima": In(data.ArrayLayout(data.ArrayLayout(maximum(fmt), TENSORS), core.batch)),
-                "total": In(data.ArrayLayout(TOTAL_BITS, core.batch)),
-                **(outlier_inputs(core) if core.extra_bits else {}),
-                "words": In(data.ArrayLayout(SCALE_WORD, TENSORS)),
-                "words_valid": In(1),
-                "factor_vector": In(2),
-                "factor_context": In(core.context_bits),
-                "reciprocal": Out(fmt.mantissa),
-                "e_max": Out(EXPONENT_BITS),
-                "reciprocal_ready": Out(1),
-                "scale_matrix": In(2),
-                "scale_context": In(core.context_bits),
-                "mantissa": Out(fmt.mantissa),
-                "shift": Out(signed(SHIFT_BITS)),
-                "ready": Out(1),
+                "operands": In(ScaleStart(core)),
+                "statistics": In(VectorStatistics(core)),
+                "words": In(ScaleWords()),
+                **({"threshold": In(THRESHOLD_BITS)} if core.extra_bits else {}),
+                "factors": In(Factors(core)),
+                "select": In(ScaleSelect(core)),
+                "scale": Out(OutputScale(core)),
                 "dividing": Out(1),
                 "scaling": Out(1),
             }
@@ -101,11 +178,15 @@ class ScaleUnit(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        tensors = Signal.like(self.tensors, name="tensors_held")
-        contexts = Signal.like(self.contexts, name="contexts_held")
-        maxima = Signal.like(self.maxima, name="maxima_held", reset_less=True)
-        with m.If(self.start):
-            m.d.sync += [tensors.eq(self.tensors), contexts.eq(self.contexts), maxima.eq(self.maxima)]
+        tensors = Signal.like(self.operands.tensors, name="tensors_held")
+        contexts = Signal.like(self.operands.contexts, name="contexts_held")
+        maxima = Signal.like(self.statistics.maxima, name="maxima_held", reset_less=True)
+        with m.If(self.operands.start):
+            m.d.sync += [
+                tensors.eq(self.operands.tensors),
+                contexts.eq(self.operands.contexts),
+                maxima.eq(self.statistics.maxima),
+            ]
         levels = self._reciprocals(m, tensors, contexts, maxima)
         self._scales(m, tensors, contexts, maxima, levels)
         return m
@@ -114,11 +195,11 @@ class ScaleUnit(wiring.Component):
         """A position that begins at the first, or the third, and moves on with ``step``."""
         position = Signal(self._position, name=f"{name}_position")
         last = position.context + 1 == contexts if self.core.batch > 1 else 1
-        with m.If(self.start):
+        with m.If(self.operands.start):
             m.d.sync += position.eq(0)
             if first:
                 # with contexts fewer than three, the next tensor's or the one's after it
-                one, two = self.contexts == 1, self.contexts == 2
+                one, two = self.operands.contexts == 1, self.operands.contexts == 2
                 m.d.sync += [
                     position.context.eq(cut(Mux(one, 0, Mux(two, 0, 2)), position.context)),
                     position.tensor.eq(Mux(one, 2, Mux(two, 1, 0))),
@@ -143,7 +224,7 @@ class ScaleUnit(wiring.Component):
         stages = [first]
         for stage in range(cycles):
             register = Signal(name=f"{name}_{stage + 1}")
-            m.d.sync += register.eq(stages[-1] & ~self.start if stage else stages[-1])
+            m.d.sync += register.eq(stages[-1] & ~self.operands.start if stage else stages[-1])
             stages.append(register)
         return stages
 
@@ -166,21 +247,21 @@ class ScaleUnit(wiring.Component):
         divided = self._walk(m, "divided", contexts, stages[-1])
         # chosen two cycles before it is needed
         operand, next_operand = (Signal(maximum(fmt), name=n, reset_less=True) for n in ("operand", "next_operand"))
-        second, third = self.maxima[0][1], maxima[0][2]
+        second, third = self.statistics.maxima[0][1], maxima[0][2]
         if self.core.batch > 1:
-            second = Mux(self.contexts == 1, second.as_value(), self.maxima[1][0].as_value())
+            second = Mux(self.operands.contexts == 1, second.as_value(), self.statistics.maxima[1][0].as_value())
             third = self._chosen(maxima, self._walk(m, "following", contexts, given, first=2))
-        with m.If(self.start):
-            m.d.sync += [operand.eq(self.maxima[0][0]), next_operand.eq(second)]
+        with m.If(self.operands.start):
+            m.d.sync += [operand.eq(self.statistics.maxima[0][0]), next_operand.eq(second)]
         with m.Else():
             m.d.sync += [operand.eq(next_operand), next_operand.eq(third)]
         # what is written in the cycle of its read goes past the memory
-        factor = delay(m, self._place(self.factor_vector, self.factor_context), 1, "factor", reset_less=True)
+        factor = delay(m, self._place(self.factors.vector, self.factors.context), 1, "factor", reset_less=True)
         dividing = self._walk(m, "next_divided", contexts, stages[-2])
         passes = delay(m, stages[-2] & (self._place(dividing.tensor, dividing.context) == factor), 1, "passes")
         found = Mux(passes, write.data.as_value(), read.data.as_value())
         m.d.comb += [
-            given.eq((position.tensor != tensors) & ~self.start),
+            given.eq((position.tensor != tensors) & ~self.operands.start),
             unit.denominator.eq(operand.mantissa),
             write.en.eq(stages[-1]),
             write.addr.eq(self._place(divided.tensor, divided.context)),
@@ -191,22 +272,24 @@ class ScaleUnit(wiring.Component):
                 else delay(m, operand.exponent, unit.latency, "e_max", reset_less=True)
             ),
             read.addr.eq(delay(m, factor, 1, "factor_on", reset_less=True)),
-            Cat(self.reciprocal, self.e_max).eq(found),
+            Cat(self.factors.reciprocal, self.factors.e_max).eq(found),
             self.dividing.eq(divided.tensor != tensors),
         ]
-        with m.If(self.start):
-            m.d.sync += self.reciprocal_ready.eq(0)
+        with m.If(self.operands.start):
+            m.d.sync += self.factors.ready.eq(0)
         with m.Elif(stages[self.reciprocal_latency - 2]):
-            m.d.sync += self.reciprocal_ready.eq(1)
+            m.d.sync += self.factors.ready.eq(1)
         return tuple(levels)
 
     def _level(self, m: Module, largest: data.View, position: data.View) -> Value:
         """The exponent for the quantiser, in the cycle of the reciprocal."""
         assert Widening.latency == Quotient.latency
         m.submodules.widening = widening = Widening(self.core)
-        powers, length = (Signal.like(port, reset_less=True) for port in (self.powers, self.length))
-        with m.If(self.start):
-            m.d.sync += [powers.eq(self.powers), length.eq(self.length)]
+        powers, length = (
+            Signal.like(port, reset_less=True) for port in (self.statistics.powers, self.operands.length)
+        )
+        with m.If(self.operands.start):
+            m.d.sync += [powers.eq(self.statistics.powers), length.eq(self.operands.length)]
         m.d.comb += [
             widening.power.eq(self._chosen(powers, position)),
             widening.largest.eq(largest),
@@ -220,19 +303,22 @@ class ScaleUnit(wiring.Component):
         m.submodules.root = unit = ReciprocalRoot(self.fmt)
         batch = self.core.batch
         count = Signal(range(batch + 1), name="rooted")
-        total, start = self.total[0], self._following(m, "root_start", self.start, TOTAL_LATE)[-1]
+        total, start = self.statistics.total[0], self._following(m, "root_start", self.operands.start, TOTAL_LATE)[-1]
         given = start
         if batch > 1:
             totals = Signal(data.ArrayLayout(TOTAL_BITS, batch - 1), reset_less=True)
             left = Signal(range(batch))
-            with m.If(self.start):
+            with m.If(self.operands.start):
                 m.d.sync += left.eq(0)
             with m.Elif(start):
-                m.d.sync += [totals.eq(self.total.as_value()[TOTAL_BITS:]), left.eq(cut(contexts - 1, left))]
+                m.d.sync += [
+                    totals.eq(self.statistics.total.as_value()[TOTAL_BITS:]),
+                    left.eq(cut(contexts - 1, left)),
+                ]
             with m.Else():
                 m.d.sync += [totals.eq(totals.as_value() >> TOTAL_BITS), left.eq(Mux(left == 0, 0, minus_one(left)))]
             total, given = Mux(start, total, totals[0]), start | (left != 0)
-        given &= ~self.start
+        given &= ~self.operands.start
         done = self._following(m, "rooting", given, unit.latency)[-1]
         layout = data.StructLayout({"root": self.fmt.mantissa, "exponent": signed(8)})
         write, read = self._results(m, "roots", layout, max(2, batch))
@@ -244,7 +330,7 @@ class ScaleUnit(wiring.Component):
             write.data.exponent.eq(unit.exponent),
             read.addr.eq(context if batch > 1 else 0),
         ]
-        with m.If(self.start):
+        with m.If(self.operands.start):
             m.d.sync += count.eq(0)
         with m.Elif(done):
             m.d.sync += count.eq(plus_one(count))
@@ -265,7 +351,7 @@ class ScaleUnit(wiring.Component):
         rooted, root, root_exponent = self._roots(m, contexts, position.context)
         stages = self._following(m, "scaling", given, 9)
         scaled = self._walk(m, "scaled", contexts, stages[-1])
-        choice = (self._chosen(maxima, position), self.words[word_position.tensor], root, root_exponent)
+        choice = (self._chosen(maxima, position), self.words.word[word_position.tensor], root, root_exponent)
         operand, word, root, root_exponent = (
             delay(m, value, 1, f"chosen_{number}", reset_less=True) for number, value in enumerate(choice)
         )
@@ -300,26 +386,17 @@ class ScaleUnit(wiring.Component):
         exponent = register(m, exponent - carries[1], "exponent_7")
         shift = register(m, _saturated(exponent), "shift_held")
         m.d.comb += [
-            given.eq((position.tensor != tensors) & rooted & self.words_valid & ~self.start),
+            given.eq((position.tensor != tensors) & rooted & self.words.valid & ~self.operands.start),
             write.en.eq(stages[-1]),
             write.addr.eq(self._place(scaled.tensor, scaled.context)),
             write.data.mantissa.eq(mantissa),
             write.data.shift.eq(shift),
-            read.addr.eq(self._place(self.scale_matrix, self.scale_context)),
-            self.mantissa.eq(read.data.mantissa),
-            self.shift.eq(read.data.shift),
-            self.ready.eq(Cat(self.scale_context, self.scale_matrix) < scaled.as_value()),
+            read.addr.eq(self._place(self.select.matrix, self.select.context)),
+            self.scale.mantissa.eq(read.data.mantissa),
+            self.scale.shift.eq(read.data.shift),
+            self.select.ready.eq(Cat(self.select.context, self.select.matrix) < scaled.as_value()),
             self.scaling.eq(scaled.tensor != tensors),
         ]
-
-
-def outlier_inputs(core: CoreParams) -> dict[str, wiring.Member]:
-    """Ports of the scale unit that cores with extra bits have."""
-    return {
-        "powers": In(data.ArrayLayout(data.ArrayLayout(TOTAL_BITS, TENSORS), core.batch)),
-        "length": In(LENGTH_BITS),
-        "threshold": In(THRESHOLD_BITS),
-    }
 
 
 def _saturated(exponent: Value) -> Value:
@@ -327,3 +404,22 @@ def _saturated(exponent: Value) -> Value:
     sign, high = exponent[-1], exponent[SHIFT_BITS - 1 : -1]
     beyond = Mux(sign, ~high.all(), high.any())
     return Cat(Mux(beyond, (~sign).replicate(SHIFT_BITS - 1), exponent[: SHIFT_BITS - 1]), sign).as_signed()
+
+
+def shared_select(
+    m: Module, sequencer: wiring.PureInterface, result: Value, begin: Value, finish: Value
+) -> wiring.PureInterface:
+    """One `ScaleSelect` of two: the result unit's from a packet's ``finish`` to the next one's ``begin``.
+
+    ``result`` is the context that the result unit is shown; its matrix is the head's, and its scale is there.
+    """
+    select = sequencer.signature.create(path=("select",))
+    finishing = Signal()
+    with m.If(finish | begin):
+        m.d.sync += finishing.eq(finish)
+    m.d.comb += [
+        select.matrix.eq(sequencer.matrix),
+        select.context.eq(Mux(finishing, result, sequencer.context)),
+        sequencer.ready.eq(select.ready),
+    ]
+    return select

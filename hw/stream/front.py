@@ -1,26 +1,74 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stream front: walks the schedule and sorts the beats of a packet into side words and trits."""
 
-from amaranth.hdl import Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
+from tritforge.hw.array.array import Feed
 from tritforge.hw.lib.flags import flags
+from tritforge.hw.lib.interfaces import AxiStream
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import minus_one, plus_one
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Group, Status
 from tritforge.hw.stream.header_reader import token_shape
+from tritforge.hw.stream.side import SideBeats
 from tritforge.hw.stream.taking import Taking
 from tritforge.hw.stream.walker import FLAGS, Walker, run_layout
 from tritforge.hw.taps import Cycle
 
 
-def packet_beat(core: CoreParams) -> data.StructLayout:
-    """A beat of the weight stream and whether it ends its packet."""
-    return data.StructLayout({"data": unsigned(8 * core.lanes), "last": unsigned(1)})
+def positions(core: CoreParams) -> int:
+    """Of activations: three vectors of ``max_hidden`` elements or one of ``max_intermediate``, a context."""
+    return core.batch * max(3 * core.beats(core.max_hidden), core.beats(core.max_intermediate))
+
+
+class PacketControl(wiring.Signature):
+    """The course of a packet, seen from the sequencer.
+
+    Attributes
+    ----------
+    idle : Out, lets a new packet in.
+    accept, reject : Out, pulse, after the header.
+    fault, fault_status : In, the packet ends early or late or was aborted: until ``clear`` (after the last beat: or
+        until ``idle``).
+    clear : Out, everything under way is abandoned.
+    embed_block : In, pulse, a row block of the embedding is complete.
+    drained : Out, pulse, with the last row group of a row block.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "idle": Out(1),
+                "accept": Out(1),
+                "reject": Out(1),
+                "fault": In(1),
+                "fault_status": In(4),
+                "clear": Out(1),
+                "embed_block": In(1),
+                "drained": Out(1),
+            }
+        )
+
+
+class CodeRead(wiring.Signature):
+    """The front's way through the codes that go with its beats.
+
+    Attributes
+    ----------
+    address : Out, of the codes for the beat that comes in this cycle.
+    available : In, codes at addresses below it are there, or are `StreamFront.latency` cycles later.
+    release : Out, pulse, with the last trit beat of a group: its codes are used up; ``available`` is 0 two cycles
+        later.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        depth = positions(core)
+        super().__init__({"address": Out(range(depth)), "available": In(range(depth + 1)), "release": Out(1)})
 
 
 class _Now:
@@ -51,21 +99,19 @@ class StreamFront(wiring.Component):
     """Accepts one beat a cycle whenever its destination can take it.
 
     Whether a beat may come is decided a cycle ahead and in registers, and what becomes of a beat leaves a cycle after
-    it. Side beats go out with ``side_put``, while ``side_room``. A trit beat is given to the array once for each
-    context, with ``feed``, ``feed_first``, ``feed_last``, ``feed_context`` and ``final_context``; with its last
-    context it is accepted. That needs the activations at ``code_address``, which is a cycle ahead of ``feed``, to be
-    quantised (below ``available``) and, if the beat ends a row block, the block before it to be ``drained``.
-    Throughput: one feed a cycle.
+    it. Side beats go out to ``side``, while it has room. A trit beat is given to the array once for each context, by
+    ``feed``; with its last context it is accepted. That needs the activations at ``codes.address``, which is a cycle
+    ahead of ``feed``, to be quantised (below ``codes.available``) and, if the beat ends a row block, the block before
+    it to be ``packet.drained``. Throughput: one feed a cycle.
 
-    ``idle`` lets a new packet in. After the header the front waits for ``accept`` or ``reject``. A packet that
-    ends early or late, or ``abort_token``, raises ``fault`` with its ``fault_status`` until ``clear`` (after the last
-    beat: or until ``idle``); then, as after ``reject``, the front drops beats up to the packet's last.
-    ``embed_block`` pulses when a row block of the embedding is complete, ``release`` with the last trit beat of a
-    group. ``cycle`` says what the stream did; with debug ports, ``group``, ``matrix`` and ``block`` say where it was.
+    After the header the front waits for ``accept`` or ``reject``. A packet that ends early or late, or
+    ``abort_token``, raises ``fault``; then, as after ``reject``, the front drops beats up to the packet's last.
+    ``cycle`` says what the stream did, ``busy`` that it was something; with debug ports, ``group``, ``matrix`` and
+    ``block`` say where it was.
     """
 
     latency = 3
-    """Cycles from ``available`` to the first beat that it lets in, at whose ``code_address`` it is."""
+    """Cycles from ``codes.available`` to the first beat that it lets in, at whose ``codes.address`` it is."""
     drained_latency = 2
     """The same from ``drained``."""
     opening = 4 + Walker.opening
@@ -76,31 +122,15 @@ class StreamFront(wiring.Component):
     def __init__(self, core: CoreParams) -> None:
         self._core = core
         place = {"group": Out(Group), "matrix": Out(2), "block": Out(16)} if core.taps else {}
-        self.positions = core.batch * max(3 * core.beats(core.max_hidden), core.beats(core.max_intermediate))
         super().__init__(
             {
-                "weights": In(stream.Signature(packet_beat(core))),
-                "beat": Out(8 * core.lanes),
-                "side_put": Out(1),
-                "side_room": In(1),
-                "idle": In(1),
-                "clear": In(1),
-                "accept": In(1),
-                "reject": In(1),
-                "abort_token": In(1),
+                "weights": In(AxiStream(8 * core.lanes)),
+                "packet": In(PacketControl()),
                 "shape": In(token_shape(core)),
-                "available": In(range(self.positions + 1)),
-                "drained": In(1),
-                "code_address": Out(range(self.positions)),
-                "feed": Out(1),
-                "feed_first": Out(1),
-                "feed_last": Out(1),
-                "feed_context": Out(core.context_bits),
-                "final_context": Out(1),
-                "release": Out(1),
-                "embed_block": Out(1),
-                "fault": Out(1),
-                "fault_status": Out(4),
+                "side": Out(SideBeats(core)),
+                "codes": Out(CodeRead(core)),
+                "feed": Out(Feed(core)),
+                "abort_token": In(1),
                 "busy": Out(1),
                 "cycle": Out(Cycle),
                 **place,
@@ -114,14 +144,17 @@ class StreamFront(wiring.Component):
         now = _Now(self._core)
         run = now.run
         ahead = Signal.like(now.run)
+        beat = Signal(8 * self._core.lanes)
         kill, begin, popped, there = flags("kill", "begin", "popped", "there")
         m.submodules.taking = taking = Taking()
         loads, released = taking.loads, taking.released
         taken, fed, ends, over = now.taken, now.fed, now.ends, now.over
         header = sc.side_beats(self._core, sc.HEADER_WORDS)
         m.d.comb += [
-            taking.valid.eq(weights.valid),
-            taking.ready.eq(weights.ready),
+            self.side.beat.eq(beat),
+            self.feed.beat.eq(beat),
+            taking.valid.eq(weights.tvalid),
+            taking.ready.eq(weights.tready),
             taking.last.eq(now.last),
             taking.some.eq(run.some),
             # dropped beats are of no run
@@ -130,8 +163,8 @@ class StreamFront(wiring.Component):
             taken.eq(taking.taken),
             ends.eq(taking.ends),
             now.wraps.eq(taking.wraps),
-            fed.eq(now.offer & weights.valid),
-            over.eq(taken & weights.payload.last),
+            fed.eq(now.offer & weights.tvalid),
+            over.eq(taken & weights.tlast),
             walker.shape.eq(self.shape),
             # what was taken from the walker is still there a cycle later
             there.eq(walker.run.some & now.walks & ~popped),
@@ -155,15 +188,15 @@ class StreamFront(wiring.Component):
                 m.d.sync += [ahead.left.eq(header - 1), ahead.one.eq(header == 1), ahead.two.eq(header == 2)]
                 m.d.sync += [ahead.some.eq(begin), ahead.side.eq(begin)]
         m.d.sync += [
-            self.beat.eq(weights.payload.data),
-            self.side_put.eq(taken & run.side),
-            self.feed.eq(fed),
-            self.feed_first.eq(now.first),
-            self.feed_last.eq(now.last),
-            self.feed_context.eq(now.context),
-            self.final_context.eq(now.final),
-            self.embed_block.eq(ends & run.embed),
-            self.release.eq(released),
+            beat.eq(weights.tdata),
+            self.side.put.eq(taken & run.side),
+            self.feed.valid.eq(fed),
+            self.feed.first.eq(now.first),
+            self.feed.last.eq(now.last),
+            self.feed.context.eq(now.context),
+            self.feed.final_context.eq(now.final),
+            self.packet.embed_block.eq(ends & run.embed),
+            self.codes.release.eq(released),
             now.complete.eq(~now.rests & (now.complete | over)),
         ]
         self._control(m, now, walker, kill, begin)
@@ -171,31 +204,33 @@ class StreamFront(wiring.Component):
             # nothing of the next packet before this one's end is understood
             m.d.sync += [now.drop.eq(0), run.some.eq(0), run.side.eq(0), run.trits.eq(0)]
         with m.If(kill):
-            m.d.sync += [weights.ready.eq(0), now.offer.eq(0), now.drop.eq(~(now.complete | over))]
+            m.d.sync += [weights.tready.eq(0), now.offer.eq(0), now.drop.eq(~(now.complete | over))]
             m.d.sync += [one[name].eq(0) for one in (run, ahead) for name in FLAGS]
         return m
 
     def _decide(self, m: Module, now: _Now, ahead: data.View, released: Value) -> None:
         """What may come in the next cycle."""
-        shape, weights, over, run = self.shape, self.weights, self.weights.payload.last, now.run
-        taken, fed, last, room = now.taken, now.fed, now.last, self.side_room
+        shape, weights, over, run = self.shape, self.weights, self.weights.tlast, now.run
+        taken, fed, last, room = now.taken, now.fed, now.last, self.side.room
         batched = self._core.batch > 1
 
         # whether the activations of this cycle's address and the one after it are there: as of a cycle ago, but a
         # vector begins anew only when it is whole
         # (the store is far away: what it gets is a counter of its own)
-        position = [Signal.like(self.code_address, name=f"address_{i}", reset_less=True) for i in range(3)]
-        code_address = Signal.like(self.code_address, reset_less=True)
-        m.d.comb += self.code_address.eq(code_address)
+        position = [Signal.like(self.codes.address, name=f"address_{i}", reset_less=True) for i in range(3)]
+        code_address = Signal.like(self.codes.address, reset_less=True)
+        m.d.comb += self.codes.address.eq(code_address)
         here, next_there, whole, pending, was_released = flags(
             "here", "next_there", "whole", "pending", "was_released"
         )
         wraps = now.wraps
-        available = Signal.like(self.available, name="was_available")
+        available = Signal.like(self.codes.available, name="was_available")
         m.d.sync += [
             # nothing until what is available is of the next group
-            was_released.eq(self.release),
-            available.eq(self.available & ~(released | self.release | was_released).replicate(len(available))),
+            was_released.eq(self.codes.release),
+            available.eq(
+                self.codes.available & ~(released | self.codes.release | was_released).replicate(len(available))
+            ),
             whole.eq((whole | wraps) & ~released),
         ]
         known = [address < available for address in position]
@@ -214,7 +249,7 @@ class StreamFront(wiring.Component):
         beyond = next_there | (last & now.final & ~run.onward)
 
         # a row block's last beat waits until the rows before it are drained
-        m.d.sync += pending.eq(((pending & ~self.drained) | (now.ends & run.trits)) & ~now.rests)
+        m.d.sync += pending.eq(((pending & ~self.packet.drained) | (now.ends & run.trits)) & ~now.rests)
         another = ahead.trits & Mux(run.trits, beyond, here) & ~(ahead.one & (pending | run.trits))
         following = run.trits & beyond & ~(now.second & pending)
         repeated = run.trits & beyond & ~(last & pending)
@@ -239,7 +274,7 @@ class StreamFront(wiring.Component):
         offer = Mux(taken, ~over & trits, Mux(fed, repeated, same) if batched else same)
         m.d.sync += [
             now.offer.eq(offer),
-            weights.ready.eq((offer & next_final) | Mux(taken, ~over & (side | now.drop), unchanged)),
+            weights.tready.eq((offer & next_final) | Mux(taken, ~over & (side | now.drop), unchanged)),
             now.lacks.eq(run.trits & ~here),
         ]
 
@@ -258,13 +293,13 @@ class StreamFront(wiring.Component):
         fails, aborted = flags("fails", "aborted")
         idle = Signal(name="was_idle")
         failed = Signal()
-        reason = Signal.like(self.fault_status)
+        reason = Signal.like(self.packet.fault_status)
         m.d.comb += [
             # an abort, an early end or a missing one
             fails.eq(
                 (
                     at["HEADER"] & begun & (abort | over)
-                    | at["CHECK"] & abort & ~self.reject
+                    | at["CHECK"] & abort & ~self.packet.reject
                     | at["BODY"] & (abort | over ^ end)
                     | aborted
                 )
@@ -279,27 +314,27 @@ class StreamFront(wiring.Component):
             walker.clear.eq(~now.walks),
         ]
         m.d.sync += [
-            idle.eq(self.idle),
+            idle.eq(self.packet.idle),
             begun.eq((~at["REST"] & begun) | now.taken),
             tail.eq(~at["REST"] & (tail | aborted)),
-            walker.start.eq(at["CHECK"] & self.accept),
+            walker.start.eq(at["CHECK"] & self.packet.accept),
             # that a packet ends before its time takes effect a cycle after it is known
             failed.eq(fails),
-            kill.eq(fails | (at["CHECK"] & self.reject)),
+            kill.eq(fails | (at["CHECK"] & self.packet.reject)),
             reason.eq(Mux(over, Status.SHORT, Status.LONG)),
         ]
         with m.If(abort):
             m.d.sync += reason.eq(Status.ABORTED)
         # of the last packet's end the sequencer may know already
-        answered = self.clear | tail & idle
+        answered = self.packet.clear | tail & idle
         with m.If(at["FAULT"] & answered):
-            m.d.sync += self.fault.eq(0)
+            m.d.sync += self.packet.fault.eq(0)
         with m.If(failed):
-            m.d.sync += [self.fault.eq(1), self.fault_status.eq(reason)]
+            m.d.sync += [self.packet.fault.eq(1), self.packet.fault_status.eq(reason)]
         go("REST", "HEADER", idle)
         go("HEADER", "CHECK", now.was_last)
-        go("CHECK", "BODY", self.accept)
-        go("CHECK", "DROP", self.reject)
+        go("CHECK", "BODY", self.packet.accept)
+        go("CHECK", "DROP", self.packet.reject)
         go("BODY", "TAIL", end)
         go("TAIL", "REST", idle)
         go("FAULT", "DROP", answered)
@@ -316,7 +351,7 @@ class StreamFront(wiring.Component):
             was_outside.eq(outside),
             was_checks.eq(checks),
             was_fed.eq(now.fed),
-            was_open.eq(self.weights.ready | now.offer),
+            was_open.eq(self.weights.tready | now.offer),
             was_lacking.eq(now.lacks | ~now.run.some),
             self.cycle.eq(cycle),
             self.busy.eq(cycle != Cycle.IDLE),

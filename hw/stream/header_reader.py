@@ -44,13 +44,36 @@ def token_shape(core: CoreParams) -> data.StructLayout:
     )
 
 
-class HeaderReader(wiring.Component):
-    """Collects the 16 header words and says whether the core can run the packet.
+class HeaderCheck(wiring.Signature):
+    """A header on its way to its check, seen from the sequencer.
 
-    ``pop`` with ``word`` takes the next word. ``latency`` cycles after the last one ``done`` pulses; ``status`` is a
-    schedule.Status and ``shape`` what the header said. ``torn``, a mask of slots, forbids a packet that goes on from
-    the state in one of them; it is constant from the last word until ``done``. ``clear`` starts over; it is
-    high until the first packet, so that what it clears needs no reset, which comes from afar.
+    Attributes
+    ----------
+    word, pop : Out, the next of the words is here.
+    clear : Out, start over.
+    torn : Out, mask of slots; forbids a packet that goes on from the state in one of them. Constant from the last
+        word until ``done``.
+    done : In, pulse, `HeaderReader.latency` cycles after the last word. status : In, with it, a `Status`.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        super().__init__(
+            {
+                "word": Out(unsigned(32)),
+                "pop": Out(1),
+                "clear": Out(1),
+                "torn": Out(core.batch),
+                "done": In(1),
+                "status": In(4),
+            }
+        )
+
+
+class HeaderReader(wiring.Component):
+    """Collects the 16 header words of a ``check`` and says whether the core can run the packet.
+
+    ``shape`` is what the header said, from ``check.done`` on. ``check.clear`` is high until the first packet, so that
+    what it clears needs no reset, which comes from afar.
     """
 
     latency = 7
@@ -58,17 +81,7 @@ class HeaderReader(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        super().__init__(
-            {
-                "word": In(unsigned(32)),
-                "pop": In(1),
-                "clear": In(1),
-                "torn": In(core.batch),
-                "done": Out(1),
-                "status": Out(4),
-                "shape": Out(token_shape(core)),
-            }
-        )
+        super().__init__({"check": In(HeaderCheck(core)), "shape": Out(token_shape(core))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -124,7 +137,7 @@ class HeaderReader(wiring.Component):
             with m.If(register(m, Cat(failed).any())):
                 m.d.comb += status.eq(code)
         m.d.sync += settled.eq(status)
-        m.d.comb += self.status.eq(settled)
+        m.d.comb += self.check.status.eq(settled)
         return m
 
     def _collect(self, m: Module) -> list[Signal]:
@@ -134,16 +147,19 @@ class HeaderReader(wiring.Component):
         last = Signal()
         self._word = Signal(32, name="word_now", reset_less=True)
         self._place = Signal(sc.HEADER_WORDS, reset_less=True)
-        with m.If(self.clear):
+        with m.If(self.check.clear):
             m.d.sync += index.eq(0)
-        with m.Elif(self.pop):
+        with m.Elif(self.check.pop):
             m.d.sync += index.eq(plus_one(index))
-        m.d.comb += last.eq(self.pop & ~self.clear & (index == sc.HEADER_WORDS - 1))
-        m.d.sync += [self._word.eq(self.word), self._place.eq(Mux(self.pop & ~self.clear, 1 << index, 0))]
+        m.d.comb += last.eq(self.check.pop & ~self.check.clear & (index == sc.HEADER_WORDS - 1))
+        m.d.sync += [
+            self._word.eq(self.check.word),
+            self._place.eq(Mux(self.check.pop & ~self.check.clear, 1 << index, 0)),
+        ]
         for place, word in zip(self._place, words, strict=True):
             with m.If(place):
                 m.d.sync += word.eq(self._word)
-        m.d.comb += self.done.eq(delay(m, last, self.latency, "complete"))
+        m.d.comb += self.check.done.eq(delay(m, last, self.latency, "complete"))
         return words
 
     def _crc(self, m: Module) -> Value:
@@ -170,7 +186,7 @@ class HeaderReader(wiring.Component):
         m.d.sync += added.eq(reduce(xor, parts))
         with m.If(take):
             m.d.sync += crc.eq((crc << 1)[:32] ^ Mux(crc[-1], feedback, 0) ^ added)
-        with m.If(self.clear):
+        with m.If(self.check.clear):
             m.d.sync += crc.eq(crc.init)
         return crc != _times(inverse, _stepped(0xFFFFFFFF))
 
@@ -202,7 +218,7 @@ class HeaderReader(wiring.Component):
             no_slot.append(register(m, active & (slot >= core.batch)))
             # a vocabulary beyond 16 bits is beyond the limits
             foreign.append(register(m, active & (token >= words[12][:16])))
-            torn.append(register(m, (used[i] & self.torn).any() & ~begun))
+            torn.append(register(m, (used[i] & self.check.torn).any() & ~begun))
         m.d.sync += shape.used.eq(reduce(or_, used))
         return unused, no_slot, foreign, torn
 

@@ -1,27 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gain stage: each finished row times its gains, for the next product's codes and for the statistics."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tritforge.golden.model.formats import DECAY_FRAC
+from tritforge.hw.codes.store import Values
 from tritforge.hw.lib.flags import flags
-from tritforge.hw.lib.floats import code_float
 from tritforge.hw.lib.pipeline import Near, delay, delayed_tags
 from tritforge.hw.lib.width import cut, plus_one
 from tritforge.hw.operations import Op, is_op, tag_layout
 from tritforge.hw.params import CoreParams
-from tritforge.hw.scales.scales import TOTAL_LATE
-from tritforge.hw.stream.side import SideWords, release_limit, units
+from tritforge.hw.scales.scales import TOTAL_LATE, VectorStatistics
+from tritforge.hw.stream.side import SideRead, SideWords
 from tritforge.hw.vector.gain_lane import GainLane
 from tritforge.hw.vector.statistics import Statistics
-
-
-def outputs(core: CoreParams) -> tuple[str, ...]:
-    """The outputs of Statistics."""
-    return ("total", "maxima", "powers") if core.extra_bits else ("total", "maxima")
-
 
 GAIN_OPS = (Op.EMBED, Op.F, Op.G, Op.OUT, Op.UP, Op.CONTRACT)
 """The operations whose rows have side words; the others pass by."""
@@ -30,6 +24,19 @@ _TOLD = ("fresh", "load", "middle", "one")
 
 LAST_SLOTS = {op: {Op.EMBED: 2, Op.CONTRACT: 2, Op.G: 1, Op.OUT: 1}.get(op, 0) for op in GAIN_OPS}
 """Number of the last slot of each; EMBED's load is before the first."""
+
+
+class GroupConstants(wiring.Signature):
+    """Constants of a group, seen from the sequencer.
+
+    Attributes
+    ----------
+    begin, bias : Out, before a group's first row: what `Statistics` begins with.
+    kappa : Out, constant during a group.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"begin": Out(1), "bias": Out(64), "kappa": Out(17)})
 
 
 class GainStage(wiring.Component):
@@ -44,7 +51,7 @@ class GainStage(wiring.Component):
         1      second * kappa                wide * gain 1     (EMBED, CONTRACT)
         2      -                             wide * gain 2     (EMBED, CONTRACT)
 
-    With the last slot's address of a row group that has ``last``, ``side_release`` frees its row block's side words.
+    With the last slot's address of a row group that has ``last``, ``side.release`` frees its row block's side words.
 
     Parameters
     ----------
@@ -56,12 +63,12 @@ class GainStage(wiring.Component):
     settled : for each operation, cycles from ``wide`` until everything is in ``maxima`` and ``powers`` (in ``total``
         `TOTAL_LATE` cycles later) and, for F, one cycle after ``decay``; ``values`` have left by then.
     ahead : In, tag. wide, second : In, the row group and the second operand of its statistics. contexts : In.
-    kappa : In, constant during a group. begin, bias : In, as in Statistics.
-    side_address, side_words, side_release : port of SideWords, words its ``latency`` after the address.
-    value_valid, which, value_context, values : Out, code floats of the lanes in the mask, for matrix ``which``.
+    constants : In.
+    side : Out, to SideWords, words its ``latency`` after the address.
+    values : Out, for matrix ``which``.
     decay_tag, decay : Out, c of each lane for the recurrence, when the tag is valid.
     traced, held : Out, each row group (of EMBED the loaded one) once, one cycle after ``wide``.
-    total, maxima : Out, of Statistics. powers : Out, of Statistics, with ``core.extra_bits``.
+    statistics : Out, of Statistics.
     """
 
     lead = 4 + SideWords.latency
@@ -91,21 +98,14 @@ class GainStage(wiring.Component):
                 "wide": In(wide),
                 "second": In(wide),
                 "contexts": In(4),
-                "kappa": In(unsigned(17)),
-                "begin": In(1),
-                "bias": In(unsigned(64)),
-                "side_address": Out(range(units(core))),
-                "side_words": In(data.ArrayLayout(unsigned(32), lanes)),
-                "side_release": Out(range(release_limit(core) + 1)),
-                "value_valid": Out(lanes),
-                "which": Out(2),
-                "value_context": Out(core.context_bits),
-                "values": Out(data.ArrayLayout(code_float(fmt), lanes)),
+                "constants": In(GroupConstants()),
+                "side": Out(SideRead(core)),
+                "values": Out(Values(core)),
                 "decay_tag": Out(tag_layout(core)),
                 "decay": Out(data.ArrayLayout(DECAY_FRAC, lanes)),
                 "traced": Out(tag_layout(core)),
                 "held": Out(wide),
-                **{name: statistics.signature.members[name] for name in outputs(core)},
+                "statistics": Out(VectorStatistics(core)),
             }
         )
 
@@ -145,9 +145,9 @@ class GainStage(wiring.Component):
             statistics.square_valid.eq(delay(m, square_valid, products, "square_valid")),
             statistics.square_context.eq(context),
             statistics.second.eq(delay(m, middle, products, "second")),
-            self.value_valid.eq(delay(m, value_valid, codes, "value_valid")),
-            self.value_context.eq(delay(m, context, codes - products, "value_context")),
-            self.which.eq(delay(m, slot, codes, "which")),
+            self.values.valid.eq(delay(m, value_valid, codes, "value_valid")),
+            self.values.context.eq(delay(m, context, codes - products, "value_context")),
+            self.values.which.eq(delay(m, slot, codes, "which")),
         ]
 
         if self._core.extra_bits:
@@ -211,22 +211,22 @@ class GainStage(wiring.Component):
             kind.eq(cut(Mux(load, row.context, Mux(of_embed, self.contexts + slot, slot)), kind)),
             ended.eq(row.valid & row.last & (slot == last_slot) & ~load),
             kinds.eq(cut(Mux(of_embed, self.contexts + 3, Mux(of_contract, 3, 1)), kinds)),
-            self.side_address.eq(Cat(group, kind)),
-            self.side_release.eq(cut(Mux(ended, kinds * core.gain_beats, 0), self.side_release)),
+            self.side.address.eq(Cat(group, kind)),
+            self.side.release.eq(cut(Mux(ended, kinds * core.gain_beats, 0), self.side.release)),
         ]
         return row, slot, fresh, load
 
     def _data(self, m: Module, told: dict[str, Signal]) -> None:
         """Rows and words through the lanes to the statistics and out; what the lanes are told comes a cycle early."""
         m.submodules.statistics = statistics = self._statistics
+        connect(m, statistics.found, flipped(self.statistics))
         m.d.comb += [
-            statistics.begin.eq(self.begin),
-            statistics.bias.eq(self.bias),
-            statistics.value_valid.eq(self.value_valid),
-            statistics.value_context.eq(self.value_context),
-            statistics.which.eq(self.which),
-            statistics.values.eq(self.values),
-            *(getattr(self, name).eq(getattr(statistics, name)) for name in outputs(self._core)),
+            statistics.begin.eq(self.constants.begin),
+            statistics.bias.eq(self.constants.bias),
+            statistics.value_valid.eq(self.values.valid),
+            statistics.value_context.eq(self.values.context),
+            statistics.which.eq(self.values.which),
+            statistics.values.eq(self.values.floats),
         ]
         for index, lane in enumerate(self._lanes):
             m.submodules[f"lane_{index}"] = lane
@@ -236,10 +236,10 @@ class GainStage(wiring.Component):
             m.d.comb += [
                 lane.wide.eq(self.wide[index]),
                 lane.second.eq(self.second[index]),
-                lane.word.eq(self.side_words[index]),
-                lane.kappa.eq(self.kappa),
+                lane.word.eq(self.side.words[index]),
+                lane.kappa.eq(self.constants.kappa),
                 statistics.products[index].eq(lane.stat_product),
-                self.values[index].eq(lane.code),
+                self.values.floats[index].eq(lane.code),
                 self.decay[index].eq(lane.decay),
                 self.held[index].eq(lane.held),
             ]

@@ -4,18 +4,21 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tritforge.golden.model.formats import DECAY_FRAC
+from tritforge.hw.codes.store import Values
 from tritforge.hw.lib.pipeline import Near, delay, delayed_tags
 from tritforge.hw.lib.ram import Ram
 from tritforge.hw.operations import Op, is_op, tag_layout
 from tritforge.hw.params import CoreParams
-from tritforge.hw.vector.gain import GainStage, outputs
+from tritforge.hw.scales.scales import OutputScale, VectorStatistics
+from tritforge.hw.stream.side import SideRead
+from tritforge.hw.vector.gain import GainStage, GroupConstants
 from tritforge.hw.vector.lane import VectorLane
-from tritforge.hw.vector.recurrence import Recurrence
+from tritforge.hw.vector.recurrence import Recurrence, StateWindow
 
 _SHORT = (Op.OUT, Op.CONTRACT)
 _LONG = (Op.F, Op.I, Op.G, Op.GATE)
@@ -23,11 +26,32 @@ ANNOUNCED = 2
 """Cycles by which ``empty`` comes early: its reader takes as long to read the statistics."""
 _MEET = 3
 """Cycles in which the tags of all operations meet at the gain stage's port."""
-_GAIN = (
-    *("begin", "bias", "kappa", "contexts", "value_valid", "which", "value_context", "values"),
-    *("side_address", "side_words", "side_release"),
-)
-_HOST = ("host", "address", "write", "write_data", "read_data")
+
+
+class RowIssue(wiring.Signature):
+    """Row groups on their way into the vector path, seen from the sequencer.
+
+    Attributes
+    ----------
+    tag : Out, of a row group (`tag_layout`); its accumulators and scale come a cycle later.
+    zero, state_word : Out, with it; the state reads as zero, and its word.
+    empty : In, every row issued before this cycle is old enough: `ANNOUNCED` cycles later ``maxima`` and ``powers``
+        are final and the last value has been on the port, `TOTAL_LATE` cycles more and ``total`` is final, too.
+    buffered : In, the same for what is in row buffers: G and UP may be issued from the next cycle on. Low in the
+        two cycles after any issue.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        words = core.batch * core.slot_values // core.vector_rows
+        super().__init__(
+            {
+                "tag": Out(tag_layout(core)),
+                "zero": Out(1),
+                "state_word": Out(range(words)),
+                "empty": In(1),
+                "buffered": In(1),
+            }
+        )
 
 
 class VectorPath(wiring.Component):
@@ -55,18 +79,11 @@ class VectorPath(wiring.Component):
     arrival : for each operation, cycles from its issue to the gain stage (I, GATE: to the end of their way).
     until_empty : for each operation, cycles from its issue until ``empty``.
     until_buffered : for F, I and GATE, cycles from the issue until ``buffered``.
-    issue : In, tag. acc, mantissa, shift : In, a cycle after it; one scale for the row group.
-    zero, state_word : In, with it; the state reads as zero, and its word.
-    contexts : In, of the packet.
-    begin, bias : In, before a group's first row: see Statistics. kappa : In, constant during a group.
-    side_address, side_words, side_release : port of SideWords.
-    value_valid, which, value_context, values : Out, for the vector store.
-    total, maxima : Out, for the scale unit. powers : Out, too, with ``core.extra_bits``.
-    host, address, write, write_data, read_data : the state's port in Recurrence, between packets.
-    empty : Out, every row issued before this cycle is old enough: `ANNOUNCED` cycles later ``maxima`` and ``powers``
-        are final and the last value has been on the port, `TOTAL_LATE` cycles more and ``total`` is final, too.
-    buffered : Out, the same for what is in row buffers: G and UP may be issued from the next cycle on. Low in the
-        two cycles after any issue.
+    rows : In, what is issued. acc, scale : In, a cycle after it; one scale for the row group.
+    contexts : In, of the packet. constants : In, of the group.
+    side : Out, to SideWords.
+    values : Out, for the vector store. statistics : Out, for the scale unit.
+    state : In, for the host, see Recurrence.
     saturated : Out, a row of a row group was clamped; once for each row group.
     tap_valid, tap_op, tap : Out, mask of live rows, operation and result at the gain stage.
     """
@@ -97,19 +114,17 @@ class VectorPath(wiring.Component):
             Op.I: lane.functioned + 2 - g_reads - 1,
             Op.GATE: lane.functioned + 2 - (lane.rescaled - Ram.latency) - 1,
         }
-        gain, state = self._gain.signature.members, self._recurrence.signature.members
         super().__init__(
             {
-                "issue": In(tag_layout(core)),
+                "rows": In(RowIssue(core)),
                 "acc": In(data.ArrayLayout(signed(core.acc_bits), lanes)),
-                "mantissa": In(unsigned(core.formats.mantissa)),
-                "shift": In(signed(12)),
-                "zero": In(1),
-                "state_word": In(range(self._recurrence.words)),
-                **{name: gain[name] for name in (*_GAIN, *outputs(core))},
-                **{name: state[name] for name in _HOST},
-                "empty": Out(1),
-                "buffered": Out(1),
+                "scale": In(OutputScale(core)),
+                "contexts": In(4),
+                "constants": In(GroupConstants()),
+                "side": Out(SideRead(core)),
+                "values": Out(Values(core)),
+                "statistics": Out(VectorStatistics(core)),
+                "state": In(StateWindow(core)),
                 "saturated": Out(1),
                 "tap_valid": Out(lanes),
                 "tap_op": Out(4),
@@ -121,11 +136,11 @@ class VectorPath(wiring.Component):
         m = Module()
         m.submodules.recurrence = recurrence = self._recurrence
         m.submodules.gain = gain = self._gain
-        for inner, names in ((gain, (*_GAIN, *outputs(self._core))), (recurrence, _HOST)):
-            for name in names:
-                port, outer = getattr(inner, name), getattr(self, name)
-                m.d.comb += port.eq(outer) if inner.signature.members[name].flow is In else outer.eq(port)
-        tags = delayed_tags(m, self.issue, self._lanes[0].functioned + 1, "tag")
+        connect(m, flipped(self.state), recurrence.state)
+        for port in ("constants", "side", "values", "statistics"):
+            connect(m, flipped(getattr(self, port)), getattr(gain, port))
+        m.d.comb += gain.contexts.eq(self.contexts)
+        tags = delayed_tags(m, self.rows.tag, self._lanes[0].functioned + 1, "tag")
         decay, candidate = self._row_buffers(m, tags)
         self._recur(m, tags, decay, candidate)
         self._rows(m, tags, candidate, self._residuals(m, tags))
@@ -134,8 +149,8 @@ class VectorPath(wiring.Component):
             self.tap_valid.eq(Mux(gain.traced.valid, gain.traced.live, 0)),
             self.tap_op.eq(gain.traced.op),
             self.tap.eq(gain.held),
-            self.empty.eq(self._settled(m, tags, self.until_empty, "age")),
-            self.buffered.eq(self._settled(m, tags, self.until_buffered, "buffer_age")),
+            self.rows.empty.eq(self._settled(m, tags, self.until_empty, "age")),
+            self.rows.buffered.eq(self._settled(m, tags, self.until_buffered, "buffer_age")),
         ]
         return m
 
@@ -147,8 +162,8 @@ class VectorPath(wiring.Component):
         m.d.sync += update.eq(tags[0].live & is_op(tags[0], Op.G).replicate(len(update)))
         m.d.comb += [
             recurrence.update.eq(update),
-            recurrence.word.eq(self.state_word),
-            recurrence.zero.eq(delay(m, self.zero, 1, "zero", reset_less=True)),
+            recurrence.word.eq(self.rows.state_word),
+            recurrence.zero.eq(delay(m, self.rows.zero, 1, "zero", reset_less=True)),
             recurrence.decay.eq(decay),
             recurrence.candidate.eq(candidate),
         ]
@@ -179,8 +194,8 @@ class VectorPath(wiring.Component):
             m.d.comb += [getattr(unit, name).eq(told.held[name]) for name in control]
             m.d.comb += [
                 unit.acc.eq(self.acc[index]),
-                unit.mantissa.eq(self.mantissa),
-                unit.shift.eq(self.shift),
+                unit.mantissa.eq(self.scale.mantissa),
+                unit.shift.eq(self.scale.shift),
                 unit.h.eq(h[index]),
                 unit.candidate.eq(candidate[index]),
                 unit.residual.eq(residual[index]),

@@ -14,6 +14,29 @@ from tritforge.hw.operations import RECURRENCE_CYCLES
 from tritforge.hw.params import CoreParams
 
 
+class StateWindow(wiring.Signature):
+    """The state as the host sees it, value by value, between packets.
+
+    Attributes
+    ----------
+    host : Out, the memory belongs to the host; the others mean nothing otherwise.
+    address : Out, number of a value: word ``address // V``, lane ``address % V``.
+    write, write_data : Out, same cycle. read_data : In, its owner says how many cycles after its address.
+    """
+
+    def __init__(self, core: CoreParams) -> None:
+        wide = signed(core.formats.wide_bits)
+        super().__init__(
+            {
+                "host": Out(1),
+                "address": Out(range(core.batch * core.slot_values)),
+                "write": Out(1),
+                "write_data": Out(wide),
+                "read_data": In(wide),
+            }
+        )
+
+
 class Recurrence(wiring.Component):
     """Keeps the state of all slots and layers, V = ``core.vector_rows`` values a word, and updates it word by word.
 
@@ -22,8 +45,8 @@ class Recurrence(wiring.Component):
     written back in the cycle after that, in the lanes of ``update``; so an update of the same word may follow
     latency + 3 cycles later. Throughput one word a cycle.
 
-    While nothing is updated the host reaches single values: ``read_data`` follows ``address`` by ``read_latency``
-    cycles; a value can be read three cycles after its write.
+    While nothing is updated the host reaches single values through ``state``, whose ``read_data`` follows ``address``
+    by ``read_latency`` cycles; a value can be read three cycles after its write.
 
     Parameters
     ----------
@@ -38,8 +61,7 @@ class Recurrence(wiring.Component):
     update : In, mask of lanes. word : In, which, a cycle before. zero : In, the old state reads as zero.
     decay : In, for each lane, unsigned with 17 fraction bits. candidate : In, wide.
     h : Out, wide, for each lane.
-    host : In, the memory belongs to the host. address : In, number of a value: word ``address // V``, lane
-        ``address % V``. write, write_data : In. read_data : Out.
+    state : In, for the host.
     """
 
     latency = RECURRENCE_CYCLES - 2
@@ -49,7 +71,7 @@ class Recurrence(wiring.Component):
     def __init__(self, core: CoreParams) -> None:
         self._lanes = lanes = core.vector_rows
         self._wide = wide = signed(core.formats.wide_bits)
-        self.words = core.batch * core.max_layers * core.max_hidden // lanes
+        self.words = core.batch * core.slot_values // lanes
         super().__init__(
             {
                 "update": In(lanes),
@@ -58,11 +80,7 @@ class Recurrence(wiring.Component):
                 "decay": In(data.ArrayLayout(DECAY_FRAC, lanes)),
                 "candidate": In(data.ArrayLayout(wide, lanes)),
                 "h": Out(data.ArrayLayout(wide, lanes)),
-                "host": In(1),
-                "address": In(range(self.words * lanes)),
-                "write": In(1),
-                "write_data": In(wide),
-                "read_data": Out(wide),
+                "state": In(StateWindow(core)),
             }
         )
 
@@ -70,20 +88,22 @@ class Recurrence(wiring.Component):
         m = Module()
         m.submodules.memory = memory = Ram(self._wide, self._lanes, self.words, far=True)
         bits = (self._lanes - 1).bit_length()
-        lane, host_word = self.address[:bits], self.address[bits:]
+        lane, host_word = self.state.address[:bits], self.state.address[bits:]
         # the host's or the recurrence's, a cycle before the memory takes it
         word = Signal.like(self.word, name="word_held", reset_less=True)
-        m.d.sync += word.eq(Mux(self.host, host_word, self.word))
+        m.d.sync += word.eq(Mux(self.state.host, host_word, self.word))
         updated = delay(m, self.update, self.latency, "updated")
         written = delay(m, word, self.latency, "written", reset_less=True)
         write = Signal(self._lanes)
         write_word = Signal.like(self.word, reset_less=True)
         write_data = Signal.like(self.h, reset_less=True)
         m.d.sync += [
-            write.eq(Mux(self.host, self.write << lane, updated)),
-            write_word.eq(Mux(self.host, host_word, written)),
+            write.eq(Mux(self.state.host, self.state.write << lane, updated)),
+            write_word.eq(Mux(self.state.host, host_word, written)),
         ]
-        m.d.sync += [write_data[i].eq(Mux(self.host, self.write_data, self.h[i])) for i in range(self._lanes)]
+        m.d.sync += [
+            write_data[i].eq(Mux(self.state.host, self.state.write_data, self.h[i])) for i in range(self._lanes)
+        ]
         # behind the choice of a bank
         read = delay(m, memory.read_data, 1, "read", reset_less=True)
         m.d.comb += [
@@ -91,7 +111,7 @@ class Recurrence(wiring.Component):
             memory.write.eq(write),
             memory.write_address.eq(write_word),
             memory.write_data.eq(write_data),
-            self.read_data.eq(Array(read)[delay(m, lane, self.read_latency, "lane", reset_less=True)]),
+            self.state.read_data.eq(Array(read)[delay(m, lane, self.read_latency, "lane", reset_less=True)]),
         ]
 
         zero = delay(m, self.zero, Ram.far_latency + 1, "zero", reset_less=True)

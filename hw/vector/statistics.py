@@ -7,12 +7,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from tritforge.hw.lib.floats import code_float, maximum
+from tritforge.hw.lib.floats import code_float
 from tritforge.hw.lib.multiplier import Squarer
 from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.width import cut
 from tritforge.hw.params import CoreParams
-from tritforge.hw.scales.scales import TENSORS
+from tritforge.hw.scales.scales import TENSORS, VectorStatistics
 
 TOTAL_BITS = 64
 MAGNITUDE_BITS = 26
@@ -46,7 +46,7 @@ class Statistics(wiring.Component):
     values : In, code floats.
     power_valid, power_which, gain_products : In, with ``core.extra_bits`` only and in time with ``products``: mask of
         lanes that add round(product >> power_shift)^2 to power ``power_which`` of ``square_context``.
-    total, maxima : Out, of each context. powers : Out, as ``maxima``, with extra bits.
+    found : Out, of each context.
     """
 
     def __init__(self, core: CoreParams) -> None:
@@ -69,8 +69,7 @@ class Statistics(wiring.Component):
                 "which": In(2),
                 "values": In(data.ArrayLayout(code_float(fmt), lanes)),
                 **(self._power_ports(core) if core.extra_bits else {}),
-                "total": Out(data.ArrayLayout(unsigned(TOTAL_BITS), core.batch)),
-                "maxima": Out(data.ArrayLayout(data.ArrayLayout(maximum(fmt), TENSORS), core.batch)),
+                "found": Out(VectorStatistics(core)),
             }
         )
 
@@ -88,7 +87,6 @@ class Statistics(wiring.Component):
             "power_valid": In(core.vector_rows),
             "power_which": In(2),
             "gain_products": In(data.ArrayLayout(signed(core.formats.wide_bits + 18), core.vector_rows)),
-            "powers": Out(data.ArrayLayout(data.ArrayLayout(unsigned(TOTAL_BITS), TENSORS), core.batch)),
         }
 
     def _totals(self, m: Module) -> None:
@@ -106,7 +104,7 @@ class Statistics(wiring.Component):
         later, second = (delay(m, value, 1, name) for name, value in (("later_context", context), ("second", first)))
         for index in range(core.batch):
             now, then = first | _chosen(context, index, core), second | _chosen(later, index, core)
-            self._add_up(m, f"_{index}", self.total[index], total, upper_total, now, then)
+            self._add_up(m, f"_{index}", self.found.total[index], total, upper_total, now, then)
 
     def _powers(self, m: Module) -> None:
         core = self._core
@@ -122,7 +120,9 @@ class Statistics(wiring.Component):
         for index in range(core.batch):
             for which in range(TENSORS):
                 now, then = ((at[:2] == which) & _chosen(at[2:], index, core) for at in (place, later))
-                self._add_up(m, f"_power_{index}_{which}", self.powers[index][which], total, upper_total, now, then)
+                self._add_up(
+                    m, f"_power_{index}_{which}", self.found.powers[index][which], total, upper_total, now, then
+                )
 
     def _squares(self, m: Module, kept: list[Value], name: str) -> Value:
         """Sum over the lanes, ``power_latency`` less two cycles later; a bit below the magnitudes is rounded away."""
@@ -180,7 +180,7 @@ class Statistics(wiring.Component):
         rises = delay(m, (new - largest)[-1], 1, "rises", reset_less=True)
         for index in range(core.batch):
             for matrix in range(TENSORS):
-                stored = self.maxima[index][matrix].as_value()
+                stored = self.found.maxima[index][matrix].as_value()
                 name = f"{index}_{matrix}"
                 chosen = delay(m, valid & _chosen(context, index, core) & (which == matrix), 1, f"chosen_{name}")
                 above = delay(m, (stored - largest)[-1], 1, f"above_{name}", reset_less=True)

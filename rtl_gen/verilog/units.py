@@ -64,8 +64,8 @@ def split(component: wiring.Component, name: str) -> str:
     Raises
     ------
     ValueError
-        If a unit uses another clock domain, reads a signal of another unit that is not among its ports, or assigns
-        what a signal cannot hold (`rtl_gen.verilog.narrow`).
+        If a unit uses another clock domain, reads a signal of another unit that is not among its ports, has an input
+        that nothing drives, or assigns what a signal cannot hold (`rtl_gen.verilog.narrow`).
     """
     fragment = _ir.Fragment.get(component, None)
     if cuts := narrowings(fragment):
@@ -89,15 +89,18 @@ class _Splitter:
     def __init__(self) -> None:
         self.units: dict[str, Unit] = {}
         self._uses: list[tuple[tuple[str, ...], _Use]] = []
+        self._inputs: list[tuple[tuple[str, ...], str, Signal]] = []
 
     def unit(self, component: wiring.Component, fragment: _ir.Fragment, path: tuple[str, ...]) -> _ir.Instance:
         """Emit one component; the result instantiates it."""
         use = _Use()
         self._replace_children(fragment, path, use)
         ports = _ports(component)
-        for signal, direction in ports.values():
+        for port, (signal, direction) in ports.items():
             if direction is _ir.PortDirection.Input:
                 use.given.add(id(signal))
+                if len(path) > 1:
+                    self._inputs.append((path, port, signal))
             else:
                 use.read[id(signal)] = signal
         self._uses.append((path, use))
@@ -125,6 +128,9 @@ class _Splitter:
 
     def check_boundaries(self) -> None:
         drivers = {signal: path for path, use in self._uses for signal in use.driven}
+        for path, port, signal in self._inputs:
+            if id(signal) not in drivers:
+                raise ValueError(f"Unit '{'.'.join(path)}' has the input '{port}', which nothing drives; connect it.")
         for path, use in self._uses:
             for key in (use.read.keys() - use.given - use.driven) & drivers.keys():
                 raise ValueError(

@@ -31,6 +31,11 @@ def core_params() -> CoreParams:
     return CoreParams(**given | {"formats": Formats(**given["formats"])})
 
 
+def event_port(dut: Any, name: str) -> Any:
+    """A port that tells of an event."""
+    return getattr(dut, f"events__{name}")
+
+
 def pauses(chance: float) -> Iterator[bool]:
     """Pause with this chance in each cycle."""
     while True:
@@ -47,7 +52,7 @@ class Bench:
         wide_max = self.core.formats.wide_max
         self.memory = [random.randint(-wide_max, wide_max) for _ in range(self.depth)]
         self.pulses = {"abort_token": 0, "clear": 0}
-        self.master = AxiLiteMaster(AxiLiteBus.from_entity(dut), dut.clk, dut.rst)
+        self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "csr_"), dut.clk, dut.rst)
 
     async def begin(self) -> None:
         """Reset, then run the memory and pause every channel at random, each as often as it likes."""
@@ -55,7 +60,7 @@ class Bench:
         cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
         logging.getLogger("cocotb").setLevel(logging.WARNING)
         for name in ("torn", "error_set", *LONG.values(), *SHORT.values()):
-            getattr(dut, name).value = 0
+            event_port(dut, name).value = 0
         dut.rst.value = 1
         await self.cycles(3)
         dut.rst.value = 0
@@ -82,13 +87,13 @@ class Bench:
             await FallingEdge(dut.clk)
             at = under_way.popleft()
             answer = random.getrandbits(bits) if at is None else self.memory[at] % (1 << bits)
-            dut.state_read_data.value = answer
-            busy.append(int(dut.busy.value))
-            address, taken = int(dut.state_address.value), busy[0]
+            dut.state__read_data.value = answer
+            busy.append(int(dut.events__busy.value))
+            address, taken = int(dut.state__address.value), busy[0]
             under_way.append(None if taken or address >= self.depth else address)
-            if int(dut.state_write.value):
+            if int(dut.state__write.value):
                 assert not taken
-                self.memory[address] = dut.state_write_data.value.to_signed()
+                self.memory[address] = dut.state__write_data.value.to_signed()
             for name in self.pulses:
                 self.pulses[name] += int(getattr(dut, name).value)
 

@@ -83,7 +83,7 @@ class Bench:
         """Issue the blocks back to back but for the gaps and the waits that the contract asks for."""
         cocotb.start_soon(Clock(self.dut.clk, 2, "ns").start())
         self.dut.rst.value = 1
-        self.dut.valid.value = self.dut.drain.value = 0
+        self.dut.feed__valid.value = self.dut.rows__drain.value = 0
         for _ in range(2):
             await FallingEdge(self.dut.clk)
         self.dut.rst.value = 0
@@ -103,9 +103,9 @@ class Bench:
                 self.waits += 1
                 await self._idle()
             final = context == contexts - 1
-            dut.valid.value, dut.first.value, dut.last.value = 1, number < contexts, last
-            dut.context.value, dut.final_context.value = context, final
-            dut.beat.value, dut.activations.value = beat, activations
+            dut.feed__valid.value, dut.feed__first.value, dut.feed__last.value = 1, number < contexts, last
+            dut.feed__context.value, dut.feed__final_context.value = context, final
+            dut.feed__beat.value, dut.activations.value = beat, activations
             if last and final:
                 self.pending.append((self.cycle + self.latency, block.groups(self.core)))
             await self._step()
@@ -122,11 +122,11 @@ class Bench:
     async def _idle(self) -> None:
         """A cycle without a beat: nothing but ``valid`` keeps what is on the other ports from being taken."""
         dut, core = self.dut, self.core
-        dut.valid.value = 0
-        for flag in (dut.first, dut.last, dut.final_context):
+        dut.feed__valid.value = 0
+        for flag in (dut.feed__first, dut.feed__last, dut.feed__final_context):
             flag.value = random.getrandbits(1)
-        dut.context.value = random.getrandbits(core.context_bits)
-        dut.beat.value = random.getrandbits(8 * core.lanes)
+        dut.feed__context.value = random.getrandbits(core.context_bits)
+        dut.feed__beat.value = random.getrandbits(8 * core.lanes)
         dut.activations.value = random.getrandbits(core.act_bits * core.columns)
         await self._step()
 
@@ -135,9 +135,9 @@ class Bench:
         dut = self.dut
         await FallingEdge(dut.clk)
         self.cycle += 1
-        dut.valid.value = 0
+        dut.feed__valid.value = 0
         expected = any(due == self.cycle + ANNOUNCED for due, _ in self.pending)
-        assert dut.loaded.value == expected, f"loaded is not {expected} in cycle {self.cycle}"
+        assert dut.rows__loaded.value == expected, f"loaded is not {expected} in cycle {self.cycle}"
         if self.drained is not None:
             found, acc = dut.acc.value.to_unsigned(), self.drained
             assert found == acc, (
@@ -155,9 +155,9 @@ class Bench:
             self.drained, _ = self.unread.popleft()
         # Without a drain, or contexts to choose from, a reload means nothing.
         ignored = not drain or self.core.batch == 1
-        dut.drain.value = drain
-        dut.reload.value = random.getrandbits(1) if ignored else context is not None
-        dut.next_context.value = random.getrandbits(self.core.context_bits) if context is None else context
+        dut.rows__drain.value = drain
+        dut.rows__reload.value = random.getrandbits(1) if ignored else context is not None
+        dut.rows__next_context.value = random.getrandbits(self.core.context_bits) if context is None else context
 
 
 def _integer(data: NDArray) -> int:

@@ -11,7 +11,7 @@ from cocotbext.axi import AxiResp
 
 from tritforge.hw.control.registers import LATE, STATE_LATENCY
 from tritforge.hw.register_map import REGISTERS, Access, constants, register
-from tritforge.sim.benches.csr_bench import LONG, MASK, SHORT, Bench, pauses
+from tritforge.sim.benches.csr_bench import LONG, MASK, SHORT, Bench, event_port, pauses
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -24,7 +24,7 @@ async def identity(dut: Any) -> None:
         assert await bench.read(name) == value, name
     slots = (1 << bench.core.batch) - 1
     for busy, torn in ((0, slots), (1, 0), (1, 1), (0, slots & 0b10), (0, 0)):
-        dut.busy.value, dut.torn.value = busy, torn
+        dut.events__busy.value, dut.events__torn.value = busy, torn
         await bench.cycles(1)
         assert await bench.read("STATUS") == busy | torn << 8
     for address in range(0, 4096, 4):
@@ -85,16 +85,16 @@ async def errors(dut: Any) -> None:
         while True:
             await FallingEdge(dut.clk)
             before.append(sticky)
-            if int(dut.arready.value):
+            if int(dut.csr__arready.value):
                 # what is read is of four cycles before
                 seen.append(before[0])
-            if int(dut.awready.value):
-                sticky &= ~int(dut.wdata.value)
-            sticky |= int(dut.error_set.value)
+            if int(dut.csr__awready.value):
+                sticky &= ~int(dut.csr__wdata.value)
+            sticky |= int(dut.events__error_set.value)
 
     async def disturb() -> None:
         while True:
-            dut.error_set.value = random.getrandbits(16) & random.getrandbits(16) & random.getrandbits(16)
+            dut.events__error_set.value = random.getrandbits(16) & random.getrandbits(16) & random.getrandbits(16)
             await bench.cycles(1)
 
     tasks = [cocotb.start_soon(predict()), cocotb.start_soon(disturb())]
@@ -119,14 +119,14 @@ async def counters(dut: Any) -> None:
             getattr(dut, f"{name.lower()}_above").value = start >> 32
         counts = {name: start if name in LONG else 0 for name in names}
         for _ in range(400):
-            for name, event in names.items():
-                more = int(random.random() < 0.1 * len(event))
+            for name, kind in names.items():
+                more = int(random.random() < 0.1 * len(kind))
                 more = random.randint(0, 8) if name == "TOKENS" else more
-                getattr(dut, event).value = more
+                event_port(dut, kind).value = more
                 counts[name] += more
             await bench.cycles(1)
-        for event in names.values():
-            getattr(dut, event).value = 0
+        for kind in names.values():
+            event_port(dut, kind).value = 0
         await bench.cycles(3)
         lows = {name: await bench.read(f"{name}_LO") for name in LONG}
         for name in LONG:
@@ -148,7 +148,7 @@ async def running_counter(dut: Any) -> None:
         (dut.saturations_count, dut.saturations_above, 5),
     ):
         count.value, above.value = MASK - left & 0xFFFF, MASK >> 16
-    dut.busy.value, dut.tokens_done.value, dut.saturated.value = 1, 8, 1
+    dut.events__busy.value, dut.events__tokens_done.value, dut.events__saturated.value = 1, 8, 1
     last = 0
     for _ in range(30):
         low, high = await bench.read("CYCLES_LO"), await bench.read("CYCLES_HI")
@@ -176,11 +176,11 @@ async def state_window(dut: Any) -> None:
             new = random.choice([bench.depth, bench.depth + 1, MASK, 1 << 31])
             assert await bench.write("STATE_ADDRESS", new) is AxiResp.SLVERR
         elif action < 0.45:
-            dut.busy.value = 1
+            dut.events__busy.value = 1
             await bench.cycles(1)
             assert await bench.read_at(register("STATE_DATA").offset) == (0, AxiResp.SLVERR)
             assert await bench.write("STATE_DATA", 1) is AxiResp.SLVERR
-            dut.busy.value = 0
+            dut.events__busy.value = 0
             await bench.cycles(LATE + STATE_LATENCY + 2)
         for _ in range(random.randrange(4)):
             if random.random() < 0.5:
@@ -210,7 +210,7 @@ async def busy_at_any_moment(dut: Any) -> None:
 
     async def toggle() -> None:
         while True:
-            dut.busy.value = random.getrandbits(1)
+            dut.events__busy.value = random.getrandbits(1)
             await bench.cycles(random.randint(1, 8))
 
     toggling = cocotb.start_soon(toggle())
@@ -259,21 +259,21 @@ async def turns(dut: Any) -> None:
         address, after, due = 0, None, None
         while True:
             await FallingEdge(dut.clk)
-            can_write = int(dut.awvalid.value) and int(dut.wvalid.value) and not int(dut.bvalid.value)
-            can_read = int(dut.arvalid.value) and not int(dut.rvalid.value)
+            can_write = int(dut.csr__awvalid.value) and int(dut.csr__wvalid.value) and not int(dut.csr__bvalid.value)
+            can_read = int(dut.csr__arvalid.value) and not int(dut.csr__rvalid.value)
             # the choice falls in the cycle after an access
             if after:
                 due = {"write": "read" if can_read else None, "read": "write" if can_write else None}[after]
                 contended += due is not None
-            wrote, was_read = int(dut.awready.value), int(dut.arready.value)
-            assert wrote == int(dut.wready.value) and not (wrote and was_read)
+            wrote, was_read = int(dut.csr__awready.value), int(dut.csr__arready.value)
+            assert wrote == int(dut.csr__wready.value) and not (wrote and was_read)
             after = "write" if wrote else "read" if was_read else None
             if after:
                 assert due in (None, after), f"{due} waits and {after} is served"
                 due = None
                 served.append(after)
             if wrote:
-                address = int(dut.wdata.value)
+                address = int(dut.csr__wdata.value)
             if was_read:
                 expected.append(address)
 

@@ -18,7 +18,6 @@ from cocotb.triggers import FallingEdge, ReadOnly
 
 from tritforge.hw.packet import Context
 from tritforge.hw.schedule import MATRICES, Group, Segment, Shape, Status, segments
-from tritforge.hw.stream.front import packet_beat
 from tritforge.hw.taps import Cycle
 from tritforge.sim.benches.tb_header import packed, some_shape, token_fields
 from tritforge.sim.benches.tb_result import core
@@ -30,6 +29,12 @@ ENDINGS = (Status.OK, Status.OK, Status.SHORT, Status.LONG, Status.ABORTED, Stat
 """TOKEN stands for whatever the sequencer rejects."""
 IDLE_FALLS = 4
 """Cycles from a packet's first beat until the sequencer has seen it."""
+INPUTS = {name: f"packet__{name}" for name in ("idle", "accept", "reject", "clear", "drained")}
+INPUTS |= {"side_room": "side__room", "available": "codes__available"}
+OUTPUTS = {"side_put": "side__put", "feed": "feed__valid", "release": "codes__release"}
+OUTPUTS |= {"embed_block": "packet__embed_block", "feed_first": "feed__first", "feed_last": "feed__last"}
+OUTPUTS |= {"feed_context": "feed__context", "final_context": "feed__final_context"}
+"""Ports by the names that they have here."""
 PATIENCE = 12
 """Cycles in which what the next beat needs is there, and it must have been let in."""
 
@@ -278,9 +283,8 @@ class Surroundings:
 @cocotb.test()
 async def packets(dut: Any) -> None:
     """Packets in a row, whole and broken ones, each offered while the one before it is still on its way."""
-    for name in ("weights__valid", "weights__payload", "idle", "accept", "reject", "abort_token", "available"):
+    for name in ("weights__tvalid", "weights__tdata", "weights__tlast", "abort_token", *INPUTS.values()):
         getattr(dut, name).value = 0
-    dut.side_room.value = dut.clear.value = dut.drained.value = 0
     await begin(dut)
     plan = [some_packet(ending, number) for number in range(ROUNDS) for ending in ENDINGS]
     random.shuffle(plan)
@@ -310,16 +314,16 @@ async def packets(dut: Any) -> None:
             shape = model.packet.fields()
         elif model.mode not in ("body", "tail"):
             shape = random.getrandbits(len(dut.shape))
-        dut.weights__valid.value = int(offered)
-        dut.weights__payload.value = packet_beat(core()).const({"data": payload, "last": last}).as_value().value
+        dut.weights__tvalid.value = int(offered)
+        dut.weights__tdata.value, dut.weights__tlast.value = payload, int(last)
         dut.shape.value = shape
-        for name in ("idle", "clear", "side_room", "accept", "reject", "available", "drained"):
-            getattr(dut, name).value = int(env[name])
+        for name, port in INPUTS.items():
+            getattr(dut, port).value = int(env[name])
         dut.abort_token.value = int(env["abort"])
         await ReadOnly()
 
         # what became of the beat that was there a cycle before
-        taken, fed = bool(before["taken"]), bool(int(dut.feed.value))
+        taken, fed = bool(before["taken"]), bool(int(dut.feed__valid.value))
         left = dict.fromkeys(("side_put", "feed", "release", "embed_block"), 0)
         mode, at = model.mode, model.at
         calm = not any(ended)
@@ -331,16 +335,16 @@ async def packets(dut: Any) -> None:
             if left["feed"]:
                 assert before["address"] == model.beat.address + model.context
             if mode != "drop":
-                assert int(dut.beat.value) == before["data"]
+                assert int(dut.feed__beat.value) == before["data"]
         for name, value in left.items():
             # a beat that comes while the packet ends before its time may go anywhere
-            assert not calm or int(getattr(dut, name).value) == value, (name, value, mode, at)
+            assert not calm or int(getattr(dut, OUTPUTS[name]).value) == value, (name, value, mode, at)
         may = envs and all(model.may(past) for past in envs)
         waited = waited + 1 if may and before["valid"] and not (taken or fed) else 0
         assert waited < PATIENCE, (mode, at, env)
-        assert int(dut.fault.value) == (fault is not None), (fault, mode, at)
+        assert int(dut.packet__fault.value) == (fault is not None), (fault, mode, at)
         if fault is not None:
-            assert int(dut.fault_status.value) == fault
+            assert int(dut.packet__fault_status.value) == fault
         # the accounts are two cycles late
         expected_mode, kind = accounts.popleft()
         cycle = Cycle(int(dut.cycle.value))
@@ -370,9 +374,9 @@ async def packets(dut: Any) -> None:
         ):
             model.rest()
             around.new_pace()
-        accepted = offered and int(dut.weights__ready.value)
+        accepted = offered and int(dut.weights__tready.value)
         before = {"taken": accepted, "last": last, "data": payload, "valid": offered}
-        before["address"] = int(dut.code_address.value)
+        before["address"] = int(dut.codes__address.value)
         offered = offered and not accepted
         envs.append(env)
         ended.append(status)

@@ -57,7 +57,7 @@ class Plan:
         contexts, blocks = random.randint(1, core.batch), random.randint(1, 3)
         model = GainModel(core, random.getrandbits(random.randint(1, 61)), random.getrandbits(17))
         begins = self.cycle
-        self.inputs[begins] |= {"begin": 1, "bias": model.totals[0]}
+        self.inputs[begins] |= {"constants__begin": 1, "constants__bias": model.totals[0]}
         self.cycle += random.choice((1, 1, 3))
         final = 0
         rows = random.randint((blocks - 1) * core.rows + 1, blocks * core.rows)
@@ -73,7 +73,7 @@ class Plan:
                         final = max(final, self.cycle + GainStage.lead + self.settled.get(op.name, 0))
                         self.cycle += SLOTS[op] + random.choice((0, 0, 0, 1, 5))
         for cycle in range(begins, final + 1):
-            self.inputs[cycle] |= {"kappa": model.kappa, "contexts": contexts}
+            self.inputs[cycle] |= {"constants__kappa": model.kappa, "contexts": contexts}
         total, *others = model.statistics()
         self.expected["statistics"][final] = others
         self.expected["total"][final + TOTAL_LATE] = total
@@ -126,19 +126,19 @@ async def gain(dut: Any) -> None:
     random_wide = 1 << lanes * fmt.wide_bits
     await begin(dut)
     for cycle in range(plan.cycle + 1):
-        defaults = {"ahead": tag_value(core), "wide": random.randrange(random_wide), "begin": 0}
-        defaults |= {"second": random.randrange(random_wide), "bias": random.getrandbits(64)}
+        defaults = {"ahead": tag_value(core), "wide": random.randrange(random_wide), "constants__begin": 0}
+        defaults |= {"second": random.randrange(random_wide), "constants__bias": random.getrandbits(64)}
         if cycle in plan.blocks:
             assert side.clear(), f"cycle {cycle}: side words were left."
             for words in plan.blocks[cycle]:
                 side.block(words)
         for name, value in (defaults | plan.inputs[cycle]).items():
             getattr(dut, name).value = value
-        dut.side_words.value = side.words()
+        dut.side__words.value = side.words()
         await Timer(1, "ns")
-        if mask := int(dut.value_valid.value):
-            codes = unpack(int(dut["values"].value), code_bits, lanes)
-            where = (mask, int(dut.which.value), int(dut.value_context.value))
+        if mask := int(dut.values__valid.value):
+            codes = unpack(int(dut.values__floats.value), code_bits, lanes)
+            where = (mask, int(dut.values__which.value), int(dut.values__context.value))
             seen["value"][cycle] = (*where, lanes_of(core, mask, codes))
         for name, tag, data, width in (
             ("decay", "decay_tag", "decay", nx.DECAY_FRAC),
@@ -148,7 +148,7 @@ async def gain(dut: Any) -> None:
             if fields["valid"]:
                 values = unpack(int(getattr(dut, data).value), width, lanes)
                 seen[name][cycle] = fields | {data: tuple(values)}
-        if released := int(dut.side_release.value):
+        if released := int(dut.side__release.value):
             seen["release"][cycle] = released
         total, *others = seen_statistics(core, dut)
         if cycle in plan.expected["statistics"]:

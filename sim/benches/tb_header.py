@@ -158,12 +158,12 @@ async def send(dut: Any, words: Sequence[int], torn: int, pace: float) -> tuple[
     """Give the words, with gaps, and what is torn only when it matters; (status, shape) as ``done`` pulses."""
 
     def drive(pop: int, word: int, clear: int = 0) -> None:
-        dut.pop.value, dut.word.value, dut.clear.value = pop, word, clear
-        dut.torn.value = random.getrandbits(core().batch)
+        dut.check__pop.value, dut.check__word.value, dut.check__clear.value = pop, word, clear
+        dut.check__torn.value = random.getrandbits(core().batch)
 
     async def step(done: int = 0) -> None:
         await FallingEdge(dut.clk)
-        assert int(dut.done.value) == done
+        assert int(dut.check__done.value) == done
 
     drive(0, random.getrandbits(32), clear=1)
     await step()
@@ -175,9 +175,9 @@ async def send(dut: Any, words: Sequence[int], torn: int, pace: float) -> tuple[
         await step()
     for cycle in range(HeaderReader.latency - 1):
         drive(0, random.getrandbits(32))
-        dut.torn.value = torn
+        dut.check__torn.value = torn
         await step(done=int(len(words) == HEADER_WORDS and cycle == HeaderReader.latency - 2))
-    status, shape = int(dut.status.value), token_shape(core()).from_bits(int(dut.shape.value))
+    status, shape = int(dut.check__status.value), token_shape(core()).from_bits(int(dut.shape.value))
     drive(0, random.getrandbits(32))
     await step()
     return status, shape
@@ -185,7 +185,7 @@ async def send(dut: Any, words: Sequence[int], torn: int, pace: float) -> tuple[
 
 async def ready(dut: Any) -> None:
     """The unit after reset."""
-    dut.pop.value = dut.clear.value = dut.torn.value = dut.word.value = 0
+    dut.check__pop.value = dut.check__clear.value = dut.check__torn.value = dut.check__word.value = 0
     await begin(dut)
 
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from tritforge.golden.model import numerics as nx
 from tritforge.golden.model.integer import IntegerModel
 from tritforge.hw.operations import OPS, Op, slots
-from tritforge.hw.scales.scales import TOTAL_LATE
+from tritforge.hw.scales.scales import TOTAL_LATE, VectorStatistics
 from tritforge.hw.schedule import Group
-from tritforge.hw.vector.gain import GAIN_OPS, outputs
+from tritforge.hw.vector.gain import GAIN_OPS
 from tritforge.hw.vector.path import ANNOUNCED
 from tritforge.hw.vector.recurrence import Recurrence
 from tritforge.sim.benches.tb_units import begin, magnitudes, pick, signed_values
@@ -33,6 +33,7 @@ from tritforge.sim.benches.vector_model import (
 from tritforge.sim.cocotb_run import test_parameters
 
 PACKETS = 6
+_LATE = ("acc", "scale__mantissa", "scale__shift")
 ENDS = {"EMBED", "I", "G", "OUT", "GATE", "UP", "CONTRACT"}
 """Operations whose ``empty`` is the first cycle in which nothing changes. The last trace of F is in a row buffer,
 which G reads as soon as it is ``buffered``."""
@@ -51,7 +52,7 @@ class Bench:
         self.expected: dict[str, list[Any]] = {"value": [], "tap": [], "saturated": []}
         self.seen: dict[str, list[Any]] = {name: [] for name in self.expected}
         self.cycle = self.empty_at = self.buffered_at = 0
-        self.pulse, self.statistics = False, (0,) * len(outputs(core))
+        self.pulse, self.statistics = False, (0,) * len(VectorStatistics(core).members)
         self.taken: dict[str, int] = {}
         self.longest, self.exact = "", set[str]()
         self.ages = {name: test_parameters()[name] for name in ("until_empty", "until_buffered")}
@@ -61,28 +62,31 @@ class Bench:
         dut, core, fmt = self.dut, self.core, self.fmt
         self.previous = (self.pulse, *self.statistics)
         op = inputs.pop("op", None)
-        noise = {"issue": tag_value(core), "zero": random.getrandbits(1), "bias": random.getrandbits(64)}
+        noise = {"rows__tag": tag_value(core), "rows__zero": random.getrandbits(1)}
+        noise |= {"constants__begin": 0, "constants__bias": random.getrandbits(64)}
         noise["acc"] = random.getrandbits(self.lanes * core.acc_bits)
-        noise |= {"shift": random.getrandbits(6), "begin": 0}
+        noise["scale__shift"] = random.getrandbits(6)
         # accumulators and their scale come a cycle after the issue
         noise |= self.taken
-        self.taken = {name: inputs.pop(name) for name in ("acc", "mantissa", "shift") if name in inputs}
+        self.taken = {name: inputs.pop(name) for name in _LATE if name in inputs}
         for name, value in (noise | inputs).items():
             getattr(dut, name).value = value
-        dut.side_words.value = self.side.words()
+        dut.side__words.value = self.side.words()
         await Timer(1, "ns")
         if op is not None:
             if (at := self.cycle + self.ages["until_empty"][op.name]) > self.empty_at:
                 self.empty_at, self.longest = at, op.name
             self.buffered_at = max(self.buffered_at, self.cycle + self.ages["until_buffered"].get(op.name, 3))
-        self.empty, self.buffered = int(dut.empty.value), int(dut.buffered.value)
+        self.empty, self.buffered = int(dut.rows__empty.value), int(dut.rows__buffered.value)
         if op is None:  # what they are in the cycle of an issue does not matter
             assert self.empty == (self.cycle >= self.empty_at), f"empty in cycle {self.cycle}"
             assert self.buffered == (self.cycle >= self.buffered_at), f"buffered in cycle {self.cycle}"
         self.pulse = False
-        if mask := int(dut.value_valid.value):
-            codes = unpack(int(dut["values"].value), fmt.mantissa + 7, self.lanes)
-            self._note("value", (int(dut.which.value), int(dut.value_context.value), lanes_of(core, mask, codes)))
+        if mask := int(dut.values__valid.value):
+            codes = unpack(int(dut.values__floats.value), fmt.mantissa + 7, self.lanes)
+            self._note(
+                "value", (int(dut.values__which.value), int(dut.values__context.value), lanes_of(core, mask, codes))
+            )
         if mask := int(dut.tap_valid.value):
             tap = unpack(int(dut.tap.value), fmt.wide_bits, self.lanes)
             self._note("tap", (int(dut.tap_op.value), lanes_of(core, mask, tap)))
@@ -121,8 +125,8 @@ class Bench:
             ops = (Op.OUT,)
         self.layer = layer
         self.model = GainModel(core, random.getrandbits(random.randint(1, 61)), random.getrandbits(17))
-        self.dut.kappa.value = self.model.kappa
-        await self.step(begin=1, bias=self.model.totals[0])
+        self.dut.constants__kappa.value = self.model.kappa
+        await self.step(constants__begin=1, constants__bias=self.model.totals[0])
         rows = random.randint(1, core.max_intermediate) if group is Group.EXPAND else self.hidden
         abandoned, last_rises = False, random.random() < 0.5
         last_group = (rows - 1) // self.lanes * self.lanes
@@ -188,7 +192,7 @@ class Bench:
                 fields = {"op": op, "context": context, "index": index, "last": int(last)}
                 inputs = self.row_group(op, context, index, live, last and random.random() < 0.5)
                 tag = tag_value(core, valid=1, live=pack(live.tolist(), 1), **fields)
-                await self.step(op=op, issue=tag, **inputs)
+                await self.step(op=op, rows__tag=tag, **inputs)
                 for _ in range(gap - 1 + (0 if last else random.choice((0, 0, 0, 0, 1, 7)))):
                     await self.step()
 
@@ -214,10 +218,12 @@ class Bench:
         exact = nx.rshift_round(acc * mantissa << nx.SCALE_LEFT, max(shift + nx.SCALE_LEFT, 0))
         clamped = (acc != 0) if shift < -nx.SCALE_LEFT else exact.abs() > fmt.wide_max
         slot = self.slot_of[context]
-        inputs = {"acc": pack(acc, core.acc_bits), "mantissa": mantissa, "shift": shift % (1 << 12)}
+        inputs = {"acc": pack(acc, core.acc_bits), "scale__mantissa": mantissa, "scale__shift": shift % (1 << 12)}
         base = slot * core.max_layers * core.max_hidden + self.layer * self.stride()
-        inputs["state_word"] = (base // lanes + index) % (core.batch * core.max_layers * core.max_hidden // lanes)
-        inputs["zero"] = int(self.zeros[context])
+        inputs["rows__state_word"] = (base // lanes + index) % (
+            core.batch * core.max_layers * core.max_hidden // lanes
+        )
+        inputs["rows__zero"] = int(self.zeros[context])
         wide = second = y
         if op is Op.F:
             wide = nx.sigmoid_negative(y, fmt)
@@ -282,16 +288,16 @@ class Bench:
         late = 0 if write else Recurrence.read_latency - 1
         for cycle, value in enumerate([0] * late + wrapped):
             address = min(cycle, len(wrapped) - 1)
-            await self.step(host=1, address=address, write=int(write), write_data=value)
+            await self.step(state__host=1, state__address=address, state__write=int(write), state__write_data=value)
             if not write and cycle >= late:
-                assert int(dut.read_data.value) == value, f"state {cycle - late}"
-        await self.step(host=0, write=0)
+                assert int(dut.state__read_data.value) == value, f"state {cycle - late}"
+        await self.step(state__host=0, state__write=0)
 
 
 @cocotb.test()
 async def path(dut: Any) -> None:
     """Values, taps, statistics, saturations and state of packets with all numbers of contexts, some abandoned."""
-    dut.issue.value = dut.host.value = dut.write.value = 0
+    dut.rows__tag.value = dut.state__host.value = dut.state__write.value = 0
     await begin(dut)
     bench = Bench(dut)
     await bench.host(write=True)

@@ -12,7 +12,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from numpy.typing import NDArray
 
 from tritforge.golden.model.numerics import Formats
-from tritforge.hw.control.result import ResultUnit, head_rows
+from tritforge.hw.control.result import ResultUnit
 from tritforge.hw.packet import Result, parse_result, scale_word, split_logits
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Status
@@ -53,10 +53,11 @@ class Rows:
     live: int
     acc: list[int]
 
-    def packed(self) -> int:
-        """The payload's bits."""
-        fields = {"acc": self.acc, "live": self.live, "context": self.context, "row": self.row}
-        return head_rows(core()).const(fields).as_value().value
+    def ports(self) -> dict[str, int]:
+        """What the unit's ports take."""
+        bits = core().acc_bits
+        acc = sum((value & (1 << bits) - 1) << bits * lane for lane, value in enumerate(self.acc))
+        return {"acc": acc, "rows__live": self.live, "rows__context": self.context, "rows__row": self.row}
 
 
 def some_logits(shape: tuple[int, int]) -> NDArray[np.int64]:
@@ -110,7 +111,7 @@ class Bench:
     def __init__(self, dut: Any, ready: float, offer: float) -> None:
         self.dut, self.ready, self.offer = dut, ready, offer
         self.cycle, self.words = 0, []
-        self.held: int | None = None
+        self.held: tuple[int, int] | None = None
         self.ended = 0
         self.room = deque([1] * 2, maxlen=2)
 
@@ -118,28 +119,29 @@ class Bench:
         """One cycle."""
         dut, geometry = self.dut, core()
         for name in ("begin", "finish"):
-            getattr(dut, name).value = pulses.get(name, 0)
+            getattr(dut, f"packet__{name}").value = pulses.get(name, 0)
         # a function of registers only, so it is this cycle's already
         mantissa, shift = packet.scales[int(dut.scale_context.value) % geometry.batch]
-        dut.mantissa.value, dut.shift.value = mantissa, shift
+        dut.scale__mantissa.value, dut.scale__shift.value = mantissa, shift
         dut.logits.value = packet.sends
         dut.contexts.value = packet.contexts if packet.status == Status.OK else random.getrandbits(4)
-        dut.status.value, dut.sequence.value = packet.status, packet.sequence
+        dut.packet__status.value, dut.sequence.value = packet.status, packet.sequence
         if not pulses.get("trailer", 0) | pulses.get("finish", 0):
-            dut.status.value, dut.sequence.value = random.getrandbits(4), random.getrandbits(32)
-        dut.rows_valid.value = int(rows is not None)
-        dut.rows.value = (rows or Rows(0, 0, random.getrandbits(geometry.vector_rows), [])).packed()
-        dut.result__ready.value = int(random.random() < self.ready)
+            dut.packet__status.value, dut.sequence.value = random.getrandbits(4), random.getrandbits(32)
+        dut.rows__valid.value = int(rows is not None)
+        for name, value in (rows or Rows(0, 0, random.getrandbits(geometry.vector_rows), [])).ports().items():
+            getattr(dut, name).value = value
+        dut.result__tready.value = int(random.random() < self.ready)
         await ReadOnly()
-        self.room.append(int(dut.room.value))
-        valid, word = int(dut.result__valid.value), int(dut.result__payload.value)
-        taken, last = valid and int(dut.result__ready.value), word >> 32
+        self.room.append(int(dut.rows__room.value))
+        valid, word, last = (int(getattr(dut, f"result__{name}").value) for name in ("tvalid", "tdata", "tlast"))
+        taken = valid and int(dut.result__tready.value)
         if self.held is not None:
-            assert (valid, word) == (1, self.held)
-        self.held = word if valid and not taken else None
+            assert (valid, word, last) == (1, *self.held)
+        self.held = (word, last) if valid and not taken else None
         if taken:
-            self.words.append(word & 0xFFFFFFFF)
-        assert int(dut.done.value) == int(taken and last)
+            self.words.append(word)
+        assert int(dut.packet__done.value) == int(taken and last)
         if taken and last:
             self.ended += 1
         await FallingEdge(dut.clk)
@@ -196,7 +198,7 @@ def check(packet: Packet, result: Result, accepted: int) -> None:
 @cocotb.test()
 async def packets(dut: Any) -> None:
     """Packets in a row, good and bad ones, under several kinds of back-pressure and of gaps between rows."""
-    dut.begin.value = dut.finish.value = dut.rows_valid.value = dut.result__ready.value = 0
+    dut.packet__begin.value = dut.packet__finish.value = dut.rows__valid.value = dut.result__tready.value = 0
     await begin(dut)
     for ready, offer in ((1.0, 1.0), (0.5, 1.0), (0.1, 1.0), (1.0, 0.3), (0.5, 0.5)):
         bench = Bench(dut, ready, offer)
@@ -210,7 +212,7 @@ async def packets(dut: Any) -> None:
 @cocotb.test()
 async def speed(dut: Any) -> None:
     """Two cycles for each row group or, of contexts that send, one for each live row; the trailer without gaps."""
-    dut.begin.value = dut.finish.value = dut.rows_valid.value = dut.result__ready.value = 0
+    dut.packet__begin.value = dut.packet__finish.value = dut.rows__valid.value = dut.result__tready.value = 0
     await begin(dut)
     bench, unit = Bench(dut, 1.0, 1.0), ResultUnit(core())
     for index in range(20):

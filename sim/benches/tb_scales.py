@@ -70,11 +70,11 @@ class Dependency:
         bits = fmt.mantissa
         maxima = [m | e << bits for row in self.maxima for m, e in row]
         powers = sum(power << index * TOTAL_BITS for index, power in enumerate(chain(*self.powers)))
-        outliers = {"powers": powers, "length": self.length} if self.activations.extra else {}
+        outliers = {"statistics__powers": powers, "operands__length": self.length} if self.activations.extra else {}
         return outliers | {
-            "maxima": sum(value << index * (bits + 6) for index, value in enumerate(maxima)),
-            "tensors": self.tensors,
-            "contexts": self.contexts,
+            "statistics__maxima": sum(value << index * (bits + 6) for index, value in enumerate(maxima)),
+            "operands__tensors": self.tensors,
+            "operands__contexts": self.contexts,
         }
 
     def packed_totals(self) -> int:
@@ -130,28 +130,33 @@ async def follow(dut: Any, given: Dependency, fmt: Formats, late: int) -> None:
     last_factor = max(factor_cycles.values()) + ScaleUnit.factor_latency + 1
     selected: deque[tuple[int, Place] | None] = deque([None] * ScaleUnit.factor_latency)
     for cycle in range(1, last_scale + 10):
-        dut.total.value = given.packed_totals() if cycle == TOTAL_LATE else random.getrandbits(len(dut.total))
+        dut.statistics__total.value = (
+            given.packed_totals() if cycle == TOTAL_LATE else random.getrandbits(len(dut.statistics__total))
+        )
         if cycle >= late:
-            dut.words.value, dut.words_valid.value = given.packed_words(), 1
-        assert int(dut.reciprocal_ready.value) == (cycle >= ScaleUnit.reciprocal_latency), (cycle, given)
+            dut.words__word.value, dut.words__valid.value = given.packed_words(), 1
+        assert int(dut.factors__ready.value) == (cycle >= ScaleUnit.reciprocal_latency), (cycle, given)
         assert (int(dut.dividing.value), int(dut.scaling.value)) == (cycle < last_factor, cycle < last_scale), cycle
         # each as early as it may be, otherwise any
         place = random.choice(given.places())
         place = next((at for at, first in factor_cycles.items() if first == cycle), place)
-        dut.factor_vector.value, dut.factor_context.value = place
+        dut.factors__vector.value, dut.factors__context.value = place
         selected.append((cycle, place))
         if (before := selected.popleft()) and before[0] >= factor_cycles[before[1]]:
             await Timer(10, "ps")
-            assert (int(dut.reciprocal.value), int(dut.e_max.value)) == results[before[1]][0], (before, given)
+            assert (int(dut.factors__reciprocal.value), int(dut.factors__e_max.value)) == results[before[1]][0], (
+                before,
+                given,
+            )
         for tensor in range(4):
             for context in range(given.contexts):
                 place = tensor, context
-                dut.scale_matrix.value, dut.scale_context.value = place
+                dut.select__matrix.value, dut.select__context.value = place
                 await Timer(10, "ps")
                 ready = cycle >= scale_cycles.get(place, cycle + 1)
-                assert int(dut.ready.value) == ready, (cycle, place, given)
+                assert int(dut.select__ready.value) == ready, (cycle, place, given)
                 if ready:
-                    scale = int(dut.mantissa.value), dut.shift.value.to_signed()
+                    scale = int(dut.scale__mantissa.value), dut.scale__shift.value.to_signed()
                     assert scale == results[place][1], (place, given)
         await FallingEdge(dut.clk)
 
@@ -160,11 +165,11 @@ async def follow(dut: Any, given: Dependency, fmt: Formats, late: int) -> None:
 async def scales(dut: Any) -> None:
     """Reciprocals and output scales, words early or late, also when a start abandons a computation at any point."""
     fmt = formats()
-    batch = len(dut.total) // TOTAL_BITS
+    batch = len(dut.statistics__total) // TOTAL_BITS
     await begin(dut)
-    assert not int(dut.reciprocal_ready.value)
+    assert not int(dut.factors__ready.value)
     all_totals = totals()
-    dut.words_valid.value = 0
+    dut.words__valid.value = 0
     for index in range(240 // batch):
         bits = test_parameters()["act_bits"]
         threshold = random.choice([0, 1, 96, 1023, random.randint(1, 1023)]) if bits > 8 else 0
@@ -172,7 +177,7 @@ async def scales(dut: Any) -> None:
         if bits > 8:
             dut.threshold.value = threshold
         if index % 2:
-            dut.words.value, dut.words_valid.value = random.getrandbits(96), random.getrandbits(1)
+            dut.words__word.value, dut.words__valid.value = random.getrandbits(96), random.getrandbits(1)
             await pulse_start(dut, **abandoned.operands(fmt))
             last = max(abandoned.scale_cycles(0).values())
             # The next start comes in any cycle until after the last result; with one context, in each in turn.
@@ -181,8 +186,8 @@ async def scales(dut: Any) -> None:
                 await FallingEdge(dut.clk)
         roots = ScaleUnit.root_latency + given.contexts
         late = random.choice([0, 0, roots + 15 * given.contexts, random.randint(1, roots + 10)])
-        dut.words.value, dut.words_valid.value = random.getrandbits(96), 0
+        dut.words__word.value, dut.words__valid.value = random.getrandbits(96), 0
         if not late:
-            dut.words.value, dut.words_valid.value = given.packed_words(), 1
+            dut.words__word.value, dut.words__valid.value = given.packed_words(), 1
         await pulse_start(dut, **given.operands(fmt))
         await follow(dut, given, fmt, late)

@@ -40,6 +40,28 @@ ENDS = (Status.SHORT, Status.LONG, Status.ABORTED)
 _PULSES = ("accept", "begin_packet", "reject", "begin", "dependency", "finish", "side_release")
 _PULSES += ("issue_valid", "drain", "drained", "head_valid")
 
+_INTERFACES = {
+    "side": {"address": "address", "words": "words", "release": "side_release"},
+    "header": {"word": "word", "pop": "header_pop", "done": "header_done", "status": "header_status", "torn": "torn"},
+    "packet": {name: name for name in ("idle", "accept", "reject", "fault", "fault_status", "clear")}
+    | {"embed_block": "embed_block", "drained": "drained"},
+    "array": {name: name for name in ("loaded", "drain", "reload", "next_context")},
+    "scale": {"matrix": "scale_matrix", "context": "scale_context", "ready": "scale_ready"},
+    "rows": {"tag": "issue", "zero": "zero", "state_word": "state_word", "empty": "empty", "buffered": "buffered"},
+    "head": {"valid": "head_valid", "room": "head_room", "row": "head_row", "live": "head_live"},
+    "course": {name: name for name in ("begin", "dependency", "next_three", "next_inner")},
+    "constants": {"kappa": "kappa", "bias": "bias"},
+    "scale_words": {"word": "scale_words", "valid": "constants_valid"},
+    "result": {"begin": "begin_packet", "finish": "finish", "status": "status", "done": "finished"},
+}
+PORTS = {name: f"{port}__{member}" for port, names in _INTERFACES.items() for member, name in names.items()}
+"""Members of interfaces by the names that they have here."""
+
+
+def port(dut: Any, name: str) -> Any:
+    """A port by its name here."""
+    return getattr(dut, PORTS.get(name, name))
+
 
 @dataclass(frozen=True)
 class Row:
@@ -423,9 +445,9 @@ async def packets(dut: Any) -> None:
     model = Model(plan)
     constant = ("level", "words", "shape", "header_done", "fault", "restored", "embed_block", "loaded")
     for name in (*constant, "finished"):
-        getattr(dut, name).value = 0
+        port(dut, name).value = 0
     await begin(dut)
-    scale_matrix, scale_context, issue = dut.scale_matrix, dut.scale_context, dut.issue
+    scale_matrix, scale_context, issue = (port(dut, name) for name in ("scale_matrix", "scale_context", "issue"))
     shape, groups = 0, Counter[Group]()
     tags = tag_layout(core())
     at, since = ("", 0), 0
@@ -438,9 +460,9 @@ async def packets(dut: Any) -> None:
         elif model.state in ("IDLE", *EARLY):
             shape = random.getrandbits(len(dut.shape))
         for name, value in env.items():
-            getattr(dut, name).value = int(value)
+            port(dut, name).value = int(value)
         due = model.reads[0]
-        dut.words.value = due.answer if due else random.getrandbits(len(dut.words))
+        dut.side__words.value = due.answer if due else random.getrandbits(len(dut.side__words))
         dut.shape.value = shape
         await ReadOnly()
         found = model.outputs(env)
@@ -450,7 +472,7 @@ async def packets(dut: Any) -> None:
         own = {"issue_valid", "tag", "index"}
         for name, value in found.items():
             if name not in own:
-                assert int(getattr(dut, name).value) == value, (
+                assert int(port(dut, name).value) == value, (
                     name,
                     value,
                     at,

@@ -24,7 +24,7 @@ class Bench:
         self.depth, self.units, self.limit = (parameters[name] for name in ("depth", "units", "limit"))
         self.dut = dut
         self.room = deque([True] * 4, maxlen=4)
-        self.per_beat, self.per_group = len(dut.beat) // 32, len(dut.words) // 32
+        self.per_beat, self.per_group = len(dut.beats__beat) // 32, len(dut.read__words) // 32
         self.beats: list[list[int]] = []
         self.released = 0
         self.due: deque[list[int] | None] = deque([None] * parameters["latency"])
@@ -34,11 +34,11 @@ class Bench:
         """Outputs of this cycle."""
         dut, level = self.dut, len(self.beats)
         assert int(dut.level.value) == level + self.released
-        assert int(dut.room.value) == self.room[-1]
+        assert int(dut.beats__room.value) == self.room[-1]
         self.room.append(level + self.released <= self.depth - UNDER_WAY)
         words = self.due.popleft()
         if words is not None:
-            found = int(dut.words.value)
+            found = int(dut.read__words.value)
             assert [found >> 32 * k & 0xFFFFFFFF for k in range(self.per_group)] == words
 
     def drive(self, arrival: float, release: float, clear: bool) -> None:
@@ -74,17 +74,17 @@ class Bench:
             empty=level == 0,
             cleared=clear and level > 0 and taken and releases,
         )
-        dut.put.value = int(taken)
-        dut.beat.value = sum(word << 32 * k for k, word in enumerate(beat))
-        dut.address.value = address
-        dut.release.value = amount if releases else 0
+        dut.beats__put.value = int(taken)
+        dut.beats__beat.value = sum(word << 32 * k for k, word in enumerate(beat))
+        dut.read__address.value = address
+        dut.read__release.value = amount if releases else 0
         dut.clear.value = int(clear)
 
 
 @cocotb.test()
 async def side(dut: Any) -> None:
     """Every word at its address, the exact level in every cycle; full, empty, over the end of the ring, cleared."""
-    for name in ("put", "release", "clear", "address"):
+    for name in ("beats__put", "read__release", "clear", "read__address"):
         getattr(dut, name).value = 0
     await begin(dut)
     bench = Bench(dut)

@@ -23,11 +23,19 @@ from tritforge.sim.benches.tb_units import begin
 from tritforge.sim.cocotb_run import test_parameters
 
 GROUPS = 40
-PULSES = ("begin", "value_valid", "start", "release", "clear")
-INPUTS = (
-    *("three", "contexts", "span", "which", "context", "values", "vectors", "quantise_span"),
-    *("reciprocal", "e_max", "reciprocal_ready", "address"),
-)
+PULSES = {
+    "begin": "produced__begin",
+    "valid": "values__valid",
+    "start": "produced__start",
+    "release": "reads__release",
+    "clear": "clear",
+}
+INPUTS = {
+    **{name: f"produced__{name}" for name in ("three", "contexts", "span", "vectors", "quantise_span")},
+    **{name: f"values__{name}" for name in ("which", "context", "floats")},
+    **{name: f"factors__{name}" for name in ("reciprocal", "e_max", "ready")},
+    "address": "reads__address",
+}
 """What does not matter in a cycle is random in it."""
 READABLE = VectorStore.latency + ANNOUNCED
 """Cycles from a position's way into the quantiser to its codes."""
@@ -91,7 +99,7 @@ class Group:
                         values = self.floats[which, context, first : first + live].tolist()
                         values += [random.getrandbits(width) for _ in range(lanes - live)]
                         packed = sum(value << width * lane for lane, value in enumerate(values))
-                        yield {"value_valid": (1 << live) - 1, "which": which, "context": context, "values": packed}
+                        yield {"valid": (1 << live) - 1, "which": which, "context": context, "floats": packed}
 
 
 def random_group(core: CoreParams) -> Group:
@@ -128,20 +136,20 @@ class Bench:
         inputs |= {} if address is None else {"address": address}
         self._factors(inputs)
         enters = self.running and self._position(inputs)
-        for name in PULSES:
-            getattr(dut, name).value = inputs.pop(name, 0)
-        for name in INPUTS:
-            port = getattr(dut, name)
+        for name, port in PULSES.items():
+            getattr(dut, port).value = inputs.pop(name, 0)
+        for name, path in INPUTS.items():
+            port = getattr(dut, path)
             port.value = inputs.pop(name) if name in inputs else random.getrandbits(len(port))
         assert not inputs
         await ReadOnly()
         assert int(dut.busy.value) == enters
-        ends = int(dut.release.value) or int(dut.clear.value)
+        ends = int(dut.reads__release.value) or int(dut.clear.value)
         await FallingEdge(dut.clk)
         self.now += 1
         if ends:
             self.group, self.running = None, False
-        assert int(dut.available.value) == self.available(ANNOUNCED)
+        assert int(dut.reads__available.value) == self.available(ANNOUNCED)
         if ends:
             self.entered = []
         self.reads.append(None if address is None else (group, address))
@@ -155,7 +163,7 @@ class Bench:
         """The factors that the unit asks for, those of the last cycle's position, later."""
         self.factors.append({})
         if self.asked:
-            asked = int(self.dut.factor_vector.value), int(self.dut.factor_context.value)
+            asked = int(self.dut.factors__vector.value), int(self.dut.factors__context.value)
             assert asked == self.asked, f"position {len(self.entered) - 1}"
             reciprocal, e_max = self.needed
             self.factors[-1] = {"reciprocal": int(reciprocal[asked]), "e_max": int(e_max[asked])}
@@ -165,7 +173,7 @@ class Bench:
     def _position(self, inputs: dict[str, int]) -> bool:
         """Whether a position enters."""
         group, position = self.group, len(self.entered)
-        inputs |= {"reciprocal_ready": int(self.ready), "contexts": group.contexts}
+        inputs |= {"ready": int(self.ready), "contexts": group.contexts}
         inputs |= {"vectors": group.vectors, "quantise_span": group.span}
         if not self.ready:
             return False
@@ -205,8 +213,8 @@ class Bench:
 async def reset(dut: Any) -> Bench:
     """The unit after its reset."""
     torch.manual_seed(random.getrandbits(32))
-    for name in PULSES:
-        getattr(dut, name).value = 0
+    for port in PULSES.values():
+        getattr(dut, port).value = 0
     await begin(dut)
     return Bench(dut, core_under_test())
 

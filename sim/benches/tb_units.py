@@ -163,9 +163,9 @@ async def pulse_start(dut: Any, **inputs: int) -> None:
     """One cycle of start with its operands, which then change."""
     for name, value in inputs.items():
         getattr(dut, name).value = value
-    dut.start.value = 1
+    dut.operands__start.value = 1
     await FallingEdge(dut.clk)
-    dut.start.value = 0
+    dut.operands__start.value = 0
     for name in inputs:
         port = getattr(dut, name)
         port.value = random.getrandbits(len(port))

@@ -27,7 +27,7 @@ class Updates:
     def __init__(self, core: CoreParams, words: int, latency: int, state: torch.Tensor) -> None:
         self.core, self.words, self.latency, self.state = core, words, latency, state
         self.inputs: dict[str, list[int]] = {
-            name: [] for name in ("update", "word", "zero", "decay", "candidate", "host")
+            name: [] for name in ("update", "word", "zero", "decay", "candidate", "state__host")
         }
         self.expected: list[tuple[int, int, tuple[int, ...]]] = []
         self._last = dict.fromkeys(range(words), -latency - 1)
@@ -86,15 +86,15 @@ async def recurrence(dut: Any) -> None:
     await begin(dut)
     values = state.flatten().tolist()
     order = random.sample(range(words * lanes), words * lanes)
-    writes = {"host": [1] * len(order), "write": [1] * len(order), "address": order}
-    await stream(dut, 1, writes | {"write_data": [values[at] for at in order]}, [])
-    dut.write.value = 0
+    writes = {f"state__{name}": [1] * len(order) for name in ("host", "write")} | {"state__address": order}
+    await stream(dut, 1, writes | {"state__write_data": [values[at] for at in order]}, [])
+    dut.state__write.value = 0
     found = await stream(dut, latency, updates.inputs, ["h"])
     results = [lanes_of(core, mask, unpack(found[at][0], fmt.wide_bits, lanes)) for at, mask, _ in updates.expected]
     compare(results, [h for _, _, h in updates.expected], {"update": [at for at, _, _ in updates.expected]})
 
-    reads = {"host": [1] * len(order), "address": order}
-    memory = await stream(dut, Recurrence.read_latency, reads, ["read_data"])
+    reads = {"state__host": [1] * len(order), "state__address": order}
+    memory = await stream(dut, Recurrence.read_latency, reads, ["state__read_data"])
     final = wrap(updates.state.flatten(), fmt.wide_bits)
     compare(memory, [(final[at],) for at in order], reads)
 
@@ -148,7 +148,7 @@ async def statistics(dut: Any) -> None:
         # an idle cycle, whose inputs stay while the last results come
         for name, values in inputs.items():
             values.append(0 if name.endswith("valid") else random.choice(values))
-        found = await stream(dut, latency, inputs, [output])
+        found = await stream(dut, latency, inputs, [f"found__{output}"])
         # everything has left before the next ``begin``
         for _ in range(test_parameters()["latency"]):
             await FallingEdge(dut.clk)

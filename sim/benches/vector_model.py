@@ -15,8 +15,8 @@ from tritforge.golden.model.numerics import Formats
 from tritforge.hw.operations import Op, tag_layout
 from tritforge.hw.packet import gain_word, split_gain
 from tritforge.hw.params import CoreParams
+from tritforge.hw.scales.scales import VectorStatistics
 from tritforge.hw.stream.side import SideWords
-from tritforge.hw.vector.gain import outputs
 from tritforge.sim.cocotb_run import test_parameters
 
 EXPONENT_BITS = 6
@@ -72,10 +72,10 @@ class SideModel:
     def cycle(self, dut: Any) -> None:
         """Take this cycle's address and release."""
         lanes = self._core.vector_rows
-        at = self._base + int(dut.side_address.value) * lanes
+        at = self._base + int(dut.side__address.value) * lanes
         known = self._words[at : at + lanes]
         self._reads.append(known + [random.getrandbits(32) for _ in range(lanes - len(known))])
-        if released := int(dut.side_release.value):
+        if released := int(dut.side__release.value):
             self._base += released * self._beat
             assert self._base <= len(self._words), "More side words are released than there are."
 
@@ -147,12 +147,14 @@ class GainModel:
     def statistics(self) -> tuple[int, ...]:
         """The ports ``total``, ``maxima`` and, if there is one, ``powers``."""
         maxima = pack(chain(*self.maxima), self._core.formats.mantissa + EXPONENT_BITS)
-        return (pack(self.totals, 64), maxima, pack(chain(*self.powers), 64))[: len(outputs(self._core))]
+        return (pack(self.totals, 64), maxima, pack(chain(*self.powers), 64))[
+            : len(VectorStatistics(self._core).members)
+        ]
 
 
 def seen_statistics(core: CoreParams, dut: Any) -> tuple[int, ...]:
     """What `GainModel.statistics` says, of a unit."""
-    return tuple(int(getattr(dut, name).value) for name in outputs(core))
+    return tuple(int(getattr(dut, f"statistics__{name}").value) for name in VectorStatistics(core).members)
 
 
 def decay(sigma: Tensor, words: Tensor) -> Tensor:

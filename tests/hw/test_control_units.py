@@ -46,4 +46,4 @@ def test_unit_equals_its_model(unit: str, core: str, tmp_path: Path) -> None:
     files = emit_verilog(make(CORES[core]), f"unit_{unit}", tmp_path)
     lint(files, f"unit_{unit}")
     parameters = asdict(CORES[core]) | {"formats": None}
-    assert run_cocotb(files, f"unit_{unit}", f"sim.tb_{unit}", parameters) == tests
+    assert run_cocotb(files, f"unit_{unit}", f"tritforge.sim.benches.tb_{unit}", parameters) == tests

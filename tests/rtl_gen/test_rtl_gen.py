@@ -169,10 +169,9 @@ def test_reading_past_the_ports_is_refused(tmp_path: Path) -> None:
         emit_verilog(Trespasser(), "trespasser", tmp_path)
 
 
-def test_an_unconnected_input_keeps_its_initial_value(tmp_path: Path) -> None:
-    files = emit_verilog(_HalfConnected(), "half", tmp_path)
-    assert ".i(8'h00)" in files[-1].read_text()
-    lint(files, "half")
+def test_an_input_that_nothing_drives_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'half\.pipe' has the input 'i', which nothing drives"):
+        emit_verilog(_HalfConnected(), "half", tmp_path)
 
 
 class _HalfConnected(wiring.Component):
