@@ -198,6 +198,6 @@ class TernaryArray(wiring.Component):
             m.d.sync += chosen.eq(1)
         with m.Elif(self.rows.drain):
             m.d.sync += chosen.eq(chosen.shift_left(1)[: len(chosen)])
-        for lane, acc in enumerate(self.acc):
-            rows = (row.shadow for row in self._accumulators[lane :: core.vector_rows])
+        for offset, acc in enumerate(self.acc):
+            rows = (row.shadow for row in self._accumulators[offset :: core.vector_rows])
             m.d.sync += acc.eq(reduce(or_, (Mux(bit, row, 0) for bit, row in zip(chosen, rows, strict=True))))

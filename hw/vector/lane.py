@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One lane of the vector path: a row from its accumulator to the gain stage."""
+"""The unit of one of the rows that the vector path takes at once: its accumulator to the gain stage."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring

@@ -31,7 +31,7 @@ class Updates:
         }
         self.expected: list[tuple[int, int, tuple[int, ...]]] = []
         self._last = dict.fromkeys(range(words), -latency - 1)
-        self._operands = deque([(0, 0)] * Recurrence.meet)
+        self._operands = deque([(0, 0)] * Recurrence.operand_latency)
         self._cycle(0, 0, 0)
 
     def _cycle(self, update: int, word: int, zero: int, operands: tuple[int, int] | None = None) -> None:
