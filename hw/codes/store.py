@@ -142,9 +142,8 @@ class VectorStore(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.quantiser = self._quantiser
-        banks = [
-            Ram(code_float(self._core.formats), 1, self.depth, registered=True) for _ in range(self._core.columns)
-        ]
+        value = code_float(self._core.formats)
+        banks = [Ram(value, 1, self.depth, registered=True) for _ in range(self._core.columns)]
         for index, bank in enumerate(banks):
             m.submodules[f"vector_{index}"] = bank
         self._write_side(m, banks)
@@ -155,45 +154,41 @@ class VectorStore(wiring.Component):
 
     def _write_side(self, m: Module, banks: list[Ram]) -> None:
         """A cursor a context, of a cycle ago, and what each bank takes at the cursor."""
-        core = self._core
+        core, produced, arriving = self._core, self.produced, self.values
         columns, rows = core.columns, core.vector_rows
         first_columns = [phase * rows % columns for phase in range(columns // gcd(rows, columns))]
         place = range(self.depth + core.batch)
         layout = data.StructLayout({"position": place, "next_word": place, "phase": range(len(first_columns))})
         cursors = Array(Signal(layout, name=f"cursor_{context}") for context in range(core.batch))
         cursor = Signal(layout)
-        step = self.produced.contexts if core.batch > 1 else 1
-        context = delay(m, self.values.context, 1, "context", reset_less=True)
+        step = produced.contexts if core.batch > 1 else 1
+        context = delay(m, arriving.context, 1, "context", reset_less=True)
         m.d.comb += cursor.eq(cursors[context] if core.batch > 1 else cursors[0])
 
         # row 0 is the last to lack an element
-        valid = delay(m, self.values.valid, 1, "valid")
-        group_ends = delay(
-            m, self.values.valid[0] & ((self.values.which == 2) | ~self.produced.three), 1, "group_ends"
-        )
+        valid = delay(m, arriving.valid, 1, "valid")
+        group_ends = delay(m, arriving.valid[0] & ((arriving.which == 2) | ~produced.three), 1, "group_ends")
         reaches_end = [phase for phase, first in enumerate(first_columns) if first + rows >= columns]
         for number, own in enumerate(cursors):
-            with m.If(self.produced.begin):
+            with m.If(produced.begin):
                 m.d.sync += [own.position.eq(number), own.next_word.eq(step + number), own.phase.eq(0)]
             with m.Elif(group_ends & (context == number if core.batch > 1 else 1)):
                 m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, plus_one(cursor.phase)))
                 with m.If(cursor.phase.matches(*reaches_end)):
                     # behind the last element both are out of range and unused
-                    m.d.sync += [
-                        own.position.eq(cursor.next_word),
-                        own.next_word.eq(cut(cursor.next_word + step, own.next_word)),
-                    ]
+                    following = cut(cursor.next_word + step, own.next_word)
+                    m.d.sync += [own.position.eq(cursor.next_word), own.next_word.eq(following)]
 
         offset, word, next_word = (
             Signal(range(self.depth), name=name, reset_less=True) for name in ("offset", "word", "next_word")
         )
         m.d.sync += [
             # of what is written, all are within the depth
-            offset.eq(cut(Array([0, self.produced.span, self.produced.span << 1])[self.values.which], offset)),
+            offset.eq(cut(Array([0, produced.span, produced.span << 1])[arriving.which], offset)),
             word.eq(cut(cursor.position + offset, word)),
             next_word.eq(cut(cursor.next_word + offset, next_word)),
         ]
-        values = delay(m, self.values.floats, 2, "values", reset_less=True)
+        values = delay(m, arriving.floats, 2, "values", reset_less=True)
         current = delay(m, cursor.phase, 1, "phase", reset_less=True)
         writes = Signal(columns)
         for column, bank in enumerate(banks):
@@ -221,7 +216,7 @@ class VectorStore(wiring.Component):
 
         The result says that a code is about to be there: `ANNOUNCED` cycles after the count of it.
         """
-        core, quantiser = self._core, self._quantiser
+        core, quantiser, produced, factors = self._core, self._quantiser, self.produced, self.factors
         running, ends, one = flags("running", "ends", "one")
         left = Signal(range(self.depth + 1))
         # cleared by the reset by way of `ended`: it is far
@@ -229,44 +224,40 @@ class VectorStore(wiring.Component):
         vector = Signal(2)
         vectors_left = Signal(2)
         last = Signal()
-        context = Signal.like(self.factors.context)
-        m.d.comb += [self.busy.eq(running & self.factors.ready), one.eq(self.produced.quantise_span == 1)]
+        context = Signal.like(factors.context)
+        m.d.comb += [self.busy.eq(running & factors.ready), one.eq(produced.quantise_span == 1)]
         with m.If(self._ended):
             m.d.sync += position.eq(0)
         with m.Elif(self.busy):
             m.d.sync += position.eq(plus_one(position))
-        with m.If(self.produced.start):
-            m.d.sync += [
-                vector.eq(0),
-                vectors_left.eq(minus_one(self.produced.vectors)),
-                last.eq(self.produced.vectors == 1),
-            ]
-            m.d.sync += [left.eq(self.produced.quantise_span), ends.eq(one)]
+        with m.If(produced.start):
+            m.d.sync += [vector.eq(0), vectors_left.eq(minus_one(produced.vectors)), last.eq(produced.vectors == 1)]
+            m.d.sync += [left.eq(produced.quantise_span), ends.eq(one)]
         with m.Elif(self.busy):
             m.d.sync += [left.eq(minus_one(left)), ends.eq(left == 2)]
             with m.If(ends):
-                m.d.sync += [left.eq(self.produced.quantise_span), ends.eq(one)]
+                m.d.sync += [left.eq(produced.quantise_span), ends.eq(one)]
                 m.d.sync += [
                     vector.eq(plus_one(vector)),
                     vectors_left.eq(minus_one(vectors_left)),
                     last.eq(vectors_left == 1),
                 ]
-        m.d.sync += running.eq((self.produced.start | (running & ~(self.factors.ready & ends & last))) & ~self.clear)
+        m.d.sync += running.eq((produced.start | (running & ~(factors.ready & ends & last))) & ~self.clear)
         if core.batch > 1:
-            with m.If(self.produced.start | (self.busy & (context == self.produced.contexts - 1))):
+            with m.If(produced.start | (self.busy & (context == produced.contexts - 1))):
                 m.d.sync += context.eq(0)
             with m.Elif(self.busy):
                 m.d.sync += context.eq(plus_one(context))
 
         # values and factors meet that many cycles after their position
         assert Ram.registered_latency == 1 + ScaleUnit.factor_latency + 1
-        reciprocal = Signal.like(self.factors.reciprocal, reset_less=True)
-        e_max = Signal.like(self.factors.e_max, reset_less=True)
+        reciprocal = Signal.like(factors.reciprocal, reset_less=True)
+        e_max = Signal.like(factors.e_max, reset_less=True)
         m.d.sync += [
-            self.factors.vector.eq(vector),
-            self.factors.context.eq(context),
-            reciprocal.eq(self.factors.reciprocal),
-            e_max.eq(self.factors.e_max),
+            factors.vector.eq(vector),
+            factors.context.eq(context),
+            reciprocal.eq(factors.reciprocal),
+            e_max.eq(factors.e_max),
         ]
         for bank, element in zip(banks, quantiser.vector, strict=True):
             m.d.comb += [bank.read_address.eq(position), element.eq(bank.read_data[0])]

@@ -129,9 +129,9 @@ class ScaleUnit(wiring.Component):
     """Quantiser reciprocals (``numerics.code_reciprocal``) and output scales (``integer.output_scale``).
 
     ``operands.start`` takes all operands but the words, clears every ``ready`` and abandons a computation under way;
-    until then all results stay. Pipelines, one result a cycle each: reciprocals vector by
-    vector, within each context by context; beside them the roots, context by context; output scales matrix by matrix,
-    within each context by context. Counted from ``start``:
+    until then all results stay. Pipelines, one result a cycle each: reciprocals vector by vector, within each context
+    by context; beside them the roots, context by context; output scales matrix by matrix, within each context by
+    context. Counted from ``start``:
 
     * the reciprocal at place p of its order can be selected ``reciprocal_latency + 1 + p`` cycles later;
     * the root of context c is there ``root_latency`` + c cycles later;
@@ -184,11 +184,8 @@ class ScaleUnit(wiring.Component):
         contexts = Signal.like(self.operands.contexts, name="contexts_held")
         maxima = Signal.like(self.statistics.maxima, name="maxima_held", reset_less=True)
         with m.If(self.operands.start):
-            m.d.sync += [
-                tensors.eq(self.operands.tensors),
-                contexts.eq(self.operands.contexts),
-                maxima.eq(self.statistics.maxima),
-            ]
+            m.d.sync += [tensors.eq(self.operands.tensors), contexts.eq(self.operands.contexts)]
+            m.d.sync += maxima.eq(self.statistics.maxima)
         levels = self._reciprocals(m, tensors, contexts, maxima)
         self._scales(m, tensors, contexts, maxima, levels)
         return m
@@ -318,10 +315,8 @@ class ScaleUnit(wiring.Component):
             with m.If(self.operands.start):
                 m.d.sync += left.eq(0)
             with m.Elif(start):
-                m.d.sync += [
-                    totals.eq(self.statistics.total.as_value()[TOTAL_BITS:]),
-                    left.eq(cut(contexts - 1, left)),
-                ]
+                m.d.sync += totals.eq(self.statistics.total.as_value()[TOTAL_BITS:])
+                m.d.sync += left.eq(cut(contexts - 1, left))
             with m.Else():
                 m.d.sync += [totals.eq(totals.as_value() >> TOTAL_BITS), left.eq(Mux(left == 0, 0, minus_one(left)))]
             total, valid = Mux(start, total, totals[0]), start | (left != 0)
@@ -418,7 +413,7 @@ def shared_select(
 ) -> wiring.PureInterface:
     """One `ScaleSelect` of two: the result unit's from a packet's ``finish`` to the next one's ``begin``.
 
-    ``result`` is the context that the result unit is shown; its matrix is the head's, and its scale is there.
+    ``result`` is the context whose scale the result unit is shown.
     """
     select = sequencer.signature.create(path=("select",))
     finishing = Signal()

@@ -45,7 +45,7 @@ class Statistics(wiring.Component):
         rows are valid from row 0 on.
     values : In, code floats.
     power_valid, power_which, gain_products : In, with ``core.extra_bits`` only and in time with ``products``: mask of
-        lanes that add round(product >> power_shift)^2 to power ``power_which`` of ``square_context``.
+        rows that add round(product >> power_shift)^2 to power ``power_which`` of ``square_context``.
     found : Out, of each context.
     """
 
