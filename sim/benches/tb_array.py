@@ -165,7 +165,7 @@ def _integer(data: NDArray) -> int:
 
 
 def _pack(values: list[int], width: int) -> int:
-    return sum((value & (1 << width) - 1) << width * lane for lane, value in enumerate(values))
+    return sum((value & (1 << width) - 1) << width * place for place, value in enumerate(values))
 
 
 def _core() -> CoreParams:
