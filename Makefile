@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # of an index with CPU builds of PyTorch
 TORCH_INDEX ?=
+PACKAGES := golden hw rtl_gen sim perf host
+TYPES := build/types/tritforge
 PRESETS := tiny edge
 MODEL ?= 370M
 PRESET ?= edge
@@ -14,13 +16,14 @@ PLATFORM ?= ecp5-85f
 export TRITFORGE_CACHE ?= $(CURDIR)/build
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint verilog cosim synth bench estimate report docs clean
+.PHONY: help setup demo test lint types verilog cosim synth bench estimate report docs clean
 
 help:
 	@echo "make setup    create $(VENV) with everything needed (PYTHON=$(PYTHON), at least 3.11; TORCH_INDEX=URL of CPU builds)"
 	@echo "make demo     generate text with the shipped model on the simulated core"
-	@echo "make test     formatting, lint and all tests (JOBS=$(JOBS) processes)"
-	@echo "make lint     Python lint, and strict Verilog lint of the presets $(PRESETS)"
+	@echo "make test     formatting, lint, types and all tests (JOBS=$(JOBS) processes)"
+	@echo "make lint     Python lint and types, and strict Verilog lint of the presets $(PRESETS)"
+	@echo "make types    check the annotations"
 	@echo "make verilog  write the Verilog of the preset edge to build/verilog"
 	@echo "make cosim    check the core against the golden integer model"
 	@echo "make synth    synthesise, place and route the preset edge (a quarter of an hour)"
@@ -35,18 +38,24 @@ setup: $(READY)
 demo: $(READY)
 	@$(BIN)/tritforge demo
 
-test: $(READY)
+test: $(READY) types
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-lint: $(READY)
+lint: $(READY) types
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@for preset in $(PRESETS); do \
 	    $(BIN)/tritforge verilog --preset $$preset -o build/lint/$$preset || exit; \
 	    $(BIN)/python -m tritforge.rtl_gen.verilog.lint build/lint/$$preset/*.f || exit; \
 	done
+
+# mypy finds a package by its folders' names, and tritforge/ is none of ours
+types: $(READY)
+	@mkdir -p $(TYPES)
+	@ln -sfn $(PACKAGES:%=../../../%) $(TYPES)
+	@$(BIN)/mypy >build/types/found || { sed 's,$(TYPES)/,,' build/types/found; exit 1; }
 
 verilog: $(READY)
 	@$(BIN)/tritforge verilog --preset edge -o build/verilog

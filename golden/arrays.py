@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The types that weights are stored in, as NumPy and as PyTorch have them; PyTorch is imported where it is used."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
 import numpy as np
@@ -15,7 +15,7 @@ STORED = {"F32": FLOAT32, "F16": FLOAT16, "BF16": BFLOAT16}
 """By their names in a safetensors file; float32 holds the values of all."""
 
 
-def as_array(tensor: "Tensor") -> NDArray:
+def as_array(tensor: "Tensor") -> NDArray[Any]:
     """The same values, in memory that both share."""
     import torch
 
@@ -24,7 +24,7 @@ def as_array(tensor: "Tensor") -> NDArray:
     return tensor.numpy()
 
 
-def as_tensor(array: NDArray) -> "Tensor":
+def as_tensor(array: NDArray[Any]) -> "Tensor":
     """The same values, in memory that both share."""
     import torch
 

@@ -65,7 +65,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.filename is not None and Path(error.filename).parent not in (path.parent, target.parent):
             raise
-        remedy = (REMEDIES | _NAMED).get(error.errno, "name another place")
+        remedy = (REMEDIES | _NAMED).get(error.errno or 0, "name another place")
         raise TritforgeError(f"{path} cannot be written ({told(error)}); {remedy}.") from error
 
 
@@ -109,5 +109,5 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        remedy = REMEDIES.get(error.errno, "name another folder")
+        remedy = REMEDIES.get(error.errno or 0, "name another folder")
         raise TritforgeError(f"The folder {path} cannot be made ({told(error)}); {remedy}.") from error

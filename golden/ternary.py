@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From latent float32 weights to trits and one scale per tensor."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class Ternary(NamedTuple):
     scale: float
 
 
-def ternarise(weight: NDArray) -> Ternary:
+def ternarise(weight: NDArray[Any]) -> Ternary:
     """Return `clamp(round_half_even(W / mean|W|), -1, 1)` and `mean|W|`.
 
     A tensor whose values are already -s, 0 and s keeps them, with scale s: taking the mean again would
@@ -63,7 +63,7 @@ def ternarise(weight: NDArray) -> Ternary:
     return Ternary(trits, float(scale))
 
 
-def _only_magnitude(weight: NDArray) -> float:
+def _only_magnitude(weight: NDArray[Any]) -> float:
     """Return the magnitude that all values but zeros share; 0 where there are several, or only zeros."""
     shared = np.float32(0)
     for (values,) in by_rows(weight):

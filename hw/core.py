@@ -152,7 +152,16 @@ class Core(wiring.Component):
             self._taps(m, front, sequencer, array, scales, vector, store)
         return m
 
-    def _taps(self, m, front, sequencer, array, scales, vector, store) -> None:
+    def _taps(
+        self,
+        m: Module,
+        front: StreamFront,
+        sequencer: Sequencer,
+        array: TernaryArray,
+        scales: ScaleUnit,
+        vector: VectorPath,
+        store: VectorStore,
+    ) -> None:
         """What the debug ports show."""
         issued = sequencer.rows.tag.valid | sequencer.head.valid
         trace = self.tap_trace

@@ -30,6 +30,7 @@ token (the argmax) and logit scale word of each context (logit = accumulator * m
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +108,7 @@ def constant_words(core: CoreParams, scales: Sequence[tuple[int, int]], kappa: i
     return pad_words(words, core)
 
 
-def gain_word(gain: NDArray, stat: NDArray | int = 0) -> Words:
+def gain_word(gain: NDArray[Any], stat: NDArray[Any] | int = 0) -> Words:
     """Gains of 18 bits above statistics gains of 14, both signed (a decay gain, up to 2**16, fits as well)."""
     low = np.asarray(stat, np.int64) & (1 << STAT_BITS) - 1
     return (low | np.asarray(gain, np.int64) << STAT_BITS & 0xFFFFFFFF).astype(np.uint32)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Core parameters: the only source of geometry for gateware, packer, testbenches and estimates."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from tritforge.golden import TritforgeError
 from tritforge.golden.model.activations import Activations
@@ -37,7 +38,7 @@ class Dimensions(Protocol):
     def vocab(self) -> int: ...
 
 
-def limits_for(model: Dimensions) -> dict[str, int]:
+def limits_for(model: Dimensions) -> dict[str, Any]:
     """The limits of a core that is just large enough for a model, as arguments of `CoreParams`."""
     return {f"max_{name}": max(getattr(model, name), least) for name, (least, _) in LIMITS.items()}
 
@@ -191,11 +192,12 @@ class CoreParams:
                 return f"The model has {name} {value}; this core takes at most {limit}."
         return None
 
-    def override(self, settings: dict[str, str]) -> "CoreParams":
+    def override(self, settings: Mapping[str, str]) -> "CoreParams":
         """A copy with ``name=value`` settings applied; widths of the formats go by their own names."""
         own = {f.name for f in fields(self)} - {"formats"}
         widths = {f.name for f in fields(self.formats)}
-        core, fmt = {}, {}
+        core: dict[str, Any] = {}
+        fmt: dict[str, Any] = {}
         for name, text in settings.items():
             if name not in own | widths:
                 raise TritforgeError(f"Unknown parameter '{name}'; choose from {', '.join(sorted(own | widths))}.")

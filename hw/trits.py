@@ -15,7 +15,7 @@ t0 if s0 = s1, else t1. A single is 0 zero, 1 plus, 2 minus. A zero pair needs t
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -69,14 +69,15 @@ class Code:
         return np.stack([plus.astype(np.int8) - minus for plus, minus in self.circuit(bits, lambda bit: bit)], axis=1)
 
 
-def positional(trits: Sequence[int]) -> int:
-    """The byte of five trits; of any number of trits, their index in `Code.encode_table`."""
+def positional(trits: Iterable[Any]) -> Any:
+    """The byte of five trits, numbers or arrays; of any number of trits, their index in `Code.encode_table`."""
     return sum((t + 1) * 3**k for k, t in enumerate(trits))
 
 
 def _positional_circuit(byte: Sequence[Bit], wire: Wire) -> Trits:
     """From the highest trit down: is the rest 3**k or more, or twice that? Then it is that much less."""
-    rest, trits = list(byte), []
+    rest: list[Bit] = list(byte)
+    trits: Trits = []
     for k in (4, 3, 2, 1, 0):
         one, two = wire(_at_least(rest, 3**k)), wire(_at_least(rest, 2 * 3**k))
         trits.insert(0, (two, ~one))

@@ -51,7 +51,7 @@ def build_harness(
         With the tools' messages.
     """
     flags = [f"-DLANES={lanes}", *(["-DTAPS"] if taps else []), *(["-DSAIF"] if activity else [])]
-    fixed = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--threads", "1")
+    fixed: tuple[str, ...] = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--threads", "1")
     options = ("-fPIC", "-fvisibility=hidden")
     if activity:
         # names of gates begin with an underscore; the lint of a tool's netlist is nobody's business

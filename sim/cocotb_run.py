@@ -112,10 +112,11 @@ def run_cocotb(
 
 def test_parameters() -> dict[str, Any]:
     """The parameters given to `run_cocotb`, inside the simulation."""
-    return json.loads(Path(os.environ[_PARAMETERS]).read_text())
+    parameters: dict[str, Any] = json.loads(Path(os.environ[_PARAMETERS]).read_text())
+    return parameters
 
 
-test_parameters.__test__ = False
+test_parameters.__test__ = False  # type: ignore[attr-defined] # tells pytest that it is none
 
 
 class _Runner(Verilator):
@@ -181,9 +182,9 @@ def _passed(results: Path, test_module: str) -> list[str]:
     log = results.with_name("log.txt")
     cases = list(ElementTree.parse(results).getroot().iter("testcase")) if results.exists() else []
     failed = [
-        case.get("name") for case in cases if case.find("failure") is not None or case.find("error") is not None
+        case.get("name", "") for case in cases if case.find("failure") is not None or case.find("error") is not None
     ]
-    ran = [case.get("name") for case in cases if case.find("skipped") is None]
+    ran = [case.get("name", "") for case in cases if case.find("skipped") is None]
     if failed:
         problem = f"These cocotb tests of '{test_module}' failed: {', '.join(failed)}"
     elif not ran:

@@ -5,6 +5,7 @@ import json
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from tritforge.rtl_gen.synthesis.synth import SynthError, netlist, versions
 from tritforge.rtl_gen.tools.build import Status, cached_build, say
@@ -79,7 +80,7 @@ def _models() -> str:
     return text
 
 
-def _around(top: str, ports: dict) -> str:
+def _around(top: str, ports: dict[str, Any]) -> str:
     """A module with the ports of the netlist, so that the simulation need not keep each of its nets in view."""
     declared = [f"{port['direction']} [{len(port['bits']) - 1}:0] {name}" for name, port in ports.items()]
     connected = ", ".join(f".{name}({name})" for name in ports)

@@ -46,7 +46,7 @@ class ModelConfig:
     bos
         The token that begins a text; None where texts begin with their own first one.
     eos
-        The tokens that end one, distinct; a single id and None are taken too, for one and for none.
+        The tokens that end one, distinct.
     """
 
     hidden: int
@@ -61,13 +61,13 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for field in ("hidden", "layers", "intermediate", "vocab"):
             _check_size(field, getattr(self, field))
-        for field, ids in (("bos", () if self.bos is None else (self.bos,)), ("eos", _listed(self.eos))):
+        for field, ids in (("bos", () if self.bos is None else (self.bos,)), ("eos", self.eos)):
             for value in ids:
                 if not _is_whole(value) or not 0 <= value < self.vocab:
                     raise CheckpointError(
                         f"The {field} token id must lie in 0..{self.vocab - 1}, not {short(value)}."
                     )
-        object.__setattr__(self, "eos", tuple(dict.fromkeys(_listed(self.eos))))
+        object.__setattr__(self, "eos", tuple(dict.fromkeys(self.eos)))
         if self.eps != EPS:
             raise CheckpointError(f"rms_norm_eps must be {EPS}, which the hardware fixes, not {short(self.eps)}.")
         if not isinstance(self.use_lower_bound, bool):
@@ -103,13 +103,13 @@ class ModelConfig:
                 eps=raw.get("rms_norm_eps", EPS),
                 use_lower_bound=raw.get("use_lower_bound", True),
                 bos=own["bos_token_id"],
-                eos=own["eos_token_id"],
+                eos=listed(own["eos_token_id"]),
             )
         with _used(beside):
             return replace(
                 config,
                 bos=(generation | raw).get("bos_token_id", config.bos),
-                eos=(*config.eos, *_listed(generation.get("eos_token_id"))),
+                eos=(*config.eos, *listed(generation.get("eos_token_id"))),
             )
 
     @property
@@ -144,7 +144,8 @@ class ModelConfig:
     def linear_shapes(self) -> dict[str, tuple[int, int]]:
         """Return (rows, columns) of every ternary product in model order; the head, `lm_head`, is last."""
         ends = tuple(f"{name}.weight" for name in (*LINEARS, "lm_head"))
-        return {name.removesuffix(".weight"): shape for name, shape in self.tensors() if name.endswith(ends)}
+        found = ((name, shape) for name, shape in self.tensors() if name.endswith(ends))
+        return {name.removesuffix(".weight"): (rows, columns) for name, (rows, columns) in found}
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of every tensor of the state dict, in model order."""
@@ -208,9 +209,9 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _listed(value: Any) -> list | tuple:
-    """A list of what a file gives as a list, as one value or as null."""
-    return value if isinstance(value, list | tuple) else [] if value is None else [value]
+def listed(value: Any) -> tuple[Any, ...]:
+    """What a file gives as a list, as one value or as null."""
+    return tuple(value) if isinstance(value, list) else () if value is None else (value,)
 
 
 def _check_size(field: str, value: Any) -> None:

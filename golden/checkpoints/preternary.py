@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def write_preternary(
     latent = {f"{name}.weight" for name in checkpoint.config.linear_shapes()}
     report = []
 
-    def tensor(name: str) -> NDArray:
+    def tensor(name: str) -> NDArray[Any]:
         value = checkpoint.stored(name)
         if name not in latent:
             return _stored(value, name, kind)
@@ -104,7 +105,7 @@ def write_preternary(
     return report, [folder / file.name for file in files]
 
 
-def dequantise(ternary: Ternary, dtype: np.dtype) -> NDArray:
+def dequantise(ternary: Ternary, dtype: np.dtype) -> NDArray[Any]:
     """Return `trits * scale`, the scale rounded to `dtype`; `ternarise` gives the trits and that scale again."""
     weight = np.empty(ternary.trits.shape, dtype)
     for trits, out in by_rows(ternary.trits, weight):
@@ -116,7 +117,7 @@ def dequantise(ternary: Ternary, dtype: np.dtype) -> NDArray:
 _NARROW = "which {} cannot hold; store float32."
 
 
-def _stored(value: NDArray | np.float32, name: str, dtype: np.dtype) -> NDArray:
+def _stored(value: NDArray[Any] | np.float32, name: str, dtype: np.dtype) -> NDArray[Any]:
     with np.errstate(over="ignore"):
         value = np.asarray(value).astype(dtype, copy=False)
     if not np.isfinite(value).all():

@@ -97,7 +97,7 @@ class Checkpoint:
         """Return a tensor upcast to float32; raise CheckpointError where a value is NaN or infinite."""
         return self.stored(name).astype(np.float32, copy=False)
 
-    def stored(self, name: str) -> NDArray:
+    def stored(self, name: str) -> NDArray[Any]:
         """Return a tensor in the type it is stored in; raise CheckpointError as `values` does."""
         if name not in self._places:
             raise CheckpointError(f"The model has no tensor {name}; names() lists those it has.")
@@ -109,9 +109,10 @@ class Checkpoint:
             raise CheckpointError(f"{self._told(place)} holds {what}; fetch or export the file again.")
         return value
 
-    def _read(self, place: _Place) -> NDArray:
+    def _read(self, place: _Place) -> NDArray[Any]:
         try:
-            return self._open(place.shard).get_tensor(place.name)
+            array: NDArray[Any] = self._open(place.shard).get_tensor(place.name)
+            return array
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{self._told(place)} is unreadable ({error}); fetch it again.") from error
 
@@ -135,9 +136,9 @@ class Checkpoint:
 
     def _locate(self) -> dict[str, _Place]:
         """Return the place of every stored tensor by its name there; each file is opened once."""
-        index, shard_of = self.folder / INDEX, {}
+        index, shard_of = self.folder / INDEX, dict[str, str]()
         if not (self.folder / WEIGHTS).is_file() and index.is_file():
-            shard_of = read_json(index).get("weight_map")
+            shard_of = read_json(index).get("weight_map") or {}
             if not isinstance(shard_of, dict) or not shard_of:
                 raise CheckpointError(f"{index} has no weight_map; fetch it again.")
             for shard in shard_of.values():
@@ -217,7 +218,7 @@ class Checkpoint:
         return STORED[place.dtype]
 
 
-def _finite(values: NDArray) -> bool:
+def _finite(values: NDArray[Any]) -> bool:
     """Whether all values are."""
     with np.errstate(over="ignore", invalid="ignore"):
         # The sum is finite only if all values are, and faster; it may overflow, hence the second look.

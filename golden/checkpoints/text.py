@@ -170,7 +170,12 @@ class TextStream:
 
     def _is_byte(self, token: int) -> bool:
         piece = self._codec.piece(token)
-        return len(piece.encode()) == BYTE_PIECE and piece.startswith("<0x") and piece.endswith(">")
+        return (
+            piece is not None
+            and len(piece.encode()) == BYTE_PIECE
+            and piece.startswith("<0x")
+            and piece.endswith(">")
+        )
 
 
 @contextmanager

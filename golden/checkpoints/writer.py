@@ -25,7 +25,7 @@ _NAMES = {dtype: name for name, dtype in STORED.items()}
 
 
 def write_checkpoint(
-    folder: Path | str, config: ModelConfig, tensors: "Mapping[str, Tensor | NDArray]", shards: int = 1
+    folder: Path | str, config: ModelConfig, tensors: "Mapping[str, Tensor | NDArray[Any]]", shards: int = 1
 ) -> None:
     """Write `tensors`, in the type they have, as a checkpoint in the public layout, each file atomically.
 
@@ -65,7 +65,7 @@ def stream_checkpoint(
     folder: Path | str,
     config: ModelConfig,
     dtype: np.dtype,
-    tensor: Callable[[str], NDArray],
+    tensor: Callable[[str], NDArray[Any]],
     parts: list[list[str]],
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
@@ -102,7 +102,7 @@ def stream_checkpoint(
             with path.open("wb") as file:
                 file.write(_header({name: shapes[name] for name in part}, dtype))
                 for name in part:
-                    done += file.write(np.ascontiguousarray(tensor(name), dtype).view(np.uint8))
+                    done += file.write(np.ascontiguousarray(tensor(name), dtype).view(np.uint8).data)
                     if progress is not None:
                         progress(done, size)
     if count > 1:
@@ -116,7 +116,8 @@ def stream_checkpoint(
 
 def split_by_size(config: ModelConfig, dtype: np.dtype, limit: int = SHARD_BYTES) -> list[list[str]]:
     """The names of the tensors in model order, in as many parts as keep each within `limit` bytes."""
-    parts, room = [], 0
+    parts: list[list[str]] = []
+    room = 0
     for name, shape in config.tensor_shapes().items():
         size = dtype.itemsize * math.prod(shape)
         if size > room:
@@ -134,7 +135,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def _header(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype) -> bytes:
     """The header of a safetensors file; by hand since the library takes whole files only."""
-    table, start = {"__metadata__": {"format": "pt"}}, 0
+    table: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    start = 0
     for name, shape in shapes.items():
         stop = start + dtype.itemsize * math.prod(shape)
         table[name] = {"dtype": _NAMES[dtype], "shape": shape, "data_offsets": [start, stop]}

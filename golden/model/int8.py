@@ -94,7 +94,7 @@ class QuantisedModel(ReferenceModel):
         super().__init__(model.config, model.tensors, model.linears)
         self._quantise = quantise
 
-    def _linear(self, name: str, x: Tensor, keep: dict) -> Tensor:
+    def _linear(self, name: str, x: Tensor, keep: dict[str, Tensor]) -> Tensor:
         trits, scale = self.linears[name]
         seen = self._quantise(rms_norm(x, self.tensors[f"{name}.norm.weight"]))
         return seen @ torch.from_numpy(trits).float().T * scale

@@ -7,34 +7,20 @@ implementation with both norms of every BitLinear folded (docs/numerics.md).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from tritforge.golden.checkpoints.reader import ModelConfig
 from tritforge.golden.chunks import by_rows
 from tritforge.golden.model import numerics as nx
 from tritforge.golden.model.activations import Activations
-from tritforge.golden.model.embedding import Embedding
-from tritforge.golden.model.formats import Formats
+from tritforge.golden.model.formats import DECAY_FRAC, OMEGA_FRAC, SIGMA_FRAC, UNIT_EXPONENT, Formats
 from tritforge.golden.model.outlier_codes import widening
-from tritforge.golden.model.quantise import IntegerHead, IntegerLayer, Matrix, Norm
+from tritforge.golden.model.quantise import Matrix, Norm
+from tritforge.golden.model.source import IntegerSource
 
 Tap = Callable[[int, str, Tensor], None]
 """Called with (layer, unit, values [T, n]) at every observable point; the head's layer is the layer count."""
-
-
-class IntegerSource(Protocol):
-    """What the model runs from: a quantised checkpoint or a packed image."""
-
-    config: ModelConfig
-    fmt: Formats
-    embedding: Embedding
-
-    def layer(self, index: int) -> IntegerLayer: ...
-
-    def head(self) -> IntegerHead: ...
 
 
 @dataclass(frozen=True)
@@ -77,7 +63,7 @@ def analyse(value: Tensor, second: Tensor, norm: Norm, fmt: Formats, given: Acti
     Equations: v = value * gain; code = round(127 v / (max|v| / 2^s)), s being 0 in int8;
     t = sum(round(value * stat)^2) + sum(round(second * kappa)^2) + bias; root = 1 / sqrt(t).
     """
-    stat = 1 << nx.UNIT_EXPONENT if norm.stat is None else torch.from_numpy(norm.stat)
+    stat = 1 << UNIT_EXPONENT if norm.stat is None else torch.from_numpy(norm.stat)
     total = nx.rshift_round(value * stat, fmt.square_shift).square().sum(-1, keepdim=True) + norm.bias
     total = total + nx.rshift_round(second * norm.kappa, fmt.epsilon_shift).square().sum(-1, keepdim=True)
     root, k = nx.reciprocal_root(total, fmt)
@@ -184,8 +170,8 @@ class IntegerModel:
         mix = self._analyse(x, x, layer.norms["mix"])
         (f, over_f), (i, over_i), (g, over_g) = (product(name, mix, k) for k, name in enumerate("fig"))
         sigma = nx.sigmoid_negative(f, fmt)
-        c = nx.rshift_round(sigma * torch.from_numpy(layer.omega), nx.SIGMA_FRAC + nx.OMEGA_FRAC - nx.DECAY_FRAC)
-        c = c.clamp(max=(1 << nx.DECAY_FRAC) - 1)
+        c = nx.rshift_round(sigma * torch.from_numpy(layer.omega), SIGMA_FRAC + OMEGA_FRAC - DECAY_FRAC)
+        c = c.clamp(max=(1 << DECAY_FRAC) - 1)
         hs = self._recur(c, nx.silu(i, fmt), h)
         tap(index, "state", hs)
         t, over = nx.saturated(nx.rshift_round(g * nx.silu(hs, fmt), fmt.frac), limit)
@@ -214,6 +200,6 @@ class IntegerModel:
         """h += c * (candidate - h) for each token in order; the only loop over tokens. Returns all h [T, d]."""
         out = torch.empty_like(candidate)
         for token in range(len(c)):
-            h += nx.rshift_round(c[token] * (candidate[token] - h), nx.DECAY_FRAC)
+            h += nx.rshift_round(c[token] * (candidate[token] - h), DECAY_FRAC)
             out[token] = h
         return out

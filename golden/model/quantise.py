@@ -10,6 +10,7 @@ depend on ``v = x * (w1 * w2)`` only, and the two roots become one factor of the
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ class IntegerHead:
 
 
 def gain_mantissas(
-    gain: NDArray, bits: int = GAIN_BITS, largest_exponent: int = 126
+    gain: NDArray[Any], bits: int = GAIN_BITS, largest_exponent: int = 126
 ) -> tuple[NDArray[np.int64], int]:
     """A gain vector as (int64 signed mantissas, exponent): gain ~ mantissa * 2**-exponent."""
     peak, limit = float(np.abs(gain).max()), (1 << (bits - 1)) - 1
@@ -114,7 +115,9 @@ class FoldedNorm:
         return Matrix(trits, *scale_word(real, fmt))
 
 
-def fold_norm(outer: NDArray | None, own: list[NDArray], input_frac: int, double: bool, fmt: Formats) -> FoldedNorm:
+def fold_norm(
+    outer: NDArray[Any] | None, own: list[NDArray[Any]], input_frac: int, double: bool, fmt: Formats
+) -> FoldedNorm:
     """Fold an outer gain (None: the vector is not normalised before) with each BitLinear's own gain.
 
     ``double``: two norms in a row, so eps enters as eps * (mean(x^2) + eps); else as eps alone.
@@ -149,7 +152,7 @@ def residual_frac(peak: float, fmt: Formats) -> int:
     return min(FRAC_LIMIT, whole - length)
 
 
-def quantise_embedding(table: NDArray, bits: int, group: int, frac: int) -> Embedding:
+def quantise_embedding(table: NDArray[Any], bits: int, group: int, frac: int) -> Embedding:
     """Symmetric codes of ``bits`` (8 or 16) with one scale for each ``group`` of values of a row, as stored."""
     vocab, d = table.shape
     limit = (1 << (bits - 1)) - 1
@@ -209,15 +212,17 @@ class IntegerCheckpoint:
         d = self.config.hidden
         if not self.config.use_lower_bound or layer == 0:
             return np.full(d, 1 << OMEGA_FRAC)
-        return np.rint((1 - self._bounds[layer]) * (1 << OMEGA_FRAC)).astype(np.int64).clip(0, 1 << OMEGA_FRAC)
+        words: NDArray[np.int64] = np.rint((1 - self._bounds[layer]) * (1 << OMEGA_FRAC)).astype(np.int64)
+        return words.clip(0, 1 << OMEGA_FRAC)
 
     @cached_property
     def _bounds(self) -> NDArray[np.float64]:
         """Lower bounds of the forget gates [L, d]."""
         raw = self.checkpoint.values("model.lower_bounds").astype(np.float64)
-        bounds = np.exp(raw - raw.max(0))
+        bounds: NDArray[np.float64] = np.exp(raw - raw.max(0))
         bounds /= bounds.sum(0)
-        return bounds.cumsum(0) - bounds[0]
+        bounds = bounds.cumsum(0) - bounds[0]
+        return bounds
 
     def layer(self, index: int) -> IntegerLayer:
         """The integers of one layer."""

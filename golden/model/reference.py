@@ -154,7 +154,9 @@ class ReferenceModel:
         x = keep["final_norm"] = rms_norm(x, self.tensors["model.norm.weight"])
         return self._linear("lm_head", x, keep), state
 
-    def _mix_tokens(self, n: int, x: torch.Tensor, state: torch.Tensor, keep: dict) -> torch.Tensor:
+    def _mix_tokens(
+        self, n: int, x: torch.Tensor, state: torch.Tensor, keep: dict[str, torch.Tensor]
+    ) -> torch.Tensor:
         """Return the residual after layer n's MLGRU; advance `state[n]`."""
         name, tag = f"model.layers.{n}", f"layer{n}"
         a = keep[f"{tag}.attn_norm"] = rms_norm(x, self.tensors[f"{name}.attn_norm.weight"])
@@ -170,7 +172,7 @@ class ReferenceModel:
         x = keep[f"{tag}.residual_mid"] = x + out
         return x
 
-    def _mix_channels(self, n: int, x: torch.Tensor, keep: dict) -> torch.Tensor:
+    def _mix_channels(self, n: int, x: torch.Tensor, keep: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the residual after layer n's gated linear unit."""
         name, tag = f"model.layers.{n}", f"layer{n}"
         m = keep[f"{tag}.mlp_norm"] = rms_norm(x, self.tensors[f"{name}.mlp_norm.weight"])
@@ -179,7 +181,7 @@ class ReferenceModel:
         x = keep[f"{tag}.out"] = x + out
         return x
 
-    def _linear(self, name: str, x: torch.Tensor, keep: dict) -> torch.Tensor:
+    def _linear(self, name: str, x: torch.Tensor, keep: dict[str, torch.Tensor]) -> torch.Tensor:
         product = bitlinear(x, self.tensors[f"{name}.norm.weight"], self.linears[name])
         keep[f"lin.{name}"] = product.out
         keep |= {f"q.{name}.x": product.codes, f"q.{name}.scale": product.scale, f"q.{name}.acc": product.acc}

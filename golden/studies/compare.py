@@ -55,18 +55,17 @@ class Yardstick:
         self.model = model or ReferenceModel.from_checkpoint(checkpoint)
         self._ids = torch.randint(self.model.config.vocab, (tokens,), generator=torch.Generator().manual_seed(0))
         self._expected, _ = self.model.forward(self._ids)
-        self._text = text
-        self._codec = TextCodec.from_folder(checkpoint.folder) if text else None
+        self._text = (TextCodec.from_folder(checkpoint.folder), text) if text else None
 
     def measure(self, variant: Variant) -> Row:
         """Rms logit error over the rms of the logits, share of equal argmaxes, bits per character."""
-        variant = _Floats(variant)
-        logits, _ = variant.forward(self._ids)
+        floats = _Floats(variant)
+        logits, _ = floats.forward(self._ids)
         error = (logits - self._expected).square().mean() / self._expected.square().mean()
         equal = (logits.argmax(-1) == self._expected.argmax(-1)).double().mean()
         row: Row = {"logit error": error.sqrt().item(), "equal argmax": equal.item()}
         if self._text:
-            row["bits/char"] = bits_per_character(variant, self._codec, self._text).bits_per_character
+            row["bits/char"] = bits_per_character(floats, *self._text).bits_per_character
         return row
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tritforge.golden.model import numerics as nx
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import CODE_MAX, SIGMA_FRAC, Formats
 
 SAMPLES = 1 << 20
 
@@ -25,7 +25,7 @@ def sigmoid_error(fmt: Formats) -> float:
     x = torch.linspace(-16, 16, SAMPLES, dtype=torch.float64)
     fixed = torch.round(x * 2.0**fmt.frac).long()
     exact = torch.sigmoid(-fixed.double() / 2.0**fmt.frac)
-    return float((nx.sigmoid_negative(fixed, fmt).double() / 2.0**nx.SIGMA_FRAC - exact).abs().max())
+    return float((nx.sigmoid_negative(fixed, fmt).double() / 2.0**SIGMA_FRAC - exact).abs().max())
 
 
 def silu_error(fmt: Formats, reach: float = 20.0) -> float:
@@ -47,7 +47,7 @@ def silu_relative_error(fmt: Formats) -> float:
 def reciprocal_error(fmt: Formats) -> float:
     """Largest relative error of the quantiser's reciprocal, over all significands."""
     m = torch.arange(1 << (fmt.mantissa - 1), 1 << fmt.mantissa)
-    exact = nx.CODE_MAX * 2.0**fmt.code_shift / m.double()
+    exact = CODE_MAX * 2.0**fmt.code_shift / m.double()
     return float((nx.code_reciprocal(m, fmt).double() / exact - 1).abs().max())
 
 

@@ -10,9 +10,10 @@ from functools import lru_cache
 from tritforge.golden.checkpoints.reader import Checkpoint
 from tritforge.golden.model.activations import DEFAULT_THRESHOLD, activations
 from tritforge.golden.model.int8 import Quantise, QuantisedModel, Share, absmax, exact, extended, llm_int8
-from tritforge.golden.model.integer import IntegerModel, IntegerSource
+from tritforge.golden.model.integer import IntegerModel
 from tritforge.golden.model.quantise import IntegerCheckpoint
 from tritforge.golden.model.reference import ReferenceModel
+from tritforge.golden.model.source import IntegerSource
 from tritforge.golden.studies.compare import TOKENS, Row, Yardstick, given_text, parser, print_rows
 
 BITS = (9, 10, 12)

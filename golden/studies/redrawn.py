@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from tritforge.golden.model.integer import IntegerSource
-from tritforge.golden.model.quantise import IntegerCheckpoint, IntegerHead, IntegerLayer, Matrix
+from tritforge.golden.model.quantise import IntegerHead, IntegerLayer, Matrix
+from tritforge.golden.model.source import IntegerSource, Quantised
 
 
 class Redrawn:
@@ -24,7 +24,7 @@ class Redrawn:
         The same seed gives the same trits.
     """
 
-    def __init__(self, source: IntegerCheckpoint, zeros: float, seed: int = 1) -> None:
+    def __init__(self, source: Quantised, zeros: float, seed: int = 1) -> None:
         self.config, self.fmt, self.embedding = source.config, source.fmt, source.embedding
         self.checkpoint = source.checkpoint
         self._source, self._zeros, self._seed = source, zeros, seed

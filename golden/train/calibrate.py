@@ -33,7 +33,7 @@ STEPS = 20
 def cost(model: TrainModel, tokens: torch.Tensor, sharpness: float, quiet: bool = True) -> tuple[float, float, float]:
     """Return the mean cost in nats of `tokens` [N] with all logits times `sharpness`, and its two derivatives."""
     sums, state = torch.zeros(3, dtype=torch.float64), None
-    windows = list(stream(tokens, model.config.bos, WINDOW))
+    windows = list(stream(tokens, model.bos, WINDOW))
     with torch.inference_mode():
         for inputs, targets in track(windows, f"sharpness {sharpness:.4f}", disable=quiet, transient=True):
             logits, state = model(inputs, state)
@@ -50,16 +50,16 @@ def cost(model: TrainModel, tokens: torch.Tensor, sharpness: float, quiet: bool 
 
 def best_sharpness(model: TrainModel, tokens: torch.Tensor, quiet: bool = True) -> tuple[float, float, float]:
     """Return the sharpness of least cost, by Newton's method, and the mean costs in nats before and after."""
-    sharpness, before = 1.0, None
+    sharpness, costs = 1.0, list[float]()
     for _ in range(STEPS):
         value, slope, curvature = cost(model, tokens, sharpness, quiet)
-        before = value if before is None else before
+        costs.append(value)
         step = slope / curvature
         if abs(step) < 1e-3 * sharpness:
             break
         # Half at most: the first step from a model that is far off would overshoot.
         sharpness = max(sharpness - step, sharpness / 2)
-    return sharpness, before, value
+    return sharpness, costs[0], costs[-1]
 
 
 def main(

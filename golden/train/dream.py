@@ -49,7 +49,7 @@ class Ensemble:
     @torch.no_grad()
     def dream(self, streams: int, length: int) -> Labelled:
         """Return `streams` texts sampled after bos, `length` tokens each, tensors [streams, length, ...]."""
-        token = torch.full((streams, 1), self._models[0].config.bos, device=self._device)
+        token = torch.full((streams, 1), self._models[0].bos, device=self._device)
         read, steps = self._reader(), []
         for _ in track(range(length), "dreaming", disable=not Console().is_terminal):
             chance = read(token)[:, 0]
@@ -60,7 +60,7 @@ class Ensemble:
     @torch.no_grad()
     def label(self, tokens: torch.Tensor, streams: int) -> Labelled:
         """Return `tokens` [N] labelled, up to a multiple of `streams`: read as so many texts side by side."""
-        inputs = torch.cat((tokens.new_tensor([self._models[0].config.bos]), tokens[:-1]))
+        inputs = torch.cat((tokens.new_tensor([self._models[0].bos]), tokens[:-1]))
         rows = inputs[: len(inputs) // streams * streams].view(streams, -1)
         read, steps = self._reader(), []
         for window in rows.split(WINDOW, 1):

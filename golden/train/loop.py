@@ -5,6 +5,7 @@ import math
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.progress import Progress
@@ -24,6 +25,8 @@ STORED = torch.float16
 """Type of the saved weights: at these magnitudes it rounds eight times finer than bfloat16."""
 WARM_UP = 3
 """Steps before one is recorded: the first ones compile and allocate."""
+Window = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""What `Streams` gives for a step."""
 
 
 class Trainer:
@@ -69,16 +72,18 @@ class Trainer:
         self._validation = torch.tensor(codec.encode(validation), device=device)
         self._characters = len(validation)
         newline = codec.encode("\n")[0]
-        self._streams = Streams(self._text.tokens, newline, config.bos, recipe.batch, recipe.window, recipe.seed)
         torch.manual_seed(recipe.seed)
         self.model = TrainModel(config, recipe.drop, recipe.plain).to(device)
+        bos = self.model.bos
+        self._streams = Streams(self._text.tokens, newline, bos, recipe.batch, recipe.window, recipe.seed)
         if compiled:
             self.model.compile_parts()
         self._optimizers = self._make_optimizers(device)
         self._carried = torch.zeros(config.layers, recipe.batch, config.hidden, device=device)
-        self._window: tuple[torch.Tensor, ...] | None = None
+        self._window: Window | None = None
         self._loss = torch.zeros((), device=device)
-        self._record, self._warm, self._graph = compiled and device != "cpu", 0, None
+        self._record, self._warm = compiled and device != "cpu", 0
+        self._graph: torch.cuda.CUDAGraph | None = None
         self.step, self.seconds, self.best = 0, 0.0, math.inf
 
     def _make_optimizers(self, device: str) -> list[torch.optim.Optimizer]:
@@ -88,7 +93,7 @@ class Trainer:
         layers = [p for n, p in parameters if self.recipe.muon and p.ndim == 2 and n.startswith("model.layers")]
         decay, gpu = self.recipe.decay, device != "cpu"
 
-        def group(quantised: bool, matrices: bool) -> dict:
+        def group(quantised: bool, matrices: bool) -> dict[str, Any]:
             chosen = [p for n, p in parameters if (n in linears) == quantised and (p.ndim == 2) == matrices]
             return {
                 "params": [p for p in chosen if not any(p is q for q in layers)],
@@ -125,7 +130,8 @@ class Trainer:
 
         Raise TritforgeError where an evaluation is due and the loss is not finite.
         """
-        task = report.add_task("training", total=1.0, completed=self.recipe.done(self.step, self.seconds))
+        task = report.add_task("training", total=1.0)
+        report.update(task, completed=self.recipe.done(self.step, self.seconds))
         while (done := self.recipe.done(self.step, self.seconds)) < 1 and self.step != until:
             start = time.monotonic()
             loss = self._advance(done)
@@ -145,7 +151,7 @@ class Trainer:
         model.load_state_dict({name: value.float() for name, value in self.stored().items()})
         state, nats = None, 0.0
         with torch.inference_mode():
-            for inputs, targets in stream(self._validation, self.config.bos, 8192):
+            for inputs, targets in stream(self._validation, self.model.bos, 8192):
                 logits, state = model(inputs, state)
                 nats += cross_entropy(logits[0], targets[0], reduction="sum").item()
         return nats / math.log(2) / self._characters
@@ -189,7 +195,8 @@ class Trainer:
         """Take one step; its randomness depends on the seed and the step number alone."""
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
         window = self._streams(self.step)
-        self._window = self._window or window
+        if self._window is None:
+            self._window = window
         for place, value in zip(self._window, window, strict=True):
             place.copy_(value)
         for optimizer in self._optimizers:
@@ -198,15 +205,14 @@ class Trainer:
         if self._graph is not None:
             self._graph.replay()
         elif not self._record:
-            self._compute()
+            self._compute(*self._window)
         else:
-            self._warm_up_or_record()
+            self._warm_up_or_record(self._window)
         self.step += 1
         return self._loss
 
-    def _compute(self) -> None:
+    def _compute(self, inputs: torch.Tensor, targets: torch.Tensor, fresh: torch.Tensor) -> None:
         """Take the step of the window in place; all of it in fixed memory, so that a graph can replay it."""
-        inputs, targets, fresh = self._window
         logits, carried = self.model(inputs, self._carried * ~fresh[:, None])
         if len(self._text.pieces):
             pieces, chances = self._text.pieces[targets].long(), self._text.chances[targets]
@@ -221,20 +227,20 @@ class Trainer:
         self._carried.copy_(carried.detach())
         self._loss.copy_(loss.detach())
 
-    def _warm_up_or_record(self) -> None:
+    def _warm_up_or_record(self, window: Window) -> None:
         """Take a step aside; after some, record it: thousands of launches a step cost more than the work."""
         self._warm += 1
         if self._warm <= WARM_UP:
             aside = torch.cuda.Stream()
             aside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(aside):
-                self._compute()
+                self._compute(*window)
             torch.cuda.current_stream().wait_stream(aside)
             return
         self.model.zero_grad(set_to_none=True)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            self._compute()
+            self._compute(*window)
         self._graph = graph
         graph.replay()
 

@@ -4,6 +4,8 @@
 In evaluation mode it computes what `golden.model.reference.ReferenceModel` does, batched.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.functional import dropout, linear, silu
@@ -19,13 +21,13 @@ class Recurrence(torch.autograd.Function):
     """`scan` whose gradient is the same scan run backwards: linear memory in T."""
 
     @staticmethod
-    def forward(ctx, f: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, f: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
         h = scan(f, u)
         ctx.save_for_backward(f, h)
         return h
 
     @staticmethod
-    def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         f, h = ctx.saved_tensors
         f_next = torch.cat((f[:, 1:], torch.zeros_like(f[:, :1])), 1)
         grad_u = scan(f_next.flip(1), grad.flip(1)).flip(1)
@@ -40,14 +42,14 @@ class TernaryProduct(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, y: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, y: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         codes, code_scale = quantise(y)
         trits, scale = ternarise_latent(weight)
         ctx.save_for_backward(codes, code_scale, trits.to(torch.int8), scale)
         return (codes.float() @ trits.T) * scale / code_scale[..., None]
 
     @staticmethod
-    def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         codes, code_scale, trits, scale = ctx.saved_tensors
         scaled = (grad / code_scale[..., None]).flatten(0, -2)
         return (grad @ trits.float()) * scale, scaled.T @ codes.flatten(0, -2).float()
@@ -76,7 +78,8 @@ class BitLinear(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.plain:
             return linear(self.norm(x).bfloat16(), self.weight.bfloat16()).float()
-        return TernaryProduct.apply(self.norm(x), self.weight)
+        product: torch.Tensor = TernaryProduct.apply(self.norm(x), self.weight)  # type: ignore[no-untyped-call] # as PyTorch's
+        return product
 
 
 class Attention(nn.Module):
@@ -91,7 +94,7 @@ class Attention(nn.Module):
         f = bound + (1 - bound) * self.f_proj(a).sigmoid()
         u = silu(self.i_proj(a)) * (1 - f)
         u = torch.cat((u[:, :1] + f[:, :1] * state[:, None], u[:, 1:]), 1)
-        h = Recurrence.apply(f, u)
+        h = Recurrence.apply(f, u)  # type: ignore[no-untyped-call] # as PyTorch's
         return self.o_proj(self.g_norm(self.g_proj(a)) * silu(h)), h[:, -1]
 
 
@@ -104,7 +107,8 @@ class Mlp(nn.Module):
 
     def forward(self, m: torch.Tensor) -> torch.Tensor:
         gate, up = self.gate_proj(m).chunk(2, -1)
-        return self.down_proj(silu(gate) * up)
+        out: torch.Tensor = self.down_proj(silu(gate) * up)
+        return out
 
 
 class Block(nn.Module):
@@ -120,6 +124,20 @@ class Block(nn.Module):
         out, state = self.attn(self.attn_norm(x), bound, state)
         x = x + dropout(out, self.drop, self.training)
         return x + dropout(self.mlp(self.mlp_norm(x)), self.drop, self.training), state
+
+
+class Body(nn.Module):
+    """All but the head; its forward is `TrainModel`'s."""
+
+    def __init__(self, config: ModelConfig, drop: float, plain: bool):
+        super().__init__()
+        self.embeddings = nn.Embedding(config.vocab, config.hidden)
+        nn.init.normal_(self.embeddings.weight, std=0.02)
+        if config.use_lower_bound:
+            self.lower_bounds = nn.Parameter(torch.zeros(config.layers, config.hidden))
+        blocks = [Block(config.hidden, config.intermediate, drop, plain) for _ in range(config.layers)]
+        self.layers = nn.ModuleList(blocks)
+        self.norm = Gain(config.hidden)
 
 
 class TrainModel(nn.Module):
@@ -140,16 +158,8 @@ class TrainModel(nn.Module):
         super().__init__()
         if config.bos is None:
             raise TritforgeError("Texts are trained on with bos before them; give bos_token_id in config.json.")
-        self.config, self.drop = config, drop
-        self.model = nn.Module()
-        self.model.embeddings = nn.Embedding(config.vocab, config.hidden)
-        nn.init.normal_(self.model.embeddings.weight, std=0.02)
-        if config.use_lower_bound:
-            self.model.lower_bounds = nn.Parameter(torch.zeros(config.layers, config.hidden))
-        self.model.layers = nn.ModuleList(
-            Block(config.hidden, config.intermediate, drop, plain) for _ in range(config.layers)
-        )
-        self.model.norm = Gain(config.hidden)
+        self.config, self.bos, self.drop = config, config.bos, drop
+        self.model = Body(config, drop, plain)
         self.lm_head = BitLinear(config.hidden, config.vocab, plain)
 
     def forward(self, ids: torch.Tensor, state: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:

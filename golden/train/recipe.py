@@ -66,7 +66,7 @@ class Recipe:
 
     def done(self, step: int, seconds: float) -> float:
         """Return the share of the run that is over."""
-        return min(1.0, step / self.steps if self.steps is not None else seconds / (60 * self.minutes))
+        return min(1.0, max(step / (self.steps or math.inf), seconds / (60 * (self.minutes or math.inf))))
 
     def rate(self, done: float, quantised: bool = True) -> float:
         """Return the learning rate of what is `quantised` or is not: a linear rise, then a cosine to zero."""

@@ -17,7 +17,8 @@ _CHANNELS = 8
 def scan(f: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
     """Return h [B, T, d] with `h_t = f_t * h_(t-1) + u_t` and h_(-1) = 0; f, u float32 [B, T, d]."""
     if triton is not None and u.is_cuda and u.shape[1] <= LONGEST:
-        return _fused(f, u)
+        h: torch.Tensor = _fused(f, u)
+        return h
     span = 1
     while span < u.shape[1]:
         u = torch.cat((u[:, :span], u[:, span:] + f[:, span:] * u[:, :-span]), 1)
@@ -29,11 +30,11 @@ def scan(f: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
 if triton is not None:
 
     @triton.jit
-    def _join(f_a, u_a, f_b, u_b):
+    def _join(f_a, u_a, f_b, u_b):  # type: ignore[no-untyped-def] # Triton reads annotations as types of its own
         return f_a * f_b, f_b * u_a + u_b
 
-    @triton.jit
-    def _kernel(f, u, h, length, size, rows: tl.constexpr, channels: tl.constexpr):
+    @triton.jit  # type: ignore[untyped-decorator] # Triton has no types
+    def _kernel(f, u, h, length, size, rows: tl.constexpr, channels: tl.constexpr):  # type: ignore[no-untyped-def] # as above
         row, channel = tl.arange(0, rows)[:, None], tl.program_id(1) * channels + tl.arange(0, channels)[None, :]
         at = tl.program_id(0) * length * size + row * size + channel
         there = (row < length) & (channel < size)

@@ -193,7 +193,7 @@ def run_all(backend: Backend, ids: Ids, advance: Advance) -> list[Output]:
     return outputs
 
 
-def arrays_of(outputs: list[Output]) -> dict[str, NDArray]:
+def arrays_of(outputs: list[Output]) -> dict[str, NDArray[Any]]:
     """The arrays of the file that `logits` writes, but for the state."""
     arrays = {"logits": np.concatenate([o.logits for o in outputs])}
     exact = [o.exact for o in outputs if o.exact]
@@ -205,7 +205,7 @@ def arrays_of(outputs: list[Output]) -> dict[str, NDArray]:
     return arrays
 
 
-def save_npz(path: Path, arrays: dict[str, NDArray]) -> None:
+def save_npz(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     """Write arrays; raise as `golden.files.replacing` does."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)

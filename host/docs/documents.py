@@ -168,14 +168,14 @@ class Documents:
             text = self._text(whole, lambda today: whole.render(), path, "", old, faults)
             return text, faults
 
-        def made(match: re.Match) -> str:
+        def made(match: re.Match[str]) -> str:
             name, newline, has = match.groups()
             place = self._places.get(name)
             if place is None:
                 faults.append(
                     self._fault(path, name, "nothing is known of this place; host/docs/places.py lists them.")
                 )
-                return match[0]
+                return str(match[0])
             if not newline and not old[old.rfind("\n", 0, match.start()) + 1 : match.start()].strip():
                 faults.append(self._fault(path, name, "a figure must not begin a line, which would be HTML then."))
             make = place.block if newline else place.figure

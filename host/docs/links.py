@@ -44,7 +44,7 @@ def resolved(page: str, target: str) -> tuple[str, str]:
 def turned(text: str, link: Callable[[str], str], name: Callable[[str], str | None]) -> str:
     """A page with other links: ``link`` of each target, and ``name`` of what stands as code, unless that is None."""
 
-    def turn(match: re.Match) -> str:
+    def turn(match: re.Match[str]) -> str:
         if match["target"] and "://" not in match["target"]:
             return f"{match['text']}({link(match['target'])})"
         target = name(match["code"]) if match["code"] else None

@@ -12,7 +12,7 @@ from tritforge.hw.schedule import Group
 
 
 class DecodedImage:
-    """An image as a `golden.model.integer.IntegerSource`, so that the integer model runs from it.
+    """An image as a `golden.model.source.IntegerSource`, so that the integer model runs from it.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -37,7 +38,7 @@ class _Bitnet(IntEnum):
 class _Reader(gguf.GGUFReader):
     """Reads the ternary tensors of a file; of others only name and type, whether or not the library knows it."""
 
-    def _build_tensors(self, start_offs: int, fields: list) -> None:
+    def _build_tensors(self, start_offs: int, fields: list[gguf.ReaderField]) -> None:
         kinds = [int(field.parts[4][0]) for field in fields]
         self.others = {f.name: kind for f, kind in zip(fields, kinds, strict=True) if kind not in GGUF_KINDS}
         super()._build_tensors(start_offs, [field for field in fields if field.name not in self.others])
@@ -74,7 +75,7 @@ def read_gguf(path: Path | str, warn: Callable[[str], None] = _LOG.warning) -> I
         yield tensor.name, from_gguf(tensor.data, tensor.tensor_type, tensor.name)
 
 
-def from_gguf(data: NDArray, kind: Kind, name: str = "The tensor") -> Ternary:
+def from_gguf(data: NDArray[Any], kind: Kind, name: str = "The tensor") -> Ternary:
     """Return the trits and the scale of TQ1_0 or TQ2_0 blocks.
 
     Parameters
@@ -123,7 +124,8 @@ def from_gguf(data: NDArray, kind: Kind, name: str = "The tensor") -> Ternary:
 def _no_trits(codes: NDArray[np.uint8], kind: Kind) -> NDArray[np.uint8]:
     """The bytes among the codes [blocks, bytes] that stand for no trits."""
     if kind is Kind.TQ2_0:
-        return codes[(codes & codes >> 1 & 0x55) != 0]
+        wrong: NDArray[np.uint8] = codes[(codes & codes >> 1 & 0x55) != 0]
+        return wrong
     # a number of five base three digits as a fraction of 243, in 256ths, rounded up; of four the last is 0
     valid = (np.arange(3**5) * 256 + 3**5 - 1) // 3**5
     known = np.isin(np.arange(256), valid), np.isin(np.arange(256), valid[::3])
@@ -174,4 +176,5 @@ def to_positional(trits: NDArray[np.int8]) -> NDArray[np.uint8]:
     count = CODES["positional"].trits
     padding = [(0, 0)] * (trits.ndim - 1) + [(0, -trits.shape[-1] % count)]
     groups = np.pad(trits.astype(np.int16), padding).reshape(*trits.shape[:-1], -1, count)
-    return positional(np.moveaxis(groups, -1, 0)).astype(np.uint8)
+    found: NDArray[np.int16] = positional(np.moveaxis(groups, -1, 0))
+    return found.astype(np.uint8)

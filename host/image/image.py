@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritforge.golden import TritforgeError
-from tritforge.golden.checkpoints.config import ModelConfig
+from tritforge.golden.checkpoints.config import ModelConfig, listed
 from tritforge.golden.model.embedding import Embedding
 from tritforge.golden.model.formats import Formats
 from tritforge.host.image.header import HEADER_BYTES, SECTIONS, Header, ImageError
@@ -102,7 +102,7 @@ class Image:
             reach, crc = self.header.reach(name), 0
             for start in range(reach.start, reach.stop, CHUNK):
                 stop = min(start + CHUNK, reach.stop)
-                crc = zlib.crc32(self._data[start:stop], crc)
+                crc = zlib.crc32(self._data[start:stop].data, crc)
                 if progress is not None:
                     progress(stop, self.header.size)
             if crc != self.header.sections[name].crc:
@@ -122,10 +122,10 @@ class Image:
     @cached_property
     def embedding(self) -> Embedding:
         """Codes and scales, mapped."""
-        vocab, dtype = self.shape.vocab, np.int8 if self.header.embedding_bits == 8 else np.int16
-        codes = self._section("codes").view(dtype).reshape(vocab, -1)
+        vocab, stored = self.shape.vocab, self._section("codes")
+        codes = stored.view(np.int8) if self.header.embedding_bits == 8 else stored.view(np.int16)
         scales = self._section("scales").view(np.float32).reshape(vocab, -1)
-        return Embedding(codes, scales, self.header.residual_frac)
+        return Embedding(codes.reshape(vocab, -1), scales, self.header.residual_frac)
 
     def codec(self) -> "TextCodec":
         """The tokenizer; raise ImageError where the checkpoint had none."""
@@ -151,7 +151,10 @@ class Image:
 
     def _read_config(self) -> ModelConfig:
         try:
-            config = ModelConfig(**json.loads(self._section("config").tobytes()))
+            given = json.loads(self._section("config").tobytes())
+            if "eos" in given:
+                given["eos"] = listed(given["eos"])
+            config = ModelConfig(**given)
         except (TypeError, ValueError, RecursionError, TritforgeError) as error:
             raise ImageError(f"its configuration is unreadable ({error}); pack the checkpoint again.") from error
         if Shape.of(config) != self.shape:

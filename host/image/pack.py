@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.text import TOKENIZER
 from tritforge.golden.files import make_folder, replacing
-from tritforge.golden.model.quantise import IntegerCheckpoint, Matrix, Norm
+from tritforge.golden.model.quantise import Matrix, Norm
+from tritforge.golden.model.source import Quantised
 from tritforge.host.image.header import Header
 from tritforge.host.image.image import Progress, config_bytes
 from tritforge.host.image.layout import Bytes, encode_trits, group_bytes, group_view, in_blocks
@@ -63,9 +64,7 @@ class Summary:
     size: int
 
 
-def pack(
-    checkpoint: IntegerCheckpoint, core: CoreParams, path: Path | str, progress: Progress | None = None
-) -> Summary:
+def pack(checkpoint: Quantised, core: CoreParams, path: Path | str, progress: Progress | None = None) -> Summary:
     """Write an image for cores with the geometry of `core`.
 
     Parameters
@@ -102,7 +101,7 @@ class _Packer:
 
     def __init__(
         self,
-        source: IntegerCheckpoint,
+        source: Quantised,
         core: CoreParams,
         shape: sc.Shape,
         file: BinaryIO,
@@ -124,7 +123,7 @@ class _Packer:
         self._file.write(header.pack())
         return Summary(self._tensors, header.size)
 
-    def _small_sections(self) -> dict[str, NDArray]:
+    def _small_sections(self) -> dict[str, NDArray[Any]]:
         embedding, norm = self._source.embedding, self._layer.norms["mix"]
         codes, scales = embedding.codes, embedding.scales
         self._note("model.embeddings", codes, codes.nbytes + scales.nbytes)
@@ -151,13 +150,13 @@ class _Packer:
         )
         return header.place(header.lengths() | lengths)
 
-    def _write(self, header: Header, name: str, parts: Iterator[NDArray]) -> Header:
+    def _write(self, header: Header, name: str, parts: Iterator[NDArray[Any]]) -> Header:
         """Write a section and the padding behind it; return the header with its CRC."""
         reach, crc = header.reach(name), 0
         self._file.seek(reach.start)
         for part in parts:
-            crc = zlib.crc32(part, crc)
-            self._file.write(part)
+            crc = zlib.crc32(part.data, crc)
+            self._file.write(part.data)
             if self._progress is not None:
                 self._progress(self._file.tell(), header.size)
         padding = bytes(reach.stop - self._file.tell())
@@ -210,7 +209,7 @@ class _Packer:
             self._note(tensor, matrix.trits, view.trits[name].size)
         return data
 
-    def _note(self, tensor: str, values: NDArray, size: int) -> None:
+    def _note(self, tensor: str, values: NDArray[Any], size: int) -> None:
         zeros = 1 - int(np.count_nonzero(values)) / values.size
         self._tensors.append(Packed(tensor, values.shape, size, 8 * size / values.size, zeros))
 

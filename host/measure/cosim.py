@@ -108,11 +108,12 @@ def run(
         expected, state = golden.forward(ids)
         out = folder / "core.npz"
         given = {"image": str(path.resolve()), "ids": ids.tolist(), "out": str(out), "stall": stall}
-        files, options = cached_verilog(core, status), {}
+        files, bench = cached_verilog(core, status), "tritforge.host.measure.tb_core"
         if gate_level:
-            files = gates(files, TOP, status)
-            options = {"build_args": (*GATES, *RANDOM_START), "plusargs": random_start(seed)}
-        run_cocotb(files, TOP, "tritforge.host.measure.tb_core", given, seed=seed, status=status, **options)
+            files, options, start = gates(files, TOP, status), (*GATES, *RANDOM_START), random_start(seed)
+            run_cocotb(files, TOP, bench, given, seed=seed, build_args=options, plusargs=start, status=status)
+        else:
+            run_cocotb(files, TOP, bench, given, seed=seed, status=status)
         with np.load(out) as got:
             for key in ("raw", "mantissa", "shift"):
                 compare(key, got[key], getattr(expected, key).numpy())

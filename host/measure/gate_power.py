@@ -12,7 +12,7 @@ import torch
 from tritforge.golden import Failure
 from tritforge.golden.model.activations import activations
 from tritforge.golden.model.integer import IntegerModel
-from tritforge.golden.model.quantise import IntegerCheckpoint
+from tritforge.golden.model.source import Quantised
 from tritforge.golden.studies.redrawn import Redrawn, zero_share
 from tritforge.host.image.image import Image
 from tritforge.host.image.pack import pack
@@ -58,13 +58,13 @@ class Token:
     saturations: int
 
 
-def sources(source: IntegerCheckpoint) -> dict[str, IntegerCheckpoint]:
+def sources(source: Quantised) -> dict[str, Quantised]:
     """A model as it is, with random trits, and with mostly zeros: what the data alone changes."""
     return {"model": source, "random": Redrawn(source, RANDOM), "sparse": Redrawn(source, SPARSE)}
 
 
 def measure(
-    models: Mapping[str, IntegerCheckpoint],
+    models: Mapping[str, Quantised],
     ids: list[int],
     core: CoreParams,
     liberty: Path,
@@ -121,7 +121,7 @@ def _still(activity: Mapping[str, Activity]) -> Callable[[str], Activity | None]
 
 
 def _run(
-    source: IntegerCheckpoint, image: Image, ids: list[int], core: CoreParams, library: Path, saif: Path
+    source: Quantised, image: Image, ids: list[int], core: CoreParams, library: Path, saif: Path
 ) -> tuple[int, int, int]:
     """Cycles, beats and saturations of the last token."""
     reason = misfit(core, image)
@@ -138,6 +138,6 @@ def _run(
         with transport.activity(saif):
             got = backend.run(last.numpy())
         cycles = transport.cycles - cycles
-        if not np.array_equal(got.exact.raw, expected.raw) or not np.array_equal(backend.state(), after):
+        if not np.array_equal(got.integers.raw, expected.raw) or not np.array_equal(backend.state(), after):
             raise GateError("The netlist differs from the golden integer model; compare the core first.")
         return cycles, backend.counters().beats, backend.saturations()

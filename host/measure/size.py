@@ -53,15 +53,15 @@ def body_bits() -> str:
     config, core = PUBLISHED["2.7B"], preset(DEFAULT_PRESET)
     shape = Shape.of(config)
     weights = sum(math.prod(size) for size in config.linear_shapes().values())
-    (whole, *_) = ways(config, core)
+    whole = float(ways(config, core)[0]["per weight"])
     trits = sum(
         core.blocks(shape.outputs(group)) * len(MATRICES[group]) * core.beats(shape.inputs(group))
         for group, _ in groups(shape)
     )
     packed, multiplied = 8 / core.trit_code.trits, 8 * core.lanes * trits / weights
     return (
-        f"{whole['per weight']:.4f} bits of each ternary weight, lm_head included: {packed:g} the trits, "
-        f"{multiplied - packed:.4f} the padding of rows and columns, {whole['per weight'] - multiplied:.4f} gains, "
+        f"{whole:.4f} bits of each ternary weight, lm_head included: {packed:g} the trits, "
+        f"{multiplied - packed:.4f} the padding of rows and columns, {whole - multiplied:.4f} gains, "
         "constants and their padding"
     )
 

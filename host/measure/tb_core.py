@@ -4,6 +4,7 @@
 import logging
 import random
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -44,7 +45,7 @@ class TB:
         stream back-pressure, on the register channels either.
     """
 
-    def __init__(self, dut: object, stall: float) -> None:
+    def __init__(self, dut: Any, stall: float) -> None:
         self.dut = dut
         width = len(dut.s_axis_weights_tdata)
         # a whole beat as one element: the models then handle beats, not bytes
@@ -59,13 +60,13 @@ class TB:
             for channel in channels:
                 channel.set_pause_generator(pauses(stall))
 
-    def _register_channels(self) -> Iterator[object]:
+    def _register_channels(self) -> Iterator[Any]:
         write, read = self.registers.write_if, self.registers.read_if
         yield from (write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel)
 
     async def start(self) -> None:
         """Clock and reset."""
-        cocotb.start_soon(Clock(self.dut.clk, CLOCK, "ns").start())
+        Clock(self.dut.clk, CLOCK, "ns").start()
         self.dut.rst.value = 1
         await ClockCycles(self.dut.clk, 4)
         self.dut.rst.value = 0
@@ -94,7 +95,7 @@ class TB:
     @resume
     async def read_register(self, offset: int) -> int:
         """See `host.run.transport.Transport`."""
-        return await self.registers.read_dword(offset)
+        return int(await self.registers.read_dword(offset))
 
     @resume
     async def write_register(self, offset: int, value: int) -> None:
@@ -103,7 +104,7 @@ class TB:
 
 
 @cocotb.test()
-async def tokens(dut: object) -> None:
+async def tokens(dut: Any) -> None:
     """Runs the given tokens and leaves logits, states and counters in a file for `host.measure.cosim` to compare."""
     given = test_parameters()
     tb = TB(dut, given["stall"])
@@ -117,9 +118,9 @@ async def tokens(dut: object) -> None:
         np.savez(
             given["out"],
             tokens=output.tokens,
-            raw=output.exact.raw,
-            mantissa=output.exact.mantissa,
-            shift=output.exact.shift,
+            raw=output.integers.raw,
+            mantissa=output.integers.mantissa,
+            shift=output.integers.shift,
             state=backend.state(),
             cycles=counters.cycles,
             beats=counters.beats,

@@ -68,6 +68,13 @@ class Output:
     logits: NDArray[np.float32] | None = None
     exact: Exact | None = None
 
+    @property
+    def integers(self) -> Exact:
+        """`exact` of a backend that has it and was asked for logits; ValueError where it is None."""
+        if self.exact is None:
+            raise ValueError("This output has no exact logits.")
+        return self.exact
+
 
 class Backend(Protocol):
     """A model with a state that advances with every token.
@@ -121,7 +128,7 @@ class CoreBackend:
         self.config = image.config
         self.driver = Driver(transport, image, outlier_threshold)
         self.driver.clear_counters()
-        self.reset()
+        self._fresh = True
 
     def run(self, ids: Ids, logits: bool = True, advance: Advance | None = None) -> Output:
         """See `Backend`; each packet takes as many tokens as the core has contexts, all in slot 0."""
@@ -139,7 +146,7 @@ class CoreBackend:
         if not logits:
             return Output(tokens)
         scales = np.array([split_scale(result.scale) for result in results])
-        raw = np.stack([result.logits for result in results]).astype(np.int64)
+        raw = np.stack([result.logits for result in results if result.logits is not None]).astype(np.int64)
         exact = Exact(raw, scales[:, 0], scales[:, 1])
         return Output(tokens, exact.logits(), exact)
 

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -243,6 +244,7 @@ class Driver:
         if code not in NUMBERS:
             known = ", ".join(f"{c.number} ({c.name})" for c in NUMBERS.values())
             raise MisfitError(f"The core takes trit code {code}; this driver knows {known}.")
+        limits: dict[str, Any] = {f"max_{name}": self._read(f"LIMIT_{name.upper()}") for name in LIMITS}
         return CoreParams(
             lanes=1 << self._field("GEOMETRY", "LOG2_LANES"),
             element_bytes=self._field("GEOMETRY", "ELEMENT_BYTES"),
@@ -250,7 +252,7 @@ class Driver:
             act_bits=self._read("ACTIVATIONS") if self._field("VERSION", "MINOR") else 8,
             vector_rows=self._field("FORMATS", "VECTOR_ROWS"),
             batch=self._read("LIMIT_BATCH"),
-            **{f"max_{name}": self._read(f"LIMIT_{name.upper()}") for name in LIMITS},
+            **limits,
             formats=Formats(*(self._field("FORMATS", name) for name in ("WIDE_BITS", "FRAC", "MANTISSA"))),
         )
 

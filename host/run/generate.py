@@ -64,16 +64,19 @@ class Sampler:
         # the largest is taken off first, so that nothing overflows at the lowest temperature
         distance = logits.max() - logits.astype(np.float64)
         with np.errstate(over="ignore"):
-            weights = np.exp(-distance / self.temperature)
+            weights: NDArray[np.float64] = np.exp(-distance / self.temperature)
         if self.top_k:
             # a stable sort, so that among equals the lowest index stays
             weights[distance.argsort(kind="stable")[self.top_k :]] = 0
-        return weights / weights.sum()
+        weights /= weights.sum()
+        return weights
 
     def pick(self, output: Output, generator: np.random.Generator) -> int:
         """The token after the last of an output."""
         if self.greedy:
             return int(output.tokens[-1])
+        if output.logits is None:
+            raise ValueError("A token cannot be drawn without logits.")
         chances = self.probabilities(output.logits[-1])
         return int(generator.choice(len(chances), p=chances))
 
@@ -129,13 +132,13 @@ class Checked:
 
 def difference(output: Output, golden: Output, position: int) -> str | None:
     """Where the exact results of one position differ first, in words, or None."""
-    raw, expected = output.exact.raw[position], golden.exact.raw[position]
+    raw, expected = output.integers.raw[position], golden.integers.raw[position]
     unequal = np.flatnonzero(raw != expected)
     if len(unequal):
         index = int(unequal[0])
         return f"logit {index} is {int(raw[index])} instead of {int(expected[index])} ({len(unequal)} differ)"
     for name in ("mantissa", "shift"):
-        has, wants = (int(getattr(o.exact, name)[position]) for o in (output, golden))
+        has, wants = (int(getattr(o.integers, name)[position]) for o in (output, golden))
         if has != wants:
             return f"the {name} of the logit scale is {has} instead of {wants}"
     if output.tokens[position] != golden.tokens[position]:

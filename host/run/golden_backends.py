@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from tritforge.golden.model import addsub, integer
 from tritforge.golden.model.activations import Activations
-from tritforge.golden.model.integer import INT8, IntegerModel, IntegerSource
+from tritforge.golden.model.integer import INT8, IntegerModel
 from tritforge.golden.model.quantise import IntegerHead, IntegerLayer
 from tritforge.golden.model.reference import ReferenceModel
+from tritforge.golden.model.source import IntegerSource
 from tritforge.host.run.backends import Advance, Arith, Exact, Ids, Output, check_ids, held
 
 PRODUCTS = {Arith.MATMUL: integer.accumulate, Arith.ADDSUB: addsub.accumulate}
@@ -22,8 +23,7 @@ class FloatBackend:
 
     def __init__(self, model: ReferenceModel) -> None:
         self.config = model.config
-        self._model = model
-        self.reset()
+        self._model, self._state = model, model.initial_state()
 
     def run(self, ids: Ids, logits: bool = True, advance: Advance | None = None) -> Output:
         """See `Backend`."""
@@ -65,7 +65,7 @@ class IntegerBackend:
     def __init__(self, source: IntegerSource, arith: Arith = Arith.MATMUL, activations: Activations = INT8) -> None:
         self.config = source.config
         self._model = IntegerModel(Cached(source), PRODUCTS[arith], activations)
-        self.reset()
+        self._state = self._model.initial_state()
 
     def run(self, ids: Ids, logits: bool = True, advance: Advance | None = None) -> Output:
         """See `Backend`."""

@@ -9,8 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from tritforge.golden.model.activations import Activations
-from tritforge.golden.model.integer import INT8, IntegerModel, IntegerSource
-from tritforge.golden.model.numerics import Formats, sigmoid_negative
+from tritforge.golden.model.formats import Formats
+from tritforge.golden.model.integer import INT8, IntegerModel
+from tritforge.golden.model.numerics import sigmoid_negative
+from tritforge.golden.model.source import IntegerSource
 from tritforge.host.run.generate import CHUNK
 from tritforge.hw.operations import Op
 
@@ -37,7 +39,7 @@ class Difference(NamedTuple):
 
     Attributes
     ----------
-    layer, unit, index
+    layer, unit, row
         Where: the layer (the layer count for the head), the golden model's name of the point, the row.
     has, wants
         Its values; has is None where the core stopped before.
@@ -45,13 +47,13 @@ class Difference(NamedTuple):
 
     layer: int
     unit: str
-    index: int
+    row: int
     has: int | None
     wants: int
 
     def __str__(self) -> str:
         has = "missing" if self.has is None else self.has
-        return f"layer {self.layer}, {self.unit}[{self.index}] is {has} instead of {self.wants}"
+        return f"layer {self.layer}, {self.unit}[{self.row}] is {has} instead of {self.wants}"
 
 
 def locate_difference(

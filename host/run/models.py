@@ -31,7 +31,9 @@ from tritforge.rtl_gen.cache.folder import ROOT, cache_folder
 from tritforge.rtl_gen.cache.sources import code_digest
 
 if TYPE_CHECKING:
-    from tritforge.golden.model.integer import IntegerSource
+    from tritforge.golden.checkpoints.reader import Checkpoint
+    from tritforge.golden.model.quantise import IntegerCheckpoint
+    from tritforge.golden.model.source import IntegerSource
     from tritforge.sim.simulator import SimTransport
 
 DEFAULT_PRESET = "edge"
@@ -102,66 +104,64 @@ class Model:
         self._status, self._bar = status, bar
         self._path = path
         self._core, self._settings = core, settings or {}
-        self._checkpoint, self._image = None, None
-        if path.is_dir():
-            from tritforge.golden.checkpoints.reader import Checkpoint
-
-            self._checkpoint = Checkpoint(path)
-        else:
-            self._image = Image.open(path)
+        self._given = _opened(path)
         if core or settings:
             _ = self.core  # at once, so that settings are judged whatever runs the model
 
     @property
     def config(self) -> ModelConfig:
         """The model's configuration."""
-        return (self._checkpoint or self._image).config
+        return self._given.config
 
     @property
     def warnings(self) -> list[str]:
         """Sentences on what was found in its files."""
-        return self._checkpoint.warnings if self._checkpoint else []
+        return [] if isinstance(self._given, Image) else self._given.warnings
 
     @cached_property
     def core(self) -> CoreParams:
         """The core to run on or to quantise for; raise MisfitError where no preset fits the image."""
-        if self._image and not self._core:
-            return fitting_preset(self._image, self._settings)
+        if isinstance(self._given, Image) and not self._core:
+            return fitting_preset(self._given, self._settings)
         return (self._core or preset(DEFAULT_PRESET)).override(self._settings)
 
     @cached_property
     def codec(self) -> TextCodec:
         """Its tokenizer."""
-        return self._image.codec() if self._image else TextCodec.from_folder(self._path)
+        return self._given.codec() if isinstance(self._given, Image) else TextCodec.from_folder(self._path)
 
     def source(self) -> "IntegerSource":
         """Its integers, straight from what the user gave."""
-        if self._image:
+        if isinstance(self._given, Image):
             from tritforge.host.image.decode import DecodedImage
 
-            return DecodedImage(self._image)
+            return DecodedImage(self._given)
+        return self._quantised(self._given)
+
+    def _quantised(self, checkpoint: "Checkpoint") -> "IntegerCheckpoint":
         from tritforge.golden.model.quantise import IntegerCheckpoint
 
-        return IntegerCheckpoint(self._checkpoint, self.core.formats)
+        return IntegerCheckpoint(checkpoint, self.core.formats)
 
     def image(self) -> Image:
         """The image itself, or one packed from the checkpoint, which is kept (`rtl_gen.cache.folder`)."""
-        if self._image:
-            return self._image
-        path = cache_folder() / "images" / f"{self._path.resolve().name[:NAMED]}-{self._digest()}.tfi"
+        if isinstance(self._given, Image):
+            return self._given
+        name = f"{self._path.resolve().name[:NAMED]}-{self._digest(self._given)}.tfi"
+        path = cache_folder() / "images" / name
         with suppress(ImageError):  # packed anew where it is missing or was damaged
             return Image.open(path)
         from tritforge.host.image.pack import pack
 
         with self._bar(f"Packing {self._path}") as progress:
-            pack(self.source(), self.core, path, progress)
+            pack(self._quantised(self._given), self.core, path, progress)
         return Image.open(path)
 
-    def _digest(self) -> str:
+    def _digest(self, checkpoint: "Checkpoint") -> str:
         """Names everything that decides the bytes of the image."""
         core = (self.core.lanes, self.core.element_bytes, self.core.code, self.core.formats)
         tokenizer = self._path / TOKENIZER
-        files = [*self._checkpoint.files(), *([tokenizer] if tokenizer.is_file() else [])]
+        files = [*checkpoint.files(), *([tokenizer] if tokenizer.is_file() else [])]
         with self._bar(f"Reading {self._path}") as progress:
             content = content_digest(files, progress)
         return hashlib.sha256(repr((core, content, code_digest("tritforge.host.image.pack"))).encode()).hexdigest()[
@@ -212,12 +212,12 @@ class Model:
                 raise TritforgeError("--set changes a core, and float has none; it needs --backend integer or rtl.")
             if outlier_threshold is not None:
                 raise TritforgeError("--outlier-threshold is about integer codes; it needs --backend integer or rtl.")
-            if self._checkpoint is None:
+            if isinstance(self._given, Image):
                 raise TritforgeError(f"An image holds integers only; give the checkpoint for --backend {kind}.")
             from tritforge.golden.model.reference import ReferenceModel
             from tritforge.host.run.golden_backends import FloatBackend
 
-            yield Session(FloatBackend(ReferenceModel.from_checkpoint(self._checkpoint)))
+            yield Session(FloatBackend(ReferenceModel.from_checkpoint(self._given)))
         elif kind is Kind.INTEGER:
             from tritforge.host.run.golden_backends import IntegerBackend
 
@@ -225,7 +225,7 @@ class Model:
             bits = preset(DEFAULT_PRESET).act_bits
             if self._core or self._settings:
                 bits = self.core.act_bits
-                self._fit(self._image)
+                self._fit()
             yield Session(IntegerBackend(self.source(), arith, activations(bits, outlier_threshold)))
         else:
             yield from self._rtl(check, stall, trace, outlier_threshold)
@@ -252,9 +252,10 @@ class Model:
             if trace:
                 write_timeline(trace, transport.fetch_trace())
 
-    def _fit(self, image: Image | None) -> None:
-        """Raise MisfitError where the core cannot run an image, or a checkpoint of this size."""
-        reason = misfit(self.core, image) if image else self.core.misfit(self.config)
+    def _fit(self, image: Image | None = None) -> None:
+        """Raise MisfitError where the core cannot run an image, or else what the user gave."""
+        given = image or self._given
+        reason = misfit(self.core, given) if isinstance(given, Image) else self.core.misfit(self.config)
         if reason:
             raise MisfitError(reason)
 
@@ -272,6 +273,14 @@ class Model:
             backend.run(np.array(ids[-1:]), logits=False)
             found = locate_difference(transport.fetch_taps(), self.source(), ids, backend.driver.activations)
         return f"first in {found}" if found else "with taps every row is equal, so look at the result unit"
+
+
+def _opened(path: Path) -> "Checkpoint | Image":
+    if not path.is_dir():
+        return Image.open(path)
+    from tritforge.golden.checkpoints.reader import Checkpoint
+
+    return Checkpoint(path)
 
 
 def fitting_preset(image: Image, settings: Mapping[str, str]) -> CoreParams:

@@ -78,7 +78,7 @@ class Story:
         return Text.assemble((self._prompt.translate(SHOWN), "bold"), self.text.translate(SHOWN))
 
     def _refresh(self, more: str = "") -> None:
-        if self._live and self._console.is_terminal:
+        if self._live and self._console and self._console.is_terminal:
             lines = self._whole().wrap(self._console, self._console.width)
             tail = lines[-max(self._console.height - STATUS_LINES, 1) :]
             self._live.update(Group(*tail, Text(self._doing + more, style="dim")), refresh=True)

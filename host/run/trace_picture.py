@@ -100,7 +100,7 @@ def _groups(stream: list[Event], scale: float) -> list[str]:
     """The groups' names above the weight stream, where there is room."""
     spans: dict[str, tuple[int, int]] = {}
     for e in stream:
-        group = re.match(r"(L\d+ )?\w+", e["name"])[0]
+        (group,) = re.findall(r"^(?:L\d+ )?\w+", e["name"])
         spans[group] = (spans.get(group, (e["ts"], 0))[0], e["ts"] + e["dur"])
     return [
         f'<text x="{LEFT + (a + b) / 2 * scale:.1f}" y="{TOP - 8}" text-anchor="middle">{group}</text>'

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processing element of the ternary array: decodes the trits of one output row and adds up a beat."""
 
+from collections.abc import Sequence
+
 from amaranth import Module, Value, ValueCastable, signed
 from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout
@@ -90,7 +92,7 @@ class Element(wiring.Component):
             for number, (later, trit) in enumerate(zip(stages, decoder.trits, strict=True))
         ]
 
-    def _chain(self, m: Module, name: str, columns: list) -> tuple[Value, Value]:
+    def _chain(self, m: Module, name: str, columns: Sequence[tuple[ValueCastable, Value]]) -> tuple[Value, Value]:
         """The sum of a chain and what it is short."""
         trit, operand = columns[0]
         total, carry = conditional(operand, trit.plus, trit.minus), trit.minus

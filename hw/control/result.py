@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The result unit: argmax of each context's logits, the logits themselves if asked for, and the trailer."""
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
@@ -249,7 +250,9 @@ class ResultUnit(wiring.Component):
             m.d.sync += seen.eq(0)
         return tokens
 
-    def _larger(self, m: Module, left: tuple, right: tuple, name: str) -> tuple:
+    def _larger(
+        self, m: Module, left: Sequence[Value], right: Sequence[Value], name: str
+    ) -> tuple[Value, Value, Value]:
         """The larger of two live rows or groups of them, the left of equal ones, two cycles later: its accumulator,
         whether there is one (left is live if right is), its number in the group."""
         acc = Signal(signed(self._core.acc_bits), name=f"largest_{name}", reset_less=True)

@@ -74,7 +74,8 @@ class Multiplier(wiring.Component):
             return m
         flat = [register(m, part, f"{part.name}_d1") for part in flat]
         if len(flat) == 2:
-            m.d.comb += self.product.eq(register(m, cut(_sum(*flat, limb), self.product), "sum"))
+            low, high = flat
+            m.d.comb += self.product.eq(register(m, cut(_sum(low, high, limb), self.product), "sum"))
         else:
             # the lowest product fills the bits below the highest one
             outer = Cat(flat[0], flat[3])

@@ -2,6 +2,7 @@
 """Clocks of cores on an ECP5, from those that were placed and routed (perf/measured/clocks.json)."""
 
 from dataclasses import replace
+from typing import Any
 
 from tritforge.hw.params import CoreParams
 from tritforge.perf.data import Positive
@@ -34,7 +35,7 @@ def clock(core: CoreParams) -> Positive:
 
 def _geometry(core: CoreParams) -> CoreParams:
     """The core with everybody's limits."""
-    usual = {f"max_{name}": limit for name, limit in CoreParams().limits.items()}
+    usual: dict[str, Any] = {f"max_{name}": limit for name, limit in CoreParams().limits.items()}
     return replace(core, taps=False, **usual)
 
 

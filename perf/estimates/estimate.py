@@ -8,7 +8,7 @@ from tritforge.golden import TritforgeError
 from tritforge.hw.params import CoreParams, limits_for
 from tritforge.hw.schedule import MATRICES, Shape, groups
 from tritforge.perf.estimates.area import Area, area
-from tritforge.perf.estimates.platform import Platform
+from tritforge.perf.estimates.platform import Clocked, Platform
 from tritforge.perf.estimates.power import energies
 from tritforge.perf.estimates.work import Work, work
 from tritforge.perf.figure import Figure
@@ -47,7 +47,7 @@ class Estimate:
         J of a packet by part, all cores together; without the static part.
     """
 
-    platform: Platform
+    platform: Clocked
     core: CoreParams
     shape: Shape
     contexts: int
@@ -147,16 +147,16 @@ def estimate(shape: Shape, core: CoreParams, platform: Platform, contexts: int =
         raise TritforgeError(
             f"This core takes 1 to {core.batch} contexts, not {contexts}; raise its batch with --set."
         )
-    asked, platform = work(core, shape, contexts, cores), platform.running(core)
-    clock = platform.clock.figure * 1e6
+    asked, clocked = work(core, shape, contexts, cores), platform.running(core)
+    clock = clocked.clock.figure * 1e6
     compute = asked.total / clock
-    memory = cores * asked.stream / platform.memory.bandwidth
+    memory = cores * asked.stream / clocked.memory.bandwidth
     behind = asked.total - asked.cycles.beats - asked.cycles.repeats
     seconds = compute.at_least(memory)
     seconds = replace(seconds, high=max(compute.high, memory.high + behind / clock.low))
     passed = seconds.nominal * clock.nominal
     return Estimate(
-        platform,
+        clocked,
         core,
         shape,
         contexts,
@@ -164,8 +164,8 @@ def estimate(shape: Shape, core: CoreParams, platform: Platform, contexts: int =
         asked,
         seconds,
         _limit(asked, memory.nominal > compute.nominal),
-        area(core, platform, cores),
-        energies(core, platform, asked, cores, passed),
+        area(core, clocked, cores),
+        energies(core, clocked, asked, cores, passed),
     )
 
 

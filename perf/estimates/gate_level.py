@@ -84,7 +84,7 @@ def gates() -> Gates:
     entry = plan.GATES.entry
     units, token, hertz = drawn(entry), entry.data["data"]["model"], 1e6 * entry.data["clock_mhz"]
     cells = plan.area(entry.data["core"]).entry.data["units"]
-    busy = token["beats"] / token["cycles"]
+    busy = float(token["beats"] / token["cycles"])
 
     def working(unit: str) -> float:
         """Watts in a cycle that works."""
@@ -117,14 +117,14 @@ def gates() -> Gates:
         per_cycle,
         waits,
         (whole - logic) / products,
-        tuple(_control(plan.SMALL_GATES[library].entry) for library in (plan.LIBERTY, "sky130hd_tt")),
+        (_control(plan.SMALL_GATES[plan.LIBERTY].entry), _control(plan.SMALL_GATES["sky130hd_tt"].entry)),
     )
 
 
 def _control(entry: Entry) -> float:
     """pJ of a NAND and cycle, over the units without multipliers but the array."""
     units = [one for unit, one in drawn(entry).items() if unit in UNITS and unit != ARRAY]
-    hertz = 1e6 * entry.data["clock_mhz"]
+    hertz = 1e6 * float(entry.data["clock_mhz"])
     return PICO / hertz * sum(unit.running for unit in units) / sum(unit.nands for unit in units)
 
 

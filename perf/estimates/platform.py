@@ -78,7 +78,7 @@ class Platform(Table):
     """
 
     name: Text
-    technology: Literal[*SOURCES]
+    technology: Literal[*SOURCES]  # type: ignore[valid-type] # the names stand in a file
     clock: Positive | None = None
     routed: bool = False
     memory: Memory
@@ -92,14 +92,20 @@ class Platform(Table):
             raise ValueError("a platform has a clock or routed = true")
         return self
 
-    def running(self, core: CoreParams) -> "Platform":
+    def running(self, core: CoreParams) -> "Clocked":
         """The platform with the clock of a core."""
-        return self.model_copy(update={"clock": clock(core), "routed": False}) if self.routed else self
+        return Clocked(**dict(self) | {"clock": self.clock or clock(core), "routed": False})
 
     @property
     def technology_data(self) -> Technology:
         """What its logic costs."""
         return technology(self.technology)
+
+
+class Clocked(Platform):
+    """A platform whose clock is known."""
+
+    clock: Positive
 
 
 def names() -> list[str]:

@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from tritforge.golden.files import write_text
@@ -91,8 +91,8 @@ def _emitted(subjects: list[str], status: Callable[[str], None] | None) -> dict[
     if status:
         status(f"Writing the Verilog of {len(by_core)} cores")
     # an interruption ends them without a word; it is for the process that waits to speak
-    quiet = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_DFL)}
-    with ProcessPoolExecutor(min(len(by_core), os.cpu_count() or 1), **quiet) as pool:
+    quiet = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with ProcessPoolExecutor(min(len(by_core), os.cpu_count() or 1), initializer=quiet) as pool:
         found = pool.map(_digests, by_core, by_core.values())
         return {subject: digest for digests in found for subject, digest in digests.items()}
 

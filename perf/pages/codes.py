@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from tritforge.hw.params import CoreParams, preset
 from tritforge.hw.schedule import Shape
 from tritforge.perf.estimates.estimate import Estimate, estimate, sized
-from tritforge.perf.estimates.platform import Platform, platform
+from tritforge.perf.estimates.platform import Clocked, Platform, platform
 from tritforge.perf.estimates.survey import shape
 from tritforge.perf.figure import Tag, number
 from tritforge.perf.measured import plan
@@ -76,9 +76,17 @@ def rows(model: Shape, there: Platform, bandwidths: Sequence[float]) -> Iterator
 
 def markdown(model: str = MODEL, there: str = PLATFORM, bandwidths: Sequence[float] = BANDWIDTHS) -> str:
     """The table, with the kind of each column in its first line."""
-    head = ("code", "bits a trit", "bytes a token", "trits a cycle", "array LUT4s", "LUT4s a trit")
-    head += ("array MHz", "MHz")
-    head += tuple(f"tokens/s at {bandwidth:g} GB/s" for bandwidth in bandwidths)
+    head = [
+        "code",
+        "bits a trit",
+        "bytes a token",
+        "trits a cycle",
+        "array LUT4s",
+        "LUT4s a trit",
+        "array MHz",
+        "MHz",
+    ]
+    head += [f"tokens/s at {bandwidth:g} GB/s" for bandwidth in bandwidths]
     lines: list[tuple[str, ...]] = []
     for row in rows(shape(model), platform(there), bandwidths):
         trits, rates = row.core.rows * row.core.columns, [one.rate for one in row.estimates]
@@ -86,13 +94,13 @@ def markdown(model: str = MODEL, there: str = PLATFORM, bandwidths: Sequence[flo
             kinds = ("derived", "derived", "derived", "measured", "derived", "measured", "derived")
             lines = [("", *(f"*{kind}*" for kind in (*kinds, *(rate.tag for rate in rates))))]
         logic, mhz = row.array.logic, row.array.mhz
-        line = (row.array.code, f"{8 / row.core.trit_code.trits:g}", f"{row.estimates[0].work.stream:,}", str(trits))
-        line += (f"{logic:,}", f"{logic / trits:.2f}", f"{mhz:.1f}", f"{row.clock:.1f}")
+        line = [row.array.code, f"{8 / row.core.trit_code.trits:g}", f"{row.estimates[0].work.stream:,}", str(trits)]
+        line += [f"{logic:,}", f"{logic / trits:.2f}", f"{mhz:.1f}", f"{row.clock:.1f}"]
         lines.append((*line, *(f"{number(one.rate.nominal)} ({one.limit})" for one in row.estimates)))
     return table(head, [True] + [False] * (len(head) - 1), lines)
 
 
-def _with(there: Platform, clock: float, bandwidth: float) -> Platform:
+def _with(there: Clocked, clock: float, bandwidth: float) -> Clocked:
     """The platform with another clock, and a memory that delivers so many GB/s."""
     exact = {"low": None, "high": None, "tag": Tag.DERIVED}
     peak = there.memory.peak.model_copy(update={"value": bandwidth, **exact})

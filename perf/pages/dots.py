@@ -8,11 +8,12 @@ with a panel for each `--value` and a colour for each file.
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 from pathlib import Path
+from typing import Any
 
 from tritforge.golden.files import write_text
 from tritforge.perf.figure import Figure, number
@@ -106,7 +107,8 @@ def draw(
         for axis, marks in zip(axes, row.panels, strict=True):
             for colour, figure in marks:
                 lines += _dot(axis, figure, y, colour)
-    for index, (name, colour) in enumerate((names or {}).items()):
+    names = names or {}
+    for index, (name, colour) in enumerate(names.items()):
         x = label + index * (width - label) / len(names)
         lines.append(f'<rect x="{x:.1f}" y="{height - 18}" width="8" height="8" fill="{colour}"/>')
         lines.append(f'<text x="{x + 14:.1f}" y="{height - 10}" font-size="12" fill="#4a4f57">{escape(name)}</text>')
@@ -140,7 +142,9 @@ def _frame(axes: Sequence[Axis], rows: int) -> Iterator[str]:
             yield f'<text {at} font-size="11" fill="#4a4f57">{label}</text>'
 
 
-def compared(files: dict[str, list[dict]], labels: Sequence[str], values: Sequence[str]) -> list[Row]:
+def compared(
+    files: Mapping[str, Sequence[Mapping[str, Any]]], labels: Sequence[str], values: Sequence[str]
+) -> list[Row]:
     """A line for each label that a file has; nothing is drawn of a value that is zero or missing."""
     panels: dict[str, list[list[tuple[str, Figure]]]] = {}
     for entries, colour in zip(files.values(), COLOURS, strict=False):

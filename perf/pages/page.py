@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
@@ -45,5 +46,5 @@ def spread(figure: Figure) -> str:
 
 
 def _plot(name: str) -> str:
-    draw: Callable = getattr(plots, name)
-    return draw().to_html(full_html=False, include_plotlyjs=False, config=CONFIG, div_id=name)
+    draw: Callable[[], Any] = getattr(plots, name)
+    return str(draw().to_html(full_html=False, include_plotlyjs=False, config=CONFIG, div_id=name))

@@ -2,6 +2,7 @@
 """The plots of the report."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -169,7 +170,7 @@ def _told(one: Estimate) -> str:
     )
 
 
-def _bounds(figures: list[Figure], colour: str) -> dict:
+def _bounds(figures: list[Figure], colour: str) -> dict[str, Any]:
     return {
         "type": "data",
         "symmetric": False,

@@ -55,8 +55,8 @@ def lost() -> str:
 def prefill() -> Iterator[tuple[int, int, float]]:
     """Contexts, cycles in which the memory delivers a beat, and cycles a token."""
     for what, figure in figures(plan.BENCH["prefill"]).items():
-        contexts, every = re.fullmatch(r"(\d) contexts(?:, a beat every (\d) cycles)?", what).groups("1")
-        yield int(contexts), int(every), figure["value"]
+        ((contexts, every),) = re.findall(r"^(\d) contexts(?:, a beat every (\d) cycles)?$", what)
+        yield int(contexts), int(every or 1), figure["value"]
 
 
 def value(number: float) -> str:

@@ -17,7 +17,8 @@ CODE_NAMES = {"nested": "nested", "two_bit": "two bit", "positional": "positiona
 
 def cells(core: str, unit: str = "", device: str = plan.ECP5) -> Cells:
     """All cells of a core or unit."""
-    return plan.area(core, unit, device).entry.data["total"]
+    total: Cells = plan.area(core, unit, device).entry.data["total"]
+    return total
 
 
 def units(core: str) -> dict[str, Cells]:
@@ -202,8 +203,8 @@ def wider_codes() -> str:
                 f"{first['fmax']:.1f}",
             )
         )
-    head = ("act_bits", "LUT4s of the array", "flip-flops", "MHz, seed 1", "LUT4s of the core", "multipliers")
-    head += ("block RAMs", "MHz of the core, seed 1")
+    head = ["act_bits", "LUT4s of the array", "flip-flops", "MHz, seed 1", "LUT4s of the core", "multipliers"]
+    head += ["block RAMs", "MHz of the core, seed 1"]
     return table(head, [False] * len(head), rows)
 
 

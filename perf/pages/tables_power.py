@@ -104,8 +104,8 @@ def libraries() -> str:
 
 def clock_of(measured: Measurement) -> float:
     """MHz."""
-    return measured.entry.data["clock_mhz"]
+    return float(measured.entry.data["clock_mhz"])
 
 
 def _dynamic(watts: Mapping[str, Any]) -> float:
-    return watts["internal"] + watts["switching"]
+    return float(watts["internal"] + watts["switching"])

@@ -16,7 +16,8 @@ COLOURS = ("#1f5fa8", "#b8701a", "#2e8b57", "#7a4fa3")
 
 def rows(measured: Measurement) -> Rows:
     """What a comparison printed."""
-    return measured.entry.data["rows"]
+    found: Rows = measured.entry.data["rows"]
+    return found
 
 
 def errors() -> str:
@@ -197,7 +198,7 @@ def embedding_picture() -> str:
 
 
 def _picture(found: Mapping[str, Measurement], labels: Sequence[str], values: Sequence[str], width: int = 200) -> str:
-    files = {name: list(rows(measured)) for name, measured in found.items()}
+    files = {name: rows(measured) for name, measured in found.items()}
     return draw(compared(files, labels, values), values, "", width, dict(zip(files, COLOURS, strict=False)))
 
 

@@ -62,7 +62,7 @@ def _imports(node: ast.AST) -> Iterator[str]:
     """Names that may be modules; what is imported from a module may be one too."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
+    elif isinstance(node, ast.ImportFrom) and node.module:
         yield node.module
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
     children = ast.iter_child_nodes(node)

@@ -108,10 +108,14 @@ def dont_use(liberty: Path) -> list[str]:
     ]
 
 
+def groups(text: str, kind: str) -> Iterator[tuple[str, str]]:
+    """Name and what follows it, for every group of a kind, such as ``cell`` or ``pin``, in the text of a library."""
+    _, *found = re.split(rf'^\s*{kind}\s*\(\s*"?(\w+)', text, flags=re.M)
+    yield from zip(found[::2], found[1::2], strict=True)
+
+
 def _cells(liberty: Path) -> Iterator[tuple[str, str]]:
-    """Name and what follows it, for every cell of a library."""
-    for body in re.split(r"^\s*cell\s*\(", liberty.read_text(errors="replace"), flags=re.M)[1:]:
-        yield re.match(r'\s*"?(\w+)', body)[1], body
+    return groups(liberty.read_text(errors="replace"), "cell")
 
 
 def inverter(liberty: Path) -> str:

@@ -18,12 +18,18 @@ registers stayed outside.
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 COUNT = "registers_inside"
 """Attribute of a cell: how many flip-flops were moved into it."""
+
+
+Net = int | str | None
+"""Its number in the netlist, a constant's digit, or None where nothing is connected."""
 
 
 class Stay(Exception):
@@ -34,7 +40,7 @@ class Stay(Exception):
 class Control:
     """What a register listens to: nets, and whether it does when they are low; a net of None is tied off."""
 
-    clock: int
+    clock: Net
     falling: bool
     enable: int | None
     enable_low: bool
@@ -52,7 +58,7 @@ class Finding:
     reason: str
 
 
-def pack(design: dict) -> list[Finding]:
+def pack(design: dict[str, Any]) -> list[Finding]:
     """Move flip-flops into the blocks of all modules of a design.
 
     Parameters
@@ -65,7 +71,7 @@ def pack(design: dict) -> list[Finding]:
     list of Finding
         For every operand pair, product and used read port.
     """
-    findings = []
+    findings: list[Finding] = []
     for module in design["modules"].values():
         if not {"blackbox", "whitebox"} & module.get("attributes", {}).keys():
             findings += _Netlist(module).pack()
@@ -81,10 +87,10 @@ class _Netlist:
     loads : cells and ports that a net drives; a cell of None is the module itself.
     """
 
-    def __init__(self, module: dict) -> None:
+    def __init__(self, module: dict[str, Any]) -> None:
         self.module, self.cells = module, module["cells"]
-        self.driver: dict[int, tuple[str, str]] = {}
-        self.loads: dict[int, list[tuple[str | None, str]]] = defaultdict(list)
+        self.driver: dict[Net, tuple[str, str]] = {}
+        self.loads: dict[Net, list[tuple[str | None, str]]] = defaultdict(list)
         for name, cell in self.cells.items():
             for port, bits in cell["connections"].items():
                 for bit in bits:
@@ -98,10 +104,10 @@ class _Netlist:
                     self.loads[bit].append((None, name))
         self.highest = max((bit for bit in [*self.driver, *self.loads] if isinstance(bit, int)), default=1)
         self.inverted: dict[int, int] = {}
-        self.gone: set[int] = set()
+        self.gone: set[Net] = set()
         self.renamed: dict[str, str] = {}
 
-    def pack(self) -> Iterator[Finding]:
+    def pack(self) -> list[Finding]:
         """Move what can be moved."""
         findings = []
         for name in [n for n, c in self.cells.items() if c["type"] in ("MULT18X18D", "DP16KD")]:
@@ -116,18 +122,18 @@ class _Netlist:
             net["bits"] = ["x" if bit in self.gone else bit for bit in net["bits"]]
         return findings
 
-    def _places(self, name: str) -> Iterator[tuple]:
+    def _places(self, name: str) -> Iterator[tuple[str, Callable[[], int]]]:
         """Places for registers at a block, each with what moves flip-flops there."""
         cell = self.cells[name]
         if cell["type"] == "MULT18X18D":
-            yield "product", lambda: self._product(name)
-            yield "operands", lambda: self._operands(name)
+            yield "product", partial(self._product, name)
+            yield "operands", partial(self._operands, name)
         elif int(cell["parameters"]["DATA_WIDTH_A"], 2) == 36:  # one port writes, the other reads
-            yield "port B", lambda: self._read_port(name, "AB", "B")
+            yield "port B", partial(self._read_port, name, "AB", "B")
         else:
             for port in "AB":
                 if self._used(name, f"DO{port}"):
-                    yield f"port {port}", lambda port=port: self._read_port(name, port, port)
+                    yield f"port {port}", partial(self._read_port, name, port, port)
 
     def _operands(self, name: str) -> int:
         cell, sides = self.cells[name], {}
@@ -194,9 +200,8 @@ class _Netlist:
 
     def _dsp_register(self, name: str, register: str, control: Control, number: int) -> None:
         """Switch on a register of a multiplier, with the enable and reset inputs of a number."""
-        enable, reset = self._active_high(control.enable, control.enable_low, "1"), "0"
-        if control.reset is not None:
-            reset = self._active_high(control.reset, control.reset_low, "0")
+        enable = self._active_high(control.enable, control.enable_low, "1")
+        reset = self._active_high(control.reset, control.reset_low, "0")
         for port, net in (("CLK0", control.clock), (f"CE{number}", enable), (f"RST{number}", reset)):
             self._connect(name, port, net)
         self.cells[name]["parameters"] |= {
@@ -308,11 +313,11 @@ class _Netlist:
                 self.loads[bit].append((new, port))
         return self.inverted[net]
 
-    def _net(self, name: str, port: str) -> int | str | None:
-        bits = self.cells[name]["connections"].get(port, [])
+    def _net(self, name: str, port: str) -> Net:
+        bits: list[Net] = self.cells[name]["connections"].get(port, [])
         return bits[0] if bits else None
 
-    def _connect(self, name: str, port: str, net: int | str) -> None:
+    def _connect(self, name: str, port: str, net: Net) -> None:
         """Connect an input to another net."""
         old = self._net(name, port)
         if old is not None:

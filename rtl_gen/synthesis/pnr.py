@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tritforge.golden.files import make_folder, write_text
 from tritforge.rtl_gen.synthesis.synth import SynthError, Synthesis, versions
@@ -137,7 +138,7 @@ def imported(folder: Path) -> tuple[list[Route], Mapping[str, object]]:
     return sorted(routes, key=lambda route: -route.fmax), job["about"]
 
 
-def read_report(report: Mapping, seed: int, pin_logic: int = 0) -> Route:
+def read_report(report: Mapping[str, Any], seed: int, pin_logic: int = 0) -> Route:
     """What nextpnr's report says of the slowest clock."""
     clock, fmax = min(report["fmax"].items(), key=lambda item: item[1]["achieved"])
     edge = f"posedge {clock}"

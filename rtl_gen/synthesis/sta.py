@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tritforge.golden import TritforgeError
-from tritforge.rtl_gen.synthesis.cells import Gates
+from tritforge.rtl_gen.synthesis.cells import Gates, groups
 from tritforge.rtl_gen.synthesis.synth import SynthError
 
 Lookup = Callable[[str], tuple[float, float] | None]
 """Changes a cycle and share of cycles high of a net by its name, None if nothing is known."""
-Cells = list[tuple[str, Mapping]]
+Cells = list[tuple[str, Mapping[str, Any]]]
 KNOWN = Path(__file__).with_name("known.lib")
 """A library of few cells with energies that one can reckon with."""
 AT_ONCE = 2000
@@ -167,20 +168,19 @@ def _library(liberty: Path) -> _Library:
         raise TritforgeError(f"{liberty} gives no nom_voltage or no capacitive_load_unit; take another library.")
     farads = float(unit[1]) * {"p": 1e-12, "f": 1e-15}[unit[2].lower()]
     capacitance, area = {}, {}
-    for cell in re.split(r"^\s*cell\s*\(", text, flags=re.M)[1:]:
-        name, size = re.match(r'\s*"?(\w+)', cell)[1], re.search(r"^\s*area\s*:\s*([\d.]+)", cell, re.M)
+    for name, cell in groups(text, "cell"):
+        size = re.search(r"^\s*area\s*:\s*([\d.]+)", cell, re.M)
         area[name] = float(size[1]) if size else 0.0
-        for pin in re.split(r"^\s*pin\s*\(", cell, flags=re.M)[1:]:
-            found = re.search(r"^\s*capacitance\s*:\s*([\d.eE+-]+)|\Wcapacitance\s*:\s*([\d.eE+-]+)", pin, re.M)
-            value = float(found[1] or found[2]) if found else 0.0
-            capacitance[name, re.match(r'\s*"?(\w+)', pin)[1]] = value
+        for pin, about in groups(cell, "pin"):
+            found = re.search(r"^\s*capacitance\s*:\s*([\d.eE+-]+)|\Wcapacitance\s*:\s*([\d.eE+-]+)", about, re.M)
+            capacitance[name, pin] = float(found[1] or found[2]) if found else 0.0
     gates = [area[name] for name in area if re.search(r"nand2?(_|x|$)", name, re.I)]
     if not gates:
         raise TritforgeError(f"{liberty} has no cell with nand2 in its name; take another library.")
     return _Library(float(volts[1]), farads, capacitance, area, min(gates))
 
 
-def _names(module: Mapping) -> dict[int, str]:
+def _names(module: Mapping[str, Any]) -> dict[int, str]:
     """A name of every net of a flat module."""
     names: dict[int, str] = {}
     for name, net in module["netnames"].items():

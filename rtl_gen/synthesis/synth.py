@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from tritforge.golden import Failure
 from tritforge.rtl_gen.synthesis import ecp5_pack
@@ -197,7 +198,7 @@ def synthesise(
     return Synthesis(units, sum((unit.area for unit in units for _ in range(unit.number)), Area()), path)
 
 
-def unit_areas(design: Mapping, top: str, device: str) -> tuple[Unit, ...]:
+def unit_areas(design: Mapping[str, Any], top: str, device: str) -> tuple[Unit, ...]:
     """The units directly below the top of a netlist; see `Synthesis`."""
     modules, prefix = design["modules"], f"{top.partition('_')[0]}_"
     local, below = _local(modules, top)
@@ -208,9 +209,9 @@ def unit_areas(design: Mapping, top: str, device: str) -> tuple[Unit, ...]:
     return (*units, Unit("(top)", 1, area(local, device)))
 
 
-def _local(modules: Mapping, name: str) -> tuple[Counter, Counter]:
+def _local(modules: Mapping[str, Any], name: str) -> tuple[Counter[str], Counter[str]]:
     """Cells by type of a module itself, and the modules that it uses."""
-    cells, below = Counter(), Counter()
+    cells, below = Counter[str](), Counter[str]()
     for cell in modules[name]["cells"].values():
         inside = modules.get(cell["type"])
         own = inside is not None and not {"blackbox", "whitebox"} & inside.get("attributes", {}).keys()
@@ -219,7 +220,7 @@ def _local(modules: Mapping, name: str) -> tuple[Counter, Counter]:
     return cells, below
 
 
-def _cells(modules: Mapping, name: str) -> Counter:
+def _cells(modules: Mapping[str, Any], name: str) -> Counter[str]:
     """Cells by type of a module with all it contains."""
     cells, below = _local(modules, name)
     for module, number in below.items():

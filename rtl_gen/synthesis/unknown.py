@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tritforge.golden.files import write_text
 from tritforge.hw.params import preset
@@ -34,9 +34,11 @@ Values = Mapping[str, int | None]
 """0, 1 or None for unknown, of bits. A bit is its unit's instances and its number there, or a constant."""
 
 
-def recorded_design(status: Status | None = None) -> dict:
+def recorded_design(status: Status | None = None) -> dict[str, Any]:
     """The netlist of the preset, synthesised unit by unit."""
-    return json.loads(netlist(cached_verilog(preset(PRESET), status), TOP, DEVICE, status).read_text())
+    path = netlist(cached_verilog(preset(PRESET), status), TOP, DEVICE, status)
+    design: dict[str, Any] = json.loads(path.read_text())
+    return design
 
 
 class _Gate(NamedTuple):
@@ -48,7 +50,9 @@ class _Gate(NamedTuple):
     """Name of what drives Q, as the Verilog has it."""
 
 
-def _gates(design: Mapping, name: str, path: str = "", outer: Mapping[object, str] | None = None) -> Iterator[_Gate]:
+def _gates(
+    design: Mapping[str, Any], name: str, path: str = "", outer: Mapping[object, str] | None = None
+) -> Iterator[_Gate]:
     """The cells of a module and of all below it."""
     module, outer = design["modules"][name], outer or {}
     # of several names of a bit the outermost, shortest, first
@@ -94,7 +98,7 @@ def _next(gate: _Gate, value: Values) -> int | None:
     return {1: begun, 0: loaded, None: begun if loaded == begun else None}[reset]
 
 
-def unknown_after_reset(design: Mapping, top: str) -> dict[str, list[str]]:
+def unknown_after_reset(design: Mapping[str, Any], top: str) -> dict[str, list[str]]:
     """Return the registers of each unit, without numbers in their names, that some cycles of reset leave unknown.
 
     Parameters

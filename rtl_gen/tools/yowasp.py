@@ -46,7 +46,7 @@ def run(tool: str, arguments: Sequence[str], folder: Path, log: Log | None = Non
         text=True,
         errors="replace",
     ) as process:
-        for line in process.stdout:
+        for line in process.stdout or ():
             lines.append(line.rstrip())
             if log is not None:
                 log(lines[-1])

@@ -4,7 +4,7 @@
 import re
 from collections import Counter
 
-from tritforge.rtl_gen.verilog.netlist import Bit, Cell, Module
+from tritforge.rtl_gen.verilog.netlist import Bit, Cell, Module, Wire
 
 _SAME_WIDTH = {"$add", "$sub", "$and", "$or", "$xor", "$xnor", "$neg", "$not", "$pos"}
 _EQUAL = {"$eq", "$ne"}
@@ -30,7 +30,8 @@ def clean(modules: list[Module]) -> None:
 
 
 def _drop_attributes(module: Module) -> None:
-    for item in (*module.wires.values(), *module.cells.values()):
+    items: list[Wire | Cell] = [*module.wires.values(), *module.cells.values()]
+    for item in items:
         item.attributes = [text for text in item.attributes if not text.startswith(_NOT_HARDWARE)]
 
 

@@ -34,8 +34,9 @@ class Narrowing(NamedTuple):
 def narrowings(fragment: _ir.Fragment) -> list[Narrowing]:
     """All in a design and below, each line once; those of Amaranth's own library are not ours to judge."""
     found = {
-        Narrowing(*(statement.src_loc or ("unknown", 0)), left, right)
+        Narrowing(file, line, left, right)
         for statement in _assignments(fragment)
+        for file, line in [statement.src_loc or ("unknown", 0)]
         if not _holds(left := statement.lhs.shape(), right := statement.rhs.shape())
     }
     return sorted((one for one in found if not Path(one.file).is_relative_to(_LIBRARY)), key=str)

@@ -83,9 +83,8 @@ def parse(text: str) -> list[Module]:
             kind, name = rest.split()
             module.cells[name] = cell = Cell(kind, attributes)
             attributes = []
-        elif word == "parameter":
-            name, value = re.fullmatch(r"((?:signed |real )?\S+) (.*)", rest).groups()
-            cell.parameters[name] = value
+        elif word == "parameter" and (found := re.fullmatch(r"((?:signed |real )?\S+) (.*)", rest)):
+            cell.parameters[found[1]] = found[2]
         elif word == "connect" and cell.kind:
             name, signal = rest.split(" ", 1)
             cell.ports[name] = _signal(module, signal)
@@ -161,13 +160,13 @@ def _text(module: Module, bits: list[Bit]) -> str:
     parts: list[str] = []
     start = 0
     while start < len(bits):
-        stop = start + 1
-        if isinstance(bits[start], str):
+        first, stop = bits[start], start + 1
+        if isinstance(first, str):
             while stop < len(bits) and isinstance(bits[stop], str):
                 stop += 1
-            parts.append(f"{stop - start}'{''.join(reversed(bits[start:stop]))}")
+            parts.append(f"{stop - start}'{''.join(map(str, reversed(bits[start:stop])))}")
         else:
-            name, low = bits[start]
+            name, low = first
             while stop < len(bits) and bits[stop] == (name, low + stop - start):
                 stop += 1
             whole = low == 0 and stop - start == module.wires[name].width

@@ -6,6 +6,7 @@ import random
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -160,7 +161,7 @@ class Bench:
         dut.rows__next_context.value = random.getrandbits(self.core.context_bits) if context is None else context
 
 
-def _integer(data: NDArray) -> int:
+def _integer(data: NDArray[Any]) -> int:
     return int.from_bytes(data.tobytes(), "little")
 
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from tests.checkpoints import SMALL, random_checkpoint
 from tritforge.golden.checkpoints.reader import Checkpoint
-from tritforge.golden.model.integer import IntegerModel, IntegerSource
+from tritforge.golden.model.integer import IntegerModel
 from tritforge.golden.model.numerics import Formats
 from tritforge.golden.model.quantise import IntegerCheckpoint
+from tritforge.golden.model.source import IntegerSource
 from tritforge.host.image.decode import DecodedImage
 from tritforge.host.image.header import SECTIONS, Header
 from tritforge.host.image.image import Image, ImageError

@@ -39,9 +39,9 @@ def test_the_reset_reaches_every_register_that_is_not_payload() -> None:
 @pytest.mark.parametrize(
     ("unit", "register"),
     [
-        ("registers", "bvalid"),
-        ("sequencer", "constants_valid"),
-        ("stream_front", "fault"),
+        ("registers", "csr__bvalid"),
+        ("sequencer", "scale_words__valid"),
+        ("stream_front", "packet__fault"),
         ("result_unit", "queue.inner_level"),
     ],
 )
