@@ -56,8 +56,8 @@ def replacing(path: Path) -> Iterator[Path]:
     TritforgeError
         If it cannot be written: at once, or as soon as the system refuses.
     """
+    target = Path(os.path.realpath(path))
     try:
-        target = Path(os.path.realpath(path))
         with _temporary(target) as temporary:
             yield temporary
     except BrokenPipeError:
