@@ -128,15 +128,15 @@ class _Splitter:
 
     def check_boundaries(self) -> None:
         drivers = {signal: path for path, use in self._uses for signal in use.driven}
-        for path, port, signal in self._inputs:
-            if id(signal) not in drivers:
-                raise ValueError(f"Unit '{'.'.join(path)}' has the input '{port}', which nothing drives; connect it.")
         for path, use in self._uses:
             for key in (use.read.keys() - use.given - use.driven) & drivers.keys():
                 raise ValueError(
                     f"Unit '{'.'.join(path)}' reads the signal '{use.read[key].name}' of "
                     f"'{'.'.join(drivers[key])}', which is not one of its ports; make it one."
                 )
+        for path, port, signal in self._inputs:
+            if id(signal) not in drivers:
+                raise ValueError(f"Unit '{'.'.join(path)}' has the input '{port}', which nothing drives; connect it.")
 
 
 def _note_signals(fragment: _ir.Fragment, use: _Use) -> None:
