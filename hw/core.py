@@ -56,7 +56,7 @@ class Core(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        signatures = (AxiStream(8 * core.lanes).flip(), AxiStream(32), AxiLite().flip())
+        signatures = (AxiStream(core.beat_bits).flip(), AxiStream(32), AxiLite().flip())
         self._edges = [Edge(*pair) for pair in zip(BUSES, signatures, strict=True)]
         ports = (edge.ports for edge in self._edges)
         super().__init__(reduce(or_, ports) | (taps(core) if core.taps else {}))

@@ -14,9 +14,9 @@ from tritforge.hw.lib.floats import code_float
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.ram import Ram
 from tritforge.hw.lib.width import cut, minus_one, plus_one
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, CoreParams
 from tritforge.hw.scales.scales import Factors, ScaleUnit
-from tritforge.hw.stream.front import CodeRead, StreamFront, positions
+from tritforge.hw.stream.front import CodeRead, StreamFront
 
 ANNOUNCED = StreamFront.latency
 """Cycles from a position's count as available until its code is there: its reader takes as long to decide."""
@@ -45,12 +45,12 @@ class Produced(wiring.Signature):
     """
 
     def __init__(self, core: CoreParams) -> None:
-        span = range(positions(core) + 1)
+        span = range(core.store_positions + 1)
         super().__init__(
             {
                 "begin": Out(1),
                 "three": Out(1),
-                "contexts": Out(4),
+                "contexts": Out(CONTEXTS_BITS),
                 "span": Out(span),
                 "start": Out(1),
                 "vectors": Out(2),
@@ -125,7 +125,7 @@ class VectorStore(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        self.depth = positions(core)
+        self.depth = core.store_positions
         self._quantiser = Quantiser(core)
         super().__init__(
             {

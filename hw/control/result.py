@@ -16,7 +16,7 @@ from tritforge.hw.lib.interfaces import AxiStream
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.params import MAX_BATCH, CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, MAX_BATCH, CoreParams
 from tritforge.hw.scales.scales import OutputScale
 from tritforge.hw.schedule import Status
 
@@ -102,7 +102,7 @@ class ResultUnit(wiring.Component):
                 "rows": In(HeadRows(core)),
                 "acc": In(data.ArrayLayout(signed(core.acc_bits), core.vector_rows)),
                 "logits": In(MAX_BATCH),
-                "contexts": In(4),
+                "contexts": In(CONTEXTS_BITS),
                 "sequence": In(unsigned(32)),
                 "scale_context": Out(core.context_bits),
                 "scale": In(OutputScale(core)),

@@ -13,7 +13,7 @@ from tritforge.hw.lib.multiplier import Multiplier
 from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.rescale import SHIFT_BITS
 from tritforge.hw.lib.width import cut, minus_one, plus_one
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, CoreParams
 from tritforge.hw.scales.chords import Quotient
 from tritforge.hw.scales.root import TOTAL_BITS, ReciprocalRoot
 from tritforge.hw.scales.widening import LENGTH_BITS, Widening
@@ -63,7 +63,7 @@ class ScaleStart(wiring.Signature):
 
     def __init__(self, core: CoreParams) -> None:
         length = {"length": Out(LENGTH_BITS)} if core.extra_bits else {}
-        super().__init__({"start": Out(1), "tensors": Out(2), "contexts": Out(4), **length})
+        super().__init__({"start": Out(1), "tensors": Out(2), "contexts": Out(CONTEXTS_BITS), **length})
 
 
 class ScaleWords(wiring.Signature):

@@ -21,11 +21,6 @@ from tritforge.hw.stream.walker import FLAGS, Walker, run_layout
 from tritforge.hw.taps import Cycle
 
 
-def positions(core: CoreParams) -> int:
-    """Of activations: three vectors of ``max_hidden`` elements or one of ``max_intermediate``, a context."""
-    return core.batch * max(3 * core.beats(core.max_hidden), core.beats(core.max_intermediate))
-
-
 class PacketControl(wiring.Signature):
     """The course of a packet, seen from the sequencer.
 
@@ -67,7 +62,7 @@ class CodeRead(wiring.Signature):
     """
 
     def __init__(self, core: CoreParams) -> None:
-        depth = positions(core)
+        depth = core.store_positions
         super().__init__({"address": Out(range(depth)), "available": In(range(depth + 1)), "release": Out(1)})
 
 
@@ -125,7 +120,7 @@ class StreamFront(wiring.Component):
         place = {"group": Out(Group), "matrix": Out(2), "block": Out(16)} if core.taps else {}
         super().__init__(
             {
-                "weights": In(AxiStream(8 * core.lanes)),
+                "weights": In(AxiStream(core.beat_bits)),
                 "packet": In(PacketControl()),
                 "shape": In(token_shape(core)),
                 "side": Out(SideBeats(core)),
@@ -145,7 +140,7 @@ class StreamFront(wiring.Component):
         state = _State(self._core)
         run = state.run
         ahead = Signal.like(state.run)
-        beat = Signal(8 * self._core.lanes)
+        beat = Signal(self._core.beat_bits)
         kill, begin, popped, run_valid = flags("kill", "begin", "popped", "run_valid")
         m.submodules.beat_decision = decision = BeatDecision()
         loads, released = decision.loads, decision.released

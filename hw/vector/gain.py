@@ -11,10 +11,12 @@ from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.pipeline import LocalCopy, delay, delayed_tags
 from tritforge.hw.lib.width import cut, plus_one
 from tritforge.hw.operations import Op, is_op, tag_layout
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, CoreParams
+from tritforge.hw.scales.root import TOTAL_BITS
 from tritforge.hw.scales.scales import TOTAL_LATE, VectorStatistics
-from tritforge.hw.stream.side import SideRead, SideWords
-from tritforge.hw.vector.gain_lane import GainLane
+from tritforge.hw.schedule import Group, gain_words
+from tritforge.hw.stream.side import SideRead, SideWords, most_kinds
+from tritforge.hw.vector.gain_lane import KAPPA_BITS, GainLane
 from tritforge.hw.vector.statistics import Statistics
 
 GAIN_OPS = (Op.EMBED, Op.F, Op.G, Op.OUT, Op.UP, Op.CONTRACT)
@@ -36,7 +38,7 @@ class GroupConstants(wiring.Signature):
     """
 
     def __init__(self) -> None:
-        super().__init__({"begin": Out(1), "bias": Out(64), "kappa": Out(17)})
+        super().__init__({"begin": Out(1), "bias": Out(TOTAL_BITS), "kappa": Out(KAPPA_BITS)})
 
 
 class GainStage(wiring.Component):
@@ -97,7 +99,7 @@ class GainStage(wiring.Component):
                 "ahead": In(tag_layout(core)),
                 "wide": In(wide),
                 "second": In(wide),
-                "contexts": In(4),
+                "contexts": In(CONTEXTS_BITS),
                 "constants": In(GroupConstants()),
                 "side": Out(SideRead(core)),
                 "values": Out(Values(core)),
@@ -202,15 +204,16 @@ class GainStage(wiring.Component):
         # release of its words.
         core = self._core
         group = Signal((core.row_groups - 1).bit_length())
-        kind = Signal(range(core.batch + 3))
+        most = gain_words(Group.EMBED, last_layer=False)
+        kind = Signal(range(most_kinds(core)))
         ended = Signal()
-        kinds = Signal(range(core.batch + 4))
+        kinds = Signal(range(most_kinds(core) + 1))
         m.d.sync += [
             group.eq(row.index[: len(group)]),
             # the number of contexts and of slots are within its range
             kind.eq(cut(Mux(load, row.context, Mux(of_embed, self.contexts + slot, slot)), kind)),
             ended.eq(row.valid & row.last & (slot == last_slot) & ~load),
-            kinds.eq(cut(Mux(of_embed, self.contexts + 3, Mux(of_contract, 3, 1)), kinds)),
+            kinds.eq(cut(Mux(of_embed, self.contexts + most, Mux(of_contract, most, 1)), kinds)),
             self.side.address.eq(Cat(group, kind)),
             self.side.release.eq(cut(Mux(ended, kinds * core.gain_beats, 0), self.side.release)),
         ]

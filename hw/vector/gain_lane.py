@@ -5,13 +5,22 @@ from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from tritforge.golden.model.formats import DECAY_FRAC, OMEGA_FRAC, SIGMA_FRAC, STAT_BITS, UNIT_EXPONENT, Formats
+from tritforge.golden.model.formats import (
+    DECAY_FRAC,
+    GAIN_BITS,
+    OMEGA_FRAC,
+    SIGMA_FRAC,
+    STAT_BITS,
+    UNIT_EXPONENT,
+    Formats,
+)
 from tritforge.hw.lib.floats import code_float
 from tritforge.hw.lib.multiplier import Multiplier
 from tritforge.hw.lib.width import cut
 from tritforge.hw.vector.normaliser import Normaliser
 
-GAIN_OPERAND = signed(18)
+GAIN_OPERAND = signed(GAIN_BITS)
+KAPPA_BITS = 17
 
 
 class GainLane(wiring.Component):
@@ -31,7 +40,7 @@ class GainLane(wiring.Component):
     wide, second : In, the row and the second operand of its statistics.
     word : In, gain of 18 bits above a statistics gain of 14. kappa : In.
     held : Out, the row, one cycle after ``first`` or ``load``.
-    stat_product : Out, signed wide + 18. gain_product : Out, the same, if ``shown``.
+    stat_product : Out, signed wide + `GAIN_BITS`. gain_product : Out, the same, if ``shown``.
     code : Out, code float of value * gain.
     decay : Out, c = sigma * decay gain with 17 fraction bits.
     """
@@ -55,10 +64,10 @@ class GainLane(wiring.Component):
                 "wide": In(wide),
                 "second": In(wide),
                 "word": In(unsigned(32)),
-                "kappa": In(unsigned(17)),
+                "kappa": In(unsigned(KAPPA_BITS)),
                 "held": Out(wide),
-                "stat_product": Out(signed(fmt.wide_bits + 18)),
-                **({"gain_product": Out(signed(fmt.wide_bits + 18))} if shown else {}),
+                "stat_product": Out(signed(fmt.wide_bits + GAIN_BITS)),
+                **({"gain_product": Out(signed(fmt.wide_bits + GAIN_BITS))} if shown else {}),
                 "code": Out(code_float(fmt)),
                 "decay": Out(unsigned(DECAY_FRAC)),
             }

@@ -13,7 +13,7 @@ from tritforge.hw.codes.store import Values
 from tritforge.hw.lib.pipeline import LocalCopy, delay, delayed_tags
 from tritforge.hw.lib.ram import Ram
 from tritforge.hw.operations import Op, is_op, tag_layout
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, CoreParams
 from tritforge.hw.scales.scales import OutputScale, VectorStatistics
 from tritforge.hw.stream.side import SideRead
 from tritforge.hw.vector.gain import GainStage, GroupConstants
@@ -119,7 +119,7 @@ class VectorPath(wiring.Component):
                 "rows": In(RowIssue(core)),
                 "acc": In(data.ArrayLayout(signed(core.acc_bits), rows)),
                 "scale": In(OutputScale(core)),
-                "contexts": In(4),
+                "contexts": In(CONTEXTS_BITS),
                 "constants": In(GroupConstants()),
                 "side": Out(SideRead(core)),
                 "values": Out(Values(core)),

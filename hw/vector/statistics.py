@@ -7,14 +7,15 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from tritforge.golden.model.formats import GAIN_BITS
 from tritforge.hw.lib.floats import code_float
 from tritforge.hw.lib.multiplier import Squarer
 from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.width import cut
 from tritforge.hw.params import CoreParams
+from tritforge.hw.scales.root import TOTAL_BITS
 from tritforge.hw.scales.scales import TENSORS, VectorStatistics
 
-TOTAL_BITS = 64
 MAGNITUDE_BITS = 26
 """Of what is squared, with sign."""
 SQUARE_BITS = 51
@@ -40,7 +41,7 @@ class Statistics(wiring.Component):
         are under way.
     square_valid, square_context : In, mask of rows that add round(product >> shift)^2 to the context's total; the
         shift is ``square_shift``, or ``epsilon_shift`` with ``second``.
-    products : In, for each row, signed wide + 18.
+    products : In, for each row, signed wide + `GAIN_BITS`.
     value_valid, value_context, which : In, mask of rows that are compared with the context's maximum ``which``;
         rows are valid from row 0 on.
     values : In, code floats.
@@ -63,7 +64,7 @@ class Statistics(wiring.Component):
                 "square_valid": In(rows),
                 "square_context": In(core.context_bits),
                 "second": In(1),
-                "products": In(data.ArrayLayout(signed(fmt.wide_bits + 18), rows)),
+                "products": In(data.ArrayLayout(signed(fmt.wide_bits + GAIN_BITS), rows)),
                 "value_valid": In(rows),
                 "value_context": In(core.context_bits),
                 "which": In(2),
@@ -86,7 +87,7 @@ class Statistics(wiring.Component):
         return {
             "power_valid": In(core.vector_rows),
             "power_which": In(2),
-            "gain_products": In(data.ArrayLayout(signed(core.formats.wide_bits + 18), core.vector_rows)),
+            "gain_products": In(data.ArrayLayout(signed(core.formats.wide_bits + GAIN_BITS), core.vector_rows)),
         }
 
     def _totals(self, m: Module) -> None:
