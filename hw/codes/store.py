@@ -83,6 +83,21 @@ class Values(wiring.Signature):
 class VectorStore(wiring.Component):
     """Keeps up to three vectors of each context as code floats and, when their factors are known, as codes.
 
+    A code is a share of the largest value of its vector, which is known when the last value is. So values wait as
+    floats; then they are quantised in the order in which the array asks for them, a word of ``columns`` codes a
+    cycle, and the array follows close behind: it never waits for the vector, only for its next word. It is told of
+    a word while that is still in the quantiser, as it takes that long to decide. Here a vector of four words::
+
+        cycle              0  1 ~  7  8  9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24
+        produced.start     #  . ~  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+        factors.ready      .  . ~  .  #  #  #  #  #  #  #  #  #  #  #  #  #  #  #  #  #
+        busy               .  . ~  .  #  #  #  #  .  .  .  .  .  .  .  .  .  .  .  .  .
+        to the quantiser   .  . ~  .  .  .  .  .  0  1  2  3  .  .  .  .  .  .  .  .  .
+        and from it        .  . ~  .  .  .  .  .  .  .  .  .  .  .  0  1  2  3  .  .  .
+        reads.available    0  0 ~  0  0  0  0  0  0  0  0  0  1  2  3  4  4  4  4  4  4
+        reads.address      .  . ~  .  .  .  .  .  .  .  .  .  .  .  .  0  1  2  3  .  .
+        codes              .  . ~  .  .  .  .  .  .  .  .  .  .  .  .  .  .  0  1  2  3
+
     Both memories have ``core.columns`` values a word, so a word is what a beat of trits needs, and hold word w of
     vector k of context c at position ``k * span + w * contexts + c``: the array goes through the positions of a
     vector in order. A vector is written while its predecessor is read as codes only, so one buffer of each kind is

@@ -42,6 +42,26 @@ _CONDITIONS = ("was_empty", "was_buffered", "was_scaled", "blocked", "some")
 class Sequencer(wiring.Component):
     """Runs one packet at a time: header, then group by group constants, rows and the dependency behind them.
 
+    The front says what may come in; the sequencer says what may go on. It follows the same schedule behind the array,
+    a row block at a time: when the sums are there, and whatever their rows need besides, it issues row group after
+    row group, as fast as the gain stage takes them, and nothing behind it ever waits. After the last row of a group
+    it waits until the vector path is empty and says so: that is the dependency. Here the last row block of a group
+    (two row groups, two slots each), the dependency, and the constants of the next group::
+
+        cycle              0  1  2  3  4  5  6  7 ~ 27 28 29 30 31 ~ 38 39 ~ 44 45 46
+        state              w  w  r  r  r  l  l  d ~  d  d  d  c  c ~  c  a ~  a  a  w
+        array.loaded       #  .  .  .  .  .  .  . ~  .  .  .  .  . ~  .  . ~  .  .  .
+        rows.tag.valid     .  .  .  #  .  #  .  . ~  .  .  .  .  . ~  .  . ~  .  .  .
+        array.drain        .  .  .  #  .  #  .  . ~  .  .  .  .  . ~  .  . ~  .  .  .
+        packet.drained     .  .  .  .  .  #  .  . ~  .  .  .  .  . ~  .  . ~  .  .  .
+        rows.empty         .  .  .  .  .  .  .  . ~  .  #  #  #  # ~  #  # ~  #  #  #
+        course.dependency  .  .  .  .  .  .  .  . ~  .  .  .  #  . ~  .  . ~  .  .  .
+        reading            .  .  .  .  .  .  .  . ~  .  .  .  .  # ~  #  . ~  .  .  .
+        scale_words.valid  #  #  #  #  #  #  #  # ~  #  #  #  .  . ~  .  . ~  .  #  #
+        course.begin       .  .  .  .  .  .  .  . ~  .  .  .  .  . ~  .  . ~  .  .  #
+
+    (w WAIT, r ROWS, l LEAVE and LEFT, d DEPEND, c CONSTANTS, a ARRIVE.)
+
     A group's row groups are issued when the array has ``loaded`` their block and its scales are ready (EMBED: when
     ``packet.embed_block`` has been counted), context after context. After a group's last row group, once the vector
     path is ``empty``, ``course.dependency`` pulses: the statistics are final, scales and codes of the next group can

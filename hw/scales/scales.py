@@ -128,6 +128,19 @@ class OutputScale(wiring.Signature):
 class ScaleUnit(wiring.Component):
     """Quantiser reciprocals (``numerics.code_reciprocal``) and output scales (``integer.output_scale``).
 
+    What a group leaves are the largest magnitudes of its vectors and a sum of squares; the next group needs a
+    reciprocal of each maximum, to quantise, and a scale of each matrix, to read its sums. The reciprocals are what
+    everything waits for, so they come first and by themselves. The scales need a root besides, which takes longer,
+    and the words of the next constants; they have until the next group's first row block is in. Here three matrices::
+
+        cycle              0  1  2 ~  8  9 10 11 12 13 14 15 16 17 ~ 44 45 46 47 48 49
+        operands.start     #  .  . ~  .  .  .  .  .  .  .  .  .  . ~  .  .  .  .  .  .
+        dividing           .  #  # ~  #  #  #  #  #  #  #  .  .  . ~  .  .  .  .  .  .
+        factors.ready      .  .  . ~  .  #  #  #  #  #  #  #  #  # ~  #  #  #  #  #  #
+        words.valid        .  .  . ~  .  .  .  .  .  .  .  #  #  # ~  #  #  #  #  #  #
+        scaling            .  #  # ~  #  #  #  #  #  #  #  #  #  # ~  #  #  #  #  .  .
+        select.ready (0)   .  .  . ~  .  .  .  .  .  .  .  .  .  . ~  .  .  #  #  #  #
+
     ``operands.start`` takes all operands but the words, clears every ``ready`` and abandons a computation under way;
     until then all results stay. Pipelines, one result a cycle each: reciprocals vector by vector, within each context
     by context; beside them the roots, context by context; output scales matrix by matrix, within each context by

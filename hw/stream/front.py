@@ -94,6 +94,21 @@ class _State:
 class StreamFront(wiring.Component):
     """Accepts one beat a cycle whenever its destination can take it.
 
+    The beats of a packet come in the order of the schedule, so what a beat is follows from counting: the walker looks
+    runs of beats up, ahead of the stream, and the front takes the beats off. Of the next beat it asks only what may
+    hold it up: are its activations quantised, are the rows before it drained, have the side words room? The answer is
+    a register, so it is found a cycle before the beat. Here a row block of four beats (A), then gains (g) and trits
+    (B) of the next one, whose last beat waits until A's rows are drained::
+
+        cycle              0  1  2  3  4  5  6  7  8  9 10 11 12 13 ~ 33 34 35 36 37 38
+        codes.available    1  2  3  4  4  4  4  4  4  4  4  4  4  4 ~  4  4  4  4  4  4
+        codes.address      0  0  0  0  1  2  3  0  0  0  1  2  3  3 ~  3  3  3  3  0  0
+        weights.tready     .  .  .  #  #  #  #  #  #  #  #  #  .  . ~  .  .  .  #  #  #
+        a beat comes       .  .  . A0 A1 A2 A3  g  g B0 B1 B2  .  . ~  .  .  . B3  g  g
+        feed.valid         .  .  .  . A0 A1 A2 A3  .  . B0 B1 B2  . ~  .  .  .  . B3  .
+        side.put           .  .  .  .  .  .  .  .  #  #  .  .  .  . ~  .  .  .  .  .  #
+        packet.drained     .  .  .  .  .  .  .  .  .  .  .  .  .  . ~  .  #  .  .  .  .
+
     Whether a beat may come is decided a cycle ahead and in registers, and what becomes of a beat leaves a cycle after
     it. Side beats go out to ``side``, while it has room. A trit beat is given to the array once for each context, by
     ``feed``; with its last context it is accepted. That needs the activations at ``codes.address``, which is a cycle

@@ -57,6 +57,24 @@ class RowIssue(wiring.Signature):
 class VectorPath(wiring.Component):
     """Takes V = ``core.vector_rows`` output rows a cycle at most and never stalls: the issuer has seen to everything.
 
+    An output row is a sum that becomes a value: times its scale, through a function, times or plus another value,
+    times its gains. The path is one straight pipeline, of which each operation takes the stages that it needs; the
+    row group's tag goes along and says which. Nothing in it waits, so when a row group is through is a matter of
+    counting, and who issues the next one counts. A row group of each operation, by the cycle from its issue (i) on::
+
+                  0         1         2         3         4
+        cycle     012345678901234567890123456789012345678901234567
+        EMBED     i............g.............e
+        OUT       irrrrrrrr+++g..........e
+        CONTRACT  irrrrrrrr+++g............e
+        UP        irrrrrrrrxxxxxxxxg..........e
+        F         irrrrrrrr....fffffffffffffff........gb...e
+        I         irrrrrrrr....fffffffffffbfff.........e
+        GATE      irrrrrrrr....fffffffffbfffff.........e
+        G         ihhhhhhhhhhhhfffffffffffffffxxxxxxxxg..........e
+
+    (r rescale, h recurrence, f function, x product, + sum, g gain stage, b ``buffered``, e ``empty``.)
+
     Each operation goes only through the stages that it needs::
 
         issue      accumulators, scale, tag
