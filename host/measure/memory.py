@@ -58,10 +58,10 @@ class StandIn:
     read = 0
     """Bytes of packets so far."""
 
-    def __init__(self, core: CoreParams, *unused: object) -> None:
-        told = constants(core) | {"TOKENS": 1}
+    def __init__(self, params: CoreParams, *unused: object) -> None:
+        told = constants(params) | {"TOKENS": 1}
         self._registers = {entry.offset: told.get(entry.name, 0) for entry in REGISTERS}
-        self._vocab = core.max_vocab
+        self._vocab = params.max_vocab
 
     def __enter__(self) -> "StandIn":
         return self
@@ -120,10 +120,10 @@ def tokenizer(vocab: int) -> bytes:
     return Tokenizer(models.BPE(vocab=pieces, merges=list(ways), unk_token="<unk>")).to_str().encode()
 
 
-def write_image(path: Path, config: ModelConfig, core: CoreParams, bits: int) -> int:
+def write_image(path: Path, config: ModelConfig, params: CoreParams, bits: int) -> int:
     """Write an image with a tokenizer and otherwise nothing in its sections; return its bytes."""
     pieces = tokenizer(config.vocab)
-    header = image_header(config, core, bits, 32, len(pieces))
+    header = image_header(config, params, bits, 32, len(pieces))
     with path.open("wb") as file:
         file.write(header.pack())
         for name, data in (("config", config_bytes(config)), ("tokenizer", pieces)):
@@ -141,13 +141,13 @@ def megabytes() -> dict[str, float]:
     return {key: value * 1024 / 1e6 for key, value in found.items()}
 
 
-def _record(found: dict[str, object], core: CoreParams, kind: str) -> None:
+def _record(found: dict[str, object], params: CoreParams, kind: str) -> None:
     from tritforge.perf.measured.entries import made, on_verilog, put
     from tritforge.perf.measured.plan import MEMORY
     from tritforge.perf.measured.subject import machine, named
     from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 
-    on = on_verilog(named(core), cached_verilog(core), TOP) if kind == "simulated" else {}
+    on = on_verilog(named(params), cached_verilog(params), TOP) if kind == "simulated" else {}
     put(MEMORY[kind].file, {MEMORY[kind].name: made(MEMORY[kind].command, found, on, ("numpy",), machine())})
 
 
@@ -164,11 +164,11 @@ def main() -> None:
     given = parser.parse_args()
     config = PUBLISHED[given.shape]
     limits = {f"max_{name}": str(getattr(config, name)) for name in ("hidden", "intermediate", "layers", "vocab")}
-    core = preset(given.preset).override(limits)
+    params = preset(given.preset).override(limits)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "image")
         with get_context("spawn").Pool(1) as pool:
-            size = pool.apply(write_image, (path, config, core, given.bits))
+            size = pool.apply(write_image, (path, config, params, given.bits))
         facts = {"before": megabytes()}
         command = [
             "generate",
@@ -188,7 +188,7 @@ def main() -> None:
         facts["after"] = megabytes()
     found = {"image": size, "read": StandIn.read, "MB": facts, "tokens": given.tokens}
     if given.record:
-        _record(found, core, "simulated" if given.simulate else "stand-in")
+        _record(found, params, "simulated" if given.simulate else "stand-in")
     if given.json:
         print(json.dumps(found))
         return

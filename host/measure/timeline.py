@@ -34,14 +34,14 @@ def record() -> None:
     """Run the last of `IDS` on the simulated core and record the first layer's events."""
     from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 
-    core = preset(PRESET)
+    params = preset(PRESET)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "token.json")
-        model = Model(TALES, core, lambda line: print(f"{line} ...", file=sys.stderr))
+        model = Model(TALES, params, lambda line: print(f"{line} ...", file=sys.stderr))
         with model.session(Kind.RTL, trace=path) as session:
             session.backend.run(np.array(IDS), logits=False)
         events = _first_layers(json.loads(path.read_text())["traceEvents"])
-    on = on_verilog(named(core), cached_verilog(core), TOP) | on_model(TALES)
+    on = on_verilog(named(params), cached_verilog(params), TOP) | on_model(TALES)
     entry = made(plan.TIMELINE.command, {"events": events}, on, ("verilator",))
     put(plan.TIMELINE.file, {plan.TIMELINE.name: entry})
 

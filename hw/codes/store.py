@@ -38,14 +38,14 @@ class Produced(wiring.Signature):
     ----------
     begin : Out, pulse, before the first value of a group.
     three : Out, three vectors are written, not one.
-    contexts : Out, 1 to ``core.batch``, for both sides; constant from ``begin`` until the codes are available.
+    contexts : Out, 1 to ``params.batch``, for both sides; constant from ``begin`` until the codes are available.
     span : Out, positions of a vector that is being written, contexts * ceil(elements / columns).
     start : Out, pulse, when all values are written. vectors, quantise_span : Out, 1 to 3 and the span of what is
         quantised; constant from ``start`` until the last position is in the quantiser.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        span = range(core.store_positions + 1)
+    def __init__(self, params: CoreParams) -> None:
+        span = range(params.store_positions + 1)
         super().__init__(
             {
                 "begin": Out(1),
@@ -69,13 +69,13 @@ class Values(wiring.Signature):
     floats : Out, code floats, one a row.
     """
 
-    def __init__(self, core: CoreParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         super().__init__(
             {
-                "valid": Out(core.vector_rows),
+                "valid": Out(params.vector_rows),
                 "which": Out(2),
-                "context": Out(core.context_bits),
-                "floats": Out(data.ArrayLayout(code_float(core.formats), core.vector_rows)),
+                "context": Out(params.context_bits),
+                "floats": Out(data.ArrayLayout(code_float(params.formats), params.vector_rows)),
             }
         )
 
@@ -98,12 +98,12 @@ class VectorStore(wiring.Component):
         reads.address      .  . ~  .  .  .  .  .  .  .  .  .  .  .  .  0  1  2  3  .  .
         codes              .  . ~  .  .  .  .  .  .  .  .  .  .  .  .  .  .  0  1  2  3
 
-    Both memories have ``core.columns`` values a word, so a word is what a beat of trits needs, and hold word w of
+    Both memories have ``params.columns`` values a word, so a word is what a beat of trits needs, and hold word w of
     vector k of context c at position ``k * span + w * contexts + c``: the array goes through the positions of a
     vector in order. A vector is written while its predecessor is read as codes only, so one buffer of each kind is
     enough.
 
-    Writing: ``begin`` returns every context to element 0. Each valid cycle brings the next V = ``core.vector_rows``
+    Writing: ``begin`` returns every context to element 0. Each valid cycle brings the next V = ``params.vector_rows``
     elements of vector ``which`` of ``context``; with ``three``, all of 0, 1, 2 in this order before the next V of
     any context. Rows are valid from row 0 on; invalid ones, past a vector's end, are not written. V elements may
     begin at any multiple of V, hence in any of columns / gcd(V, columns) *phases* of a word, and run on into the
@@ -120,7 +120,7 @@ class VectorStore(wiring.Component):
 
     Parameters
     ----------
-    core : geometry and formats.
+    params : geometry and formats.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class VectorStore(wiring.Component):
     produced : In. values : In, with ``produced.three`` 0, 1, 2 in this order before the next V of any context.
     factors : Out, a cycle after their position is sent, from registers; ``ready`` may rise at any time from four
         cycles after the last value on, and then stays; it is low or stale until ``start``.
-    reads : In, a position that can be read; ``codes`` : Out, ``core.act_bits`` a column.
+    reads : In, a position that can be read; ``codes`` : Out, ``params.act_bits`` a column.
     busy : Out, a position is sent.
     clear : In, see above.
     """
@@ -138,17 +138,17 @@ class VectorStore(wiring.Component):
     latency = Ram.registered_latency + Quantiser.latency + 1 - ANNOUNCED
     read_latency = Ram.latency
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        self.depth = core.store_positions
-        self._quantiser = Quantiser(core)
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        self.depth = params.store_positions
+        self._quantiser = Quantiser(params)
         super().__init__(
             {
-                "produced": In(Produced(core)),
-                "values": In(Values(core)),
-                "factors": Out(Factors(core)),
-                "reads": In(CodeRead(core)),
-                "codes": Out(data.ArrayLayout(signed(core.act_bits), core.columns)),
+                "produced": In(Produced(params)),
+                "values": In(Values(params)),
+                "factors": Out(Factors(params)),
+                "reads": In(CodeRead(params)),
+                "codes": Out(data.ArrayLayout(signed(params.act_bits), params.columns)),
                 "busy": Out(1),
                 "clear": In(1),
             }
@@ -157,8 +157,8 @@ class VectorStore(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.quantiser = self._quantiser
-        value = code_float(self._core.formats)
-        banks = [Ram(value, 1, self.depth, registered=True) for _ in range(self._core.columns)]
+        value = code_float(self._params.formats)
+        banks = [Ram(value, 1, self.depth, registered=True) for _ in range(self._params.columns)]
         for index, bank in enumerate(banks):
             m.submodules[f"vector_{index}"] = bank
         self._write_side(m, banks)
@@ -169,16 +169,16 @@ class VectorStore(wiring.Component):
 
     def _write_side(self, m: Module, banks: list[Ram]) -> None:
         """A cursor a context, of a cycle ago, and what each bank takes at the cursor."""
-        core, produced, arriving = self._core, self.produced, self.values
-        columns, rows = core.columns, core.vector_rows
+        params, produced, arriving = self._params, self.produced, self.values
+        columns, rows = params.columns, params.vector_rows
         first_columns = [phase * rows % columns for phase in range(columns // gcd(rows, columns))]
-        place = range(self.depth + core.batch)
+        place = range(self.depth + params.batch)
         layout = data.StructLayout({"position": place, "next_word": place, "phase": range(len(first_columns))})
-        cursors = Array(Signal(layout, name=f"cursor_{context}") for context in range(core.batch))
+        cursors = Array(Signal(layout, name=f"cursor_{context}") for context in range(params.batch))
         cursor = Signal(layout)
-        step = produced.contexts if core.batch > 1 else 1
+        step = produced.contexts if params.batch > 1 else 1
         context = delay(m, arriving.context, 1, "context", reset_less=True)
-        m.d.comb += cursor.eq(cursors[context] if core.batch > 1 else cursors[0])
+        m.d.comb += cursor.eq(cursors[context] if params.batch > 1 else cursors[0])
 
         # row 0 is the last to lack an element
         valid = delay(m, arriving.valid, 1, "valid")
@@ -187,7 +187,7 @@ class VectorStore(wiring.Component):
         for number, own in enumerate(cursors):
             with m.If(produced.begin):
                 m.d.sync += [own.position.eq(number), own.next_word.eq(step + number), own.phase.eq(0)]
-            with m.Elif(group_ends & (context == number if core.batch > 1 else 1)):
+            with m.Elif(group_ends & (context == number if params.batch > 1 else 1)):
                 m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, plus_one(cursor.phase)))
                 with m.If(cursor.phase.matches(*reaches_end)):
                     # behind the last element both are out of range and unused
@@ -231,7 +231,7 @@ class VectorStore(wiring.Component):
 
         The result says that a code is about to be there: `ANNOUNCED` cycles after the count of it.
         """
-        core, quantiser, produced, factors = self._core, self._quantiser, self.produced, self.factors
+        params, quantiser, produced, factors = self._params, self._quantiser, self.produced, self.factors
         running, ends, one = flags("running", "ends", "one")
         left = Signal(range(self.depth + 1))
         # cleared by the reset by way of `ended`: it is far
@@ -258,7 +258,7 @@ class VectorStore(wiring.Component):
                     last.eq(vectors_left == 1),
                 ]
         m.d.sync += running.eq((produced.start | (running & ~(factors.ready & ends & last))) & ~self.clear)
-        if core.batch > 1:
+        if params.batch > 1:
             with m.If(produced.start | (self.busy & (context == produced.contexts - 1))):
                 m.d.sync += context.eq(0)
             with m.Elif(self.busy):
@@ -288,7 +288,7 @@ class VectorStore(wiring.Component):
         quantiser = self._quantiser
         position = Signal(range(self.depth), reset_less=True)
         available = Signal.like(self.reads.available, reset_less=True)
-        m.submodules.codes = codes = Ram(unsigned(self._core.act_bits * self._core.columns), 1, self.depth)
+        m.submodules.codes = codes = Ram(unsigned(self._params.act_bits * self._params.columns), 1, self.depth)
         m.d.comb += [
             codes.write_address.eq(position),
             codes.write_data[0].eq(quantiser.codes),

@@ -38,13 +38,13 @@ class HeadRows(wiring.Signature):
     room : In, `UNDER_WAY` more row groups may come.
     """
 
-    def __init__(self, core: CoreParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         super().__init__(
             {
                 "valid": Out(1),
-                "live": Out(core.vector_rows),
-                "context": Out(core.context_bits),
-                "row": Out(range(core.blocks(core.max_vocab) * core.rows)),
+                "live": Out(params.vector_rows),
+                "context": Out(params.context_bits),
+                "row": Out(range(params.blocks(params.max_vocab) * params.rows)),
                 "room": In(1, init=1),
             }
         )
@@ -77,35 +77,35 @@ class ResultUnit(wiring.Component):
 
     Parameters
     ----------
-    core : geometry and formats.
+    params : geometry and formats.
 
     Attributes
     ----------
     latency : cycles from ``finish`` to the trailer's first word.
     rows : In, a row group. acc : In, its accumulators, in the same cycle.
     logits : In, mask of the contexts that send their logits, stable from the first row on to the last.
-    contexts, sequence : In, 1 to ``core.batch``, and the packet's number; needed from ``finish`` to ``done``, as are
-        the scales.
+    contexts, sequence : In, 1 to ``params.batch``, and the packet's number; needed from ``finish`` to ``done``, as
+        are the scales.
     packet : In.
     scale_context : Out, the context whose logit scale is to be in ``scale``, In, in the same cycle.
     result : Out, 32 bit words.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
         # row and its register, two a level of the tree, two with the largest so far; the word's two registers
-        self._settles = 2 * core.vector_rows.bit_length() + 2
+        self._settles = 2 * params.vector_rows.bit_length() + 2
         self.latency = self._settles + 3
         super().__init__(
             {
                 "packet": In(PacketEnd()),
-                "rows": In(HeadRows(core)),
-                "acc": In(data.ArrayLayout(signed(core.acc_bits), core.vector_rows)),
+                "rows": In(HeadRows(params)),
+                "acc": In(data.ArrayLayout(signed(params.acc_bits), params.vector_rows)),
                 "logits": In(MAX_BATCH),
                 "contexts": In(CONTEXTS_BITS),
                 "sequence": In(unsigned(32)),
-                "scale_context": Out(core.context_bits),
-                "scale": In(OutputScale(core)),
+                "scale_context": Out(params.context_bits),
+                "scale": In(OutputScale(params)),
                 "result": Out(AxiStream(32)),
             }
         )
@@ -192,7 +192,7 @@ class ResultUnit(wiring.Component):
 
     def _queue(self, m: Module, rows: data.View, valid: Value) -> tuple[Value, Value, Signal]:
         """Row groups of contexts that send: whether there is a word, the word, and a signal that takes it."""
-        rows_a_cycle = self._core.vector_rows
+        rows_a_cycle = self._params.vector_rows
         layout = data.StructLayout({"acc": rows.acc.shape(), "live": rows_a_cycle})
         m.submodules.queue = queue = SyncFIFOBuffered(width=layout.size, depth=2 * UNDER_WAY)
         first = layout(queue.r_data)
@@ -212,7 +212,7 @@ class ResultUnit(wiring.Component):
 
     def _argmax(self, m: Module, rows: data.View, valid: Value) -> Array:
         """The token of each context; of each row group the largest meets the largest so far."""
-        core = self._core
+        params = self._params
         nodes = [(acc, rows.live[offset], Const(0, 0)) for offset, acc in enumerate(rows.acc)]
         levels = 0
         while len(nodes) > 1:
@@ -227,9 +227,9 @@ class ResultUnit(wiring.Component):
             for value, name in ((rows.context, "context"), (rows.row, "row"), (valid, "valid"))
         )
 
-        seen = Signal(core.batch)
-        largest = Array(Signal(signed(core.acc_bits), name=f"largest_{c}") for c in range(core.batch))
-        tokens = Array(Signal(range(core.max_vocab), name=f"token_{c}") for c in range(core.batch))
+        seen = Signal(params.batch)
+        largest = Array(Signal(signed(params.acc_bits), name=f"largest_{c}") for c in range(params.batch))
+        tokens = Array(Signal(range(params.max_vocab), name=f"token_{c}") for c in range(params.batch))
         first, later, wins = flags("first", "later", "wins")
         m.d.sync += [
             first.eq(valid & live & ~seen.bit_select(whose, 1)),
@@ -255,7 +255,7 @@ class ResultUnit(wiring.Component):
     ) -> tuple[Value, Value, Value]:
         """The larger of two live rows or groups of them, the left of equal ones, two cycles later: its accumulator,
         whether there is one (left is live if right is), its number in the group."""
-        acc = Signal(signed(self._core.acc_bits), name=f"largest_{name}", reset_less=True)
+        acc = Signal(signed(self._params.acc_bits), name=f"largest_{name}", reset_less=True)
         offset = Signal(len(left[2]) + 1, name=f"offset_{name}", reset_less=True)
         wins = Signal(name=f"right_{name}")
         above = _above(m, right[0], left[0], name)

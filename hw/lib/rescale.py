@@ -29,11 +29,11 @@ class Rescale(wiring.Component):
 
     Parameters
     ----------
-    core : gives the accumulator and the wide widths.
+    params : gives the accumulator and the wide widths.
 
     Attributes
     ----------
-    acc : In, signed ``core.acc_bits``.
+    acc : In, signed ``params.acc_bits``.
     mantissa : In, unsigned.
     shift : In, signed 12.
     y : Out, signed wide, at most +-wide_max.
@@ -42,22 +42,22 @@ class Rescale(wiring.Component):
 
     latency = _PRODUCT + 4
 
-    def __init__(self, core: CoreParams) -> None:
-        self.core = core
-        self._multiplier = Multiplier(signed(core.acc_bits), unsigned(core.formats.mantissa))
+    def __init__(self, params: CoreParams) -> None:
+        self.params = params
+        self._multiplier = Multiplier(signed(params.acc_bits), unsigned(params.formats.mantissa))
         super().__init__(
             {
-                "acc": In(signed(core.acc_bits)),
-                "mantissa": In(core.formats.mantissa),
+                "acc": In(signed(params.acc_bits)),
+                "mantissa": In(params.formats.mantissa),
                 "shift": In(signed(SHIFT_BITS)),
-                "y": Out(signed(core.formats.wide_bits)),
+                "y": Out(signed(params.formats.wide_bits)),
                 "saturated": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        wide = self.core.formats.wide_bits
+        wide = self.params.formats.wide_bits
         m.submodules.multiplier = multiplier = self._multiplier
         m.d.comb += [multiplier.a.eq(self.acc), multiplier.b.eq(self.mantissa)]
         product = delay(m, multiplier.product, _PRODUCT - multiplier.latency, "product", reset_less=True)
@@ -87,7 +87,7 @@ class Rescale(wiring.Component):
             may_be_lowest.eq(high.all()),
             ones.eq(Cat(value[at : min(at + 16, wide)].any() for at in range(0, wide, 16))),
         ]
-        limit = self.core.formats.wide_max
+        limit = self.params.formats.wide_max
         above, lowest = over | (positive & rounded[-1]), may_be_lowest & ~ones.any()
         y = Signal.like(self.y, reset_less=True)
         saturated = Signal(reset_less=True)

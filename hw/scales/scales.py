@@ -34,18 +34,18 @@ class VectorStatistics(wiring.Signature):
     ----------
     maxima : Out, largest magnitude of each context's vector for each matrix; exponent 0 if the vector is zero.
     total : Out, unsigned 64 sum of squares of each context.
-    powers : Out, with ``core.extra_bits`` only: sum of squares of what the maxima are of, for each of them.
+    powers : Out, with ``params.extra_bits`` only: sum of squares of what the maxima are of, for each of them.
     """
 
-    def __init__(self, core: CoreParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         def of_each(shape: ShapeLike) -> wiring.Member:
-            return Out(data.ArrayLayout(data.ArrayLayout(shape, TENSORS), core.batch))
+            return Out(data.ArrayLayout(data.ArrayLayout(shape, TENSORS), params.batch))
 
         super().__init__(
             {
-                "total": Out(data.ArrayLayout(TOTAL_BITS, core.batch)),
-                "maxima": of_each(maximum(core.formats)),
-                **({"powers": of_each(TOTAL_BITS)} if core.extra_bits else {}),
+                "total": Out(data.ArrayLayout(TOTAL_BITS, params.batch)),
+                "maxima": of_each(maximum(params.formats)),
+                **({"powers": of_each(TOTAL_BITS)} if params.extra_bits else {}),
             }
         )
 
@@ -58,11 +58,11 @@ class ScaleStart(wiring.Signature):
     start : Out, pulse, qualifies the others.
     tensors : Out, 1 to 3 matrices; results of the others are undefined and never ready.
     contexts : Out, 1 to B; those from 0 on take part; results and ``ready`` of the others are undefined.
-    length : Out, with ``core.extra_bits`` only: elements of a vector.
+    length : Out, with ``params.extra_bits`` only: elements of a vector.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        length = {"length": Out(LENGTH_BITS)} if core.extra_bits else {}
+    def __init__(self, params: CoreParams) -> None:
+        length = {"length": Out(LENGTH_BITS)} if params.extra_bits else {}
         super().__init__({"start": Out(1), "tensors": Out(2), "contexts": Out(CONTEXTS_BITS), **length})
 
 
@@ -89,12 +89,12 @@ class Factors(wiring.Signature):
     ready : In, the first reciprocal can be selected from the next cycle on, the others one a cycle.
     """
 
-    def __init__(self, core: CoreParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         super().__init__(
             {
                 "vector": Out(2),
-                "context": Out(core.context_bits),
-                "reciprocal": In(core.formats.mantissa),
+                "context": Out(params.context_bits),
+                "reciprocal": In(params.formats.mantissa),
                 "e_max": In(EXPONENT_BITS),
                 "ready": In(1),
             }
@@ -109,8 +109,8 @@ class ScaleSelect(wiring.Signature):
     matrix, context : Out, select the scale. ready : In, in the same cycle: it is there.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        super().__init__({"matrix": Out(2), "context": Out(core.context_bits), "ready": In(1)})
+    def __init__(self, params: CoreParams) -> None:
+        super().__init__({"matrix": Out(2), "context": Out(params.context_bits), "ready": In(1)})
 
 
 class OutputScale(wiring.Signature):
@@ -121,8 +121,8 @@ class OutputScale(wiring.Signature):
     mantissa, shift : Out, for `Rescale`; the shift is saturated to 12 bits.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        super().__init__({"mantissa": Out(core.formats.mantissa), "shift": Out(signed(SHIFT_BITS))})
+    def __init__(self, params: CoreParams) -> None:
+        super().__init__({"mantissa": Out(params.formats.mantissa), "shift": Out(signed(SHIFT_BITS))})
 
 
 class ScaleUnit(wiring.Component):
@@ -154,14 +154,14 @@ class ScaleUnit(wiring.Component):
 
     Parameters
     ----------
-    core : gives the widths and the number of contexts B.
+    params : gives the widths and the number of contexts B.
 
     Attributes
     ----------
     factor_latency : cycles from the selection of a reciprocal to it.
     operands : In. statistics : In, with it; the total is taken `TOTAL_LATE` cycles after ``start``.
     words : In, needed until the last ``ready``.
-    threshold : In, with ``core.extra_bits`` only: operand of `Widening`, constant until the last ``ready``.
+    threshold : In, with ``params.extra_bits`` only: operand of `Widening`, constant until the last ``ready``.
     factors : In, for the quantiser.
     select : In, shows ``scale``, Out, in the same cycle.
     dividing, scaling : Out, reciprocals, or output scales, are still missing.
@@ -172,24 +172,24 @@ class ScaleUnit(wiring.Component):
     root_latency = TOTAL_LATE + ReciprocalRoot.latency + 1
     scale_latency = 10
 
-    def __init__(self, core: CoreParams) -> None:
-        self.core = core
-        self.fmt = core.formats
+    def __init__(self, params: CoreParams) -> None:
+        self.params = params
+        self.fmt = params.formats
         super().__init__(
             {
-                "operands": In(ScaleStart(core)),
-                "statistics": In(VectorStatistics(core)),
+                "operands": In(ScaleStart(params)),
+                "statistics": In(VectorStatistics(params)),
                 "words": In(ScaleWords()),
-                **({"threshold": In(THRESHOLD_BITS)} if core.extra_bits else {}),
-                "factors": In(Factors(core)),
-                "select": In(ScaleSelect(core)),
-                "scale": Out(OutputScale(core)),
+                **({"threshold": In(THRESHOLD_BITS)} if params.extra_bits else {}),
+                "factors": In(Factors(params)),
+                "select": In(ScaleSelect(params)),
+                "scale": Out(OutputScale(params)),
                 "dividing": Out(1),
                 "scaling": Out(1),
             }
         )
         # The lower field is the faster one, so that positions are passed in their order as integers.
-        self._position = data.StructLayout({"context": core.context_bits, "tensor": 2})
+        self._position = data.StructLayout({"context": params.context_bits, "tensor": 2})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -206,7 +206,7 @@ class ScaleUnit(wiring.Component):
     def _walk(self, m: Module, name: str, contexts: Signal, step: Value, first: int = 0) -> data.View:
         """A position that begins at the first, or the third, and moves on with ``step``."""
         position = Signal(self._position, name=f"{name}_position")
-        last = position.context + 1 == contexts if self.core.batch > 1 else 1
+        last = position.context + 1 == contexts if self.params.batch > 1 else 1
         with m.If(self.operands.start):
             m.d.sync += position.eq(0)
             if first:
@@ -217,7 +217,7 @@ class ScaleUnit(wiring.Component):
                     position.tensor.eq(Mux(one, 2, Mux(two, 1, 0))),
                 ]
         with m.Elif(step):
-            if self.core.batch > 1:
+            if self.params.batch > 1:
                 m.d.sync += position.context.eq(Mux(last, 0, plus_one(position.context)))
             # it stays at the number of tensors
             m.d.sync += position.tensor.eq(cut(position.tensor + last, position.tensor))
@@ -225,11 +225,11 @@ class ScaleUnit(wiring.Component):
 
     def _chosen(self, maxima: data.View, position: data.View) -> data.View:
         """The maximum at a position; the significand of a zero vector is taken as the smallest."""
-        return maxima[position.context if self.core.batch > 1 else 0][position.tensor]
+        return maxima[position.context if self.params.batch > 1 else 0][position.tensor]
 
     def _place(self, tensor: Value, context: Value) -> Value:
         """Where the results are of a tensor and a context."""
-        return Cat(tensor, context) if self.core.batch > 1 else tensor
+        return Cat(tensor, context) if self.params.batch > 1 else tensor
 
     def _delayed_valid(self, m: Module, name: str, first: Value, cycles: int) -> list[Value]:
         """Whether something is at each stage 0 to ``cycles`` of a pipeline; a start abandons what is under way."""
@@ -253,7 +253,7 @@ class ScaleUnit(wiring.Component):
         m.submodules.reciprocal = unit = Quotient(fmt.mantissa, CODE_MAX << fmt.code_shift, rounded=True)
         layout = data.StructLayout({"reciprocal": fmt.mantissa, "e_max": EXPONENT_BITS})
         write, read, *levels = self._results(
-            m, "factors", layout, NUMBERS * self.core.batch, bool(self.core.extra_bits)
+            m, "factors", layout, NUMBERS * self.params.batch, bool(self.params.extra_bits)
         )
         valid = Signal()
         position = self._walk(m, "dividing", contexts, valid)
@@ -262,7 +262,7 @@ class ScaleUnit(wiring.Component):
         # chosen two cycles before it is needed
         operand, next_operand = (Signal(maximum(fmt), name=n, reset_less=True) for n in ("operand", "next_operand"))
         second, third = self.statistics.maxima[0][1], maxima[0][2]
-        if self.core.batch > 1:
+        if self.params.batch > 1:
             second = Mux(self.operands.contexts == 1, second.as_value(), self.statistics.maxima[1][0].as_value())
             third = self._chosen(maxima, self._walk(m, "following", contexts, valid, first=2))
         with m.If(self.operands.start):
@@ -298,7 +298,7 @@ class ScaleUnit(wiring.Component):
     def _level(self, m: Module, largest: data.View, position: data.View) -> Value:
         """The exponent for the quantiser, in the cycle of the reciprocal."""
         assert Widening.latency == Quotient.latency
-        m.submodules.widening = widening = Widening(self.core)
+        m.submodules.widening = widening = Widening(self.params)
         powers, length = (
             Signal.like(port, reset_less=True) for port in (self.statistics.powers, self.operands.length)
         )
@@ -315,7 +315,7 @@ class ScaleUnit(wiring.Component):
     def _roots(self, m: Module, contexts: Signal, context: Value) -> tuple[Value, Value, Value]:
         """One context a cycle; for ``context``: whether its root is valid, significand and exponent."""
         m.submodules.root = unit = ReciprocalRoot(self.fmt)
-        batch = self.core.batch
+        batch = self.params.batch
         count = Signal(range(batch + 1), name="rooted")
         total, start = (
             self.statistics.total[0],
@@ -360,7 +360,7 @@ class ScaleUnit(wiring.Component):
         """
         bits = self.fmt.mantissa
         layout = data.StructLayout({"mantissa": bits, "shift": signed(SHIFT_BITS)})
-        write, read = self._results(m, "outputs", layout, NUMBERS * self.core.batch)
+        write, read = self._results(m, "outputs", layout, NUMBERS * self.params.batch)
         valid = Signal()
         position, word_position = (self._walk(m, name, contexts, valid) for name in ("scaling", "scaling_word"))
         rooted, root, root_exponent = self._roots(m, contexts, position.context)
@@ -391,7 +391,7 @@ class ScaleUnit(wiring.Component):
         for level in levels:
             m.d.comb += level.addr.eq(self._place(position.tensor, position.context))
             exponent = delay(m, level.data.e_max, 1, "level", reset_less=True)
-        folded = register(m, root_exponent - (2 * bits - 2 - self.core.extra_bits), "folded_root")
+        folded = register(m, root_exponent - (2 * bits - 2 - self.params.extra_bits), "folded_root")
         exponent = register(m, word.exponent - exponent, "exponent_1")
         exponent = register(m, exponent + folded, "exponent_2")
         exponent = register(m, exponent, "exponent_3")

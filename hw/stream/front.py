@@ -61,8 +61,8 @@ class CodeRead(wiring.Signature):
         later.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        depth = core.store_positions
+    def __init__(self, params: CoreParams) -> None:
+        depth = params.store_positions
         super().__init__({"address": Out(range(depth)), "available": In(range(depth + 1)), "release": Out(1)})
 
 
@@ -76,10 +76,10 @@ class _State:
     between two packets, in the body of one.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        self.run = Signal(run_layout(core), name="now")
+    def __init__(self, params: CoreParams) -> None:
+        self.run = Signal(run_layout(params), name="now")
         self.first, self.last, self.second = flags("first", "last", "second")
-        self.context = Signal(core.context_bits)
+        self.context = Signal(params.context_bits)
         self.final = Signal()
         self.offer, self.no_codes, self.drop = flags("offer", "no_codes", "drop")
         self.between, self.in_body, self.complete = flags("between", "in_body", "complete")
@@ -130,17 +130,17 @@ class StreamFront(wiring.Component):
     side_latency = 1
     """Cycles from the acceptance of a beat to its ``side_put`` and ``embed_block``."""
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        place = {"group": Out(Group), "matrix": Out(2), "block": Out(16)} if core.taps else {}
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        place = {"group": Out(Group), "matrix": Out(2), "block": Out(16)} if params.taps else {}
         super().__init__(
             {
-                "weights": In(AxiStream(core.beat_bits)),
+                "weights": In(AxiStream(params.beat_bits)),
                 "packet": In(PacketControl()),
-                "shape": In(token_shape(core)),
-                "side": Out(SideBeats(core)),
-                "codes": Out(CodeRead(core)),
-                "feed": Out(Feed(core)),
+                "shape": In(token_shape(params)),
+                "side": Out(SideBeats(params)),
+                "codes": Out(CodeRead(params)),
+                "feed": Out(Feed(params)),
                 "abort_token": In(1),
                 "busy": Out(1),
                 "cycle": Out(Cycle),
@@ -151,16 +151,16 @@ class StreamFront(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         weights = self.weights
-        m.submodules.walker = walker = Walker(self._core)
-        state = _State(self._core)
+        m.submodules.walker = walker = Walker(self._params)
+        state = _State(self._params)
         run = state.run
         ahead = Signal.like(state.run)
-        beat = Signal(self._core.beat_bits)
+        beat = Signal(self._params.beat_bits)
         kill, begin, popped, run_valid = flags("kill", "begin", "popped", "run_valid")
         m.submodules.beat_decision = decision = BeatDecision()
         loads, released = decision.loads, decision.released
         accepted, fed, ends, over = state.accepted, state.fed, state.ends, state.over
-        header = sc.side_beats(self._core, sc.HEADER_WORDS)
+        header = sc.side_beats(self._params, sc.HEADER_WORDS)
         m.d.comb += [
             self.side.beat.eq(beat),
             self.feed.beat.eq(beat),
@@ -223,7 +223,7 @@ class StreamFront(wiring.Component):
         """What may come in the next cycle."""
         shape, weights, over, run = self.shape, self.weights, self.weights.tlast, state.run
         accepted, fed, last, room = state.accepted, state.fed, state.last, self.side.room
-        batched = self._core.batch > 1
+        batched = self._params.batch > 1
 
         # whether the activations of this cycle's address and the one after it are valid: as of a cycle ago, but a
         # vector begins anew only when it is whole
@@ -383,6 +383,6 @@ class StreamFront(wiring.Component):
             m.d.comb += cycle.eq(Cycle.DEPENDENCY)
         with m.Else():
             m.d.comb += cycle.eq(Cycle.DRAIN)
-        if self._core.taps:
+        if self._params.taps:
             for name in ("group", "matrix", "block"):
                 m.d.sync += getattr(self, name).eq(delay(m, state.run[name], 1, name))

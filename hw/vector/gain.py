@@ -57,7 +57,7 @@ class GainStage(wiring.Component):
 
     Parameters
     ----------
-    core : geometry, contexts and widths.
+    params : geometry, contexts and widths.
 
     Attributes
     ----------
@@ -75,17 +75,17 @@ class GainStage(wiring.Component):
 
     lead = 4 + SideWords.latency
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        fmt, rows = core.formats, core.vector_rows
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        fmt, rows = params.formats, params.vector_rows
         wide = data.ArrayLayout(signed(fmt.wide_bits), rows)
-        self._units = [GainLane(fmt, shown=bool(core.extra_bits)) for _ in range(rows)]
-        self._statistics = Statistics(core)
+        self._units = [GainLane(fmt, shown=bool(params.extra_bits)) for _ in range(rows)]
+        self._statistics = Statistics(params)
         unit, statistics = self._units[0], self._statistics
         value = unit.code_latency + statistics.maximum_latency
         square = unit.product_latency + statistics.latency - TOTAL_LATE
         # of each slot with a value; squares are of the first two
-        power = unit.product_latency + statistics.power_latency if core.extra_bits else 0
+        power = unit.product_latency + statistics.power_latency if params.extra_bits else 0
         self.settled = {
             Op.EMBED: 1 + max(2 + value, 1 + square, 2 + power),
             Op.F: unit.decay_latency + 1,
@@ -96,18 +96,18 @@ class GainStage(wiring.Component):
         }
         super().__init__(
             {
-                "ahead": In(tag_layout(core)),
+                "ahead": In(tag_layout(params)),
                 "wide": In(wide),
                 "second": In(wide),
                 "contexts": In(CONTEXTS_BITS),
                 "constants": In(GroupConstants()),
-                "side": Out(SideRead(core)),
-                "values": Out(Values(core)),
-                "decay_tag": Out(tag_layout(core)),
+                "side": Out(SideRead(params)),
+                "values": Out(Values(params)),
+                "decay_tag": Out(tag_layout(params)),
                 "decay": Out(data.ArrayLayout(DECAY_FRAC, rows)),
-                "traced": Out(tag_layout(core)),
+                "traced": Out(tag_layout(params)),
                 "held": Out(wide),
-                "statistics": Out(VectorStatistics(core)),
+                "statistics": Out(VectorStatistics(params)),
             }
         )
 
@@ -152,7 +152,7 @@ class GainStage(wiring.Component):
             self.values.which.eq(delay(m, slot, codes, "which")),
         ]
 
-        if self._core.extra_bits:
+        if self._params.extra_bits:
             m.d.comb += [
                 statistics.power_valid.eq(delay(m, value_valid, products, "power_valid")),
                 statistics.power_which.eq(delay(m, slot, products, "power_which")),
@@ -169,7 +169,7 @@ class GainStage(wiring.Component):
         """The row group whose slots are addressed, its slot, and whether its ``wide`` or its loaded word is next."""
         # what follows from a tag, a cycle before it is needed
         takes, loads = flags("takes", "loads")
-        taken = Signal(tag_layout(self._core))
+        taken = Signal(tag_layout(self._params))
         last = Signal(2)
         contracts = Signal()
         m.d.sync += [
@@ -202,12 +202,12 @@ class GainStage(wiring.Component):
 
         # Address of the slot's word: its kind, then the row group in the block; and with the end of a row block, the
         # release of its words.
-        core = self._core
-        group = Signal((core.row_groups - 1).bit_length())
+        params = self._params
+        group = Signal((params.row_groups - 1).bit_length())
         most = gain_words(Group.EMBED, last_layer=False)
-        kind = Signal(range(most_kinds(core)))
+        kind = Signal(range(most_kinds(params)))
         ended = Signal()
-        kinds = Signal(range(most_kinds(core) + 1))
+        kinds = Signal(range(most_kinds(params) + 1))
         m.d.sync += [
             group.eq(row.index[: len(group)]),
             # the number of contexts and of slots are within its range
@@ -215,7 +215,7 @@ class GainStage(wiring.Component):
             ended.eq(row.valid & row.last & (slot == last_slot) & ~load),
             kinds.eq(cut(Mux(of_embed, self.contexts + most, Mux(of_contract, most, 1)), kinds)),
             self.side.address.eq(Cat(group, kind)),
-            self.side.release.eq(cut(Mux(ended, kinds * core.gain_beats, 0), self.side.release)),
+            self.side.release.eq(cut(Mux(ended, kinds * params.gain_beats, 0), self.side.release)),
         ]
         return row, slot, first, load
 
@@ -246,5 +246,5 @@ class GainStage(wiring.Component):
                 self.decay[index].eq(unit.decay),
                 self.held[index].eq(unit.held),
             ]
-            if self._core.extra_bits:
+            if self._params.extra_bits:
                 m.d.comb += statistics.gain_products[index].eq(unit.gain_product)

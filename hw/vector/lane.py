@@ -21,7 +21,7 @@ class VectorLane(wiring.Component):
 
     Parameters
     ----------
-    core : accumulator width and formats.
+    params : accumulator width and formats.
 
     Attributes
     ----------
@@ -45,10 +45,10 @@ class VectorLane(wiring.Component):
     product_latency = 8
     sum_latency = 3
 
-    def __init__(self, core: CoreParams) -> None:
-        self._fmt = fmt = core.formats
+    def __init__(self, params: CoreParams) -> None:
+        self._fmt = fmt = params.formats
         wide = signed(fmt.wide_bits)
-        self._rescale = Rescale(core)
+        self._rescale = Rescale(params)
         self._activation = Activation(fmt)
         self._multiplier = Multiplier(wide, wide)
         assert self._multiplier.latency == self.product_latency - 3

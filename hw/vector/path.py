@@ -41,11 +41,11 @@ class RowIssue(wiring.Signature):
         two cycles after any issue.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        words = core.batch * core.slot_values // core.vector_rows
+    def __init__(self, params: CoreParams) -> None:
+        words = params.batch * params.slot_values // params.vector_rows
         super().__init__(
             {
-                "tag": Out(tag_layout(core)),
+                "tag": Out(tag_layout(params)),
                 "zero": Out(1),
                 "state_word": Out(range(words)),
                 "empty": In(1),
@@ -55,7 +55,7 @@ class RowIssue(wiring.Signature):
 
 
 class VectorPath(wiring.Component):
-    """Takes V = ``core.vector_rows`` output rows a cycle at most and never stalls: the issuer has seen to everything.
+    """Takes up to V = ``params.vector_rows`` output rows a cycle and never stalls: the issuer has seen to everything.
 
     An output row is a sum that becomes a value: times its scale, through a function, times or plus another value,
     times its gains. The path is one straight pipeline, of which each operation takes the stages that it needs; the
@@ -90,7 +90,7 @@ class VectorPath(wiring.Component):
 
     Parameters
     ----------
-    core : geometry, contexts, limits and widths.
+    params : geometry, contexts, limits and widths.
 
     Attributes
     ----------
@@ -106,13 +106,13 @@ class VectorPath(wiring.Component):
     tap_valid, tap_op, tap : Out, mask of live rows, operation and result at the gain stage.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        rows = core.vector_rows
-        wide = data.ArrayLayout(signed(core.formats.wide_bits), rows)
-        self._units = [VectorLane(core) for _ in range(rows)]
-        self._recurrence = Recurrence(core)
-        self._gain = GainStage(core)
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        rows = params.vector_rows
+        wide = data.ArrayLayout(signed(params.formats.wide_bits), rows)
+        self._units = [VectorLane(params) for _ in range(rows)]
+        self._recurrence = Recurrence(params)
+        self._gain = GainStage(params)
         first = self._units[0]
         # the tags of all stages come together at the gain stage's
         self.arrival = {
@@ -134,15 +134,15 @@ class VectorPath(wiring.Component):
         }
         super().__init__(
             {
-                "rows": In(RowIssue(core)),
-                "acc": In(data.ArrayLayout(signed(core.acc_bits), rows)),
-                "scale": In(OutputScale(core)),
+                "rows": In(RowIssue(params)),
+                "acc": In(data.ArrayLayout(signed(params.acc_bits), rows)),
+                "scale": In(OutputScale(params)),
                 "contexts": In(CONTEXTS_BITS),
                 "constants": In(GroupConstants()),
-                "side": Out(SideRead(core)),
-                "values": Out(Values(core)),
-                "statistics": Out(VectorStatistics(core)),
-                "state": In(StateWindow(core)),
+                "side": Out(SideRead(params)),
+                "values": Out(Values(params)),
+                "statistics": Out(VectorStatistics(params)),
+                "state": In(StateWindow(params)),
                 "saturated": Out(1),
                 "tap_valid": Out(rows),
                 "tap_op": Out(4),
@@ -237,7 +237,7 @@ class VectorPath(wiring.Component):
         merged = Signal.like(gain.ahead)
         m.d.sync += merged.as_value().eq(reduce(or_, leaving))
         m.d.comb += gain.ahead.eq(merged)
-        ahead = Signal(data.StructLayout({"valid": 1, "live": self._core.vector_rows, "op": 4}))
+        ahead = Signal(data.StructLayout({"valid": 1, "live": self._params.vector_rows, "op": 4}))
         m.d.comb += [ahead[name].eq(gain.ahead[name]) for name, _ in ahead.shape()]
         arrivals = delayed_tags(m, ahead, gain.lead, "arrived")
         arrived = arrivals[-1]
@@ -273,15 +273,15 @@ class VectorPath(wiring.Component):
 
     def _row_buffers(self, m: Module, tags: list[data.View]) -> tuple[data.View, data.View]:
         """Decay and candidate of a block's rows; G reads both one cycle after its issue, UP before its combine."""
-        core, gain, first = self._core, self._gain, self._units[0]
-        depth = core.batch * core.row_groups
-        m.submodules.decays = decays = Ram(DECAY_FRAC, core.vector_rows, depth)
-        m.submodules.candidates = candidates = Ram(signed(core.formats.wide_bits), core.vector_rows, depth)
+        params, gain, first = self._params, self._gain, self._units[0]
+        depth = params.batch * params.row_groups
+        m.submodules.decays = decays = Ram(DECAY_FRAC, params.vector_rows, depth)
+        m.submodules.candidates = candidates = Ram(signed(params.formats.wide_bits), params.vector_rows, depth)
 
         def place(tag: data.View) -> Value:
-            group = Signal((core.row_groups - 1).bit_length(), name="group")
+            group = Signal((params.row_groups - 1).bit_length(), name="group")
             m.d.comb += group.eq(tag.index[: len(group)])
-            return self._word(tag.context, group, core.row_groups)
+            return self._word(tag.context, group, params.row_groups)
 
         # G's update is a cycle after its issue, UP's operands meet with y
         by_g, before_g, by_up, stored = (
@@ -300,10 +300,10 @@ class VectorPath(wiring.Component):
         ]
         m.d.comb += [
             decays.write_address.eq(place(gain.decay_tag)),
-            decays.write.eq((gain.decay_tag.valid & gain.decay_tag.live.any()).replicate(core.vector_rows)),
+            decays.write.eq((gain.decay_tag.valid & gain.decay_tag.live.any()).replicate(params.vector_rows)),
             decays.write_data.eq(gain.decay),
             candidates.write_address.eq(place(stored)),
-            candidates.write.eq(stores.replicate(core.vector_rows)),
+            candidates.write.eq(stores.replicate(params.vector_rows)),
             decays.read_address.eq(place(by_g)),
             candidates.read_address.eq(reads),
         ]
@@ -314,9 +314,11 @@ class VectorPath(wiring.Component):
 
     def _residuals(self, m: Module, tags: list[data.View]) -> data.View:
         """The residual of the rows that are rescaled; each row is read and written back once a group."""
-        core, gain = self._core, self._gain
-        words = core.max_hidden // core.vector_rows
-        m.submodules.residuals = residuals = Ram(signed(core.formats.wide_bits), core.vector_rows, core.batch * words)
+        params, gain = self._params, self._gain
+        words = params.max_hidden // params.vector_rows
+        m.submodules.residuals = residuals = Ram(
+            signed(params.formats.wide_bits), params.vector_rows, params.batch * words
+        )
         reads, traced = tags[self._units[0].y_stage - Ram.latency - 2], gain.traced
         # words beyond a vector's end belong to the next context
         keeps = is_op(traced, Op.EMBED, *_SHORT) & traced.live.any()
@@ -333,7 +335,7 @@ class VectorPath(wiring.Component):
         ]
         m.d.comb += [
             residuals.read_address.eq(address),
-            residuals.write.eq(write.replicate(core.vector_rows)),
+            residuals.write.eq(write.replicate(params.vector_rows)),
             residuals.write_address.eq(write_address),
             residuals.write_data.eq(write_data),
         ]
@@ -341,9 +343,9 @@ class VectorPath(wiring.Component):
 
     def _word(self, context: Value, index: Value, words: int) -> Value:
         """Address in a memory with ``words`` for each context; what does not lie in it is not accessed."""
-        starts = Array(words * number for number in range(self._core.batch))
-        bits = (self._core.batch * words - 1).bit_length()
-        return (starts[context] + index if self._core.batch > 1 else index)[:bits]
+        starts = Array(words * number for number in range(self._params.batch))
+        bits = (self._params.batch * words - 1).bit_length()
+        return (starts[context] + index if self._params.batch > 1 else index)[:bits]
 
     def _settled(self, m: Module, tags: list[data.View], cycles: dict[Op, int], name: str) -> Value:
         """Whether every row issued before this cycle, of the operations in ``cycles``, is that many cycles old or

@@ -24,12 +24,12 @@ class StateWindow(wiring.Signature):
     write, write_data : Out, same cycle. read_data : In, its owner says how many cycles after its address.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        wide = signed(core.formats.wide_bits)
+    def __init__(self, params: CoreParams) -> None:
+        wide = signed(params.formats.wide_bits)
         super().__init__(
             {
                 "host": Out(1),
-                "address": Out(range(core.batch * core.slot_values)),
+                "address": Out(range(params.batch * params.slot_values)),
                 "write": Out(1),
                 "write_data": Out(wide),
                 "read_data": In(wide),
@@ -38,7 +38,7 @@ class StateWindow(wiring.Signature):
 
 
 class Recurrence(wiring.Component):
-    """Keeps the state of all slots and layers, V = ``core.vector_rows`` values a word, and updates it word by word.
+    """Keeps the state of all slots and layers, V = ``params.vector_rows`` values a word, and updates it word by word.
 
     ``update`` reads a word, whose number comes a cycle before it; ``decay`` (c) and ``candidate`` (silu(i)) belong to
     it and are taken ``operand_latency`` cycles later. ``h``, the new state, is valid ``latency`` cycles after
@@ -50,7 +50,7 @@ class Recurrence(wiring.Component):
 
     Parameters
     ----------
-    core : limits, rows and widths.
+    params : limits, rows and widths.
 
     Attributes
     ----------
@@ -68,10 +68,10 @@ class Recurrence(wiring.Component):
     read_latency = Ram.registered_latency + 2
     operand_latency = Ram.registered_latency + 2
 
-    def __init__(self, core: CoreParams) -> None:
-        self._rows = rows = core.vector_rows
-        self._wide = wide = signed(core.formats.wide_bits)
-        self.words = core.batch * core.slot_values // rows
+    def __init__(self, params: CoreParams) -> None:
+        self._rows = rows = params.vector_rows
+        self._wide = wide = signed(params.formats.wide_bits)
+        self.words = params.batch * params.slot_values // rows
         super().__init__(
             {
                 "update": In(rows),
@@ -80,7 +80,7 @@ class Recurrence(wiring.Component):
                 "decay": In(data.ArrayLayout(DECAY_FRAC, rows)),
                 "candidate": In(data.ArrayLayout(wide, rows)),
                 "h": Out(data.ArrayLayout(wide, rows)),
-                "state": In(StateWindow(core)),
+                "state": In(StateWindow(params)),
             }
         )
 

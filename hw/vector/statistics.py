@@ -31,7 +31,7 @@ class Statistics(wiring.Component):
 
     Parameters
     ----------
-    core : rows, contexts and widths.
+    params : rows, contexts and widths.
 
     Attributes
     ----------
@@ -45,14 +45,14 @@ class Statistics(wiring.Component):
     value_valid, value_context, which : In, mask of rows that are compared with the context's maximum ``which``;
         rows are valid from row 0 on.
     values : In, code floats.
-    power_valid, power_which, gain_products : In, with ``core.extra_bits`` only and in time with ``products``: mask of
-        rows that add round(product >> power_shift)^2 to power ``power_which`` of ``square_context``.
+    power_valid, power_which, gain_products : In, with ``params.extra_bits`` only and in time with ``products``: mask
+        of rows that add round(product >> power_shift)^2 to power ``power_which`` of ``square_context``.
     found : Out, of each context.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        fmt, rows = core.formats, core.vector_rows
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        fmt, rows = params.formats, params.vector_rows
         tree = (rows - 1).bit_length()
         self.power_latency = 1 + Squarer.latency + tree + 2
         self.latency = 1 + self.power_latency + 1
@@ -62,15 +62,15 @@ class Statistics(wiring.Component):
                 "begin": In(1),
                 "bias": In(unsigned(TOTAL_BITS)),
                 "square_valid": In(rows),
-                "square_context": In(core.context_bits),
+                "square_context": In(params.context_bits),
                 "second": In(1),
                 "products": In(data.ArrayLayout(signed(fmt.wide_bits + GAIN_BITS), rows)),
                 "value_valid": In(rows),
-                "value_context": In(core.context_bits),
+                "value_context": In(params.context_bits),
                 "which": In(2),
                 "values": In(data.ArrayLayout(code_float(fmt), rows)),
-                **(self._power_ports(core) if core.extra_bits else {}),
-                "found": Out(VectorStatistics(core)),
+                **(self._power_ports(params) if params.extra_bits else {}),
+                "found": Out(VectorStatistics(params)),
             }
         )
 
@@ -78,20 +78,20 @@ class Statistics(wiring.Component):
         m = Module()
         self._totals(m)
         self._maxima(m)
-        if self._core.extra_bits:
+        if self._params.extra_bits:
             self._powers(m)
         return m
 
     @staticmethod
-    def _power_ports(core: CoreParams) -> dict[str, wiring.Member]:
+    def _power_ports(params: CoreParams) -> dict[str, wiring.Member]:
         return {
-            "power_valid": In(core.vector_rows),
+            "power_valid": In(params.vector_rows),
             "power_which": In(2),
-            "gain_products": In(data.ArrayLayout(signed(core.formats.wide_bits + GAIN_BITS), core.vector_rows)),
+            "gain_products": In(data.ArrayLayout(signed(params.formats.wide_bits + GAIN_BITS), params.vector_rows)),
         }
 
     def _totals(self, m: Module) -> None:
-        core, fmt = self._core, self._core.formats
+        params, fmt = self._params, self._params.formats
         kept = [
             Mux(valid, Mux(self.second, _kept(product, fmt.epsilon_shift), _kept(product, fmt.square_shift)), 0)
             for valid, product in zip(self.square_valid, self.products, strict=True)
@@ -103,14 +103,14 @@ class Statistics(wiring.Component):
         total, first = register(m, Mux(self.begin, self.bias, total), "term"), delay(m, self.begin, 1, "first")
         upper_total = delay(m, total[HALF:], 1, "upper_total", reset_less=True)
         later, second = (delay(m, value, 1, name) for name, value in (("later_context", context), ("second", first)))
-        for index in range(core.batch):
-            now, then = first | _chosen(context, index, core), second | _chosen(later, index, core)
+        for index in range(params.batch):
+            now, then = first | _chosen(context, index, params), second | _chosen(later, index, params)
             self._add_up(m, f"_{index}", self.found.total[index], total, upper_total, now, then)
 
     def _powers(self, m: Module) -> None:
-        core = self._core
+        params = self._params
         kept = [
-            Mux(valid, _kept(product, core.formats.power_shift), 0)
+            Mux(valid, _kept(product, params.formats.power_shift), 0)
             for valid, product in zip(self.power_valid, self.gain_products, strict=True)
         ]
         total = self._squares(m, kept, "power_")
@@ -118,9 +118,9 @@ class Statistics(wiring.Component):
         place = delay(m, place, self.power_latency - 2, "power_place", reset_less=True)
         upper_total = delay(m, total[HALF:], 1, "upper_power", reset_less=True)
         later = delay(m, place, 1, "later_power_place", reset_less=True)
-        for index in range(core.batch):
+        for index in range(params.batch):
             for which in range(TENSORS):
-                now, then = ((at[:2] == which) & _chosen(at[2:], index, core) for at in (place, later))
+                now, then = ((at[:2] == which) & _chosen(at[2:], index, params) for at in (place, later))
                 self._add_up(
                     m, f"_power_{index}_{which}", self.found.powers[index][which], total, upper_total, now, then
                 )
@@ -163,7 +163,7 @@ class Statistics(wiring.Component):
                 m.d.sync += upper.eq((Cat(carry, upper) + Cat(carry, upper_total))[1 : HALF + 1])
 
     def _maxima(self, m: Module) -> None:
-        core, latency = self._core, self.maximum_latency
+        params, latency = self._params, self.maximum_latency
         rows = [Cat(v.mantissa, v.exponent, valid) for v, valid in zip(self.values, self.value_valid, strict=True)]
 
         def greater(a: Value, b: Value) -> Value:
@@ -179,11 +179,11 @@ class Statistics(wiring.Component):
         new = delay(m, largest, 1, "new", reset_less=True)
         # signs of differences: the end of a carry chain is a register's neighbour, a comparison's is not
         rises = delay(m, (new - largest)[-1], 1, "rises", reset_less=True)
-        for index in range(core.batch):
+        for index in range(params.batch):
             for matrix in range(TENSORS):
                 stored = self.found.maxima[index][matrix].as_value()
                 name = f"{index}_{matrix}"
-                chosen = delay(m, valid & _chosen(context, index, core) & (which == matrix), 1, f"chosen_{name}")
+                chosen = delay(m, valid & _chosen(context, index, params) & (which == matrix), 1, f"chosen_{name}")
                 above = delay(m, (stored - largest)[-1], 1, f"above_{name}", reset_less=True)
                 changes, changed = Signal(name=f"changes_{name}"), Signal(name=f"changed_{name}")
                 m.d.comb += changes.eq(chosen & Mux(changed, rises, above))
@@ -200,9 +200,9 @@ def _kept(product: Value, shift: int) -> Value:
     return Cat(part, product[-1].replicate(MAGNITUDE_BITS + 1 - len(part)))
 
 
-def _chosen(context: Value, index: int, core: CoreParams) -> Value | int:
+def _chosen(context: Value, index: int, params: CoreParams) -> Value | int:
     """Whether ``context`` is ``index``; the only context always is."""
-    return context == index if core.batch > 1 else 1
+    return context == index if params.batch > 1 else 1
 
 
 def _reduce(m: Module, values: list[Value], combine: Callable[[Value, Value], Value], name: str) -> Value:

@@ -37,8 +37,8 @@ class FakeSim(FakeCore):
 
     flip_after: int | None = None
 
-    def __init__(self, core: object, status: object = None, stall: float = 0.0, seed: int = 1) -> None:
-        super().__init__(core)
+    def __init__(self, params: object, status: object = None, stall: float = 0.0, seed: int = 1) -> None:
+        super().__init__(params)
         self.cycles, self.seconds = 12345, 0.5
         self.progress = None
 
