@@ -33,7 +33,7 @@ BUSES = ("s_axis_weights", "m_axis_result", "s_axil_csr")
 
 def taps(core: CoreParams) -> dict[str, wiring.Member]:
     """Debug ports: each row group's accumulators as they are issued and its results at the gain stage, with a mask of
-    its live rows, lane 0 lowest; and what goes on in every cycle (hw/taps.py)."""
+    its live rows, row 0 lowest; and what goes on in every cycle (hw/taps.py)."""
     rows = data.ArrayLayout(signed(32), core.vector_rows)
     kinds = {
         f"tap_{kind}{name}": Out(shape)
@@ -56,7 +56,7 @@ class Core(wiring.Component):
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        signatures = (AxiStream(8 * core.lanes).flip(), AxiStream(32), AxiLite().flip())
+        signatures = (AxiStream(core.beat_bits).flip(), AxiStream(32), AxiLite().flip())
         self._edges = [Edge(*pair) for pair in zip(BUSES, signatures, strict=True)]
         ports = (edge.ports for edge in self._edges)
         super().__init__(reduce(or_, ports) | (taps(core) if core.taps else {}))
@@ -186,5 +186,5 @@ class Core(wiring.Component):
             trace.scales.eq(scales.scaling),
             trace.quantiser.eq(store.busy),
         ]
-        for lane in range(self._core.vector_rows):
-            m.d.comb += [self.tap_acc[lane].eq(array.acc[lane]), self.tap_wide[lane].eq(vector.tap[lane])]
+        for row in range(self._core.vector_rows):
+            m.d.comb += [self.tap_acc[row].eq(array.acc[row]), self.tap_wide[row].eq(vector.tap[row])]

@@ -14,8 +14,11 @@ BYTE = 8
 """Bits."""
 WORD_BYTES = 4
 """Of a side word, a header's word, a result's word."""
+WORD_BITS = BYTE * WORD_BYTES
 MAX_BATCH = 8
 """Contexts that a packet can have."""
+CONTEXTS_BITS = MAX_BATCH.bit_length()
+"""Of a number of contexts."""
 LIMITS: dict[str, tuple[int, int]] = {
     "hidden": (8, 8192),
     "layers": (1, 255),

@@ -81,9 +81,9 @@ class Accumulator(wiring.Component):
         m.submodules.finished = finished = Memory(shape=shape, depth=depth, init=[])
         read, write = sums.read_port(domain="comb"), sums.write_port()
         finish, load = finished.write_port(), finished.read_port(domain="comb")
-        fresh = Signal()
-        m.d.sync += fresh.eq(self.clear)
-        total = self._total(m, read.data, ~fresh)
+        clear_d1 = Signal()
+        m.d.sync += clear_d1.eq(self.clear)
+        total = self._total(m, read.data, ~clear_d1)
         m.d.comb += [
             read.addr.eq(self.context),
             write.addr.eq(self.context),

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 from tritforge.hw.array.accumulator import Accumulator, accumulator_latency
 from tritforge.hw.array.element import Element, element_latency, stage
 from tritforge.hw.lib.pipeline import delay
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import BYTE, CoreParams
 
 GROUP_ROWS = 8
 """Elements that share one copy of the operand registers."""
@@ -74,7 +74,7 @@ class Feed(wiring.Signature):
                 "last": Out(1),
                 "context": Out(core.context_bits),
                 "final_context": Out(1),
-                "beat": Out(8 * core.lanes),
+                "beat": Out(core.beat_bits),
             }
         )
 
@@ -145,7 +145,7 @@ class TernaryArray(wiring.Component):
                 m.submodules[f"operands_{r // GROUP_ROWS}"] = copy = OperandCopy(core)
                 m.d.comb += copy.source.eq(operands)
             m.d.comb += [
-                element.data.eq(self.feed.beat.word_select(r, 8 * core.element_bytes)),
+                element.data.eq(self.feed.beat.word_select(r, BYTE * core.element_bytes)),
                 element.operands.eq(copy.operands),
             ]
         self._accumulate(m)
@@ -198,6 +198,6 @@ class TernaryArray(wiring.Component):
             m.d.sync += chosen.eq(1)
         with m.Elif(self.rows.drain):
             m.d.sync += chosen.eq(chosen.shift_left(1)[: len(chosen)])
-        for lane, acc in enumerate(self.acc):
-            rows = (row.shadow for row in self._accumulators[lane :: core.vector_rows])
+        for offset, acc in enumerate(self.acc):
+            rows = (row.shadow for row in self._accumulators[offset :: core.vector_rows])
             m.d.sync += acc.eq(reduce(or_, (Mux(bit, row, 0) for bit, row in zip(chosen, rows, strict=True))))

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from tritforge.hw.array.adder import ConditionalAdder, conditional
 from tritforge.hw.array.decoder import TritDecoder
 from tritforge.hw.lib.pipeline import delay, register
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import BYTE, CoreParams
 
 CHAIN_TRITS = 10
 """Trits of the longest chain; elements of more columns add two chains up."""
@@ -61,7 +61,7 @@ class Element(wiring.Component):
         self.latency = element_latency(core)
         super().__init__(
             {
-                "data": In(8 * core.element_bytes),
+                "data": In(BYTE * core.element_bytes),
                 "operands": In(ArrayLayout(signed(core.act_bits), core.columns)),
                 "value": Out(signed(sum_bits(core, core.columns))),
                 "carry": Out(1),
@@ -86,7 +86,7 @@ class Element(wiring.Component):
         code = self._core.trit_code
         m.submodules[f"decoder_{k}"] = decoder = TritDecoder(code)
         stages = [stage(self._core, code.trits * k + number) for number in range(code.trits)]
-        m.d.comb += decoder.byte.eq(delay(m, self.data.word_select(k, 8), stages[0], f"byte_{k}", reset_less=True))
+        m.d.comb += decoder.byte.eq(delay(m, self.data.word_select(k, BYTE), stages[0], f"byte_{k}", reset_less=True))
         return [
             delay(m, trit, 1 + later - stages[0], f"trit_{code.trits * k + number}", reset_less=True)
             for number, (later, trit) in enumerate(zip(stages, decoder.trits, strict=True))

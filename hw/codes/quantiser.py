@@ -69,7 +69,7 @@ class Quantiser(wiring.Component):
         m.d.comb += [multiplier.a.eq(element.mantissa), multiplier.b.eq(self.reciprocal)]
         doubled = multiplier.product[fmt.code_shift - 1 - self.core.extra_bits :]
         distance = Signal(EXPONENT_BITS, reset_less=True)
-        far = Signal(reset_less=True)
+        underflow = Signal(reset_less=True)
         amount = Signal(range(len(doubled) + 1), reset_less=True)
         coarse = Signal(len(doubled), reset_less=True)
         fine_amount = Signal(2, reset_less=True)
@@ -77,20 +77,20 @@ class Quantiser(wiring.Component):
         shifted = Signal(bits, reset_less=True)
         negative = delay(m, element.negative, 4, "negative", reset_less=True)
         half = Signal(signed(bits), reset_less=True)
-        more = Signal(reset_less=True)
-        held = Signal(signed(bits), reset_less=True)
-        far_on = delay(m, far, 1, "far", reset_less=True)
+        round_up = Signal(reset_less=True)
+        rounded = Signal(signed(bits), reset_less=True)
+        underflow_d1 = delay(m, underflow, 1, "underflow", reset_less=True)
         m.d.sync += [
-            # the maximum's exponent is the largest; a distance beyond the amount's range is `far`
+            # the maximum's exponent is the largest; a distance beyond the amount's range is an underflow
             distance.eq(cut(self.e_max - element.exponent, distance)),
             amount.eq(cut(distance, amount)),
-            far.eq(distance > len(doubled)),
+            underflow.eq(distance > len(doubled)),
             coarse.eq(doubled >> Cat(Const(0, 2), amount[2:])),
             fine_amount.eq(amount[:2]),
-            shifted.eq(cut(Mux(far_on, 0, coarse >> fine_amount), shifted)),
+            shifted.eq(cut(Mux(underflow_d1, 0, coarse >> fine_amount), shifted)),
             # -((s + 1) >> 1) is (~s + 1) >> 1, or ~s >> 1 and its last bit; beyond the maximum it might be one more
             half.eq(Cat(shifted[1:] ^ negative.replicate(bits - 1), negative).as_signed()),
-            more.eq(negative ^ (shifted[0] & ~shifted[1:].all())),
-            held.eq(cut(half + more, held)),
+            round_up.eq(negative ^ (shifted[0] & ~shifted[1:].all())),
+            rounded.eq(cut(half + round_up, rounded)),
         ]
-        m.d.comb += code.eq(held)
+        m.d.comb += code.eq(rounded)

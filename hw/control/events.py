@@ -6,7 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from tritforge.hw.lib.pipeline import delay
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, CoreParams
 from tritforge.hw.schedule import Status
 from tritforge.hw.taps import Cycle
 
@@ -32,7 +32,7 @@ class Events(wiring.Signature):
                 "torn": Out(core.batch),
                 "error_set": Out(16),
                 **{kind: Out(1) for kind in kinds},
-                "tokens_done": Out(4),
+                "tokens_done": Out(CONTEXTS_BITS),
                 "saturated": Out(1),
             }
         )

@@ -16,7 +16,7 @@ from tritforge.hw.lib.interfaces import AxiStream
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.params import MAX_BATCH, CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, MAX_BATCH, CoreParams
 from tritforge.hw.scales.scales import OutputScale
 from tritforge.hw.schedule import Status
 
@@ -24,7 +24,7 @@ _WORD = data.StructLayout({"data": unsigned(32), "last": unsigned(1)})
 
 UNDER_WAY = 8
 """Row groups that may still come after ``room`` has fallen."""
-_PARTS = ("acc", "live", "lane")
+_PARTS = ("acc", "live", "offset")
 
 
 class HeadRows(wiring.Signature):
@@ -33,8 +33,8 @@ class HeadRows(wiring.Signature):
     Attributes
     ----------
     valid : Out, qualifies the others; at least two cycles after the row group before it.
-    live : Out, which of its rows exist, from lane 0 on. context : Out, whose.
-    row : Out, number of lane 0's row, a multiple of V.
+    live : Out, which of its rows exist, from row 0 on. context : Out, whose.
+    row : Out, number of row 0 of the group, a multiple of V.
     room : In, `UNDER_WAY` more row groups may come.
     """
 
@@ -102,7 +102,7 @@ class ResultUnit(wiring.Component):
                 "rows": In(HeadRows(core)),
                 "acc": In(data.ArrayLayout(signed(core.acc_bits), core.vector_rows)),
                 "logits": In(MAX_BATCH),
-                "contexts": In(4),
+                "contexts": In(CONTEXTS_BITS),
                 "sequence": In(unsigned(32)),
                 "scale_context": Out(core.context_bits),
                 "scale": In(OutputScale(core)),
@@ -192,28 +192,28 @@ class ResultUnit(wiring.Component):
 
     def _queue(self, m: Module, rows: data.View, valid: Value) -> tuple[Value, Value, Signal]:
         """Row groups of contexts that send: whether there is a word, the word, and a signal that takes it."""
-        lanes = self._core.vector_rows
-        layout = data.StructLayout({"acc": rows.acc.shape(), "live": lanes})
+        rows_a_cycle = self._core.vector_rows
+        layout = data.StructLayout({"acc": rows.acc.shape(), "live": rows_a_cycle})
         m.submodules.queue = queue = SyncFIFOBuffered(width=layout.size, depth=2 * UNDER_WAY)
         first = layout(queue.r_data)
-        lane = Signal(range(lanes))
+        offset = Signal(range(rows_a_cycle))
         taken = Signal()
-        last_lane = ~(first.live >> 1).bit_select(lane, 1)
+        last_row = ~(first.live >> 1).bit_select(offset, 1)
         keeps = valid & self.logits.bit_select(rows.context, 1) & rows.live[0]
         m.d.sync += self.rows.room.eq(queue.level < UNDER_WAY)
         m.d.comb += [
             queue.w_en.eq(delay(m, keeps, 1, "keeps")),
             queue.w_data.eq(delay(m, Cat(rows.acc.as_value(), rows.live), 1, "kept", reset_less=True)),
-            queue.r_en.eq(taken & last_lane),
+            queue.r_en.eq(taken & last_row),
         ]
         with m.If(taken):
-            m.d.sync += lane.eq(cut(Mux(last_lane, 0, plus_one(lane)), lane))
-        return queue.r_rdy, first.acc[lane], taken
+            m.d.sync += offset.eq(cut(Mux(last_row, 0, plus_one(offset)), offset))
+        return queue.r_rdy, first.acc[offset], taken
 
     def _argmax(self, m: Module, rows: data.View, valid: Value) -> Array:
         """The token of each context; of each row group the largest meets the largest so far."""
         core = self._core
-        nodes = [(acc, rows.live[lane], Const(0, 0)) for lane, acc in enumerate(rows.acc)]
+        nodes = [(acc, rows.live[offset], Const(0, 0)) for offset, acc in enumerate(rows.acc)]
         levels = 0
         while len(nodes) > 1:
             levels += 1
@@ -221,7 +221,7 @@ class ResultUnit(wiring.Component):
                 self._larger(m, left, right, f"of_{len(nodes)}_{pair}")
                 for pair, (left, right) in enumerate(zip(nodes[::2], nodes[1::2], strict=True))
             ]
-        (acc, live, lane) = nodes[0]
+        (acc, live, offset) = nodes[0]
         whose, row, valid = (
             delay(m, value, 2 * levels, name)
             for value, name in ((rows.context, "context"), (rows.row, "row"), (valid, "valid"))
@@ -239,7 +239,7 @@ class ResultUnit(wiring.Component):
         candidate = Signal.like(largest[0])
         index = Signal.like(tokens[0])
         winner = Signal.like(whose)
-        m.d.sync += [candidate.eq(acc), index.eq(row | lane), winner.eq(whose)]
+        m.d.sync += [candidate.eq(acc), index.eq(row | offset), winner.eq(whose)]
         with m.If(wins):
             m.d.sync += [
                 seen.bit_select(winner, 1).eq(1),
@@ -253,10 +253,10 @@ class ResultUnit(wiring.Component):
     def _larger(
         self, m: Module, left: Sequence[Value], right: Sequence[Value], name: str
     ) -> tuple[Value, Value, Value]:
-        """The larger of two live lanes or groups of them, the left of equal ones, two cycles later: its accumulator,
+        """The larger of two live rows or groups of them, the left of equal ones, two cycles later: its accumulator,
         whether there is one (left is live if right is), its number in the group."""
         acc = Signal(signed(self._core.acc_bits), name=f"largest_{name}", reset_less=True)
-        lane = Signal(len(left[2]) + 1, name=f"lane_{name}", reset_less=True)
+        offset = Signal(len(left[2]) + 1, name=f"offset_{name}", reset_less=True)
         wins = Signal(name=f"right_{name}")
         above = _above(m, right[0], left[0], name)
         left, right = (
@@ -268,8 +268,8 @@ class ResultUnit(wiring.Component):
         )
         m.d.comb += wins.eq(right[1] & above)
         live = delay(m, left[1], 1, f"live_{name}", reset_less=True)
-        m.d.sync += [acc.eq(Mux(wins, right[0], left[0])), lane.eq(Cat(Mux(wins, right[2], left[2]), wins))]
-        return acc, live, lane
+        m.d.sync += [acc.eq(Mux(wins, right[0], left[0])), offset.eq(Cat(Mux(wins, right[2], left[2]), wins))]
+        return acc, live, offset
 
 
 def _above(m: Module, left: Value, right: Value, name: str) -> Value:

@@ -13,12 +13,14 @@ from tritforge.hw.lib.multiplier import Multiplier
 from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.rescale import SHIFT_BITS
 from tritforge.hw.lib.width import cut, minus_one, plus_one
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, CoreParams
 from tritforge.hw.scales.chords import Quotient
 from tritforge.hw.scales.root import TOTAL_BITS, ReciprocalRoot
 from tritforge.hw.scales.widening import LENGTH_BITS, Widening
 
 TENSORS = 3
+NUMBERS = 4
+"""That a tensor's two bits can have: places in a memory of results, for each context."""
 TOTAL_LATE = 2
 """Cycles by which totals may be final later than maxima: they are taken as much later."""
 SCALE_WORD = data.StructLayout({"mantissa": 20, "exponent": signed(12)})
@@ -61,7 +63,7 @@ class ScaleStart(wiring.Signature):
 
     def __init__(self, core: CoreParams) -> None:
         length = {"length": Out(LENGTH_BITS)} if core.extra_bits else {}
-        super().__init__({"start": Out(1), "tensors": Out(2), "contexts": Out(4), **length})
+        super().__init__({"start": Out(1), "tensors": Out(2), "contexts": Out(CONTEXTS_BITS), **length})
 
 
 class ScaleWords(wiring.Signature):
@@ -229,11 +231,11 @@ class ScaleUnit(wiring.Component):
         """Where the results are of a tensor and a context."""
         return Cat(tensor, context) if self.core.batch > 1 else tensor
 
-    def _following(self, m: Module, name: str, first: Value, cycles: int) -> list[Value]:
+    def _delayed_valid(self, m: Module, name: str, first: Value, cycles: int) -> list[Value]:
         """Whether something is at each stage 0 to ``cycles`` of a pipeline; a start abandons what is under way."""
         stages = [first]
         for stage in range(cycles):
-            register = Signal(name=f"{name}_{stage + 1}")
+            register = Signal(name=f"{name}_d{stage + 1}")
             m.d.sync += register.eq(stages[-1] & ~self.operands.start if stage else stages[-1])
             stages.append(register)
         return stages
@@ -250,17 +252,19 @@ class ScaleUnit(wiring.Component):
         fmt = self.fmt
         m.submodules.reciprocal = unit = Quotient(fmt.mantissa, CODE_MAX << fmt.code_shift, rounded=True)
         layout = data.StructLayout({"reciprocal": fmt.mantissa, "e_max": EXPONENT_BITS})
-        write, read, *levels = self._results(m, "factors", layout, 4 * self.core.batch, bool(self.core.extra_bits))
-        given = Signal()
-        position = self._walk(m, "dividing", contexts, given)
-        stages = self._following(m, "dividing", given, unit.latency)
+        write, read, *levels = self._results(
+            m, "factors", layout, NUMBERS * self.core.batch, bool(self.core.extra_bits)
+        )
+        valid = Signal()
+        position = self._walk(m, "dividing", contexts, valid)
+        stages = self._delayed_valid(m, "dividing", valid, unit.latency)
         divided = self._walk(m, "divided", contexts, stages[-1])
         # chosen two cycles before it is needed
         operand, next_operand = (Signal(maximum(fmt), name=n, reset_less=True) for n in ("operand", "next_operand"))
         second, third = self.statistics.maxima[0][1], maxima[0][2]
         if self.core.batch > 1:
             second = Mux(self.operands.contexts == 1, second.as_value(), self.statistics.maxima[1][0].as_value())
-            third = self._chosen(maxima, self._walk(m, "following", contexts, given, first=2))
+            third = self._chosen(maxima, self._walk(m, "following", contexts, valid, first=2))
         with m.If(self.operands.start):
             m.d.sync += [operand.eq(self.statistics.maxima[0][0]), next_operand.eq(second)]
         with m.Else():
@@ -268,10 +272,10 @@ class ScaleUnit(wiring.Component):
         # what is written in the cycle of its read goes past the memory
         factor = delay(m, self._place(self.factors.vector, self.factors.context), 1, "factor", reset_less=True)
         dividing = self._walk(m, "next_divided", contexts, stages[-2])
-        passes = delay(m, stages[-2] & (self._place(dividing.tensor, dividing.context) == factor), 1, "passes")
-        found = Mux(passes, write.data.as_value(), read.data.as_value())
+        bypass = delay(m, stages[-2] & (self._place(dividing.tensor, dividing.context) == factor), 1, "bypass")
+        found = Mux(bypass, write.data.as_value(), read.data.as_value())
         m.d.comb += [
-            given.eq((position.tensor != tensors) & ~self.operands.start),
+            valid.eq((position.tensor != tensors) & ~self.operands.start),
             unit.denominator.eq(operand.mantissa),
             write.en.eq(stages[-1]),
             write.addr.eq(self._place(divided.tensor, divided.context)),
@@ -309,12 +313,15 @@ class ScaleUnit(wiring.Component):
         return widening.level
 
     def _roots(self, m: Module, contexts: Signal, context: Value) -> tuple[Value, Value, Value]:
-        """One context a cycle; for ``context``: whether its root is there, significand and exponent."""
+        """One context a cycle; for ``context``: whether its root is valid, significand and exponent."""
         m.submodules.root = unit = ReciprocalRoot(self.fmt)
         batch = self.core.batch
         count = Signal(range(batch + 1), name="rooted")
-        total, start = self.statistics.total[0], self._following(m, "root_start", self.operands.start, TOTAL_LATE)[-1]
-        given = start
+        total, start = (
+            self.statistics.total[0],
+            self._delayed_valid(m, "root_start", self.operands.start, TOTAL_LATE)[-1],
+        )
+        valid = start
         if batch > 1:
             totals = Signal(data.ArrayLayout(TOTAL_BITS, batch - 1), reset_less=True)
             left = Signal(range(batch))
@@ -325,9 +332,9 @@ class ScaleUnit(wiring.Component):
                 m.d.sync += left.eq(cut(contexts - 1, left))
             with m.Else():
                 m.d.sync += [totals.eq(totals.as_value() >> TOTAL_BITS), left.eq(Mux(left == 0, 0, minus_one(left)))]
-            total, given = Mux(start, total, totals[0]), start | (left != 0)
-        given &= ~self.operands.start
-        done = self._following(m, "rooting", given, unit.latency)[-1]
+            total, valid = Mux(start, total, totals[0]), start | (left != 0)
+        valid &= ~self.operands.start
+        done = self._delayed_valid(m, "rooting", valid, unit.latency)[-1]
         layout = data.StructLayout({"root": self.fmt.mantissa, "exponent": signed(8)})
         write, read = self._results(m, "roots", layout, max(2, batch))
         m.d.comb += [
@@ -353,11 +360,11 @@ class ScaleUnit(wiring.Component):
         """
         bits = self.fmt.mantissa
         layout = data.StructLayout({"mantissa": bits, "shift": signed(SHIFT_BITS)})
-        write, read = self._results(m, "outputs", layout, 4 * self.core.batch)
-        given = Signal()
-        position, word_position = (self._walk(m, name, contexts, given) for name in ("scaling", "scaling_word"))
+        write, read = self._results(m, "outputs", layout, NUMBERS * self.core.batch)
+        valid = Signal()
+        position, word_position = (self._walk(m, name, contexts, valid) for name in ("scaling", "scaling_word"))
         rooted, root, root_exponent = self._roots(m, contexts, position.context)
-        stages = self._following(m, "scaling", given, 9)
+        stages = self._delayed_valid(m, "scaling", valid, 9)
         scaled = self._walk(m, "scaled", contexts, stages[-1])
         choice = (self._chosen(maxima, position), self.words.word[word_position.tensor], root, root_exponent)
         operand, word, root, root_exponent = (
@@ -394,7 +401,7 @@ class ScaleUnit(wiring.Component):
         exponent = register(m, exponent - carries[1], "exponent_7")
         shift = register(m, _saturated(exponent), "shift_held")
         m.d.comb += [
-            given.eq((position.tensor != tensors) & rooted & self.words.valid & ~self.operands.start),
+            valid.eq((position.tensor != tensors) & rooted & self.words.valid & ~self.operands.start),
             write.en.eq(stages[-1]),
             write.addr.eq(self._place(scaled.tensor, scaled.context)),
             write.data.mantissa.eq(mantissa),

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from tritforge.hw import schedule as sc
 from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.params import MAX_BATCH, CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, MAX_BATCH, CoreParams
 from tritforge.hw.register_map import geometry_word
 
 CRC_POLYNOMIAL = 0xEDB88320
@@ -32,7 +32,7 @@ def token_shape(core: CoreParams) -> data.StructLayout:
             "vocab": 16,
             "hidden_beats": 16,
             "intermediate_beats": 16,
-            "contexts": 4,
+            "contexts": CONTEXTS_BITS,
             "zero": core.batch,
             "logits": core.batch,
             "slots": data.ArrayLayout(core.context_bits, core.batch),

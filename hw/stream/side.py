@@ -9,25 +9,30 @@ from amaranth.lib.wiring import In, Out
 from tritforge.hw import schedule as sc
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import WORD_BITS, CoreParams
 
 UNDER_WAY = 4
 """Beats that may still come after ``room`` has fallen."""
 
 
+def most_kinds(core: CoreParams) -> int:
+    """Side words of a row in the group with the most, EMBED: an x of each context and its gain words."""
+    return core.batch + sc.gain_words(sc.Group.EMBED, last_layer=False)
+
+
 def units(core: CoreParams) -> int:
     """Groups of V words that can be addressed: a row block's side words with the most kinds, or the header."""
-    return max((core.batch + 3) * core.row_groups, -(-sc.HEADER_WORDS // core.vector_rows))
+    return max(most_kinds(core) * core.row_groups, -(-sc.HEADER_WORDS // core.vector_rows))
 
 
 def release_limit(core: CoreParams) -> int:
     """Most beats released at once: the side words of a row block, or the header."""
-    return max((core.batch + 3) * core.gain_beats, sc.side_beats(core, sc.HEADER_WORDS))
+    return max(most_kinds(core) * core.gain_beats, sc.side_beats(core, sc.HEADER_WORDS))
 
 
 def depth(core: CoreParams) -> int:
     """Beats of the ring: room for two row blocks of the kind with the most side words, whatever is under way."""
-    return 1 << (max(16, 2 * core.gain_beats * (core.batch + 3) + UNDER_WAY - 1) - 1).bit_length()
+    return 1 << (max(16, 2 * core.gain_beats * most_kinds(core) + UNDER_WAY - 1) - 1).bit_length()
 
 
 class SideBeats(wiring.Signature):
@@ -41,7 +46,7 @@ class SideBeats(wiring.Signature):
     """
 
     def __init__(self, core: CoreParams) -> None:
-        super().__init__({"put": Out(1), "beat": Out(unsigned(8 * core.lanes)), "room": In(1, init=1)})
+        super().__init__({"put": Out(1), "beat": Out(unsigned(core.beat_bits)), "room": In(1, init=1)})
 
 
 class SideRead(wiring.Signature):
@@ -59,7 +64,7 @@ class SideRead(wiring.Signature):
         super().__init__(
             {
                 "address": Out(range(units(core))),
-                "words": In(data.ArrayLayout(unsigned(32), core.vector_rows)),
+                "words": In(data.ArrayLayout(unsigned(WORD_BITS), core.vector_rows)),
                 "release": Out(range(release_limit(core) + 1)),
             }
         )
@@ -107,7 +112,7 @@ class SideWords(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.ring = ring = Memory(
-            shape=unsigned(8 * self._core.lanes),
+            shape=unsigned(self._core.beat_bits),
             depth=self.depth,
             init=[],
             attrs={"ram_style": "block", "no_rw_check": 1},
@@ -135,12 +140,15 @@ class SideWords(wiring.Component):
             m.d.sync += [end.eq(0), base.eq(0), self.level.eq(0), released.eq(0)]
 
         # both lengths are powers of two: the address' low bits choose within a beat
-        bits, width = (self._core.lanes // (4 * self._core.vector_rows) - 1).bit_length(), 32 * self._core.vector_rows
+        bits, width = (
+            (self._core.beat_words // self._core.vector_rows - 1).bit_length(),
+            WORD_BITS * self._core.vector_rows,
+        )
         select = delay(m, reader.address[:bits], 3, "select", reset_less=True)
         # the lower or the upper half first, far from the blocks; then the words in it
         upper = select[-1] if bits else Const(0)
         rest = delay(m, select[:-1], 1, "select_in_half", reset_less=True)
-        held = Signal(8 * self._core.lanes, reset_less=True)
+        held = Signal(self._core.beat_bits, reset_less=True)
         half = Signal(width << max(0, bits - 1), reset_less=True)
         m.d.sync += [
             read.addr.eq(cut(base + reader.address[bits:], read.addr)),

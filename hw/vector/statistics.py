@@ -7,14 +7,15 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from tritforge.golden.model.formats import GAIN_BITS
 from tritforge.hw.lib.floats import code_float
 from tritforge.hw.lib.multiplier import Squarer
 from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.width import cut
 from tritforge.hw.params import CoreParams
+from tritforge.hw.scales.root import TOTAL_BITS
 from tritforge.hw.scales.scales import TENSORS, VectorStatistics
 
-TOTAL_BITS = 64
 MAGNITUDE_BITS = 26
 """Of what is squared, with sign."""
 SQUARE_BITS = 51
@@ -30,7 +31,7 @@ class Statistics(wiring.Component):
 
     Parameters
     ----------
-    core : lanes, contexts and widths.
+    core : rows, contexts and widths.
 
     Attributes
     ----------
@@ -38,21 +39,21 @@ class Statistics(wiring.Component):
     maximum_latency : cycles from a value to its ``maxima``.
     begin, bias : In, every total becomes ``bias`` (in three cycles) and every maximum 0, while no squares or values
         are under way.
-    square_valid, square_context : In, mask of lanes that add round(product >> shift)^2 to the context's total; the
+    square_valid, square_context : In, mask of rows that add round(product >> shift)^2 to the context's total; the
         shift is ``square_shift``, or ``epsilon_shift`` with ``second``.
-    products : In, for each lane, signed wide + 18.
-    value_valid, value_context, which : In, mask of lanes that are compared with the context's maximum ``which``;
-        lanes are valid from lane 0 on.
+    products : In, for each row, signed wide + `GAIN_BITS`.
+    value_valid, value_context, which : In, mask of rows that are compared with the context's maximum ``which``;
+        rows are valid from row 0 on.
     values : In, code floats.
     power_valid, power_which, gain_products : In, with ``core.extra_bits`` only and in time with ``products``: mask of
-        lanes that add round(product >> power_shift)^2 to power ``power_which`` of ``square_context``.
+        rows that add round(product >> power_shift)^2 to power ``power_which`` of ``square_context``.
     found : Out, of each context.
     """
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        fmt, lanes = core.formats, core.vector_rows
-        tree = (lanes - 1).bit_length()
+        fmt, rows = core.formats, core.vector_rows
+        tree = (rows - 1).bit_length()
         self.power_latency = 1 + Squarer.latency + tree + 2
         self.latency = 1 + self.power_latency + 1
         self.maximum_latency = 3 + tree
@@ -60,14 +61,14 @@ class Statistics(wiring.Component):
             {
                 "begin": In(1),
                 "bias": In(unsigned(TOTAL_BITS)),
-                "square_valid": In(lanes),
+                "square_valid": In(rows),
                 "square_context": In(core.context_bits),
                 "second": In(1),
-                "products": In(data.ArrayLayout(signed(fmt.wide_bits + 18), lanes)),
-                "value_valid": In(lanes),
+                "products": In(data.ArrayLayout(signed(fmt.wide_bits + GAIN_BITS), rows)),
+                "value_valid": In(rows),
                 "value_context": In(core.context_bits),
                 "which": In(2),
-                "values": In(data.ArrayLayout(code_float(fmt), lanes)),
+                "values": In(data.ArrayLayout(code_float(fmt), rows)),
                 **(self._power_ports(core) if core.extra_bits else {}),
                 "found": Out(VectorStatistics(core)),
             }
@@ -86,7 +87,7 @@ class Statistics(wiring.Component):
         return {
             "power_valid": In(core.vector_rows),
             "power_which": In(2),
-            "gain_products": In(data.ArrayLayout(signed(core.formats.wide_bits + 18), core.vector_rows)),
+            "gain_products": In(data.ArrayLayout(signed(core.formats.wide_bits + GAIN_BITS), core.vector_rows)),
         }
 
     def _totals(self, m: Module) -> None:
@@ -95,7 +96,7 @@ class Statistics(wiring.Component):
             Mux(valid, Mux(self.second, _kept(product, fmt.epsilon_shift), _kept(product, fmt.square_shift)), 0)
             for valid, product in zip(self.square_valid, self.products, strict=True)
         ]
-        total = self._squares(m, [register(m, part, f"kept_{lane}") for lane, part in enumerate(kept)], "")
+        total = self._squares(m, [register(m, part, f"kept_{row}") for row, part in enumerate(kept)], "")
         context = delay(m, self.square_context, self.latency - 2, "square_context", reset_less=True)
 
         # the bias is a term like the others, the first; in halves, the upper one a cycle later
@@ -125,12 +126,12 @@ class Statistics(wiring.Component):
                 )
 
     def _squares(self, m: Module, kept: list[Value], name: str) -> Value:
-        """Sum over the lanes, ``power_latency`` less two cycles later; a bit below the magnitudes is rounded away."""
+        """Sum over the rows, ``power_latency`` less two cycles later; a bit below the magnitudes is rounded away."""
         squares = []
-        for lane, part in enumerate(kept):
-            m.submodules[f"{name}squarer_{lane}"] = squarer = Squarer(MAGNITUDE_BITS)
-            # a lane without a square adds that of zero, so nothing behind it needs to know
-            rounded = Signal(signed(MAGNITUDE_BITS), name=f"{name}rounded_{lane}", reset_less=True)
+        for row, part in enumerate(kept):
+            m.submodules[f"{name}squarer_{row}"] = squarer = Squarer(MAGNITUDE_BITS)
+            # a row without a square adds that of zero, so nothing behind it needs to know
+            rounded = Signal(signed(MAGNITUDE_BITS), name=f"{name}rounded_{row}", reset_less=True)
             m.d.sync += rounded.eq(cut((part.as_signed() + 1)[1:], rounded))
             m.d.comb += squarer.value.eq(rounded)
             squares.append(squarer.square[:SQUARE_BITS])
@@ -147,15 +148,15 @@ class Statistics(wiring.Component):
         later: Value | int,
     ) -> None:
         """Add ``total`` to ``output`` when ``now``, its upper half when ``later``."""
-        lower, upper, shown = (
-            Signal(HALF, name=f"{part}{name}", reset_less=True) for part in ("lower", "upper", "shown")
+        lower, upper, lower_d1 = (
+            Signal(HALF, name=f"{part}{name}", reset_less=True) for part in ("lower", "upper", "lower_d1")
         )
         carry = Signal(name=f"carry{name}", reset_less=True)
-        m.d.comb += output.eq(Cat(shown, upper))
+        m.d.comb += output.eq(Cat(lower_d1, upper))
         with m.If(self.begin):
-            m.d.sync += [Cat(lower, upper, carry).eq(0), shown.eq(0)]
+            m.d.sync += [Cat(lower, upper, carry).eq(0), lower_d1.eq(0)]
         with m.Else():
-            m.d.sync += shown.eq(lower)
+            m.d.sync += lower_d1.eq(lower)
             with m.If(now):
                 m.d.sync += Cat(lower, carry).eq(lower + total[:HALF])
             with m.If(later):
@@ -163,13 +164,13 @@ class Statistics(wiring.Component):
 
     def _maxima(self, m: Module) -> None:
         core, latency = self._core, self.maximum_latency
-        lanes = [Cat(v.mantissa, v.exponent, valid) for v, valid in zip(self.values, self.value_valid, strict=True)]
+        rows = [Cat(v.mantissa, v.exponent, valid) for v, valid in zip(self.values, self.value_valid, strict=True)]
 
         def greater(a: Value, b: Value) -> Value:
-            """The upper lane's if it is valid and greater; if it is valid, so is the lower one."""
+            """The upper row's if it is valid and greater; if it is valid, so is the lower one."""
             return Cat(Mux(b[-1] & (b[:-1] > a[:-1]), b[:-1], a[:-1]), a[-1])
 
-        found = delay(m, _reduce(m, lanes, greater, "largest"), 1, "found")
+        found = delay(m, _reduce(m, rows, greater, "largest"), 1, "found")
         largest, valid = found[:-1], found[-1]
         context = delay(m, self.value_context, latency - 2, "value_context", reset_less=True)
         which = delay(m, self.which, latency - 2, "which", reset_less=True)

@@ -121,7 +121,7 @@ def memories(core: CoreParams, cores: int = 1) -> dict[str, Memory]:
         "chords": Memory(36, 512, 3),
         "vectors": Memory(code_float(core.formats).size, store, core.columns),
         "codes": Memory(8 * core.columns, store),
-        "side words": Memory(8 * core.lanes, side.depth(core)),
+        "side words": Memory(core.beat_bits, side.depth(core)),
     }
 
 

@@ -127,7 +127,7 @@ class Bench:
         for flag in (dut.feed__first, dut.feed__last, dut.feed__final_context):
             flag.value = random.getrandbits(1)
         dut.feed__context.value = random.getrandbits(core.context_bits)
-        dut.feed__beat.value = random.getrandbits(8 * core.lanes)
+        dut.feed__beat.value = random.getrandbits(core.beat_bits)
         dut.activations.value = random.getrandbits(core.act_bits * core.columns)
         await self._step()
 
@@ -166,7 +166,7 @@ def _integer(data: NDArray[Any]) -> int:
 
 
 def _pack(values: list[int], width: int) -> int:
-    return sum((value & (1 << width) - 1) << width * lane for lane, value in enumerate(values))
+    return sum((value & (1 << width) - 1) << width * place for place, value in enumerate(values))
 
 
 def _core() -> CoreParams:

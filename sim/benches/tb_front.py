@@ -305,7 +305,7 @@ async def packets(dut: Any) -> None:
         if not offered and around.chance("offer"):
             following = next(offers, None)
             offered, last = following is not None, bool(following)
-            payload = random.getrandbits(8 * core().lanes)
+            payload = random.getrandbits(core().beat_bits)
         env = around.inputs(model, fault is not None, fault is not None or any(ended))
         if model.packet.ending is Status.SHORT and model.packet.number % 2 and before["taken"] and before["last"]:
             # an abort as the early end becomes known

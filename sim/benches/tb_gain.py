@@ -24,7 +24,7 @@ from tritforge.sim.benches.vector_model import (
     SideModel,
     core_under_test,
     decay,
-    lanes_of,
+    live_rows,
     pack,
     random_signed,
     random_words,
@@ -81,15 +81,15 @@ class Plan:
 
     def _row_group(self, model, op, context, contexts, block, index, rows, last, words) -> None:
         core, at = self.core, self.cycle
-        lanes, number = core.vector_rows, block * core.row_groups + index
-        live = torch.tensor([number * lanes + lane < rows for lane in range(lanes)])
+        rows_a_cycle, number = core.vector_rows, block * core.row_groups + index
+        live = torch.tensor([number * rows_a_cycle + row < rows for row in range(rows_a_cycle)])
         mask = pack(live.tolist(), 1)
         fields = {"valid": 1, "live": mask, "op": op, "context": context, "index": number, "last": int(last)}
         self.inputs[at]["ahead"] = tag_value(core, **fields)
         if words is None:
             return
-        fmt, here = core.formats, words[:, index * lanes : (index + 1) * lanes]
-        wide, second = (random_signed(fmt.wide_bits, lanes).clamp(min=-fmt.wide_max) for _ in range(2))
+        fmt, here = core.formats, words[:, index * rows_a_cycle : (index + 1) * rows_a_cycle]
+        wide, second = (random_signed(fmt.wide_bits, rows_a_cycle).clamp(min=-fmt.wide_max) for _ in range(2))
         if op is Op.F:
             wide = wide.abs().clamp(max=1 << nx.SIGMA_FRAC)
         arrives = at + GainStage.lead
@@ -110,7 +110,7 @@ class Plan:
             return
         for which, codes in enumerate(model.row_group(op, context, live, wide, second, here)):
             if mask:
-                event = (mask, which, context, lanes_of(core, mask, codes))
+                event = (mask, which, context, live_rows(core, mask, codes))
                 self.expected["value"][first + which + CODE_LATENCY] = event
 
 
@@ -119,11 +119,11 @@ async def gain(dut: Any) -> None:
     """Random groups: values, decays, traced rows, releases and statistics come when and as they should."""
     core, fmt = core_under_test(), core_under_test().formats
     plan, side = Plan(core, test_parameters()["settled"]), SideModel(core)
-    lanes, code_bits = core.vector_rows, fmt.mantissa + 7
+    rows_a_cycle, code_bits = core.vector_rows, fmt.mantissa + 7
     for group in [*GROUPS, *random.choices(GROUPS, k=20)]:
         plan.group(group)
     seen: dict[str, dict[int, Any]] = {name: {} for name in plan.expected}
-    random_wide = 1 << lanes * fmt.wide_bits
+    random_wide = 1 << rows_a_cycle * fmt.wide_bits
     await begin(dut)
     for cycle in range(plan.cycle + 1):
         defaults = {"ahead": tag_value(core), "wide": random.randrange(random_wide), "constants__begin": 0}
@@ -137,16 +137,16 @@ async def gain(dut: Any) -> None:
         dut.side__words.value = side.words()
         await Timer(1, "ns")
         if mask := int(dut.values__valid.value):
-            codes = unpack(int(dut.values__floats.value), code_bits, lanes)
+            codes = unpack(int(dut.values__floats.value), code_bits, rows_a_cycle)
             where = (mask, int(dut.values__which.value), int(dut.values__context.value))
-            seen["value"][cycle] = (*where, lanes_of(core, mask, codes))
+            seen["value"][cycle] = (*where, live_rows(core, mask, codes))
         for name, tag, data, width in (
             ("decay", "decay_tag", "decay", nx.DECAY_FRAC),
             ("traced", "traced", "held", fmt.wide_bits),
         ):
             fields = split_tag(core, int(getattr(dut, tag).value))
             if fields["valid"]:
-                values = unpack(int(getattr(dut, data).value), width, lanes)
+                values = unpack(int(getattr(dut, data).value), width, rows_a_cycle)
                 seen[name][cycle] = fields | {data: tuple(values)}
         if released := int(dut.side__release.value):
             seen["release"][cycle] = released

@@ -23,7 +23,7 @@ from tritforge.sim.benches.vector_model import (
     SideModel,
     core_under_test,
     decay,
-    lanes_of,
+    live_rows,
     pack,
     random_words,
     seen_statistics,
@@ -45,7 +45,7 @@ class Bench:
     def __init__(self, dut: Any) -> None:
         self.dut, self.core = dut, core_under_test()
         core = self.core
-        self.fmt, self.lanes = core.formats, core.vector_rows
+        self.fmt, self.rows_a_cycle = core.formats, core.vector_rows
         self.side = SideModel(core)
         self.hidden, self.layers = 0, 0
         self.state = torch.zeros(core.batch, core.max_layers, core.max_hidden, dtype=torch.int64)
@@ -64,7 +64,7 @@ class Bench:
         op = inputs.pop("op", None)
         noise = {"rows__tag": tag_value(core), "rows__zero": random.getrandbits(1)}
         noise |= {"constants__begin": 0, "constants__bias": random.getrandbits(64)}
-        noise["acc"] = random.getrandbits(self.lanes * core.acc_bits)
+        noise["acc"] = random.getrandbits(self.rows_a_cycle * core.acc_bits)
         noise["scale__shift"] = random.getrandbits(6)
         # accumulators and their scale come a cycle after the issue
         noise |= self.taken
@@ -83,13 +83,13 @@ class Bench:
             assert self.buffered == (self.cycle >= self.buffered_at), f"buffered in cycle {self.cycle}"
         self.pulse = False
         if mask := int(dut.values__valid.value):
-            codes = unpack(int(dut.values__floats.value), fmt.mantissa + 7, self.lanes)
+            codes = unpack(int(dut.values__floats.value), fmt.mantissa + 7, self.rows_a_cycle)
             self._note(
-                "value", (int(dut.values__which.value), int(dut.values__context.value), lanes_of(core, mask, codes))
+                "value", (int(dut.values__which.value), int(dut.values__context.value), live_rows(core, mask, codes))
             )
         if mask := int(dut.tap_valid.value):
-            tap = unpack(int(dut.tap.value), fmt.wide_bits, self.lanes)
-            self._note("tap", (int(dut.tap_op.value), lanes_of(core, mask, tap)))
+            tap = unpack(int(dut.tap.value), fmt.wide_bits, self.rows_a_cycle)
+            self._note("tap", (int(dut.tap_op.value), live_rows(core, mask, tap)))
         if int(dut.saturated.value):
             self._note("saturated", self.cycle)
         self.statistics = seen_statistics(core, dut)
@@ -129,7 +129,7 @@ class Bench:
         await self.step(constants__begin=1, constants__bias=self.model.totals[0])
         rows = random.randint(1, core.max_intermediate) if group is Group.EXPAND else self.hidden
         abandoned, last_rises = False, random.random() < 0.5
-        last_group = (rows - 1) // self.lanes * self.lanes
+        last_group = (rows - 1) // self.rows_a_cycle * self.rows_a_cycle
         for block in range(-(-rows // core.rows)):
             quiet = min(core.rows, last_group - block * core.rows) if last_rises else 0
             words = {op: random_words(core, op, self.contexts, quiet) for op in ops if op in GAIN_OPS}
@@ -188,7 +188,7 @@ class Bench:
             for group in range(core.row_groups):
                 last = context == self.contexts - 1 and group == core.row_groups - 1
                 index = block * core.row_groups + group
-                live = torch.tensor([index * self.lanes + lane < rows for lane in range(self.lanes)])
+                live = torch.tensor([index * self.rows_a_cycle + row < rows for row in range(self.rows_a_cycle)])
                 fields = {"op": op, "context": context, "index": index, "last": int(last)}
                 inputs = self.row_group(op, context, index, live, last and random.random() < 0.5)
                 tag = tag_value(core, valid=1, live=pack(live.tolist(), 1), **fields)
@@ -198,9 +198,9 @@ class Bench:
 
     def row_group(self, op: Op, context: int, index: int, live: Tensor, large: bool) -> dict[str, int]:
         """Its inputs; what must come of it goes to ``expected``."""
-        core, fmt, lanes = self.core, self.fmt, self.lanes
-        place = slice(index * lanes, (index + 1) * lanes)
-        row = slice(index % core.row_groups * lanes, (index % core.row_groups + 1) * lanes)
+        core, fmt, rows_a_cycle = self.core, self.fmt, self.rows_a_cycle
+        place = slice(index * rows_a_cycle, (index + 1) * rows_a_cycle)
+        row = slice(index % core.row_groups * rows_a_cycle, (index % core.row_groups + 1) * rows_a_cycle)
         words = None if self.words is None else self.words[:, row]
         if op is Op.EMBED:
             x = (words[context] ^ 1 << 31) - (1 << 31)
@@ -208,7 +208,7 @@ class Bench:
             self._leaves(op, context, live, x, x, words[self.contexts :])
             return {}
         limit = 1 << core.acc_bits - 1
-        acc = torch.tensor(pick(signed_values(core.acc_bits - 1, 50), lanes)).clamp(1 - limit, limit - 1)
+        acc = torch.tensor(pick(signed_values(core.acc_bits - 1, 50), rows_a_cycle)).clamp(1 - limit, limit - 1)
         mantissa = random.choice(magnitudes(fmt.mantissa, 50)) | 1 << fmt.mantissa - 1
         # results of all lengths, some of them too long
         length = fmt.wide_bits + 2 if large else random.randint(4, fmt.wide_bits)
@@ -220,8 +220,8 @@ class Bench:
         slot = self.slot_of[context]
         inputs = {"acc": pack(acc, core.acc_bits), "scale__mantissa": mantissa, "scale__shift": shift % (1 << 12)}
         base = slot * core.max_layers * core.max_hidden + self.layer * self.stride()
-        inputs["rows__state_word"] = (base // lanes + index) % (
-            core.batch * core.max_layers * core.max_hidden // lanes
+        inputs["rows__state_word"] = (base // rows_a_cycle + index) % (
+            core.batch * core.max_layers * core.max_hidden // rows_a_cycle
         )
         inputs["rows__zero"] = int(self.zeros[context])
         wide = second = y
@@ -251,14 +251,14 @@ class Bench:
 
     def stride(self) -> int:
         """Values of one layer's state."""
-        return -(-self.hidden // self.lanes) * self.lanes
+        return -(-self.hidden // self.rows_a_cycle) * self.rows_a_cycle
 
     def recur(self, slot: int, context: int, place: slice, row: slice, live: Tensor) -> Tensor:
         """The new state of a row group."""
         at = torch.arange(place.start, place.stop) + self.layer * self.stride()
         known = live.nonzero().flatten()
         states = self.state[slot].view(-1)
-        old = torch.zeros(self.lanes, dtype=torch.int64)
+        old = torch.zeros(self.rows_a_cycle, dtype=torch.int64)
         if not self.zeros[context]:
             old[known] = states[at[known]]
         c, candidate = self.buffers[:, context, row]
@@ -271,11 +271,11 @@ class Bench:
             return
         mask = pack(live.tolist(), 1)
         held = (wide & ((1 << self.fmt.wide_bits) - 1)).tolist()
-        self.expected["tap"].append((op, lanes_of(self.core, mask, held)))
+        self.expected["tap"].append((op, live_rows(self.core, mask, held)))
         if op is not Op.F:
             values = self.model.row_group(op, context, live, wide, second, words)
             for which, codes in enumerate(values):
-                self.expected["value"].append((which, context, lanes_of(self.core, mask, codes)))
+                self.expected["value"].append((which, context, live_rows(self.core, mask, codes)))
 
     async def host(self, write: bool) -> None:
         """Write a random state, or read it back and compare."""

@@ -56,7 +56,7 @@ class Rows:
     def ports(self) -> dict[str, int]:
         """What the unit's ports take."""
         bits = core().acc_bits
-        acc = sum((value & (1 << bits) - 1) << bits * lane for lane, value in enumerate(self.acc))
+        acc = sum((value & (1 << bits) - 1) << bits * place for place, value in enumerate(self.acc))
         return {"acc": acc, "rows__live": self.live, "rows__context": self.context, "rows__row": self.row}
 
 

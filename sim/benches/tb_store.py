@@ -98,7 +98,7 @@ class Group:
                     for which in range(self.vectors):
                         values = self.floats[which, context, first : first + live].tolist()
                         values += [random.getrandbits(width) for _ in range(lanes - live)]
-                        packed = sum(value << width * lane for lane, value in enumerate(values))
+                        packed = sum(value << width * place for place, value in enumerate(values))
                         yield {"valid": (1 << live) - 1, "which": which, "context": context, "floats": packed}
 
 

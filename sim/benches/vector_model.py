@@ -59,11 +59,11 @@ class SideModel:
 
     def __init__(self, core: CoreParams) -> None:
         self._core = core
-        self._beat = core.lanes // 4
+        self._beat = core.beat_words
         self._words: list[int] = []
         self._base = 0
-        lanes = core.vector_rows
-        self._reads = deque([[random.getrandbits(32) for _ in range(lanes)] for _ in range(SideWords.latency)])
+        rows = core.vector_rows
+        self._reads = deque([[random.getrandbits(32) for _ in range(rows)] for _ in range(SideWords.latency)])
 
     def block(self, words: Tensor) -> None:
         """Append the words [kinds, rows] of a row block."""
@@ -71,10 +71,10 @@ class SideModel:
 
     def cycle(self, dut: Any) -> None:
         """Take this cycle's address and release."""
-        lanes = self._core.vector_rows
-        at = self._base + int(dut.side__address.value) * lanes
-        known = self._words[at : at + lanes]
-        self._reads.append(known + [random.getrandbits(32) for _ in range(lanes - len(known))])
+        rows = self._core.vector_rows
+        at = self._base + int(dut.side__address.value) * rows
+        known = self._words[at : at + rows]
+        self._reads.append(known + [random.getrandbits(32) for _ in range(rows - len(known))])
         if released := int(dut.side__release.value):
             self._base += released * self._beat
             assert self._base <= len(self._words), "More side words are released than there are."
@@ -164,6 +164,6 @@ def decay(sigma: Tensor, words: Tensor) -> Tensor:
     return c.clamp(max=(1 << nx.DECAY_FRAC) - 1)
 
 
-def lanes_of(core: CoreParams, mask: int, values: Iterable[int]) -> tuple[int, ...]:
+def live_rows(core: CoreParams, mask: int, values: Iterable[int]) -> tuple[int, ...]:
     """The values of the lanes in the mask; the others are nobody's."""
-    return tuple(int(value) for lane, value in enumerate(values) if mask >> lane & 1)
+    return tuple(int(value) for row, value in enumerate(values) if mask >> row & 1)

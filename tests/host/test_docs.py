@@ -92,6 +92,31 @@ def test_what_is_written_is_what_is_wanted(checkout: Path) -> None:
     assert not list(checkout.rglob("*.tmp"))
 
 
+@pytest.mark.parametrize("file", ["README.md", "docs/page.md", "docs/picture.svg"])
+def test_an_interruption_leaves_every_file_as_it_was_or_as_it_should_be(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """It comes when half of one file is written, wherever the system writes it."""
+    (checkout / "docs/picture.svg").write_text("before")
+    files = [checkout / name for name in ("README.md", "docs/page.md", "docs/picture.svg")]
+    before, real = [path.read_text() for path in files], Path.write_text
+
+    def write_text(path: Path, text: str, **options: str) -> int:
+        if Path(file).stem in path.name:
+            real(path, text[: len(text) // 2], **options)
+            raise KeyboardInterrupt
+        return real(path, text, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "write_text", write_text)
+        list(documents(checkout).write())
+    after = [path.read_text() for path in files]
+    assert {path for path in checkout.rglob("*") if path.is_file() and path.suffix != ".json"} == set(files)
+    list(documents(checkout).write())
+    wanted, broken = [path.read_text() for path in files], files.index(checkout / file)
+    assert after == wanted[:broken] + before[broken:]
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "named_place"),
     [
