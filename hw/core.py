@@ -31,14 +31,14 @@ BUSES = ("s_axis_weights", "m_axis_result", "s_axil_csr")
 """Prefixes of the core's AXI interfaces."""
 
 
-def taps(core: CoreParams) -> dict[str, wiring.Member]:
+def taps(params: CoreParams) -> dict[str, wiring.Member]:
     """Debug ports: each row group's accumulators as they are issued and its results at the gain stage, with a mask of
-    its live rows, lane 0 lowest; and what goes on in every cycle (hw/taps.py)."""
-    rows = data.ArrayLayout(signed(32), core.vector_rows)
+    its live rows, row 0 lowest; and what goes on in every cycle (hw/taps.py)."""
+    rows = data.ArrayLayout(signed(32), params.vector_rows)
     kinds = {
         f"tap_{kind}{name}": Out(shape)
         for kind in ("acc", "wide")
-        for name, shape in (("_valid", core.vector_rows), ("_op", 4), ("", rows))
+        for name, shape in (("_valid", params.vector_rows), ("_op", 4), ("", rows))
     }
     return kinds | {"tap_trace": Out(TRACE)}
 
@@ -51,29 +51,29 @@ class Core(wiring.Component):
 
     Parameters
     ----------
-    core : geometry, limits and widths.
+    params : geometry, limits and widths.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        signatures = (AxiStream(8 * core.lanes).flip(), AxiStream(32), AxiLite().flip())
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        signatures = (AxiStream(params.beat_bits).flip(), AxiStream(32), AxiLite().flip())
         self._edges = [Edge(*pair) for pair in zip(BUSES, signatures, strict=True)]
         ports = (edge.ports for edge in self._edges)
-        super().__init__(reduce(or_, ports) | (taps(core) if core.taps else {}))
+        super().__init__(reduce(or_, ports) | (taps(params) if params.taps else {}))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        core = self._core
-        m.submodules.registers = registers = Registers(core)
-        m.submodules.front = front = StreamFront(core)
-        m.submodules.side = side = SideWords(core)
-        m.submodules.header = header = HeaderReader(core)
-        m.submodules.sequencer = sequencer = Sequencer(core)
-        m.submodules.store = store = VectorStore(core)
-        m.submodules.array = array = TernaryArray(core)
-        m.submodules.scales = scales = ScaleUnit(core)
-        m.submodules.vector = vector = VectorPath(core)
-        m.submodules.result = result = ResultUnit(core)
+        params = self._params
+        m.submodules.registers = registers = Registers(params)
+        m.submodules.front = front = StreamFront(params)
+        m.submodules.side = side = SideWords(params)
+        m.submodules.header = header = HeaderReader(params)
+        m.submodules.sequencer = sequencer = Sequencer(params)
+        m.submodules.store = store = VectorStore(params)
+        m.submodules.array = array = TernaryArray(params)
+        m.submodules.scales = scales = ScaleUnit(params)
+        m.submodules.vector = vector = VectorPath(params)
+        m.submodules.result = result = ResultUnit(params)
         shape = header.shape
 
         # the edge
@@ -106,14 +106,14 @@ class Core(wiring.Component):
         m.d.comb += [vector.acc.eq(array.acc), vector.contexts.eq(shape.contexts)]
 
         # what the vector path makes of them: codes, and their scales, for the next group
-        produced, start = dependency(m, core, sequencer.course, shape)
+        produced, start = dependency(m, params, sequencer.course, shape)
         connect(m, produced, store.produced)
         connect(m, start, scales.operands)
         connect(m, vector.values, store.values)
         connect(m, vector.statistics, scales.statistics)
         connect(m, sequencer.scale_words, scales.words)
         connect(m, store.factors, scales.factors)
-        if core.extra_bits:
+        if params.extra_bits:
             m.d.comb += scales.threshold.eq(registers.outlier_threshold)
 
         # the head's accumulators, which come a cycle after their issue, and their scales to the result
@@ -133,7 +133,7 @@ class Core(wiring.Component):
         # the registers, far from everything: events, commands and the window into the state
         told = events(
             m,
-            core,
+            params,
             cycle=front.cycle,
             busy=front.busy,
             end=sequencer.result,
@@ -148,7 +148,7 @@ class Core(wiring.Component):
             front.abort_token.eq(delay(m, registers.abort_token, 2, "abort_token")),
             sequencer.restored.eq(delay(m, registers.state.write, 1, "restored")),
         ]
-        if core.taps:
+        if params.taps:
             self._taps(m, front, sequencer, array, scales, vector, store)
         return m
 
@@ -186,5 +186,5 @@ class Core(wiring.Component):
             trace.scales.eq(scales.scaling),
             trace.quantiser.eq(store.busy),
         ]
-        for lane in range(self._core.vector_rows):
-            m.d.comb += [self.tap_acc[lane].eq(array.acc[lane]), self.tap_wide[lane].eq(vector.tap[lane])]
+        for row in range(self._params.vector_rows):
+            m.d.comb += [self.tap_acc[row].eq(array.acc[row]), self.tap_wide[row].eq(vector.tap[row])]

@@ -56,7 +56,7 @@ RECURRENCE_CYCLES = 14
 """From the read of a row's state to the write of its successor."""
 
 
-def tag_layout(core: CoreParams) -> data.StructLayout:
+def tag_layout(params: CoreParams) -> data.StructLayout:
     """What travels beside a row group.
 
     valid : a row group is here. live : which of its rows exist (the others are padding). op : an Op.
@@ -66,22 +66,22 @@ def tag_layout(core: CoreParams) -> data.StructLayout:
     return data.StructLayout(
         {
             "valid": 1,
-            "live": core.vector_rows,
+            "live": params.vector_rows,
             "op": 4,
-            "context": core.context_bits,
-            "index": (-(-core.max_inputs // core.vector_rows) - 1).bit_length(),
+            "context": params.context_bits,
+            "index": (-(-params.max_inputs // params.vector_rows) - 1).bit_length(),
             "last": 1,
         }
     )
 
 
-def slots(core: CoreParams) -> dict[Op, int]:
+def slots(params: CoreParams) -> dict[Op, int]:
     """Cycles from one row group to the next of each operation.
 
     A row group occupies the gain stage for SLOTS cycles. With several contexts, the G rows of one come after
     those of another that may be its predecessor in the same sequence: the state must have been written by then.
     """
-    least = -(-(RECURRENCE_CYCLES + 1) // core.row_groups) if core.batch > 1 else 1
+    least = -(-(RECURRENCE_CYCLES + 1) // params.row_groups) if params.batch > 1 else 1
     return SLOTS | {Op.G: max(SLOTS[Op.G], least)}
 
 

@@ -44,9 +44,9 @@ from tritforge.hw.register_map import geometry_word
 Words = NDArray[np.uint32]
 
 
-def pad_words(words: Words, core: CoreParams) -> Words:
+def pad_words(words: Words, params: CoreParams) -> Words:
     """Zero words up to a whole number of beats."""
-    return np.concatenate([words, np.zeros(-len(words) % core.beat_words, dtype=np.uint32)])
+    return np.concatenate([words, np.zeros(-len(words) % params.beat_words, dtype=np.uint32)])
 
 
 def scale_word(mantissa: int, exponent: int) -> int:
@@ -74,7 +74,7 @@ class Context:
     logits: bool = False
 
 
-def header_words(core: CoreParams, shape: sc.Shape, contexts: Sequence[Context], sequence: int) -> Words:
+def header_words(params: CoreParams, shape: sc.Shape, contexts: Sequence[Context], sequence: int) -> Words:
     """The padded header of a packet with 1 to 8 contexts."""
     words = np.zeros(sc.HEADER_WORDS, dtype="<u4")
     masks = sum(c.zero << 8 + i | c.logits << 16 + i for i, c in enumerate(contexts))
@@ -82,7 +82,7 @@ def header_words(core: CoreParams, shape: sc.Shape, contexts: Sequence[Context],
     tokens[: len(contexts)] = [c.token for c in contexts]
     words[:4] = [
         sc.MAGIC,
-        geometry_word(core),
+        geometry_word(params),
         len(contexts) | masks,
         sequence & 0xFFFFFFFF,
     ]
@@ -93,19 +93,19 @@ def header_words(core: CoreParams, shape: sc.Shape, contexts: Sequence[Context],
         shape.layers,
         shape.intermediate,
         shape.vocab,
-        core.beats(shape.hidden) | core.beats(shape.intermediate) << 16,
+        params.beats(shape.hidden) | params.beats(shape.intermediate) << 16,
     ]
     words[15] = zlib.crc32(words[:15].tobytes())
-    return pad_words(words.astype(np.uint32), core)
+    return pad_words(words.astype(np.uint32), params)
 
 
-def constant_words(core: CoreParams, scales: Sequence[tuple[int, int]], kappa: int, bias: int) -> Words:
+def constant_words(params: CoreParams, scales: Sequence[tuple[int, int]], kappa: int, bias: int) -> Words:
     """The padded constants of one group: up to three (mantissa, exponent), kappa below 2**17, bias below 2**63."""
     words = np.zeros(sc.CONSTANT_WORDS, dtype=np.uint32)
     for index, (mantissa, exponent) in enumerate(scales):
         words[index] = scale_word(mantissa, exponent)
     words[3:6] = [kappa, bias & 0xFFFFFFFF, bias >> 32]
-    return pad_words(words, core)
+    return pad_words(words, params)
 
 
 def gain_word(gain: NDArray[Any], stat: NDArray[Any] | int = 0) -> Words:
@@ -153,15 +153,15 @@ def parse_result(words: Words) -> Result:
     return Result(status, int(words[-1]), tuple(trailer[::2]), tuple(trailer[1::2]), words[:end].view(np.int32))
 
 
-def split_logits(core: CoreParams, vocab: int, contexts: int, logits: NDArray[np.int32]) -> NDArray[np.int32]:
+def split_logits(params: CoreParams, vocab: int, contexts: int, logits: NDArray[np.int32]) -> NDArray[np.int32]:
     """The accumulators [contexts, vocab] of the contexts that sent them; Failure for another number."""
     if logits.size != contexts * vocab:
         raise Failure(f"The core returned {logits.size} logits instead of {contexts} times {vocab}.")
     # all row blocks but the last are full
-    full = vocab // core.rows * core.rows
+    full = vocab // params.rows * params.rows
     blocks = (
         logits[: contexts * full]
-        .reshape(vocab // core.rows, contexts, core.rows)
+        .reshape(vocab // params.rows, contexts, params.rows)
         .swapaxes(0, 1)
         .reshape(contexts, full)
     )

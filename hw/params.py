@@ -14,8 +14,11 @@ BYTE = 8
 """Bits."""
 WORD_BYTES = 4
 """Of a side word, a header's word, a result's word."""
+WORD_BITS = BYTE * WORD_BYTES
 MAX_BATCH = 8
 """Contexts that a packet can have."""
+CONTEXTS_BITS = MAX_BATCH.bit_length()
+"""Of a number of contexts."""
 LIMITS: dict[str, tuple[int, int]] = {
     "hidden": (8, 8192),
     "layers": (1, 255),
@@ -196,7 +199,7 @@ class CoreParams:
         """A copy with ``name=value`` settings applied; widths of the formats go by their own names."""
         own = {f.name for f in fields(self)} - {"formats"}
         widths = {f.name for f in fields(self.formats)}
-        core: dict[str, Any] = {}
+        geometry: dict[str, Any] = {}
         fmt: dict[str, Any] = {}
         for name, text in settings.items():
             if name not in own | widths:
@@ -205,8 +208,8 @@ class CoreParams:
                 value = text if name == "code" else int(text)
             except ValueError:
                 raise TritforgeError(f"Parameter {name} needs a whole number, not '{text}'.") from None
-            (core if name in own else fmt)[name] = bool(value) if name == "taps" else value
-        return replace(self, formats=replace(self.formats, **fmt), **core)
+            (geometry if name in own else fmt)[name] = bool(value) if name == "taps" else value
+        return replace(self, formats=replace(self.formats, **fmt), **geometry)
 
 
 PRESETS: dict[str, CoreParams] = {

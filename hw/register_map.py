@@ -232,29 +232,29 @@ def register(name: str) -> Register:
     return {entry.name: entry for entry in REGISTERS}[name]
 
 
-def geometry_word(core: CoreParams) -> int:
+def geometry_word(params: CoreParams) -> int:
     """What a packet and its core must agree on: register GEOMETRY and word 1 of a header."""
     return register("GEOMETRY").word(
         STREAM_VERSION=STREAM_VERSION,
-        CODE=core.trit_code.number,
-        ELEMENT_BYTES=core.element_bytes,
-        LOG2_LANES=core.lanes.bit_length() - 1,
+        CODE=params.trit_code.number,
+        ELEMENT_BYTES=params.element_bytes,
+        LOG2_LANES=params.lanes.bit_length() - 1,
     )
 
 
-def constants(core: CoreParams) -> dict[str, int]:
+def constants(params: CoreParams) -> dict[str, int]:
     """Values of the constant registers of a core, by name."""
-    fmt = core.formats
+    fmt = params.formats
     return {
         "ID": CORE_ID,
         "VERSION": CORE_VERSION,
-        "GEOMETRY": geometry_word(core),
-        **{f"LIMIT_{name.upper()}": limit for name, limit in core.limits.items()},
-        "LIMIT_BATCH": core.batch,
+        "GEOMETRY": geometry_word(params),
+        **{f"LIMIT_{name.upper()}": limit for name, limit in params.limits.items()},
+        "LIMIT_BATCH": params.batch,
         "FORMATS": register("FORMATS").word(
-            WIDE_BITS=fmt.wide_bits, FRAC=fmt.frac, MANTISSA=fmt.mantissa, VECTOR_ROWS=core.vector_rows
+            WIDE_BITS=fmt.wide_bits, FRAC=fmt.frac, MANTISSA=fmt.mantissa, VECTOR_ROWS=params.vector_rows
         ),
-        "ACTIVATIONS": core.act_bits,
+        "ACTIVATIONS": params.act_bits,
     }
 
 

@@ -126,9 +126,9 @@ class Segment:
     beats: int
 
 
-def side_beats(core: CoreParams, words: int) -> int:
+def side_beats(params: CoreParams, words: int) -> int:
     """Beats of a side segment of ``words`` 32 bit words."""
-    return -(-WORD_BYTES * words // core.lanes)
+    return -(-WORD_BYTES * words // params.lanes)
 
 
 def groups(shape: Shape) -> Iterator[tuple[Group, int]]:
@@ -140,40 +140,42 @@ def groups(shape: Shape) -> Iterator[tuple[Group, int]]:
     yield Group.HEAD, shape.layers
 
 
-def segments(core: CoreParams, shape: Shape, contexts: int = 1) -> Iterator[Segment]:
+def segments(params: CoreParams, shape: Shape, contexts: int = 1) -> Iterator[Segment]:
     """Every segment of a packet for so many contexts, in stream order."""
-    yield Segment("header", Group.EMBED, 0, 0, side_beats(core, HEADER_WORDS))
+    yield Segment("header", Group.EMBED, 0, 0, side_beats(params, HEADER_WORDS))
     for group, layer in groups(shape):
-        yield from group_segments(core, shape, group, layer, contexts)
+        yield from group_segments(params, shape, group, layer, contexts)
 
 
-def block_side_beats(core: CoreParams, group: Group, last_layer: bool, contexts: int = 1) -> int:
+def block_side_beats(params: CoreParams, group: Group, last_layer: bool, contexts: int = 1) -> int:
     """Beats of the side words of a row block."""
     words = gain_words(group, last_layer) + (contexts if group is Group.EMBED else 0)
-    return core.gain_beats * words
+    return params.gain_beats * words
 
 
-def group_segments(core: CoreParams, shape: Shape, group: Group, layer: int, contexts: int = 1) -> Iterator[Segment]:
+def group_segments(
+    params: CoreParams, shape: Shape, group: Group, layer: int, contexts: int = 1
+) -> Iterator[Segment]:
     """The segments of one group."""
-    yield Segment("constants", group, layer, 0, side_beats(core, CONSTANT_WORDS))
-    side = block_side_beats(core, group, layer == shape.layers - 1, contexts)
-    beats = core.beats(shape.inputs(group))
-    for block in range(core.blocks(shape.outputs(group))):
+    yield Segment("constants", group, layer, 0, side_beats(params, CONSTANT_WORDS))
+    side = block_side_beats(params, group, layer == shape.layers - 1, contexts)
+    beats = params.beats(shape.inputs(group))
+    for block in range(params.blocks(shape.outputs(group))):
         if side:
             yield Segment("gains", group, layer, block, side)
         for matrix in MATRICES[group]:
             yield Segment(matrix, group, layer, block, beats)
 
 
-def group_beats(core: CoreParams, shape: Shape, group: Group, layer: int, contexts: int = 1) -> int:
+def group_beats(params: CoreParams, shape: Shape, group: Group, layer: int, contexts: int = 1) -> int:
     """Beats of one group, in closed form."""
-    side = block_side_beats(core, group, layer == shape.layers - 1, contexts)
-    block = side + len(MATRICES[group]) * core.beats(shape.inputs(group))
-    return side_beats(core, CONSTANT_WORDS) + core.blocks(shape.outputs(group)) * block
+    side = block_side_beats(params, group, layer == shape.layers - 1, contexts)
+    block = side + len(MATRICES[group]) * params.beats(shape.inputs(group))
+    return side_beats(params, CONSTANT_WORDS) + params.blocks(shape.outputs(group)) * block
 
 
-def token_beats(core: CoreParams, shape: Shape, contexts: int = 1) -> int:
+def token_beats(params: CoreParams, shape: Shape, contexts: int = 1) -> int:
     """Beats of a whole packet."""
-    return side_beats(core, HEADER_WORDS) + sum(
-        group_beats(core, shape, g, layer, contexts) for g, layer in groups(shape)
+    return side_beats(params, HEADER_WORDS) + sum(
+        group_beats(params, shape, g, layer, contexts) for g, layer in groups(shape)
     )

@@ -25,7 +25,7 @@ class SimTransport:
 
     Parameters
     ----------
-    core
+    params
         Its parameters.
     status
         Told what is going on while the simulation is compiled, which happens once for each distinct core.
@@ -50,7 +50,7 @@ class SimTransport:
 
     def __init__(
         self,
-        core: CoreParams,
+        params: CoreParams,
         status: Status | None = None,
         stall: float = 0.0,
         seed: int = 1,
@@ -59,11 +59,11 @@ class SimTransport:
     ) -> None:
         self.progress: Progress | None = None
         self.cycles, self.seconds = 0, 0.0
-        self._core, self._stall, self._seed, self._interval = core, stall, seed, interval
+        self._params, self._stall, self._seed, self._interval = params, stall, seed, interval
         self._tracing = False
         if library is None:
-            library = build_harness(cached_verilog(core, status), TOP, core.lanes, core.taps, status)
-        self._harness = Harness(library, core.lanes)
+            library = build_harness(cached_verilog(params, status), TOP, params.lanes, params.taps, status)
+        self._harness = Harness(library, params.lanes)
         self._harness.reset()
 
     def __enter__(self) -> "SimTransport":
@@ -87,7 +87,7 @@ class SimTransport:
             segments,
             last=last,
             expect_result=expect_result,
-            capacity=self._core.batch * (self._core.max_vocab + 2) + 2,
+            capacity=self._params.batch * (self._params.max_vocab + 2) + 2,
             interval=self._interval,
             in_stall=self._stall,
             out_stall=self._stall,

@@ -34,18 +34,18 @@ MODEL = ModelConfig(hidden=43, layers=3, intermediate=71, vocab=101)
 """No dimension is a multiple of anything, so every last beat and row block is padded."""
 
 
-def packed(core: CoreParams, folder: Path, config: ModelConfig = MODEL, seed: int = 0) -> Image:
+def packed(params: CoreParams, folder: Path, config: ModelConfig = MODEL, seed: int = 0) -> Image:
     """An image of a random model."""
     write_random_checkpoint(folder / "checkpoint", config, seed)
-    return packed_checkpoint(core, folder / "checkpoint", folder / "image")
+    return packed_checkpoint(params, folder / "checkpoint", folder / "image")
 
 
-def packed_checkpoint(core: CoreParams, checkpoint: Path, path: Path) -> Image:
+def packed_checkpoint(params: CoreParams, checkpoint: Path, path: Path) -> Image:
     """An image of a checkpoint."""
-    pack(IntegerCheckpoint(Checkpoint(checkpoint), core.formats), core, path)
+    pack(IntegerCheckpoint(Checkpoint(checkpoint), params.formats), params, path)
     return Image.open(path)
 
 
-def with_taps(core: CoreParams) -> CoreParams:
+def with_taps(params: CoreParams) -> CoreParams:
     """The same core with debug ports."""
-    return replace(core, taps=True)
+    return replace(params, taps=True)

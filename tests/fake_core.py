@@ -39,7 +39,7 @@ class FakeCore:
 
     Parameters
     ----------
-    core
+    params
         What it claims to be.
 
     Attributes
@@ -54,13 +54,13 @@ class FakeCore:
         Those of the last packet, as its header says.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        self.core = core
+    def __init__(self, params: CoreParams) -> None:
+        self.params = params
         self.packets = 0
         self.flip = 0
         self.contexts: list[Context] = []
-        self.registers = {entry.name: 0 for entry in rm.REGISTERS} | rm.constants(core)
-        self._state = np.zeros((core.batch, core.max_layers * core.max_hidden), dtype=np.int32)
+        self.registers = {entry.name: 0 for entry in rm.REGISTERS} | rm.constants(params)
+        self._state = np.zeros((params.batch, params.max_layers * params.max_hidden), dtype=np.int32)
 
     def exchange(
         self, segments: Sequence[NDArray[np.uint8]], last: bool = True, expect_result: bool = True
@@ -68,16 +68,16 @@ class FakeCore:
         """Run one whole packet."""
         assert last and expect_result
         self.packets += 1
-        assert all(s.dtype == np.uint8 and s.size % self.core.lanes == 0 for s in segments)
+        assert all(s.dtype == np.uint8 and s.size % self.params.lanes == 0 for s in segments)
         data = np.concatenate(segments)
         header = data[: 4 * sc.HEADER_WORDS].view(np.uint32)
         status = self._judge(header, len(data))
         if status is not sc.Status.OK:
             return np.array([status | sc.RESULT_MAGIC << 16, header[3]], dtype=np.uint32)
         shape = sc.Shape(*header[9:13].tolist())
-        source = Cached(_Source(self.core, shape, self._parse(data, shape)))
+        source = Cached(_Source(self.params, shape, self._parse(data, shape)))
         for name, cycles in (("BEATS", 1), ("STARVED", 1), ("CYCLES", 2)):
-            self.registers[f"{name}_LO"] += cycles * (len(data) // self.core.lanes)
+            self.registers[f"{name}_LO"] += cycles * (len(data) // self.params.lanes)
         self.registers["TOKENS"] += len(self.contexts)
         return self._run(source, shape, int(header[3]))
 
@@ -109,12 +109,12 @@ class FakeCore:
             return sc.Status.MAGIC
         if header[15] != zlib.crc32(header[:15].tobytes()):
             return sc.Status.HEADER_CRC
-        if header[1] != rm.constants(self.core)["GEOMETRY"]:
+        if header[1] != rm.constants(self.params)["GEOMETRY"]:
             return sc.Status.GEOMETRY
-        if self.core.misfit(shape):
+        if self.params.misfit(shape):
             return sc.Status.LIMITS
         count, zero, logits = (int(header[2]) >> shift & 0xFF for shift in (0, 8, 16))
-        assert 1 <= count <= self.core.batch
+        assert 1 <= count <= self.params.batch
         self.contexts = [
             Context(
                 token=int(header[4 + n // 2]) >> n % 2 * 16 & 0xFFFF,
@@ -124,18 +124,18 @@ class FakeCore:
             )
             for n in range(count)
         ]
-        assert all(context.slot < self.core.batch for context in self.contexts)
+        assert all(context.slot < self.params.batch for context in self.contexts)
         # nothing else is set
-        expected = header_words(self.core, shape, self.contexts, int(header[3]))
+        expected = header_words(self.params, shape, self.contexts, int(header[3]))
         assert np.array_equal(header, expected[: sc.HEADER_WORDS])
-        wanted = self.core.lanes * sc.token_beats(self.core, shape, count)
+        wanted = self.params.lanes * sc.token_beats(self.params, shape, count)
         return sc.Status.SHORT if size < wanted else sc.Status.LONG if size > wanted else sc.Status.OK
 
     def _parse(self, data: NDArray[np.uint8], shape: sc.Shape) -> dict[tuple[sc.Group, int], Product]:
         products: dict[tuple[sc.Group, int], Product] = {}
         start, contexts = 0, len(self.contexts)
-        for segment in sc.segments(self.core, shape, contexts):
-            part = data[start : start + segment.beats * self.core.lanes]
+        for segment in sc.segments(self.params, shape, contexts):
+            part = data[start : start + segment.beats * self.params.lanes]
             start += len(part)
             key = segment.group, segment.layer
             if segment.kind == "constants":
@@ -145,7 +145,7 @@ class FakeCore:
             elif segment.kind == "gains":
                 kinds = sc.gain_words(segment.group, segment.layer == shape.layers - 1)
                 kinds += contexts if segment.group is sc.Group.EMBED else 0
-                words = part.view(np.uint32).reshape(kinds, self.core.rows)
+                words = part.view(np.uint32).reshape(kinds, self.params.rows)
                 earlier = products[key].words
                 products[key].words = np.concatenate([earlier, words], axis=1) if segment.block else words
             elif segment.kind != "header":
@@ -157,20 +157,20 @@ class FakeCore:
 
     def _rows(self, part: NDArray[np.uint8]) -> NDArray[np.int8]:
         """Trits of one row block [rows, columns]: byte by byte, as a beat's lanes say."""
-        code = self.core.trit_code
-        rows = np.zeros((self.core.rows, len(part) // self.core.lanes * self.core.columns), np.int8)
+        code = self.params.trit_code
+        rows = np.zeros((self.params.rows, len(part) // self.params.lanes * self.params.columns), np.int8)
         for position, byte in enumerate(part.tolist()):
-            beat, lane = divmod(position, self.core.lanes)
-            row, k = divmod(lane, self.core.element_bytes)
-            column = beat * self.core.columns + code.trits * k
+            beat, lane = divmod(position, self.params.lanes)
+            row, k = divmod(lane, self.params.element_bytes)
+            column = beat * self.params.columns + code.trits * k
             rows[row, column : column + code.trits] = code.decode_table[byte]
         return rows
 
     def _run(self, source: Cached, shape: sc.Shape, sequence: int) -> NDArray[np.uint32]:
         """The contexts one after the other, each from the state that its slot has by then."""
-        activations = Activations(self.core.act_bits, self.registers["OUTLIERS"])
+        activations = Activations(self.params.act_bits, self.registers["OUTLIERS"])
         model = IntegerModel(source, activations=activations)
-        stride = -(-shape.hidden // self.core.vector_rows) * self.core.vector_rows
+        stride = -(-shape.hidden // self.params.vector_rows) * self.params.vector_rows
         sent, trailer = [], []
         for index, context in enumerate(self.contexts):
             layers = self._state[context.slot, : shape.layers * stride].reshape(shape.layers, stride)
@@ -186,17 +186,17 @@ class FakeCore:
             if context.logits:
                 sent.append(raw.numpy().astype(np.int32).view(np.uint32))
         trailer += [len(self.contexts) << 8 | sc.RESULT_MAGIC << 16, sequence]
-        blocks = range(0, shape.vocab, self.core.rows)
-        logits = [raw[start : start + self.core.rows] for start in blocks for raw in sent]
+        blocks = range(0, shape.vocab, self.params.rows)
+        logits = [raw[start : start + self.params.rows] for start in blocks for raw in sent]
         return np.concatenate([*logits, np.array(trailer, dtype=np.uint32)])
 
 
 class _Source:
     """An `IntegerSource` of what one packet holds; its embedding has a row for each context instead of each token."""
 
-    def __init__(self, core: CoreParams, shape: sc.Shape, products: dict) -> None:
+    def __init__(self, params: CoreParams, shape: sc.Shape, products: dict) -> None:
         self.config = ModelConfig(shape.hidden, shape.layers, shape.intermediate, shape.vocab, bos=None, eos=())
-        self.fmt = core.formats
+        self.fmt = params.formats
         embed = products[sc.Group.EMBED, 0]
         contexts = len(embed.words) - sc.gain_words(sc.Group.EMBED, False)
         rows, embed.words = embed.words[:contexts], embed.words[contexts:]
@@ -258,8 +258,8 @@ class FakeSim(FakeCore):
 
     flip_after: int | None = None
 
-    def __init__(self, core: object, status: object = None, stall: float = 0.0, seed: int = 1) -> None:
-        super().__init__(core)
+    def __init__(self, params: object, status: object = None, stall: float = 0.0, seed: int = 1) -> None:
+        super().__init__(params)
         self.cycles, self.seconds = 12345, 0.5
         self.progress = None
 

@@ -80,8 +80,8 @@ def _record(section: "Section") -> None:
     one = plan.wanted("bench", section.title)
     data = {"figures": [asdict(figure) for figure in section.figures]}
     on = dict(section.on)
-    for core in section.cores:
-        on |= on_verilog(named(core), cached_verilog(core), TOP)
+    for params in section.cores:
+        on |= on_verilog(named(params), cached_verilog(params), TOP)
     if section.shape:
         data |= {"core": named(section.cores[0]), "shape": list(section.shape)}
     put(one.file, {one.name: made(one.command, data, on, ("verilator",), machine())})

@@ -77,7 +77,7 @@ def demo(
     Example: tritforge demo --prompt "The old king"
     """
     model, warnings = opened_model(path, name, settings)
-    if record and (path, model.core) != (TALES, preset(DEFAULT_PRESET)):
+    if record and (path, model.params) != (TALES, preset(DEFAULT_PRESET)):
         raise TritforgeError(
             f"Documents show {TALES} on {DEFAULT_PRESET}; leave --record out, or --model and the core."
         )
@@ -130,6 +130,6 @@ def _table(facts: dict[str, Any]) -> Table:
 def _record(model: Model, prompt: str, text: str, facts: dict[str, Any]) -> None:
     from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 
-    on = on_verilog(named(model.core), cached_verilog(model.core), TOP) | on_model(TALES)
+    on = on_verilog(named(model.params), cached_verilog(model.params), TOP) | on_model(TALES)
     data = {"text": prompt + text, "facts": facts}
     put(plan.DEMO.file, {plan.DEMO.name: made(plan.DEMO.command, data, on, ("verilator",), machine())})

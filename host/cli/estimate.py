@@ -51,11 +51,11 @@ def estimate_core(
     from tritforge.perf.estimates.platform import platform
 
     there, shape = platform(platform_name), _shape(model)
-    found = estimate(shape, _core(name, settings, shape), there, contexts)
+    found = estimate(shape, _params(name, settings, shape), there, contexts)
     if as_json:
         print_json({"model": model, **_json(found)})
         return
-    out.print(_table(found, f"{model}, {found.core.lanes} lanes on {there.name} ({there.memory.kind})"))
+    out.print(_table(found, f"{model}, {found.params.lanes} lanes on {there.name} ({there.memory.kind})"))
 
 
 def project_cores(
@@ -75,12 +75,12 @@ def project_cores(
     from tritforge.perf.estimates.project import limits, project
 
     there, shape = platform(platform_name), _shape(model)
-    found = project(shape, _core(name, settings, shape), there, _range(cores), contexts)
+    found = project(shape, _params(name, settings, shape), there, _range(cores), contexts)
     sets_in = limits(found)
     if as_json:
         print_json({"model": model, "cores": [_json(one) for one in found], "limits": sets_in})
         return
-    title = f"{model}, cores of {found[0].core.lanes} lanes on {there.name} ({there.memory.kind})"
+    title = f"{model}, cores of {found[0].params.lanes} lanes on {there.name} ({there.memory.kind})"
     table = Table(title=title, title_justify="left")
     for column in ("cores", "tokens/s", "low", "high", "ideal", "W", "J/token", "limit", "area"):
         table.add_column(column, justify="left" if column == "limit" else "right", no_wrap=True)
@@ -123,9 +123,9 @@ def compare_codes(
     found = [
         {
             "code": row.array.code,
-            "bits a trit": 8 / row.core.trit_code.trits,
+            "bits a trit": 8 / row.params.trit_code.trits,
             "bytes a token": row.estimates[0].work.stream,
-            "trits a cycle": (trits := row.core.rows * row.core.columns),
+            "trits a cycle": (trits := row.params.rows * row.params.columns),
             "array LUT4s": row.array.logic,
             "LUT4s a trit": row.array.logic / trits,
             "array MHz": row.array.mhz,
@@ -171,13 +171,13 @@ def _shape(model: str) -> Shape:
     return Shape.of(PUBLISHED.get(model) or Model(Path(model)).config)
 
 
-def _core(name: str | None, settings: list[str] | None, shape: Shape) -> CoreParams:
+def _params(name: str | None, settings: list[str] | None, shape: Shape) -> CoreParams:
     """The core that the options name, with limits raised to the model's where the user sets none."""
     from tritforge.perf.estimates.estimate import sized
 
-    core = chosen_core(name, settings) or preset(DEFAULT_PRESET)
+    params = chosen_core(name, settings) or preset(DEFAULT_PRESET)
     fixed = any(text.startswith("max_") for text in settings or ())
-    return core if fixed else sized(core, shape)
+    return params if fixed else sized(params, shape)
 
 
 def _range(text: str) -> range:
@@ -225,7 +225,7 @@ def _json(found: "Estimate") -> dict[str, Any]:
         "platform": found.platform.name,
         "cores": found.cores,
         "contexts": found.contexts,
-        "lanes": found.core.lanes,
+        "lanes": found.params.lanes,
         "tokens_per_second": figure(found.rate),
         "limit": found.limit,
         "power_w": {what: figure(watts) for what, watts in found.power.items()},

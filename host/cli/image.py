@@ -48,12 +48,12 @@ def pack(
 
     Example: tritforge pack models/tales -o tales.tfi --preset edge
     """
-    core, started = chosen_core(name, settings) or preset(DEFAULT_PRESET), time.perf_counter()
+    params, started = chosen_core(name, settings) or preset(DEFAULT_PRESET), time.perf_counter()
     found = Checkpoint(checkpoint)
     warnings = heed(found.warnings)
     with progress(f"Packing {checkpoint}") as advance:
-        source = IntegerCheckpoint(found, core.formats, embedding_bits, embedding_group)
-        summary = pack_image(source, core, output, advance)
+        source = IntegerCheckpoint(found, params.formats, embedding_bits, embedding_group)
+        summary = pack_image(source, params, output, advance)
     seconds = time.perf_counter() - started
     if as_json:
         print_json({"image": str(output), **asdict(summary), "seconds": seconds, "warnings": warnings})
@@ -93,7 +93,7 @@ def info(
         "embedding_group": header.embedding_group,
         "residual_frac": header.residual_frac,
         "tokenizer": header.sections["tokenizer"].length > 0,
-        "beats_per_token": token_beats(image.core, image.shape),
+        "beats_per_token": token_beats(image.params, image.shape),
         "sections": {name: asdict(section) for name, section in header.sections.items()},
     }
     if as_json:
@@ -148,8 +148,8 @@ def verilog(
     from tritforge.rtl_gen.verilog.bundle import fusesoc_core, ip_top
     from tritforge.rtl_gen.verilog.emit import emit_verilog
 
-    core, top = chosen_core(name, settings), TOP
-    gateware = Core(core)
+    params, top = chosen_core(name, settings), TOP
+    gateware = Core(params)
     with doing("Writing Verilog"):
         files = [file.name for file in emit_verilog(gateware, TOP, output)]
     if bundle:
@@ -160,9 +160,10 @@ def verilog(
     manifest = {
         "top": top,
         "files": files,
-        "parameters": {key: value for key, value in asdict(core).items() if key != "formats"} | asdict(core.formats),
-        "derived": {key: getattr(core, key) for key in ("rows", "columns", "max_inputs", "acc_bits")},
-        "registers": register_map.constants(core),
+        "parameters": {key: value for key, value in asdict(params).items() if key != "formats"}
+        | asdict(params.formats),
+        "derived": {key: getattr(params, key) for key in ("rows", "columns", "max_inputs", "acc_bits")},
+        "registers": register_map.constants(params),
     }
     write_text(output / "manifest.json", json.dumps(manifest, indent=2) + "\n")
     write_text(output / "registers.md", register_map.markdown())

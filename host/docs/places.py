@@ -48,8 +48,8 @@ def presets() -> str:
         "wide": "1.3B: hidden 2048, intermediate 5632, 24 layers",
     }
     rows = [
-        (f"`{name}`", str(core.lanes), str(core.element_bytes), str(core.rows * core.columns), sized[name])
-        for name, core in PRESETS.items()
+        (f"`{name}`", str(params.lanes), str(params.element_bytes), str(params.rows * params.columns), sized[name])
+        for name, params in PRESETS.items()
     ]
     head = ("preset", "lanes (bytes a beat)", "bytes of a row", "trits a cycle", "sized for")
     return table(head, (True, False, False, False, True), rows)

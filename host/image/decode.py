@@ -70,8 +70,8 @@ class DecodedImage:
         return _norm(before, in_rows(before.gains, self._image.shape.hidden))
 
     def _trits(self, view: GroupView, group: Group, name: str) -> NDArray[np.int8]:
-        shape, core = self._image.shape, self._image.core
-        return decode_trits(view.trits[name], shape.outputs(group), shape.inputs(group), core)
+        shape, params = self._image.shape, self._image.params
+        return decode_trits(view.trits[name], shape.outputs(group), shape.inputs(group), params)
 
 
 def _norm(view: GroupView, words: NDArray[np.uint32], stat: bool = True) -> Norm:

@@ -74,7 +74,7 @@ class Header:
     size: int = 0
 
     @property
-    def core(self) -> CoreParams:
+    def params(self) -> CoreParams:
         """A core of the image's geometry that is just large enough for its model."""
         return CoreParams(
             lanes=self.lanes,
@@ -86,13 +86,13 @@ class Header:
 
     def lengths(self) -> dict[str, int]:
         """Bytes that the dimensions ask for, of the sections that depend on them alone."""
-        shape, core = self.shape, self.core
-        side = sc.side_beats(core, sc.HEADER_WORDS) + sc.group_beats(core, shape, sc.Group.EMBED, 0)
+        shape, params = self.shape, self.params
+        side = sc.side_beats(params, sc.HEADER_WORDS) + sc.group_beats(params, shape, sc.Group.EMBED, 0)
         return {
             "codes": shape.vocab * shape.hidden * self.embedding_bits // 8,
             "scales": 4 * shape.vocab * (shape.hidden // self.embedding_group),
             "entry": 4 * (sc.CONSTANT_WORDS + 3 * shape.hidden),
-            "body": core.lanes * (sc.token_beats(core, shape) - side),
+            "body": params.lanes * (sc.token_beats(params, shape) - side),
         }
 
     def place(self, lengths: dict[str, int]) -> "Header":

@@ -43,7 +43,7 @@ class Image:
         The file.
     header
         Its header.
-    core
+    params
         A core of the image's geometry, just large enough for the model.
     shape, config, fmt, embedding
         The model's dimensions and configuration, the widths of the vector path and the embedding.
@@ -53,11 +53,11 @@ class Image:
         self.path = path
         self.header = header
         self._data = data
-        self.core: CoreParams = header.core
+        self.params: CoreParams = header.params
         self.shape: Shape = header.shape
         self.fmt: Formats = header.formats
         self.config = self._read_config()
-        self._groups = {(group, layer): reach for group, layer, reach in body_groups(self.core, self.shape)}
+        self._groups = {(group, layer): reach for group, layer, reach in body_groups(self.params, self.shape)}
 
     @classmethod
     def open(cls, path: Path | str, verify: bool = False, progress: Progress | None = None) -> "Image":
@@ -143,7 +143,7 @@ class Image:
 
     def view(self, group: Group, layer: int) -> GroupView:
         """Words and codes of one group, mapped."""
-        return group_view(self.body[self._groups[group, layer]], self.core, self.shape, group, layer)
+        return group_view(self.body[self._groups[group, layer]], self.params, self.shape, group, layer)
 
     def _section(self, name: str) -> Bytes:
         section = self.header.sections[name]
@@ -167,14 +167,14 @@ def config_bytes(config: ModelConfig) -> bytes:
     return json.dumps(asdict(config) | {"eos": config.public_eos}).encode()
 
 
-def image_header(config: ModelConfig, core: CoreParams, bits: int, group: int, tokenizer: int = 0) -> Header:
+def image_header(config: ModelConfig, params: CoreParams, bits: int, group: int, tokenizer: int = 0) -> Header:
     """The sections of an image, without CRCs.
 
     Parameters
     ----------
     config
         The model's shape.
-    core
+    params
         Its geometry and code decide the padding.
     bits, group
         8 or 16 bits of an embedding value; values that share a scale.
@@ -182,10 +182,10 @@ def image_header(config: ModelConfig, core: CoreParams, bits: int, group: int, t
         Bytes of its tokenizer.
     """
     header = Header(
-        lanes=core.lanes,
-        element_bytes=core.element_bytes,
-        code=core.code,
-        formats=core.formats,
+        lanes=params.lanes,
+        element_bytes=params.element_bytes,
+        code=params.code,
+        formats=params.formats,
         shape=Shape.of(config),
         embedding_bits=bits,
         embedding_group=group,

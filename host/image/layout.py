@@ -37,45 +37,45 @@ class GroupView:
     trits: dict[str, Bytes]
 
 
-def group_bytes(core: CoreParams, shape: sc.Shape, group: sc.Group, layer: int, contexts: int = 1) -> int:
+def group_bytes(params: CoreParams, shape: sc.Shape, group: sc.Group, layer: int, contexts: int = 1) -> int:
     """Bytes of one group; only EMBED depends on the contexts."""
-    return core.lanes * sc.group_beats(core, shape, group, layer, contexts)
+    return params.lanes * sc.group_beats(params, shape, group, layer, contexts)
 
 
-def body_groups(core: CoreParams, shape: sc.Shape) -> Iterator[tuple[sc.Group, int, slice]]:
+def body_groups(params: CoreParams, shape: sc.Shape) -> Iterator[tuple[sc.Group, int, slice]]:
     """(group, layer, bytes within the body) of every group after EMBED, in stream order."""
     start = 0
     for group, layer in sc.groups(shape):
         if group is not sc.Group.EMBED:
-            stop = start + group_bytes(core, shape, group, layer)
+            stop = start + group_bytes(params, shape, group, layer)
             yield group, layer, slice(start, stop)
             start = stop
 
 
 def group_view(
-    data: Bytes, core: CoreParams, shape: sc.Shape, group: sc.Group, layer: int, contexts: int = 1
+    data: Bytes, params: CoreParams, shape: sc.Shape, group: sc.Group, layer: int, contexts: int = 1
 ) -> GroupView:
     """View the bytes of one group, those of `group_bytes`, as what they stand for."""
-    gain_bytes = core.lanes * sc.block_side_beats(core, group, layer == shape.layers - 1, contexts)
-    beats = core.beats(shape.inputs(group))
-    constant_bytes = core.lanes * sc.side_beats(core, sc.CONSTANT_WORDS)
-    blocks = data[constant_bytes:].reshape(core.blocks(shape.outputs(group)), -1)
+    gain_bytes = params.lanes * sc.block_side_beats(params, group, layer == shape.layers - 1, contexts)
+    beats = params.beats(shape.inputs(group))
+    constant_bytes = params.lanes * sc.side_beats(params, sc.CONSTANT_WORDS)
+    blocks = data[constant_bytes:].reshape(params.blocks(shape.outputs(group)), -1)
     trits = {}
     for index, name in enumerate(sc.MATRICES[group]):
-        start = gain_bytes + index * beats * core.lanes
-        run = blocks[:, start : start + beats * core.lanes]
-        trits[name] = run.reshape(len(blocks), beats, core.rows, core.element_bytes)
+        start = gain_bytes + index * beats * params.lanes
+        run = blocks[:, start : start + beats * params.lanes]
+        trits[name] = run.reshape(len(blocks), beats, params.rows, params.element_bytes)
     constants = data[: 4 * sc.CONSTANT_WORDS].view(np.uint32)
     # the words of one kind for all rows of a block are whole beats, so nothing lies between the kinds
-    gains = blocks[:, :gain_bytes].view(np.uint32).reshape(len(blocks), -1, core.rows)
+    gains = blocks[:, :gain_bytes].view(np.uint32).reshape(len(blocks), -1, params.rows)
     return GroupView(constants, gains, trits)
 
 
-def in_blocks(words: NDArray[np.uint32], core: CoreParams) -> NDArray[np.uint32]:
+def in_blocks(words: NDArray[np.uint32], params: CoreParams) -> NDArray[np.uint32]:
     """Side words [n, kinds] of rows as [blocks, kinds, rows]; zero beyond the last row."""
-    padded = np.zeros((core.blocks(len(words)) * core.rows, words.shape[1]), dtype=np.uint32)
+    padded = np.zeros((params.blocks(len(words)) * params.rows, words.shape[1]), dtype=np.uint32)
     padded[: len(words)] = words
-    return padded.reshape(-1, core.rows, words.shape[1]).swapaxes(1, 2)
+    return padded.reshape(-1, params.rows, words.shape[1]).swapaxes(1, 2)
 
 
 def in_rows(gains: NDArray[np.uint32], n: int) -> NDArray[np.uint32]:
@@ -83,7 +83,7 @@ def in_rows(gains: NDArray[np.uint32], n: int) -> NDArray[np.uint32]:
     return gains.swapaxes(1, 2).reshape(-1, gains.shape[1])[:n]
 
 
-def encode_trits(trits: NDArray[np.int8], core: CoreParams) -> Bytes:
+def encode_trits(trits: NDArray[np.int8], params: CoreParams) -> Bytes:
     """Encode a matrix of trits [n_out, n_in].
 
     Returns
@@ -91,10 +91,10 @@ def encode_trits(trits: NDArray[np.int8], core: CoreParams) -> Bytes:
     uint8 [blocks, beats, rows, element_bytes]; rows and columns beyond the matrix are zero trits.
     """
     n_out, n_in = trits.shape
-    blocks, beats = core.blocks(n_out), core.beats(n_in)
-    padded = np.zeros((blocks * core.rows, beats * core.columns), dtype=np.uint8)
+    blocks, beats = params.blocks(n_out), params.beats(n_in)
+    padded = np.zeros((blocks * params.rows, beats * params.columns), dtype=np.uint8)
     padded[:n_out, :n_in] = trits.view(np.uint8)
-    code = core.trit_code
+    code = params.trit_code
     groups = padded.reshape(-1, code.trits)
     # Negative trits wrap; the sum is exact modulo 256, and so is the index, which is below 243.
     index = groups[:, -1].copy()
@@ -102,13 +102,13 @@ def encode_trits(trits: NDArray[np.int8], core: CoreParams) -> Bytes:
         index *= 3
         index += groups[:, k]
     index += positional([0] * code.trits)
-    codes = code.encode_table.take(index).reshape(blocks, core.rows, beats, core.element_bytes)
+    codes = code.encode_table.take(index).reshape(blocks, params.rows, beats, params.element_bytes)
     return codes.transpose(0, 2, 1, 3)
 
 
-def decode_trits(codes: Bytes, n_out: int, n_in: int, core: CoreParams) -> NDArray[np.int8]:
+def decode_trits(codes: Bytes, n_out: int, n_in: int, params: CoreParams) -> NDArray[np.int8]:
     """Decode what `encode_trits` returns to the matrix int8 [n_out, n_in]."""
     blocks, beats, rows, _ = codes.shape
-    trits = core.trit_code.decode_table.take(codes.transpose(0, 2, 1, 3), axis=0)
-    whole = trits.reshape(blocks * rows, beats * core.columns)
+    trits = params.trit_code.decode_table.take(codes.transpose(0, 2, 1, 3), axis=0)
+    whole = trits.reshape(blocks * rows, beats * params.columns)
     return np.ascontiguousarray(whole[:n_out, :n_in])

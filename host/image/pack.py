@@ -64,14 +64,14 @@ class Summary:
     size: int
 
 
-def pack(checkpoint: Quantised, core: CoreParams, path: Path | str, progress: Progress | None = None) -> Summary:
-    """Write an image for cores with the geometry of `core`.
+def pack(checkpoint: Quantised, params: CoreParams, path: Path | str, progress: Progress | None = None) -> Summary:
+    """Write an image for cores with the geometry of `params`.
 
     Parameters
     ----------
     checkpoint
         Quantised with the core's formats.
-    core
+    params
         Its limits are checked, its geometry decides the order of the bytes.
     path
         The image; it appears when it is complete.
@@ -86,14 +86,14 @@ def pack(checkpoint: Quantised, core: CoreParams, path: Path | str, progress: Pr
         For a tensor that cannot be used.
     """
     shape, path = sc.Shape.of(checkpoint.config), Path(path)
-    limit = core.misfit(shape)
+    limit = params.misfit(shape)
     if limit:
         raise TritforgeError(limit)
-    if checkpoint.fmt != core.formats:
+    if checkpoint.fmt != params.formats:
         raise TritforgeError("The checkpoint was quantised for other formats than the core's; use the core's.")
     make_folder(path.parent)
     with replacing(path) as temporary, temporary.open("wb") as file:
-        return _Packer(checkpoint, core, shape, file, progress).run()
+        return _Packer(checkpoint, params, shape, file, progress).run()
 
 
 class _Packer:
@@ -102,12 +102,12 @@ class _Packer:
     def __init__(
         self,
         source: Quantised,
-        core: CoreParams,
+        params: CoreParams,
         shape: sc.Shape,
         file: BinaryIO,
         progress: Progress | None,
     ) -> None:
-        self._source, self._core, self._shape = source, core, shape
+        self._source, self._params, self._shape = source, params, shape
         self._file, self._progress = file, progress
         self._tensors: list[Packed] = []
         self._layer = source.layer(0)
@@ -133,16 +133,16 @@ class _Packer:
             "tokenizer": np.fromfile(tokenizer, np.uint8) if tokenizer.is_file() else np.zeros(0, np.uint8),
             "codes": codes,
             "scales": scales,
-            "entry": np.concatenate([_constants(self._core, {}, norm), _norm_words(norm).reshape(-1)]),
+            "entry": np.concatenate([_constants(self._params, {}, norm), _norm_words(norm).reshape(-1)]),
         }
 
     def _header(self, lengths: dict[str, int]) -> Header:
         embedding = self._source.embedding
         header = Header(
-            lanes=self._core.lanes,
-            element_bytes=self._core.element_bytes,
-            code=self._core.code,
-            formats=self._core.formats,
+            lanes=self._params.lanes,
+            element_bytes=self._params.element_bytes,
+            code=self._params.code,
+            formats=self._params.formats,
             shape=self._shape,
             embedding_bits=8 * embedding.codes.itemsize,
             embedding_group=self._shape.hidden // embedding.scales.shape[1],
@@ -195,16 +195,16 @@ class _Packer:
         decay: NDArray[np.uint32] | None = None,
     ) -> Bytes:
         """The bytes of one group; ``decay`` [n] are the words of MIX that go before the gains."""
-        data = np.zeros(group_bytes(self._core, self._shape, group, layer), dtype=np.uint8)
-        view = group_view(data, self._core, self._shape, group, layer)
-        view.constants[:] = _constants(self._core, matrices, norm)
+        data = np.zeros(group_bytes(self._params, self._shape, group, layer), dtype=np.uint8)
+        view = group_view(data, self._params, self._shape, group, layer)
+        view.constants[:] = _constants(self._params, matrices, norm)
         if norm is not None:
             words = _norm_words(norm)
             if decay is not None:
                 words = np.concatenate([decay[:, np.newaxis], words], axis=1)
-            view.gains[:] = in_blocks(words, self._core)
+            view.gains[:] = in_blocks(words, self._params)
         for name, matrix in matrices.items():
-            view.trits[name][:] = encode_trits(matrix.trits, self._core)
+            view.trits[name][:] = encode_trits(matrix.trits, self._params)
             tensor = f"model.layers.{layer}.{TENSORS[name]}" if name in TENSORS else name
             self._note(tensor, matrix.trits, view.trits[name].size)
         return data
@@ -221,8 +221,8 @@ def _norm_words(norm: Norm) -> NDArray[np.uint32]:
     return np.stack([gain_word(first, stat), *map(gain_word, others)], axis=1)
 
 
-def _constants(core: CoreParams, matrices: dict[str, Matrix], norm: Norm | None) -> NDArray[np.uint32]:
+def _constants(params: CoreParams, matrices: dict[str, Matrix], norm: Norm | None) -> NDArray[np.uint32]:
     """The constants of a group; the second half of the gated matrix has the scale of the first."""
     scales = [(m.mantissa, m.exponent) for name, m in matrices.items() if name != "up"]
-    words = constant_words(core, scales, *((norm.kappa, norm.bias) if norm else (0, 0)))
+    words = constant_words(params, scales, *((norm.kappa, norm.bias) if norm else (0, 0)))
     return words[: sc.CONSTANT_WORDS]

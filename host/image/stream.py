@@ -34,7 +34,7 @@ class TokenStream:
         The EMBED group is overwritten by the next packet of as many contexts. `TritforgeError` for a token outside
         the vocabulary, and for more contexts than a packet can carry or none.
         """
-        core, shape = self._image.core, self._image.shape
+        params, shape = self._image.params, self._image.shape
         count = len(contexts)
         if not 1 <= count <= MAX_BATCH:
             raise TritforgeError(f"A packet carries 1 to {MAX_BATCH} contexts, not {count}.")
@@ -42,18 +42,18 @@ class TokenStream:
             check_token(context.token, shape.vocab)
         data, words = self._embed(count)
         rows = self._image.embedding.rows([context.token for context in contexts])
-        words[:] = in_blocks(rows.T.astype(np.int32).view(np.uint32), core)
-        header = header_words(core, shape, contexts, sequence)
+        words[:] = in_blocks(rows.T.astype(np.int32).view(np.uint32), params)
+        header = header_words(params, shape, contexts, sequence)
         return [header.view(np.uint8), data, self._image.body]
 
     def _new_embed(self, contexts: int) -> tuple[Bytes, NDArray[np.uint32]]:
         """An EMBED group for so many contexts, and the view of its x words [blocks, contexts, rows]."""
-        core, shape = self._image.core, self._image.shape
-        data = np.zeros(group_bytes(core, shape, Group.EMBED, 0, contexts), dtype=np.uint8)
-        view = group_view(data, core, shape, Group.EMBED, 0, contexts)
+        params, shape = self._image.params, self._image.shape
+        data = np.zeros(group_bytes(params, shape, Group.EMBED, 0, contexts), dtype=np.uint8)
+        view = group_view(data, params, shape, Group.EMBED, 0, contexts)
         constants, gains = self._image.entry
         view.constants[:] = constants
-        view.gains[:, contexts:] = in_blocks(gains, core)
+        view.gains[:, contexts:] = in_blocks(gains, params)
         return data, view.gains[:, :contexts]
 
 

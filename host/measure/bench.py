@@ -103,13 +103,13 @@ class Case:
     """A model on a core, and the least weight-stream occupancy asked of it (0: none)."""
 
     model: str
-    core: CoreParams
+    params: CoreParams
     occupancy: float = 0.0
 
     @property
     def title(self) -> str:
         """For a heading."""
-        return f"{Path(self.model).name}, {self.core.lanes} lanes"
+        return f"{Path(self.model).name}, {self.params.lanes} lanes"
 
 
 WIDE = PRESETS["wide"]
@@ -154,7 +154,7 @@ class Bench:
         for case in (SHIPPED, *(FULL_SIZE if full_size else ())):
             if case.title.startswith(only):
                 figures, image = self.core(case), self._image(case)
-                yield Section(case.title, figures, (case.core,), self._on(case.model), tuple(astuple(image.shape)))
+                yield Section(case.title, figures, (case.params,), self._on(case.model), tuple(astuple(image.shape)))
         title = f"prefill of {PROMPT} tokens, {Path(SHIPPED.model).name}, 16 lanes"
         if title.startswith(only):
             cores = tuple(prefill_core(batch) for batch in BATCHES)
@@ -171,15 +171,15 @@ class Bench:
     def core(self, case: Case) -> list[Figure]:
         """A token of a model on a core: cycles by cause, occupancy, exactness, and how fast that is simulated."""
         image, ids = self._image(case), np.array([1, 2])
-        golden = IntegerBackend(DecodedImage(image), activations=activations(case.core.act_bits))
+        golden = IntegerBackend(DecodedImage(image), activations=activations(case.params.act_bits))
         self._say(f"{case.title}: integer model")
         golden.run(ids[:1])  # reads and keeps the weights
         golden.reset()
         started = time.perf_counter()
         expected = [golden.run(ids[at : at + 1]) for at in range(len(ids))]
         golden_seconds = (time.perf_counter() - started) / len(ids)
-        with SimTransport(case.core, self._say) as transport, self._bar(f"{case.title}: simulating") as bar:
-            beats = image.body.size // case.core.lanes
+        with SimTransport(case.params, self._say) as transport, self._bar(f"{case.title}: simulating") as bar:
+            beats = image.body.size // case.params.lanes
             transport.progress = bar and (lambda _, done: bar(done, beats))
             backend = CoreBackend(transport, image)
             first = backend.run(ids[:1], logits=False)
@@ -212,12 +212,12 @@ class Bench:
         figures = []
         ids = np.arange(1, PROMPT + 1)
         for batch in BATCHES:
-            core = prefill_core(batch)
-            image = self._image(Case(SHIPPED.model, core))
+            params = prefill_core(batch)
+            image = self._image(Case(SHIPPED.model, params))
             expected = IntegerBackend(DecodedImage(image)).run(ids)
             for interval in INTERVALS:
                 self._say(f"Prefill with {batch} contexts, a beat every {interval} cycles")
-                with SimTransport(core, self._say, interval=interval) as transport:
+                with SimTransport(params, self._say, interval=interval) as transport:
                     backend = CoreBackend(transport, image)
                     output = backend.run(ids, logits=False)
                     if not np.array_equal(output.tokens, expected.tokens):
@@ -263,7 +263,7 @@ class Bench:
         return folder
 
     def _image(self, case: Case) -> Image:
-        return Model(self._checkpoint(case.model), case.core, bar=self._bar).image()
+        return Model(self._checkpoint(case.model), case.params, bar=self._bar).image()
 
 
 def _folder() -> Path:

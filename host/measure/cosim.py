@@ -56,22 +56,22 @@ def compare(name: str, got: np.ndarray, expected: np.ndarray) -> None:
         )
 
 
-def random_image(core: CoreParams, folder: Path, seed: int = 0) -> Path:
+def random_image(params: CoreParams, folder: Path, seed: int = 0) -> Path:
     """An image of a small random model for a core; odd sizes, so that every last row block and beat is padded."""
     config = ModelConfig(
-        hidden=min(3 * core.columns + 3, core.max_hidden),
-        layers=min(2, core.max_layers),
-        intermediate=min(5 * core.columns + 1, core.max_intermediate),
-        vocab=min(3 * core.rows + 5, core.max_vocab),
+        hidden=min(3 * params.columns + 3, params.max_hidden),
+        layers=min(2, params.max_layers),
+        intermediate=min(5 * params.columns + 1, params.max_intermediate),
+        vocab=min(3 * params.rows + 5, params.max_vocab),
     )
     write_random_checkpoint(folder / "model", config, seed)
     image = folder / "model.img"
-    pack(IntegerCheckpoint(Checkpoint(folder / "model"), core.formats), core, image)
+    pack(IntegerCheckpoint(Checkpoint(folder / "model"), params.formats), params, image)
     return image
 
 
 def run(
-    core: CoreParams,
+    params: CoreParams,
     stall: float = 0.0,
     status: Status | None = None,
     image: Path | None = None,
@@ -83,7 +83,7 @@ def run(
 
     Parameters
     ----------
-    core : the core, whose geometry the image must have.
+    params : the core, whose geometry the image must have.
     stall : probability of idle and back-pressure cycles on every channel.
     seed : of tokens and stalls.
     gate_level : simulate the netlist after synthesis for ECP5 in place of the core's own Verilog; all its registers
@@ -98,17 +98,17 @@ def run(
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path = image or random_image(core, folder)
+        path = image or random_image(params, folder)
         model = Image.open(path)
-        reason = misfit(core, model)
+        reason = misfit(params, model)
         if reason:
             raise MisfitError(reason)
         ids = torch.randint(model.shape.vocab, (tokens,), generator=torch.Generator().manual_seed(seed))
-        golden = IntegerModel(DecodedImage(model), activations=activations(core.act_bits))
+        golden = IntegerModel(DecodedImage(model), activations=activations(params.act_bits))
         expected, state = golden.forward(ids)
         out = folder / "core.npz"
         given = {"image": str(path.resolve()), "ids": ids.tolist(), "out": str(out), "stall": stall}
-        files, bench = cached_verilog(core, status), "tritforge.host.measure.tb_core"
+        files, bench = cached_verilog(params, status), "tritforge.host.measure.tb_core"
         if gate_level:
             files, options, start = gates(files, TOP, status), (*GATES, *RANDOM_START), random_start(seed)
             run_cocotb(files, TOP, bench, given, seed=seed, build_args=options, plusargs=start, status=status)
@@ -119,7 +119,7 @@ def run(
                 compare(key, got[key], getattr(expected, key).numpy())
             compare("token", got["tokens"], expected.raw.argmax(-1).numpy())
             compare("state", got["state"], state.numpy())
-            if core.vector_rows == 1:
+            if params.vector_rows == 1:
                 compare("saturations", got["saturations"], np.array(golden.saturations))
             cycles, beats, saturations = (int(got[key]) for key in ("cycles", "beats", "saturations"))
     return asdict(Report(tokens, expected.raw.numel(), state.numel(), cycles / tokens, beats / cycles, saturations))

@@ -66,7 +66,7 @@ def sources(source: Quantised) -> dict[str, Quantised]:
 def measure(
     models: Mapping[str, Quantised],
     ids: list[int],
-    core: CoreParams,
+    params: CoreParams,
     liberty: Path,
     clock: float,
     status: Status | None = None,
@@ -82,7 +82,7 @@ def measure(
         By the names that the result has.
     ids
         The sequence; at least one token.
-    core, liberty, clock
+    params, liberty, clock
         The core, the library it is mapped onto, and MHz.
     status, log
         Told what takes long, and every line of the tools.
@@ -97,16 +97,16 @@ def measure(
         If a tool fails or is missing.
     """
     period = 1000 / clock
-    gates = map_cells(cached_verilog(core, status), TOP, liberty, period, status, log)
-    library = build_harness([gates.models, gates.netlist], TOP, core.lanes, status=status, activity=True)
+    gates = map_cells(cached_verilog(params, status), TOP, liberty, period, status, log)
+    library = build_harness([gates.models, gates.netlist], TOP, params.lanes, status=status, activity=True)
     tokens = {}
     idle: Mapping[str, Power] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, source in models.items():
             image, saif = Path(folder, f"{name}.tfi"), Path(folder, f"{name}.saif")
             say(status, f"Running a token on the netlist ({name})")
-            pack(source, core, image)
-            cycles, beats, saturations = _run(source, Image.open(image), ids, core, library, saif)
+            pack(source, params, image)
+            cycles, beats, saturations = _run(source, Image.open(image), ids, params, library, saif)
             activity = read_saif(saif, TOP)
             say(status, f"Adding up the power ({name})")
             units = power(gates, liberty, CLOCK, period, activity.get)
@@ -121,17 +121,17 @@ def _still(activity: Mapping[str, Activity]) -> Callable[[str], Activity | None]
 
 
 def _run(
-    source: Quantised, image: Image, ids: list[int], core: CoreParams, library: Path, saif: Path
+    source: Quantised, image: Image, ids: list[int], params: CoreParams, library: Path, saif: Path
 ) -> tuple[int, int, int]:
     """Cycles, beats and saturations of the last token."""
-    reason = misfit(core, image)
+    reason = misfit(params, image)
     if reason:
         raise MisfitError(reason)
-    model = IntegerModel(source, activations=activations(core.act_bits))
+    model = IntegerModel(source, activations=activations(params.act_bits))
     last = torch.tensor(ids[-1:])
     before = model.forward(torch.tensor(ids[:-1]))[1] if len(ids) > 1 else model.initial_state()
     expected, after = model.forward(last, before)
-    with SimTransport(core, library=library) as transport:
+    with SimTransport(params, library=library) as transport:
         backend = CoreBackend(transport, image)
         backend.resume(before.int().numpy())
         cycles = transport.cycles

@@ -56,10 +56,10 @@ class StandIn:
     read = 0
     """Bytes of packets so far."""
 
-    def __init__(self, core: CoreParams, *unused: object) -> None:
-        told = constants(core) | {"TOKENS": 1}
+    def __init__(self, params: CoreParams, *unused: object) -> None:
+        told = constants(params) | {"TOKENS": 1}
         self._registers = {entry.offset: told.get(entry.name, 0) for entry in REGISTERS}
-        self._vocab = core.max_vocab
+        self._vocab = params.max_vocab
 
     def __enter__(self) -> "StandIn":
         return self
@@ -118,10 +118,10 @@ def tokenizer(vocab: int) -> bytes:
     return Tokenizer(models.BPE(vocab=pieces, merges=list(ways), unk_token="<unk>")).to_str().encode()
 
 
-def write_image(path: Path, config: ModelConfig, core: CoreParams, bits: int) -> int:
+def write_image(path: Path, config: ModelConfig, params: CoreParams, bits: int) -> int:
     """Write an image with a tokenizer and otherwise nothing in its sections; return its bytes."""
     pieces = tokenizer(config.vocab)
-    header = image_header(config, core, bits, 32, len(pieces))
+    header = image_header(config, params, bits, 32, len(pieces))
     with path.open("wb") as file:
         file.write(header.pack())
         for name, data in (("config", config_bytes(config)), ("tokenizer", pieces)):
@@ -141,7 +141,7 @@ def megabytes() -> dict[str, float]:
 
 def measure(
     config: ModelConfig,
-    core: CoreParams,
+    params: CoreParams,
     bits: int,
     tokens: int,
     simulate: bool = False,
@@ -151,8 +151,8 @@ def measure(
 
     Parameters
     ----------
-    config, core
-        The model, and a core that is large enough for it.
+    config, params
+        The model, and parameters of a core that is large enough for it.
     bits
         Of an embedding value, 8 or 16.
     tokens
@@ -169,9 +169,9 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "image")
         with get_context("spawn").Pool(1) as pool:
-            size = pool.apply(write_image, (path, config, core, bits))
+            size = pool.apply(write_image, (path, config, params, bits))
         taken = {"before": megabytes()}
-        model = Model(path, core, status, simulator=Simulated if simulate else StandIn)
+        model = Model(path, params, status, simulator=Simulated if simulate else StandIn)
         ids = model.prompt(PROMPT)
         with model.session(Kind.RTL) as session, Story(model.codec, PROMPT, ids, None) as story:
             session.transport.progress = story.cycles
@@ -181,7 +181,7 @@ def measure(
     return {"image": size, "read": StandIn.read, "MB": taken, "tokens": tokens}
 
 
-def keep(found: dict[str, Any], core: CoreParams, simulate: bool) -> None:
+def keep(found: dict[str, Any], params: CoreParams, simulate: bool) -> None:
     """Keep the figures in perf/measured."""
     from tritforge.perf.measured.entries import made, on_verilog, put
     from tritforge.perf.measured.plan import MEMORY
@@ -189,5 +189,5 @@ def keep(found: dict[str, Any], core: CoreParams, simulate: bool) -> None:
     from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 
     one = MEMORY["simulated" if simulate else "stand-in"]
-    on = on_verilog(named(core), cached_verilog(core), TOP) if simulate else {}
+    on = on_verilog(named(params), cached_verilog(params), TOP) if simulate else {}
     put(one.file, {one.name: made(one.command, found, on, ("numpy",), machine())})

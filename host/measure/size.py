@@ -12,9 +12,9 @@ from tritforge.hw.schedule import MATRICES, Shape, groups
 from tritforge.perf.pages.markdown import table
 
 
-def measure(config: ModelConfig, core: CoreParams, bits: int, group: int) -> dict[str, Any]:
+def measure(config: ModelConfig, params: CoreParams, bits: int, group: int) -> dict[str, Any]:
     """Bytes of embedding, body and image, and bits of a ternary weight with padding, gains and constants."""
-    header = image_header(config, core, bits, group)
+    header = image_header(config, params, bits, group)
     weights = sum(math.prod(shape) for shape in config.linear_shapes().values())
     length = {name: section.length for name, section in header.sections.items()}
     return {
@@ -28,10 +28,10 @@ def measure(config: ModelConfig, core: CoreParams, bits: int, group: int) -> dic
     }
 
 
-def ways(config: ModelConfig, core: CoreParams) -> list[dict[str, Any]]:
+def ways(config: ModelConfig, params: CoreParams) -> list[dict[str, Any]]:
     """A line for each way to store the embedding."""
     groups = [(16, 32), *((8, group) for group in (32, 64, 128, config.hidden))]
-    return [measure(config, core, bits, math.gcd(config.hidden, group)) for bits, group in groups]
+    return [measure(config, params, bits, math.gcd(config.hidden, group)) for bits, group in groups]
 
 
 def markdown() -> str:
@@ -48,15 +48,15 @@ def markdown() -> str:
 
 def body_bits() -> str:
     """Bits of a ternary weight of 2.7B in the body, and what they are."""
-    config, core = PUBLISHED["2.7B"], preset(DEFAULT_PRESET)
+    config, params = PUBLISHED["2.7B"], preset(DEFAULT_PRESET)
     shape = Shape.of(config)
     weights = sum(math.prod(size) for size in config.linear_shapes().values())
-    whole = float(ways(config, core)[0]["per weight"])
+    whole = float(ways(config, params)[0]["per weight"])
     trits = sum(
-        core.blocks(shape.outputs(group)) * len(MATRICES[group]) * core.beats(shape.inputs(group))
+        params.blocks(shape.outputs(group)) * len(MATRICES[group]) * params.beats(shape.inputs(group))
         for group, _ in groups(shape)
     )
-    packed, multiplied = 8 / core.trit_code.trits, 8 * core.lanes * trits / weights
+    packed, multiplied = 8 / params.trit_code.trits, 8 * params.lanes * trits / weights
     return (
         f"{whole:.4f} bits of each ternary weight, lm_head included: {packed:g} the trits, "
         f"{multiplied - packed:.4f} the padding of rows and columns, {whole - multiplied:.4f} gains, "

@@ -56,8 +56,8 @@ def keep(events: list[Event]) -> None:
     """Keep the events in perf/measured."""
     from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 
-    core = preset(PRESET)
-    on = on_verilog(named(core), cached_verilog(core), TOP) | on_model(TALES)
+    params = preset(PRESET)
+    on = on_verilog(named(params), cached_verilog(params), TOP) | on_model(TALES)
     entry = made(plan.TIMELINE.command, {"events": events}, on, ("verilator",))
     put(plan.TIMELINE.file, {plan.TIMELINE.name: entry})
 

@@ -134,8 +134,8 @@ class CoreBackend:
         """See `Backend`; each packet takes as many tokens as the core has contexts, all in slot 0."""
         check_ids(ids, self.config.vocab)
         results: list[Prediction] = []
-        for start in range(0, len(ids), self.driver.core.batch):
-            part = ids[start : start + self.driver.core.batch]
+        for start in range(0, len(ids), self.driver.params.batch):
+            part = ids[start : start + self.driver.params.batch]
             contexts = [Context(token, logits=logits) for token in part.tolist()]
             contexts[0] = replace(contexts[0], zero=self._fresh)
             results += self.driver.step(contexts)

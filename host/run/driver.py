@@ -107,7 +107,7 @@ class Driver:
 
     Attributes
     ----------
-    core
+    params
         The core's parameters, as its registers tell them.
     activations
         How it codes the inputs of products.
@@ -125,12 +125,12 @@ class Driver:
         self._image = image
         self._stream = TokenStream(image)
         self._sequence = 0
-        self.core = self._identify()
-        reason = misfit(self.core, image)
+        self.params = self._identify()
+        reason = misfit(self.params, image)
         if reason:
             raise MisfitError(reason)
-        self.activations: Activations = activations(self.core.act_bits, outlier_threshold)
-        if self.core.extra_bits:
+        self.activations: Activations = activations(self.params.act_bits, outlier_threshold)
+        if self.params.extra_bits:
             self._write("OUTLIERS", self.activations.threshold)
 
     def step(self, contexts: Sequence[Context]) -> tuple[Prediction, ...]:
@@ -139,7 +139,7 @@ class Driver:
         Parameters
         ----------
         contexts
-            Up to `core.batch`. Those of one slot are successive tokens of a sequence, in order; distinct slots keep
+            Up to `params.batch`. Those of one slot are successive tokens of a sequence, in order; distinct slots keep
             the states of distinct sequences.
 
         Returns
@@ -156,8 +156,10 @@ class Driver:
         RuntimeError
             Where it answers with the result of another one.
         """
-        if len(contexts) > self.core.batch:
-            raise TritforgeError(f"This core takes at most {self.core.batch} contexts a packet, not {len(contexts)}.")
+        if len(contexts) > self.params.batch:
+            raise TritforgeError(
+                f"This core takes at most {self.params.batch} contexts a packet, not {len(contexts)}."
+            )
         for context in contexts:
             self._check_slot(context.slot)
         self._sequence = self._sequence + 1 & 0xFFFFFFFF
@@ -172,7 +174,7 @@ class Driver:
                 f"The core answered {len(result.tokens)} contexts instead of {len(contexts)}; reset the core."
             )
         asked = sum(context.logits for context in contexts)
-        logits = iter(split_logits(self.core, self._image.shape.vocab, asked, result.logits))
+        logits = iter(split_logits(self.params, self._image.shape.vocab, asked, result.logits))
         return tuple(
             Prediction(token, scale, next(logits) if context.logits else None)
             for context, token, scale in zip(contexts, result.tokens, result.scales, strict=True)
@@ -211,15 +213,15 @@ class Driver:
     def _layers(self, slot: int) -> Iterator[int]:
         """Move the state window to each layer of a slot in turn."""
         self._check_slot(slot)
-        core, shape = self.core, self._image.shape
-        stride = -(-shape.hidden // core.vector_rows) * core.vector_rows
+        params, shape = self.params, self._image.shape
+        stride = -(-shape.hidden // params.vector_rows) * params.vector_rows
         for layer in range(shape.layers):
-            self._write("STATE_ADDRESS", slot * core.slot_values + layer * stride)
+            self._write("STATE_ADDRESS", slot * params.slot_values + layer * stride)
             yield layer
 
     def _check_slot(self, slot: int) -> None:
-        if not 0 <= slot < self.core.batch:
-            raise TritforgeError(f"Slot {slot} does not exist; this core has 0 to {self.core.batch - 1}.")
+        if not 0 <= slot < self.params.batch:
+            raise TritforgeError(f"Slot {slot} does not exist; this core has 0 to {self.params.batch - 1}.")
 
     def _read(self, name: str) -> int:
         return self._transport.read_register(register(name).offset)
@@ -257,15 +259,15 @@ class Driver:
         )
 
 
-def misfit(core: CoreParams, image: Image) -> str | None:
+def misfit(params: CoreParams, image: Image) -> str | None:
     """A sentence that says why a core cannot run an image, or None if it can."""
-    wanted, shape = image.core, image.shape
+    wanted, shape = image.params, image.shape
     for what, has, wants in (
-        ("formats", core.formats, wanted.formats),
-        ("lanes", core.lanes, wanted.lanes),
-        ("element bytes", core.element_bytes, wanted.element_bytes),
-        ("trit code", core.code, wanted.code),
+        ("formats", params.formats, wanted.formats),
+        ("lanes", params.lanes, wanted.lanes),
+        ("element bytes", params.element_bytes, wanted.element_bytes),
+        ("trit code", params.code, wanted.code),
     ):
         if has != wants:
             return f"The core has {what} {has}, but the image is for {wants}; pack the checkpoint for this core."
-    return core.misfit(shape)
+    return params.misfit(shape)

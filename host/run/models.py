@@ -74,7 +74,7 @@ class Model:
     ----------
     path
         Of either.
-    core
+    params
         None takes the default preset, or for an image one that fits it.
     status
         Receives one line whenever something that takes long begins.
@@ -96,7 +96,7 @@ class Model:
     def __init__(
         self,
         path: Path,
-        core: CoreParams | None = None,
+        params: CoreParams | None = None,
         status: Callable[[str], None] = lambda line: None,
         bar: Callable[[str], AbstractContextManager[Progress | None]] = lambda label: nullcontext(),
         settings: Mapping[str, str] | None = None,
@@ -106,10 +106,10 @@ class Model:
             raise CheckpointError(f"{path} does not exist; give a checkpoint folder or an image.")
         self._status, self._bar = status, bar
         self._path = path
-        self._core, self._settings, self._simulator = core, settings or {}, simulator
+        self._params, self._settings, self._simulator = params, settings or {}, simulator
         self._given = _opened(path)
-        if core or settings:
-            _ = self.core  # at once, so that settings are judged whatever runs the model
+        if params or settings:
+            _ = self.params  # at once, so that settings are judged whatever runs the model
 
     @property
     def config(self) -> ModelConfig:
@@ -122,11 +122,11 @@ class Model:
         return [] if isinstance(self._given, Image) else self._given.warnings
 
     @cached_property
-    def core(self) -> CoreParams:
+    def params(self) -> CoreParams:
         """The core to run on or to quantise for; raise MisfitError where no preset fits the image."""
-        if isinstance(self._given, Image) and not self._core:
+        if isinstance(self._given, Image) and not self._params:
             return fitting_preset(self._given, self._settings)
-        return (self._core or preset(DEFAULT_PRESET)).override(self._settings)
+        return (self._params or preset(DEFAULT_PRESET)).override(self._settings)
 
     @cached_property
     def codec(self) -> TextCodec:
@@ -153,7 +153,7 @@ class Model:
     def _quantised(self, checkpoint: "Checkpoint") -> "IntegerCheckpoint":
         from tritforge.golden.model.quantise import IntegerCheckpoint
 
-        return IntegerCheckpoint(checkpoint, self.core.formats)
+        return IntegerCheckpoint(checkpoint, self.params.formats)
 
     def image(self) -> Image:
         """The image itself, or one packed from the checkpoint, which is kept (`rtl_gen.cache.folder`)."""
@@ -166,17 +166,17 @@ class Model:
         from tritforge.host.image.pack import pack
 
         with self._bar(f"Packing {self._path}") as progress:
-            pack(self._quantised(self._given), self.core, path, progress)
+            pack(self._quantised(self._given), self.params, path, progress)
         return Image.open(path)
 
     def _digest(self, checkpoint: "Checkpoint") -> str:
         """Names everything that decides the bytes of the image."""
-        core = (self.core.lanes, self.core.element_bytes, self.core.code, self.core.formats)
+        params = (self.params.lanes, self.params.element_bytes, self.params.code, self.params.formats)
         tokenizer = self._path / TOKENIZER
         files = [*checkpoint.files(), *([tokenizer] if tokenizer.is_file() else [])]
         with self._bar(f"Reading {self._path}") as progress:
             content = content_digest(files, progress)
-        return hashlib.sha256(repr((core, content, code_digest("tritforge.host.image.pack"))).encode()).hexdigest()[
+        return hashlib.sha256(repr((params, content, code_digest("tritforge.host.image.pack"))).encode()).hexdigest()[
             :16
         ]
 
@@ -235,8 +235,8 @@ class Model:
 
             # any model runs without a core; of one that is given the codes and the formats matter
             bits = preset(DEFAULT_PRESET).act_bits
-            if self._core or self._settings:
-                bits = self.core.act_bits
+            if self._params or self._settings:
+                bits = self.params.act_bits
                 self._fit()
             yield Session(IntegerBackend(self.source(), arith, activations(bits, outlier_threshold)))
         else:
@@ -245,11 +245,11 @@ class Model:
     def _rtl(
         self, check: bool, stall: float, trace: Path | None, outlier_threshold: float | None
     ) -> Iterator[Session]:
-        given = activations(self.core.act_bits, outlier_threshold)
+        given = activations(self.params.act_bits, outlier_threshold)
         image = self.image()
         self._fit(image)
-        core = replace(self.core, taps=True) if trace else self.core
-        with self._simulated(core, stall) as transport:
+        params = replace(self.params, taps=True) if trace else self.params
+        with self._simulated(params, stall) as transport:
             if trace:
                 transport.record_trace()
             backend: Backend = CoreBackend(transport, image, outlier_threshold)
@@ -262,15 +262,15 @@ class Model:
             if trace:
                 write_timeline(trace, transport.fetch_trace())
 
-    def _simulated(self, core: CoreParams, stall: float = 0.0) -> "SimTransport":
+    def _simulated(self, params: CoreParams, stall: float = 0.0) -> "SimTransport":
         from tritforge.sim.simulator import SimTransport
 
-        return (self._simulator or SimTransport)(core, self._status, stall)
+        return (self._simulator or SimTransport)(params, self._status, stall)
 
     def _fit(self, image: Image | None = None) -> None:
         """Raise MisfitError where the core cannot run an image, or else what the user gave."""
         given = image or self._given
-        reason = misfit(self.core, given) if isinstance(given, Image) else self.core.misfit(self.config)
+        reason = misfit(self.params, given) if isinstance(given, Image) else self.params.misfit(self.config)
         if reason:
             raise MisfitError(reason)
 
@@ -279,7 +279,7 @@ class Model:
         from tritforge.host.run.locate import locate_difference
 
         self._status("Running the tokens again on a core with debug taps, to find the first difference")
-        with self._simulated(replace(self.core, taps=True)) as transport:
+        with self._simulated(replace(self.params, taps=True)) as transport:
             backend = CoreBackend(transport, self.image(), outlier_threshold)
             if len(ids) > 1:
                 backend.run(np.array(ids[:-1]), logits=False)

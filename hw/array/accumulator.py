@@ -11,9 +11,9 @@ from tritforge.hw.array.element import sum_bits
 from tritforge.hw.params import CoreParams
 
 
-def accumulator_latency(core: CoreParams) -> int:
+def accumulator_latency(params: CoreParams) -> int:
     """`Accumulator.latency`."""
-    return 1 if core.batch == 1 else 2
+    return 1 if params.batch == 1 else 2
 
 
 class Accumulator(wiring.Component):
@@ -25,7 +25,7 @@ class Accumulator(wiring.Component):
 
     Parameters
     ----------
-    core : geometry.
+    params : geometry.
 
     Attributes
     ----------
@@ -36,30 +36,30 @@ class Accumulator(wiring.Component):
     last : In, with ``add`` of a context's last beat: its sum is complete.
     load : In, ``latency - 1`` cycles after ``last`` or later (with a batch of one, then only): ``shadow`` takes the
         complete sum of ``load_context``.
-    shadow : Out, signed ``core.acc_bits``.
+    shadow : Out, signed ``params.acc_bits``.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        self.latency = accumulator_latency(core)
-        acc = signed(core.acc_bits)
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        self.latency = accumulator_latency(params)
+        acc = signed(params.acc_bits)
         super().__init__(
             {
-                "value": In(signed(sum_bits(core, core.columns))),
+                "value": In(signed(sum_bits(params, params.columns))),
                 "carry": In(1),
-                "context": In(core.context_bits),
+                "context": In(params.context_bits),
                 "clear": In(1),
                 "add": In(1),
                 "last": In(1),
                 "load": In(1),
-                "load_context": In(core.context_bits),
+                "load_context": In(params.context_bits),
                 "shadow": Out(acc),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        finished = self._register(m) if self._core.batch == 1 else self._memories(m)
+        finished = self._register(m) if self._params.batch == 1 else self._memories(m)
         with m.If(self.load):
             m.d.sync += self.shadow.eq(finished)
         return m
@@ -76,14 +76,14 @@ class Accumulator(wiring.Component):
 
     def _memories(self, m: Module) -> Value:
         """The sums under way and the finished ones, a word a context; the finished sum of ``load_context``."""
-        shape, depth = self.shadow.shape(), self._core.batch
+        shape, depth = self.shadow.shape(), self._params.batch
         m.submodules.sums = sums = Memory(shape=shape, depth=depth, init=[])
         m.submodules.finished = finished = Memory(shape=shape, depth=depth, init=[])
         read, write = sums.read_port(domain="comb"), sums.write_port()
         finish, load = finished.write_port(), finished.read_port(domain="comb")
-        fresh = Signal()
-        m.d.sync += fresh.eq(self.clear)
-        total = self._total(m, read.data, ~fresh)
+        clear_d1 = Signal()
+        m.d.sync += clear_d1.eq(self.clear)
+        total = self._total(m, read.data, ~clear_d1)
         m.d.comb += [
             read.addr.eq(self.context),
             write.addr.eq(self.context),
@@ -98,7 +98,7 @@ class Accumulator(wiring.Component):
 
     def _total(self, m: Module, accumulated: Value, keep: Value | int) -> Value:
         """The beat's sum, and the accumulated one if it is to be kept."""
-        m.submodules.adder = adder = ConditionalAdder(self._core.acc_bits)
+        m.submodules.adder = adder = ConditionalAdder(self._params.acc_bits)
         m.d.comb += [
             adder.a.eq(self.value),
             adder.b.eq(accumulated),

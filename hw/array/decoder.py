@@ -6,6 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.data import ArrayLayout, StructLayout
 from amaranth.lib.wiring import In, Out
 
+from tritforge.hw.params import BYTE
 from tritforge.hw.trits import Code
 
 TRIT = StructLayout({"plus": 1, "minus": 1})
@@ -29,7 +30,7 @@ class TritDecoder(wiring.Component):
 
     def __init__(self, code: Code) -> None:
         self._code = code
-        super().__init__({"byte": In(8), "trits": Out(ArrayLayout(TRIT, code.trits))})
+        super().__init__({"byte": In(BYTE), "trits": Out(ArrayLayout(TRIT, code.trits))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -11,30 +11,30 @@ from amaranth.lib.wiring import In, Out
 from tritforge.hw.array.adder import ConditionalAdder, conditional
 from tritforge.hw.array.decoder import TritDecoder
 from tritforge.hw.lib.pipeline import delay, register
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import BYTE, CoreParams
 
 CHAIN_TRITS = 10
 """Trits of the longest chain; elements of more columns add two chains up."""
 
 
-def chain_trits(core: CoreParams) -> int:
+def chain_trits(params: CoreParams) -> int:
     """Trits of each chain."""
-    return core.columns if core.columns <= CHAIN_TRITS else core.columns // 2
+    return params.columns if params.columns <= CHAIN_TRITS else params.columns // 2
 
 
-def stage(core: CoreParams, column: int) -> int:
+def stage(params: CoreParams, column: int) -> int:
     """Stage of its chain that takes a column of a beat."""
-    return column % chain_trits(core)
+    return column % chain_trits(params)
 
 
-def sum_bits(core: CoreParams, trits: int) -> int:
+def sum_bits(params: CoreParams, trits: int) -> int:
     """Width of a sum of that many activations or their opposites, even if one short."""
-    return (core.code_max * trits).bit_length() + 1
+    return (params.code_max * trits).bit_length() + 1
 
 
-def element_latency(core: CoreParams) -> int:
+def element_latency(params: CoreParams) -> int:
     """`Element.latency`: decode, the stages of a chain, the sum of two."""
-    return 2 + stage(core, core.columns - 1) + core.columns // chain_trits(core) - 1
+    return 2 + stage(params, params.columns - 1) + params.columns // chain_trits(params) - 1
 
 
 class Element(wiring.Component):
@@ -46,33 +46,33 @@ class Element(wiring.Component):
 
     Parameters
     ----------
-    core : geometry.
+    params : geometry.
 
     Attributes
     ----------
     latency : cycles from ``data`` to ``value``.
     data : In, ``element_bytes`` bytes of the row; byte k holds the trits of columns nk to nk + n - 1 of n a byte.
-    operands : In, -core.code_max to core.code_max, column c ``1 + stage(core, c)`` cycles after ``data``.
-    value : Out, signed ``sum_bits(core, core.columns)``: the sum less ``carry``.
+    operands : In, -params.code_max to params.code_max, column c ``1 + stage(core, c)`` cycles after ``data``.
+    value : Out, signed ``sum_bits(core, params.columns)``: the sum less ``carry``.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        self.latency = element_latency(core)
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        self.latency = element_latency(params)
         super().__init__(
             {
-                "data": In(8 * core.element_bytes),
-                "operands": In(ArrayLayout(signed(core.act_bits), core.columns)),
-                "value": Out(signed(sum_bits(core, core.columns))),
+                "data": In(BYTE * params.element_bytes),
+                "operands": In(ArrayLayout(signed(params.act_bits), params.columns)),
+                "value": Out(signed(sum_bits(params, params.columns))),
                 "carry": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        trits = [trit for k in range(self._core.element_bytes) for trit in self._trits(m, k)]
+        trits = [trit for k in range(self._params.element_bytes) for trit in self._trits(m, k)]
         columns = list(zip(trits, self.operands, strict=True))
-        length = chain_trits(self._core)
+        length = chain_trits(self._params)
         value, carry = self._chain(m, "chain_0", columns[:length])
         if columns[length:]:
             other, more = self._chain(m, "chain_1", columns[length:])
@@ -83,10 +83,10 @@ class Element(wiring.Component):
 
     def _trits(self, m: Module, k: int) -> list[ValueCastable]:
         """The trits of a byte, each in its stage; the byte waits for the first, which saves registers."""
-        code = self._core.trit_code
+        code = self._params.trit_code
         m.submodules[f"decoder_{k}"] = decoder = TritDecoder(code)
-        stages = [stage(self._core, code.trits * k + number) for number in range(code.trits)]
-        m.d.comb += decoder.byte.eq(delay(m, self.data.word_select(k, 8), stages[0], f"byte_{k}", reset_less=True))
+        stages = [stage(self._params, code.trits * k + number) for number in range(code.trits)]
+        m.d.comb += decoder.byte.eq(delay(m, self.data.word_select(k, BYTE), stages[0], f"byte_{k}", reset_less=True))
         return [
             delay(m, trit, 1 + later - stages[0], f"trit_{code.trits * k + number}", reset_less=True)
             for number, (later, trit) in enumerate(zip(stages, decoder.trits, strict=True))
@@ -98,7 +98,7 @@ class Element(wiring.Component):
         total, carry = conditional(operand, trit.plus, trit.minus), trit.minus
         for number, (trit, operand) in enumerate(columns[1:], 1):
             total, carry = register(m, total, name), register(m, carry, f"{name}_carry")
-            m.submodules[f"{name}_adder_{number}"] = adder = ConditionalAdder(sum_bits(self._core, number + 1))
+            m.submodules[f"{name}_adder_{number}"] = adder = ConditionalAdder(sum_bits(self._params, number + 1))
             m.d.comb += [
                 adder.a.eq(total),
                 adder.b.eq(operand),

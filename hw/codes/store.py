@@ -14,9 +14,9 @@ from tritforge.hw.lib.floats import code_float
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.ram import Ram
 from tritforge.hw.lib.width import cut, minus_one, plus_one
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, CoreParams
 from tritforge.hw.scales.scales import Factors, ScaleUnit
-from tritforge.hw.stream.front import CodeRead, StreamFront, positions
+from tritforge.hw.stream.front import CodeRead, StreamFront
 
 ANNOUNCED = StreamFront.latency
 """Cycles from a position's count as available until its code is there: its reader takes as long to decide."""
@@ -24,10 +24,10 @@ ANNOUNCED = StreamFront.latency
 
 @dataclass(frozen=True)
 class _Source:
-    """What a bank takes in one phase: a lane's value, into the word at the cursor or the one after it."""
+    """What a bank takes in one phase: a row's value, into the word at the cursor or the one after it."""
 
     phase: int
-    lane: int
+    row: int
     wraps: bool
 
 
@@ -38,19 +38,19 @@ class Produced(wiring.Signature):
     ----------
     begin : Out, pulse, before the first value of a group.
     three : Out, three vectors are written, not one.
-    contexts : Out, 1 to ``core.batch``, for both sides; constant from ``begin`` until the codes are available.
+    contexts : Out, 1 to ``params.batch``, for both sides; constant from ``begin`` until the codes are available.
     span : Out, positions of a vector that is being written, contexts * ceil(elements / columns).
     start : Out, pulse, when all values are written. vectors, quantise_span : Out, 1 to 3 and the span of what is
         quantised; constant from ``start`` until the last position is in the quantiser.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        span = range(positions(core) + 1)
+    def __init__(self, params: CoreParams) -> None:
+        span = range(params.store_positions + 1)
         super().__init__(
             {
                 "begin": Out(1),
                 "three": Out(1),
-                "contexts": Out(4),
+                "contexts": Out(CONTEXTS_BITS),
                 "span": Out(span),
                 "start": Out(1),
                 "vectors": Out(2),
@@ -64,18 +64,18 @@ class Values(wiring.Signature):
 
     Attributes
     ----------
-    valid : Out, mask of lanes, from lane 0 on; the others are past the vector's end.
+    valid : Out, mask of rows, from row 0 on; the others are past the vector's end.
     which, context : Out, the vector, 0 unless there are three, and whose.
-    floats : Out, code floats, one a lane.
+    floats : Out, code floats, one a row.
     """
 
-    def __init__(self, core: CoreParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         super().__init__(
             {
-                "valid": Out(core.vector_rows),
+                "valid": Out(params.vector_rows),
                 "which": Out(2),
-                "context": Out(core.context_bits),
-                "floats": Out(data.ArrayLayout(code_float(core.formats), core.vector_rows)),
+                "context": Out(params.context_bits),
+                "floats": Out(data.ArrayLayout(code_float(params.formats), params.vector_rows)),
             }
         )
 
@@ -98,14 +98,14 @@ class VectorStore(wiring.Component):
         reads.address      .  . ~  .  .  .  .  .  .  .  .  .  .  .  .  0  1  2  3  .  .
         codes              .  . ~  .  .  .  .  .  .  .  .  .  .  .  .  .  .  0  1  2  3
 
-    Both memories have ``core.columns`` values a word, so a word is what a beat of trits needs, and hold word w of
+    Both memories have ``params.columns`` values a word, so a word is what a beat of trits needs, and hold word w of
     vector k of context c at position ``k * span + w * contexts + c``: the array goes through the positions of a
     vector in order. A vector is written while its predecessor is read as codes only, so one buffer of each kind is
     enough.
 
-    Writing: ``begin`` returns every context to element 0. Each valid cycle brings the next V = ``core.vector_rows``
+    Writing: ``begin`` returns every context to element 0. Each valid cycle brings the next V = ``params.vector_rows``
     elements of vector ``which`` of ``context``; with ``three``, all of 0, 1, 2 in this order before the next V of
-    any context. Lanes are valid from lane 0 on; invalid ones, past a vector's end, are not written. V elements may
+    any context. Rows are valid from row 0 on; invalid ones, past a vector's end, are not written. V elements may
     begin at any multiple of V, hence in any of columns / gcd(V, columns) *phases* of a word, and run on into the
     next word; there is one bank a column, so that they are still written in one cycle.
 
@@ -120,7 +120,7 @@ class VectorStore(wiring.Component):
 
     Parameters
     ----------
-    core : geometry and formats.
+    params : geometry and formats.
 
     Attributes
     ----------
@@ -130,25 +130,25 @@ class VectorStore(wiring.Component):
     produced : In. values : In, with ``produced.three`` 0, 1, 2 in this order before the next V of any context.
     factors : Out, a cycle after their position is sent, from registers; ``ready`` may rise at any time from four
         cycles after the last value on, and then stays; it is low or stale until ``start``.
-    reads : In, a position that can be read; ``codes`` : Out, ``core.act_bits`` a column.
+    reads : In, a position that can be read; ``codes`` : Out, ``params.act_bits`` a column.
     busy : Out, a position is sent.
     clear : In, see above.
     """
 
-    latency = Ram.far_latency + Quantiser.latency + 1 - ANNOUNCED
+    latency = Ram.registered_latency + Quantiser.latency + 1 - ANNOUNCED
     read_latency = Ram.latency
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        self.depth = positions(core)
-        self._quantiser = Quantiser(core)
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        self.depth = params.store_positions
+        self._quantiser = Quantiser(params)
         super().__init__(
             {
-                "produced": In(Produced(core)),
-                "values": In(Values(core)),
-                "factors": Out(Factors(core)),
-                "reads": In(CodeRead(core)),
-                "codes": Out(data.ArrayLayout(signed(core.act_bits), core.columns)),
+                "produced": In(Produced(params)),
+                "values": In(Values(params)),
+                "factors": Out(Factors(params)),
+                "reads": In(CodeRead(params)),
+                "codes": Out(data.ArrayLayout(signed(params.act_bits), params.columns)),
                 "busy": Out(1),
                 "clear": In(1),
             }
@@ -157,7 +157,8 @@ class VectorStore(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.quantiser = self._quantiser
-        banks = [Ram(code_float(self._core.formats), 1, self.depth, far=True) for _ in range(self._core.columns)]
+        value = code_float(self._params.formats)
+        banks = [Ram(value, 1, self.depth, registered=True) for _ in range(self._params.columns)]
         for index, bank in enumerate(banks):
             m.submodules[f"vector_{index}"] = bank
         self._write_side(m, banks)
@@ -168,51 +169,52 @@ class VectorStore(wiring.Component):
 
     def _write_side(self, m: Module, banks: list[Ram]) -> None:
         """A cursor a context, of a cycle ago, and what each bank takes at the cursor."""
-        core, produced, given = self._core, self.produced, self.values
-        columns, lanes = core.columns, core.vector_rows
-        first_columns = [phase * lanes % columns for phase in range(columns // gcd(lanes, columns))]
-        place = range(self.depth + core.batch)
-        layout = data.StructLayout({"position": place, "after": place, "phase": range(len(first_columns))})
-        cursors = Array(Signal(layout, name=f"cursor_{context}") for context in range(core.batch))
+        params, produced, arriving = self._params, self.produced, self.values
+        columns, rows = params.columns, params.vector_rows
+        first_columns = [phase * rows % columns for phase in range(columns // gcd(rows, columns))]
+        place = range(self.depth + params.batch)
+        layout = data.StructLayout({"position": place, "next_word": place, "phase": range(len(first_columns))})
+        cursors = Array(Signal(layout, name=f"cursor_{context}") for context in range(params.batch))
         cursor = Signal(layout)
-        step = produced.contexts if core.batch > 1 else 1
-        context = delay(m, given.context, 1, "context", reset_less=True)
-        m.d.comb += cursor.eq(cursors[context] if core.batch > 1 else cursors[0])
+        step = produced.contexts if params.batch > 1 else 1
+        context = delay(m, arriving.context, 1, "context", reset_less=True)
+        m.d.comb += cursor.eq(cursors[context] if params.batch > 1 else cursors[0])
 
-        # lane 0 is the last to lack an element
-        valid = delay(m, given.valid, 1, "valid")
-        group_ends = delay(m, given.valid[0] & ((given.which == 2) | ~produced.three), 1, "group_ends")
-        reaches_end = [phase for phase, first in enumerate(first_columns) if first + lanes >= columns]
+        # row 0 is the last to lack an element
+        valid = delay(m, arriving.valid, 1, "valid")
+        group_ends = delay(m, arriving.valid[0] & ((arriving.which == 2) | ~produced.three), 1, "group_ends")
+        reaches_end = [phase for phase, first in enumerate(first_columns) if first + rows >= columns]
         for number, own in enumerate(cursors):
             with m.If(produced.begin):
-                m.d.sync += [own.position.eq(number), own.after.eq(step + number), own.phase.eq(0)]
-            with m.Elif(group_ends & (context == number if core.batch > 1 else 1)):
+                m.d.sync += [own.position.eq(number), own.next_word.eq(step + number), own.phase.eq(0)]
+            with m.Elif(group_ends & (context == number if params.batch > 1 else 1)):
                 m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, plus_one(cursor.phase)))
                 with m.If(cursor.phase.matches(*reaches_end)):
-                    # behind the last element both are beyond and unused
-                    m.d.sync += [own.position.eq(cursor.after), own.after.eq(cut(cursor.after + step, own.after))]
+                    # behind the last element both are out of range and unused
+                    following = cut(cursor.next_word + step, own.next_word)
+                    m.d.sync += [own.position.eq(cursor.next_word), own.next_word.eq(following)]
 
-        offset, here, after = (
-            Signal(range(self.depth), name=name, reset_less=True) for name in ("offset", "here", "after")
+        offset, word, next_word = (
+            Signal(range(self.depth), name=name, reset_less=True) for name in ("offset", "word", "next_word")
         )
         m.d.sync += [
             # of what is written, all are within the depth
-            offset.eq(cut(Array([0, produced.span, produced.span << 1])[given.which], offset)),
-            here.eq(cut(cursor.position + offset, here)),
-            after.eq(cut(cursor.after + offset, after)),
+            offset.eq(cut(Array([0, produced.span, produced.span << 1])[arriving.which], offset)),
+            word.eq(cut(cursor.position + offset, word)),
+            next_word.eq(cut(cursor.next_word + offset, next_word)),
         ]
-        values = delay(m, given.floats, 2, "values", reset_less=True)
+        values = delay(m, arriving.floats, 2, "values", reset_less=True)
         current = delay(m, cursor.phase, 1, "phase", reset_less=True)
         writes = Signal(columns)
         for column, bank in enumerate(banks):
-            lane_of = [(column - first) % columns for first in first_columns]
+            row_of = [(column - first) % columns for first in first_columns]
             sources = [
-                _Source(phase, lane, wraps=column < first)
-                for phase, (lane, first) in enumerate(zip(lane_of, first_columns, strict=True))
-                if lane < lanes
+                _Source(phase, row, wraps=column < first)
+                for phase, (row, first) in enumerate(zip(row_of, first_columns, strict=True))
+                if row < rows
             ]
             # no multiplexer, of which synthesis would make a reset
-            writing = Cat((cursor.phase == source.phase) & valid[source.lane] for source in sources)
+            writing = Cat((cursor.phase == source.phase) & valid[source.row] for source in sources)
             m.d.sync += writes[column].eq(writing.any())
             m.d.comb += bank.write.eq(writes[column])
             # nothing is selected where there is one source, as in every bank if V divides the columns
@@ -220,8 +222,8 @@ class VectorStore(wiring.Component):
                 for source in sources:
                     with m.Default() if source is sources[-1] else m.Case(source.phase):
                         m.d.comb += [
-                            bank.write_data[0].eq(values[source.lane]),
-                            bank.write_address.eq(after if source.wraps else here),
+                            bank.write_data[0].eq(values[source.row]),
+                            bank.write_address.eq(next_word if source.wraps else word),
                         ]
 
     def _quantise_side(self, m: Module, banks: list[Ram]) -> Signal:
@@ -229,7 +231,7 @@ class VectorStore(wiring.Component):
 
         The result says that a code is about to be there: `ANNOUNCED` cycles after the count of it.
         """
-        core, quantiser, produced, factors = self._core, self._quantiser, self.produced, self.factors
+        params, quantiser, produced, factors = self._params, self._quantiser, self.produced, self.factors
         running, ends, one = flags("running", "ends", "one")
         left = Signal(range(self.depth + 1))
         # cleared by the reset by way of `ended`: it is far
@@ -256,14 +258,14 @@ class VectorStore(wiring.Component):
                     last.eq(vectors_left == 1),
                 ]
         m.d.sync += running.eq((produced.start | (running & ~(factors.ready & ends & last))) & ~self.clear)
-        if core.batch > 1:
+        if params.batch > 1:
             with m.If(produced.start | (self.busy & (context == produced.contexts - 1))):
                 m.d.sync += context.eq(0)
             with m.Elif(self.busy):
                 m.d.sync += context.eq(plus_one(context))
 
         # values and factors meet that many cycles after their position
-        assert Ram.far_latency == 1 + ScaleUnit.factor_latency + 1
+        assert Ram.registered_latency == 1 + ScaleUnit.factor_latency + 1
         reciprocal = Signal.like(factors.reciprocal, reset_less=True)
         e_max = Signal.like(factors.e_max, reset_less=True)
         m.d.sync += [
@@ -275,7 +277,7 @@ class VectorStore(wiring.Component):
         for bank, element in zip(banks, quantiser.vector, strict=True):
             m.d.comb += [bank.read_address.eq(position), element.eq(bank.read_data[0])]
         m.d.comb += [
-            quantiser.i_valid.eq(delay(m, self.busy, Ram.far_latency, "entering")),
+            quantiser.i_valid.eq(delay(m, self.busy, Ram.registered_latency, "entering")),
             quantiser.reciprocal.eq(reciprocal),
             quantiser.e_max.eq(e_max),
         ]
@@ -286,7 +288,7 @@ class VectorStore(wiring.Component):
         quantiser = self._quantiser
         position = Signal(range(self.depth), reset_less=True)
         available = Signal.like(self.reads.available, reset_less=True)
-        m.submodules.codes = codes = Ram(unsigned(self._core.act_bits * self._core.columns), 1, self.depth)
+        m.submodules.codes = codes = Ram(unsigned(self._params.act_bits * self._params.columns), 1, self.depth)
         m.d.comb += [
             codes.write_address.eq(position),
             codes.write_data[0].eq(quantiser.codes),

@@ -27,13 +27,13 @@ class GroupCourse(wiring.Signature):
 
 
 def dependency(
-    m: Module, core: CoreParams, course: wiring.PureInterface, shape: data.View
+    m: Module, params: CoreParams, course: wiring.PureInterface, shape: data.View
 ) -> tuple[wiring.PureInterface, wiring.PureInterface]:
     """`Produced` and `ScaleStart` of a group's ``course``: of what kind its vectors are, and when they are complete.
 
     The store, which is far away, hears it a cycle later than the scale unit.
     """
-    produced, start = Produced(core).create(path=("produced",)), ScaleStart(core).create(path=("scales",))
+    produced, start = Produced(params).create(path=("produced",)), ScaleStart(params).create(path=("scales",))
     vectors = Mux(course.next_three, 3, 1)
     m.d.sync += produced.span.eq(Mux(course.next_inner, shape.intermediate_span, shape.hidden_span))
     with m.If(course.dependency):
@@ -47,6 +47,6 @@ def dependency(
         start.tensors.eq(vectors),
         start.contexts.eq(shape.contexts),
     ]
-    if core.extra_bits:
+    if params.extra_bits:
         m.d.comb += start.length.eq(Mux(course.next_inner, shape.intermediate, shape.hidden))
     return produced, start

@@ -6,7 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from tritforge.hw.lib.pipeline import delay
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, CoreParams
 from tritforge.hw.schedule import Status
 from tritforge.hw.taps import Cycle
 
@@ -24,15 +24,15 @@ class Events(wiring.Signature):
     tokens_done : Out, added to TOKENS in every cycle.
     """
 
-    def __init__(self, core: CoreParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         kinds = (kind.name.lower() for kind in Cycle if kind is not Cycle.IDLE)
         super().__init__(
             {
                 "busy": Out(1),
-                "torn": Out(core.batch),
+                "torn": Out(params.batch),
                 "error_set": Out(16),
                 **{kind: Out(1) for kind in kinds},
-                "tokens_done": Out(4),
+                "tokens_done": Out(CONTEXTS_BITS),
                 "saturated": Out(1),
             }
         )
@@ -40,7 +40,7 @@ class Events(wiring.Signature):
 
 def events(
     m: Module,
-    core: CoreParams,
+    params: CoreParams,
     *,
     cycle: Value,
     busy: Value,
@@ -58,7 +58,7 @@ def events(
     end : `PacketEnd`, of which ``finish`` and ``status`` matter. contexts : of the packet, a cycle later.
     torn, saturated : see `Events`.
     """
-    found = Events(core).create(path=("events",))
+    found = Events(params).create(path=("events",))
     for kind in Cycle:
         if kind is not Cycle.IDLE:
             name = kind.name.lower()

@@ -21,40 +21,40 @@ class Place:
     last. next_group : on to the next one.
     """
 
-    def __init__(self, core: CoreParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         self.op = Signal(Op)
         self.rows = Signal(16)
-        self.gap = Signal(range(max(slots(core).values())))
-        self.last_row = Signal(range(core.rows), name="last_row")
-        self.contexts = Signal(core.context_bits, name="last_of_contexts")
-        self.hidden_words = Signal(range(-(-core.max_hidden // core.vector_rows) + 1))
+        self.gap = Signal(range(max(slots(params).values())))
+        self.last_row = Signal(range(params.rows), name="last_row")
+        self.contexts = Signal(params.context_bits, name="last_of_contexts")
+        self.hidden_words = Signal(range(-(-params.max_hidden // params.vector_rows) + 1))
         self.embed, self.head, self.needs_buffers = flags("embed", "head", "needs_buffers")
         self.last_layer, self.last_matrix, self.last_block = flags("last_layer", "last_matrix", "last_block")
         self.ends, self.next_group = flags("ends", "next_group")
         self.gap_over = Signal(init=1)
 
 
-def settle(m: Module, core: CoreParams, sequencer: wiring.Component) -> Place:
+def settle(m: Module, params: CoreParams, sequencer: wiring.Component) -> Place:
     """Registers with what follows from ``shape``, ``group``, ``matrix`` and ``block`` of the sequencer."""
     shape, group, matrix, block = sequencer.shape, sequencer.group, sequencer.matrix, sequencer.block
-    place = Place(core)
+    place = Place(params)
     layer = Signal(8)
     layers = Signal(8)
     last = Signal(16)
     reached = Signal(2)
     expand = Signal()
-    gaps = slots(core)
+    gaps = slots(params)
     m.d.sync += [
         layers.eq(minus_one(shape.layers)),
         place.last_layer.eq(layer == layers),
         # no dimension is 0 or above the core's limit
         place.contexts.eq(cut(shape.contexts - 1, place.contexts)),
         place.hidden_words.eq(
-            cut((shape.hidden + core.vector_rows - 1) >> (core.vector_rows.bit_length() - 1), place.hidden_words)
+            cut((shape.hidden + params.vector_rows - 1) >> (params.vector_rows.bit_length() - 1), place.hidden_words)
         ),
         place.rows.eq(Mux(expand, shape.intermediate, Mux(place.head, shape.vocab, shape.hidden))),
         place.last_row.eq(cut(place.rows - 1, place.last_row)),
-        last.eq(minus_one(place.rows)[core.rows.bit_length() - 1 :]),
+        last.eq(minus_one(place.rows)[params.rows.bit_length() - 1 :]),
         reached.eq(Cat(block[:8] == last[:8], block[8:] == last[8:])),
         place.last_matrix.eq(1),
         place.embed.eq(group == Group.EMBED),

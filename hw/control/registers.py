@@ -57,30 +57,30 @@ class Registers(wiring.Component):
 
     Parameters
     ----------
-    core : gives the constants and the depth of the state, ``batch * slot_values`` words.
+    params : gives the constants and the depth of the state, ``batch * slot_values`` words.
 
     Attributes
     ----------
     csr : In, the bus.
     events : In, what is shown and counted.
     abort_token, clear : Out, pulses from CONTROL; ``clear`` also clears the counters here.
-    outlier_threshold : Out, field THRESHOLD of OUTLIERS, with ``core.extra_bits`` only.
+    outlier_threshold : Out, field THRESHOLD of OUTLIERS, with ``params.extra_bits`` only.
     state : Out, the state memory; ``read_data`` is valid `STATE_LATENCY` cycles after its address. The host has it
         when the core is idle; it writes never when the core has been busy for more than `LATE` cycles or idle for
         less.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        self.core = core
-        self.depth = core.batch * core.slot_values
+    def __init__(self, params: CoreParams) -> None:
+        self.params = params
+        self.depth = params.batch * params.slot_values
         super().__init__(
             {
                 "csr": In(AxiLite()),
-                "events": In(Events(core)),
+                "events": In(Events(params)),
                 "abort_token": Out(1),
                 "clear": Out(1),
-                **({"outlier_threshold": Out(THRESHOLD_BITS)} if core.extra_bits else {}),
-                "state": Out(StateWindow(core)),
+                **({"outlier_threshold": Out(THRESHOLD_BITS)} if params.extra_bits else {}),
+                "state": Out(StateWindow(params)),
             }
         )
 
@@ -99,7 +99,7 @@ class Registers(wiring.Component):
         state, state_error = self._state(m, access)
         torn = register("STATUS").field("TORN")
         status = self.events.busy | self.events.torn << torn.low
-        fixed = constants(self.core)
+        fixed = constants(self.params)
         values = state | {"STATUS": status} | self._commands(m, access) | self._counters(m, access)
         words = [Mux(select[name], value, 0) for name, value in values.items()]
         # beside the state's word, whose highest bits are all the same
@@ -133,7 +133,7 @@ class Registers(wiring.Component):
             sticky.eq(sticky & ~cleared | delay(m, self.events.error_set, 2, "error_set")),
         ]
         values: _Values = {errors.name: sticky}
-        if self.core.extra_bits:
+        if self.params.extra_bits:
             values["OUTLIERS"] = self.outlier_threshold
             with m.If(access.write & access.select["OUTLIERS"]):
                 m.d.sync += self.outlier_threshold.eq(data[:THRESHOLD_BITS])
@@ -185,7 +185,7 @@ class Registers(wiring.Component):
 
     def _state(self, m: Module, access: _Access) -> tuple[_Values, Value]:
         """The window into the state; the second result says that the access to it is impossible."""
-        bits = self.core.formats.wide_bits
+        bits = self.params.formats.wide_bits
         address = Signal(range(self.depth + 1))
         answers = LATE + STATE_LATENCY + 1
         idle = Signal(answers, init=(1 << answers) - 1)

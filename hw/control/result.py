@@ -16,7 +16,7 @@ from tritforge.hw.lib.interfaces import AxiStream
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.params import MAX_BATCH, CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, MAX_BATCH, CoreParams
 from tritforge.hw.scales.scales import OutputScale
 from tritforge.hw.schedule import Status
 
@@ -24,7 +24,7 @@ _WORD = data.StructLayout({"data": unsigned(32), "last": unsigned(1)})
 
 UNDER_WAY = 8
 """Row groups that may still come after ``room`` has fallen."""
-_PARTS = ("acc", "live", "lane")
+_PARTS = ("acc", "live", "offset")
 
 
 class HeadRows(wiring.Signature):
@@ -33,18 +33,18 @@ class HeadRows(wiring.Signature):
     Attributes
     ----------
     valid : Out, qualifies the others; at least two cycles after the row group before it.
-    live : Out, which of its rows exist, from lane 0 on. context : Out, whose.
-    row : Out, number of lane 0's row, a multiple of V.
+    live : Out, which of its rows exist, from row 0 on. context : Out, whose.
+    row : Out, number of row 0 of the group, a multiple of V.
     room : In, `UNDER_WAY` more row groups may come.
     """
 
-    def __init__(self, core: CoreParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         super().__init__(
             {
                 "valid": Out(1),
-                "live": Out(core.vector_rows),
-                "context": Out(core.context_bits),
-                "row": Out(range(core.blocks(core.max_vocab) * core.rows)),
+                "live": Out(params.vector_rows),
+                "context": Out(params.context_bits),
+                "row": Out(range(params.blocks(params.max_vocab) * params.rows)),
                 "room": In(1, init=1),
             }
         )
@@ -77,35 +77,35 @@ class ResultUnit(wiring.Component):
 
     Parameters
     ----------
-    core : geometry and formats.
+    params : geometry and formats.
 
     Attributes
     ----------
     latency : cycles from ``finish`` to the trailer's first word.
     rows : In, a row group. acc : In, its accumulators, in the same cycle.
     logits : In, mask of the contexts that send their logits, stable from the first row on to the last.
-    contexts, sequence : In, 1 to ``core.batch``, and the packet's number; needed from ``finish`` to ``done``, as are
-        the scales.
+    contexts, sequence : In, 1 to ``params.batch``, and the packet's number; needed from ``finish`` to ``done``, as
+        are the scales.
     packet : In.
     scale_context : Out, the context whose logit scale is to be in ``scale``, In, in the same cycle.
     result : Out, 32 bit words.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
         # row and its register, two a level of the tree, two with the largest so far; the word's two registers
-        self._settles = 2 * core.vector_rows.bit_length() + 2
+        self._settles = 2 * params.vector_rows.bit_length() + 2
         self.latency = self._settles + 3
         super().__init__(
             {
                 "packet": In(PacketEnd()),
-                "rows": In(HeadRows(core)),
-                "acc": In(data.ArrayLayout(signed(core.acc_bits), core.vector_rows)),
+                "rows": In(HeadRows(params)),
+                "acc": In(data.ArrayLayout(signed(params.acc_bits), params.vector_rows)),
                 "logits": In(MAX_BATCH),
-                "contexts": In(4),
+                "contexts": In(CONTEXTS_BITS),
                 "sequence": In(unsigned(32)),
-                "scale_context": Out(core.context_bits),
-                "scale": In(OutputScale(core)),
+                "scale_context": Out(params.context_bits),
+                "scale": In(OutputScale(params)),
                 "result": Out(AxiStream(32)),
             }
         )
@@ -192,28 +192,28 @@ class ResultUnit(wiring.Component):
 
     def _queue(self, m: Module, rows: data.View, valid: Value) -> tuple[Value, Value, Signal]:
         """Row groups of contexts that send: whether there is a word, the word, and a signal that takes it."""
-        lanes = self._core.vector_rows
-        layout = data.StructLayout({"acc": rows.acc.shape(), "live": lanes})
+        rows_a_cycle = self._params.vector_rows
+        layout = data.StructLayout({"acc": rows.acc.shape(), "live": rows_a_cycle})
         m.submodules.queue = queue = SyncFIFOBuffered(width=layout.size, depth=2 * UNDER_WAY)
         first = layout(queue.r_data)
-        lane = Signal(range(lanes))
+        offset = Signal(range(rows_a_cycle))
         taken = Signal()
-        last_lane = ~(first.live >> 1).bit_select(lane, 1)
+        last_row = ~(first.live >> 1).bit_select(offset, 1)
         keeps = valid & self.logits.bit_select(rows.context, 1) & rows.live[0]
         m.d.sync += self.rows.room.eq(queue.level < UNDER_WAY)
         m.d.comb += [
             queue.w_en.eq(delay(m, keeps, 1, "keeps")),
             queue.w_data.eq(delay(m, Cat(rows.acc.as_value(), rows.live), 1, "kept", reset_less=True)),
-            queue.r_en.eq(taken & last_lane),
+            queue.r_en.eq(taken & last_row),
         ]
         with m.If(taken):
-            m.d.sync += lane.eq(cut(Mux(last_lane, 0, plus_one(lane)), lane))
-        return queue.r_rdy, first.acc[lane], taken
+            m.d.sync += offset.eq(cut(Mux(last_row, 0, plus_one(offset)), offset))
+        return queue.r_rdy, first.acc[offset], taken
 
     def _argmax(self, m: Module, rows: data.View, valid: Value) -> Array:
         """The token of each context; of each row group the largest meets the largest so far."""
-        core = self._core
-        nodes = [(acc, rows.live[lane], Const(0, 0)) for lane, acc in enumerate(rows.acc)]
+        params = self._params
+        nodes = [(acc, rows.live[offset], Const(0, 0)) for offset, acc in enumerate(rows.acc)]
         levels = 0
         while len(nodes) > 1:
             levels += 1
@@ -221,15 +221,15 @@ class ResultUnit(wiring.Component):
                 self._larger(m, left, right, f"of_{len(nodes)}_{pair}")
                 for pair, (left, right) in enumerate(zip(nodes[::2], nodes[1::2], strict=True))
             ]
-        (acc, live, lane) = nodes[0]
+        (acc, live, offset) = nodes[0]
         whose, row, valid = (
             delay(m, value, 2 * levels, name)
             for value, name in ((rows.context, "context"), (rows.row, "row"), (valid, "valid"))
         )
 
-        seen = Signal(core.batch)
-        largest = Array(Signal(signed(core.acc_bits), name=f"largest_{c}") for c in range(core.batch))
-        tokens = Array(Signal(range(core.max_vocab), name=f"token_{c}") for c in range(core.batch))
+        seen = Signal(params.batch)
+        largest = Array(Signal(signed(params.acc_bits), name=f"largest_{c}") for c in range(params.batch))
+        tokens = Array(Signal(range(params.max_vocab), name=f"token_{c}") for c in range(params.batch))
         first, later, wins = flags("first", "later", "wins")
         m.d.sync += [
             first.eq(valid & live & ~seen.bit_select(whose, 1)),
@@ -239,7 +239,7 @@ class ResultUnit(wiring.Component):
         candidate = Signal.like(largest[0])
         index = Signal.like(tokens[0])
         winner = Signal.like(whose)
-        m.d.sync += [candidate.eq(acc), index.eq(row | lane), winner.eq(whose)]
+        m.d.sync += [candidate.eq(acc), index.eq(row | offset), winner.eq(whose)]
         with m.If(wins):
             m.d.sync += [
                 seen.bit_select(winner, 1).eq(1),
@@ -253,10 +253,10 @@ class ResultUnit(wiring.Component):
     def _larger(
         self, m: Module, left: Sequence[Value], right: Sequence[Value], name: str
     ) -> tuple[Value, Value, Value]:
-        """The larger of two live lanes or groups of them, the left of equal ones, two cycles later: its accumulator,
+        """The larger of two live rows or groups of them, the left of equal ones, two cycles later: its accumulator,
         whether there is one (left is live if right is), its number in the group."""
-        acc = Signal(signed(self._core.acc_bits), name=f"largest_{name}", reset_less=True)
-        lane = Signal(len(left[2]) + 1, name=f"lane_{name}", reset_less=True)
+        acc = Signal(signed(self._params.acc_bits), name=f"largest_{name}", reset_less=True)
+        offset = Signal(len(left[2]) + 1, name=f"offset_{name}", reset_less=True)
         wins = Signal(name=f"right_{name}")
         above = _above(m, right[0], left[0], name)
         left, right = (
@@ -268,8 +268,8 @@ class ResultUnit(wiring.Component):
         )
         m.d.comb += wins.eq(right[1] & above)
         live = delay(m, left[1], 1, f"live_{name}", reset_less=True)
-        m.d.sync += [acc.eq(Mux(wins, right[0], left[0])), lane.eq(Cat(Mux(wins, right[2], left[2]), wins))]
-        return acc, live, lane
+        m.d.sync += [acc.eq(Mux(wins, right[0], left[0])), offset.eq(Cat(Mux(wins, right[2], left[2]), wins))]
+        return acc, live, offset
 
 
 def _above(m: Module, left: Value, right: Value, name: str) -> Value:

@@ -27,9 +27,9 @@ from tritforge.hw.vector.gain import GroupConstants
 from tritforge.hw.vector.path import RowIssue
 
 
-def settle_cycles(core: CoreParams) -> int:
+def settle_cycles(params: CoreParams) -> int:
     """Cycles after which nothing of a faulted token is under way in the array or the quantiser; a few to spare."""
-    return max(array_latency(core), VectorStore.latency) + 4
+    return max(array_latency(params), VectorStore.latency) + 4
 
 
 _STATES = (
@@ -97,28 +97,28 @@ class Sequencer(wiring.Component):
     ending = 1
     """Cycles from the last row group of the head to ``finish``."""
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
         self._count = Signal(range(sc.HEADER_WORDS), name="count")
         super().__init__(
             {
-                "side": Out(SideRead(core)),
-                "level": In(range(depth(core) + 1)),
+                "side": Out(SideRead(params)),
+                "level": In(range(depth(params) + 1)),
                 "reading": Out(1),
-                "header": Out(HeaderCheck(core)),
-                "shape": In(token_shape(core)),
+                "header": Out(HeaderCheck(params)),
+                "shape": In(token_shape(params)),
                 "packet": Out(PacketControl()),
                 "restored": In(1),
-                "array": Out(Drain(core)),
-                "scale": Out(ScaleSelect(core)),
-                "rows": Out(RowIssue(core)),
-                "head": Out(HeadRows(core)),
+                "array": Out(Drain(params)),
+                "scale": Out(ScaleSelect(params)),
+                "rows": Out(RowIssue(params)),
+                "head": Out(HeadRows(params)),
                 "course": Out(GroupCourse()),
                 "constants": Out(GroupConstants()),
                 "scale_words": Out(ScaleWords()),
                 "result": Out(PacketEnd()),
                 "rows_active": Out(1),
-                "rows_context": Out(core.context_bits),
+                "rows_context": Out(params.context_bits),
                 "group": Out(Group),
                 "matrix": Out(2),
                 "block": Out(16),
@@ -127,8 +127,8 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        shape, last_settle = self.shape, settle_cycles(self._core) - 1
-        place = settle(m, self._core, self)
+        shape, last_settle = self.shape, settle_cycles(self._params) - 1
+        place = settle(m, self._params, self)
         leave = Signal()
         self._leave(m, place, leave, self._state_base(m, place))
 
@@ -236,26 +236,26 @@ class Sequencer(wiring.Component):
 
     def _leave(self, m: Module, place: Place, leave: Signal, state_base: Signal) -> None:
         """The next row group leaves: its tag, and on to the one after it."""
-        core, shape, matrix, block = self._core, self.shape, self.matrix, self.block
-        groups_log2, lane_bits = core.row_groups.bit_length() - 1, core.vector_rows.bit_length() - 1
+        params, shape, matrix, block = self._params, self.shape, self.matrix, self.block
+        groups_log2, lane_bits = params.row_groups.bit_length() - 1, params.vector_rows.bit_length() - 1
         context = self.rows_context
         row_group = Signal(max(1, groups_log2))
         gap = Signal.like(place.gap)
         index = Cat(row_group[:groups_log2], block)
-        live = Signal(core.vector_rows)
-        last_row_group = Signal(init=core.row_groups == 1)
-        last_context = Signal() if core.batch > 1 else Const(1)
-        for lane in range(core.vector_rows):
+        live = Signal(params.vector_rows)
+        last_row_group = Signal(init=params.row_groups == 1)
+        last_context = Signal() if params.batch > 1 else Const(1)
+        for lane in range(params.vector_rows):
             number = Cat(Const(lane, lane_bits), row_group[:groups_log2])
             m.d.comb += live[lane].eq(~place.last_block | (number <= place.last_row))
         with m.If(~self.rows_active):
-            m.d.sync += last_row_group.eq(core.row_groups == 1)
-            if core.batch > 1:
+            m.d.sync += last_row_group.eq(params.row_groups == 1)
+            if params.batch > 1:
                 m.d.sync += last_context.eq(place.contexts == 0)
         with m.Elif(leave):
-            if core.row_groups > 1:
-                m.d.sync += last_row_group.eq(row_group == core.row_groups - 2)
-            if core.batch > 1:
+            if params.row_groups > 1:
+                m.d.sync += last_row_group.eq(row_group == params.row_groups - 2)
+            if params.batch > 1:
                 with m.If(last_row_group):
                     m.d.sync += last_context.eq(context + 1 == place.contexts)
         m.d.comb += [
@@ -299,8 +299,8 @@ class Sequencer(wiring.Component):
     def _reader(self, m: Module) -> Callable[[Value, int], Value]:
         """Header words to the reader, constants to registers; the result reads a whole segment in a state and says
         when it is done."""
-        core = self._core
-        lane_bits = core.vector_rows.bit_length() - 1
+        params = self._params
+        lane_bits = params.vector_rows.bit_length() - 1
         count = self._count
         reading = self.reading
         constant = Signal()
@@ -311,7 +311,7 @@ class Sequencer(wiring.Component):
         m.d.sync += place.eq(Mux(kept, 1 << before[:3], 0))
         constants = [Signal(32, name=f"constant_{i}", reset_less=True) for i in range(sc.CONSTANT_WORDS)]
         arrived = {
-            words: delay(m, self.level >= sc.side_beats(core, words), 1, f"arrived_{words}")
+            words: delay(m, self.level >= sc.side_beats(params, words), 1, f"arrived_{words}")
             for words in (sc.HEADER_WORDS, sc.CONSTANT_WORDS)
         }
         m.d.comb += [
@@ -337,7 +337,7 @@ class Sequencer(wiring.Component):
                 m.d.sync += [
                     constant.eq(words == sc.CONSTANT_WORDS),
                     reading.eq(Mux(reading, ~done, arrived[words])),
-                    self.side.release.eq(Mux(done, sc.side_beats(core, words), 0)),
+                    self.side.release.eq(Mux(done, sc.side_beats(params, words), 0)),
                 ]
                 with m.If(reading):
                     m.d.sync += count.eq(Mux(done, 0, plus_one(count)))
@@ -347,12 +347,12 @@ class Sequencer(wiring.Component):
 
     def _state_base(self, m: Module, place: Place) -> Signal:
         """The state word of row group 0, two cycles after a change of context: G rows are as far apart at least."""
-        core, shape = self._core, self.shape
+        params, shape = self._params, self.shape
         layer_base, state_base = (
             Signal.like(self.rows.state_word, name=name) for name in ("layer_base", "state_base")
         )
-        slot_words = core.max_layers * core.max_hidden // core.vector_rows
-        slot_bases = Array(slot * slot_words for slot in range(core.batch))
+        slot_words = params.max_layers * params.max_hidden // params.vector_rows
+        slot_bases = Array(slot * slot_words for slot in range(params.batch))
         # used within the limits of layers and hidden only
         m.d.sync += state_base.eq(cut(slot_bases[shape.slots[self.rows_context]] + layer_base, state_base))
         layer_over = delay(m, place.next_group & (self.group == Group.CONTRACT), 1, "layer_over")

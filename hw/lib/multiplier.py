@@ -62,7 +62,7 @@ class Multiplier(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         limb = LIMB if self._signed else UNSIGNED_LIMB
-        a, b = (Signal(port.shape(), name=f"{port.name}_held", reset_less=True) for port in (self.a, self.b))
+        a, b = (Signal(port.shape(), name=f"{port.name}_d1", reset_less=True) for port in (self.a, self.b))
         m.d.sync += [a.eq(self.a), b.eq(self.b)]
         partial = [
             [register(m, x * y, f"partial_{i}_{j}") for j, y in enumerate(self._cut(b))]
@@ -72,7 +72,7 @@ class Multiplier(wiring.Component):
         if len(flat) == 1:
             m.d.comb += self.product.eq(flat[0])
             return m
-        flat = [register(m, part, f"near_{index}") for index, part in enumerate(flat)]
+        flat = [register(m, part, f"{part.name}_d1") for part in flat]
         if len(flat) == 2:
             low, high = flat
             m.d.comb += self.product.eq(register(m, cut(_sum(low, high, limb), self.product), "sum"))
@@ -111,7 +111,7 @@ class Squarer(wiring.Component):
         low, high = value[:LIMB], value[LIMB:].as_signed()
         parts = {"low_square": low * low, "high_square": (high * high)[:-1], "mixed": low * high}
         blocks = (register(m, part, name) for name, part in parts.items())
-        low_square, high_square, mixed = (register(m, part, f"near_{part.name}") for part in blocks)
+        low_square, high_square, mixed = (register(m, part, f"{part.name}_d1") for part in blocks)
         total = _sum(Cat(low_square, high_square), mixed, LIMB + 1)[: len(self.square)]
         m.d.comb += self.square.eq(register(m, total, "sum"))
         return m

@@ -40,8 +40,8 @@ class OneHot:
     def build(self) -> None:
         """Add the registers."""
         stopped = reduce(or_, (condition for _, condition in self._interrupts), Const(0, 1))
-        for name, here in self.at.items():
-            stays = here & ~reduce(or_, self._leaves[name], Const(0, 1))
-            following = reduce(or_, self._enters[name], stays) & ~stopped
+        for name, state in self.at.items():
+            stays = state & ~reduce(or_, self._leaves[name], Const(0, 1))
+            next_state = reduce(or_, self._enters[name], stays) & ~stopped
             forced = (condition for target, condition in self._interrupts if target == name)
-            self._m.d.sync += here.eq(reduce(or_, forced, following))
+            self._m.d.sync += state.eq(reduce(or_, forced, next_state))

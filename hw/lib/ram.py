@@ -33,7 +33,7 @@ def _ports(word: data.ArrayLayout, depth: int) -> dict[str, wiring.Member]:
     }
 
 
-class FarBank(wiring.Component):
+class RegisteredBank(wiring.Component):
     """Blocks with registers of their own for all that goes into them, and one behind what they read.
 
     Blocks are where they are, and those of a large memory, or of many small ones, are far apart. A module of its own,
@@ -74,31 +74,31 @@ class Ram(wiring.Component):
     shape : of an element.
     elements : in a word, written one by one.
     depth : words.
-    far : the blocks may be far from what uses them, and from each other: two registers more on the way of a read
-        (`FarBank`), and one behind the choice of a bank on that of a write.
+    registered : for blocks far from what uses them, and from each other: two registers more on the way of a read
+        (`RegisteredBank`), and one behind the choice of a bank on that of a write.
 
     Attributes
     ----------
-    latency, far_latency : cycles from ``read_address`` to ``read_data``. A word can be read from the cycle after its
-        write on, from the one after that if ``far`` and of several banks.
+    latency, registered_latency : cycles from ``read_address`` to ``read_data``. A word can be read from the cycle
+        after its write on, from the one after that if ``registered`` and of several banks.
     read_address : In. read_data : Out, elements.
     write : In, mask of elements. write_address : In. write_data : In, elements.
     """
 
     latency = 2
-    far_latency = 4
+    registered_latency = 4
 
-    def __init__(self, shape: object, elements: int, depth: int, *, far: bool = False) -> None:
-        self._depth, self._word, self._far = depth, data.ArrayLayout(shape, elements), far
+    def __init__(self, shape: object, elements: int, depth: int, *, registered: bool = False) -> None:
+        self._depth, self._word, self._registered = depth, data.ArrayLayout(shape, elements), registered
         super().__init__(_ports(self._word, depth))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         first_bits = (min(self._depth, BANK) - 1).bit_length()
         banks: list[Value] = []
-        late = int(self._far and self._depth > BANK)
-        far_address, far_data = (
-            delay(m, value, late, name, reset_less=True)
+        write_delay = int(self._registered and self._depth > BANK)
+        delayed_address, delayed_data = (
+            delay(m, value, write_delay, name, reset_less=True)
             for name, value in (("write_address", self.write_address), ("write_data", self.write_data.as_value()))
         )
         for index, start in enumerate(range(0, self._depth, BANK)):
@@ -107,19 +107,19 @@ class Ram(wiring.Component):
             # no multiplexer, of which synthesis would make a reset
             write = self.write & (self.write_address[first_bits:] == index).replicate(len(self.write))
             read_address, write_address = self.read_address[:bits], self.write_address[:bits]
-            if not self._far:
+            if not self._registered:
                 read = _bank(m, self._word, depth, write, read_address, write_address, self.write_data, str(index))
                 banks.append(read.as_value())
                 continue
-            write = delay(m, write, late, f"write_{index}")
+            write = delay(m, write, write_delay, f"write_{index}")
             parts = []
             for first, word, enable in self._parts(bits, write):
-                m.submodules[f"far_{index}_{first}"] = part = FarBank(word, depth)
+                m.submodules[f"bank_{index}_{first}"] = part = RegisteredBank(word, depth)
                 m.d.comb += [
                     part.read_address.eq(read_address),
                     part.write.eq(enable),
-                    part.write_address.eq(far_address[:bits]),
-                    part.write_data.as_value().eq(far_data[first : first + word.size]),
+                    part.write_address.eq(delayed_address[:bits]),
+                    part.write_data.as_value().eq(delayed_data[first : first + word.size]),
                 ]
                 parts.append(part.read_data.as_value())
             banks.append(Cat(parts))
@@ -127,7 +127,8 @@ class Ram(wiring.Component):
         if len(banks) > 1:
             # one-hot: a bank is chosen by a conjunction
             number = self.read_address[first_bits:]
-            number = delay(m, number, (self.far_latency if self._far else self.latency) - 1, "bank", reset_less=True)
+            latency = self.registered_latency if self._registered else self.latency
+            number = delay(m, number, latency - 1, "bank", reset_less=True)
             masked = []
             for index, word in enumerate(banks):
                 is_chosen = delay(m, number == index, 1, f"chosen_{index}", reset_less=True)

@@ -29,11 +29,11 @@ class Rescale(wiring.Component):
 
     Parameters
     ----------
-    core : gives the accumulator and the wide widths.
+    params : gives the accumulator and the wide widths.
 
     Attributes
     ----------
-    acc : In, signed ``core.acc_bits``.
+    acc : In, signed ``params.acc_bits``.
     mantissa : In, unsigned.
     shift : In, signed 12.
     y : Out, signed wide, at most +-wide_max.
@@ -42,38 +42,38 @@ class Rescale(wiring.Component):
 
     latency = _PRODUCT + 4
 
-    def __init__(self, core: CoreParams) -> None:
-        self.core = core
-        self._multiplier = Multiplier(signed(core.acc_bits), unsigned(core.formats.mantissa))
+    def __init__(self, params: CoreParams) -> None:
+        self.params = params
+        self._multiplier = Multiplier(signed(params.acc_bits), unsigned(params.formats.mantissa))
         super().__init__(
             {
-                "acc": In(signed(core.acc_bits)),
-                "mantissa": In(core.formats.mantissa),
+                "acc": In(signed(params.acc_bits)),
+                "mantissa": In(params.formats.mantissa),
                 "shift": In(signed(SHIFT_BITS)),
-                "y": Out(signed(core.formats.wide_bits)),
+                "y": Out(signed(params.formats.wide_bits)),
                 "saturated": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        wide = self.core.formats.wide_bits
+        wide = self.params.formats.wide_bits
         m.submodules.multiplier = multiplier = self._multiplier
         m.d.comb += [multiplier.a.eq(self.acc), multiplier.b.eq(self.mantissa)]
         product = delay(m, multiplier.product, _PRODUCT - multiplier.latency, "product", reset_less=True)
-        far, near, forced = self._amount(m)
+        eights, ones_of_shift, forced = self._amount(m)
 
         # The bits below the product hold what shifts to the left, and one for the rounding.
         extended = Cat(Const(0, SCALE_LEFT + 1), product).as_signed()
         coarse, fine = (Signal(signed(len(extended)), name=name, reset_less=True) for name in ("coarse", "fine"))
-        m.d.sync += [coarse.eq(far.right(extended, 8)), fine.eq(near.right(coarse, 1))]
+        m.d.sync += [coarse.eq(eights.right(extended, 8)), fine.eq(ones_of_shift.right(coarse, 1))]
         forced = delay(m, forced, 2, "forced_on", reset_less=True)
 
         # A value that rounds beyond the limit either shows in its high bits before, or makes -2**(wide - 1): rounded
         # up from a positive number, or exactly so.
         rounded = Signal(signed(wide), reset_less=True)
-        over, under, may_be_least, positive = (
-            Signal(name=n, reset_less=True) for n in ("over", "under", "may_be_least", "positive")
+        over, under, may_be_lowest, positive = (
+            Signal(name=n, reset_less=True) for n in ("over", "under", "may_be_lowest", "positive")
         )
         ones = Signal(-(-wide // 16), reset_less=True)
         sign = fine[-1]
@@ -84,18 +84,18 @@ class Rescale(wiring.Component):
             positive.eq(~sign & ~forced.under),
             over.eq(forced.over | (~forced.under & ~sign & high.any())),
             under.eq(forced.under | (sign & ~high.all())),
-            may_be_least.eq(high.all()),
+            may_be_lowest.eq(high.all()),
             ones.eq(Cat(value[at : min(at + 16, wide)].any() for at in range(0, wide, 16))),
         ]
-        limit = self.core.formats.wide_max
-        above, least = over | (positive & rounded[-1]), may_be_least & ~ones.any()
+        limit = self.params.formats.wide_max
+        above, lowest = over | (positive & rounded[-1]), may_be_lowest & ~ones.any()
         y = Signal.like(self.y, reset_less=True)
         saturated = Signal(reset_less=True)
         # limited, the least number differs from itself in its lowest bit only
         m.d.sync += [
             y.eq(Mux(above, limit, Mux(under, -limit, rounded))),
-            y[0].eq(above | under | least | rounded[0]),
-            saturated.eq(above | under | least),
+            y[0].eq(above | under | lowest | rounded[0]),
+            saturated.eq(above | under | lowest),
         ]
         m.d.comb += [self.y.eq(y), self.saturated.eq(saturated)]
         return m
@@ -105,7 +105,7 @@ class Rescale(wiring.Component):
         what is saturated whatever they are."""
         # its sign, and of each four bits whether one is set
         sign = Signal(reset_less=True)
-        some = Signal(-(-len(self.acc) // 4), reset_less=True)
+        nonzero = Signal(-(-len(self.acc) // 4), reset_less=True)
         shift = Signal.like(self.shift, reset_less=True)
         right = Signal(signed(SHIFT_BITS + 1), reset_less=True)
         positive = Signal(reset_less=True)
@@ -114,10 +114,10 @@ class Rescale(wiring.Component):
         forced = Signal(_DIRECTION, reset_less=True)
         m.d.sync += [
             sign.eq(self.acc[-1]),
-            some.eq(Cat(self.acc[at : at + 4].any() for at in range(0, len(self.acc), 4))),
+            nonzero.eq(Cat(self.acc[at : at + 4].any() for at in range(0, len(self.acc), 4))),
             shift.eq(self.shift),
             right.eq(shift + SCALE_LEFT),
-            positive.eq(~sign & some.any()),
+            positive.eq(~sign & nonzero.any()),
             negative.eq(sign),
             amount.eq(right[:6] | right[6:-1].any().replicate(6)),
             forced.over.eq(right[-1] & positive),

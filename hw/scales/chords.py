@@ -14,7 +14,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw.lib.multiplier import Multiplier
-from tritforge.hw.lib.pipeline import delay
+from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.width import cut, minus_one
 
 INDEX_BITS = 9
@@ -73,12 +73,12 @@ class Chords(wiring.Component):
         m.submodules.table = table = Memory(shape=chord, depth=1 << INDEX_BITS, init=init)
         m.submodules.product = product = Multiplier(unsigned(_SLOPE_BITS), unsigned(len(self.offset)))
         read = table.read_port()
-        held = Signal(chord, name="held", reset_less=True)
-        m.d.sync += held.eq(read.data)
+        chord_d1 = Signal(chord, name="chord_d1", reset_less=True)
+        m.d.sync += chord_d1.eq(read.data)
         # table, multiplier and sum may be far from each other
-        held = delay(m, held, 1, "near", reset_less=True)
+        chord_d2 = register(m, chord_d1, "chord_d2")
         moved = delay(m, product.product, 1, "moved", reset_less=True) >> self._fraction - _GUARD
-        base = delay(m, held.base, product.latency + 1, "base", reset_less=True)
+        base = delay(m, chord_d2.base, product.latency + 1, "base", reset_less=True)
         value = Signal(len(self.value), reset_less=True)
         total = base - moved if self._falling else base + moved
         # a chord lies within the range of the values that it stands for
@@ -86,7 +86,7 @@ class Chords(wiring.Component):
         m.d.comb += [
             read.en.eq(1),
             read.addr.eq(self.index),
-            product.a.eq(held.slope),
+            product.a.eq(chord_d2.slope),
             product.b.eq(delay(m, self.offset, 3, "offset", reset_less=True)),
             self.value.eq(value),
         ]
@@ -140,15 +140,18 @@ class Quotient(wiring.Component):
         ]
         # numerator (+ a half) - value * denominator is small: its low bits tell its sign
         low, checked = bits + 2, check.latency + 1
-        known, product = (Signal(low, name=name, reset_less=True) for name in ("known", "product"))
-        begun = Const(self._numerator % (1 << low - self._rounded) << self._rounded, low)
+        expected, product = (Signal(low, name=name, reset_less=True) for name in ("expected", "product"))
+        numerator = Const(self._numerator % (1 << low - self._rounded) << self._rounded, low)
         half = delay(m, before, checked - 1, "denominator_on", reset_less=True) if self._rounded else 0
-        m.d.sync += [known.eq(cut(begun + half, known)), product.eq(cut(check.product << self._rounded, product))]
+        m.d.sync += [
+            expected.eq(cut(numerator + half, expected)),
+            product.eq(cut(check.product << self._rounded, product)),
+        ]
         value = delay(m, chords.value[:bits], checked, "value", reset_less=True)
-        same, less = (Signal(bits, name=name, reset_less=True) for name in ("same", "less"))
-        above = Signal(reset_less=True)
-        m.d.sync += [same.eq(value), less.eq(minus_one(value)), above.eq((known - product)[low - 1])]
-        m.d.comb += self.quotient.eq(Mux(above, less, same))
+        kept, lowered = (Signal(bits, name=name, reset_less=True) for name in ("kept", "lowered"))
+        too_large = Signal(reset_less=True)
+        m.d.sync += [kept.eq(value), lowered.eq(minus_one(value)), too_large.eq((expected - product)[low - 1])]
+        m.d.comb += self.quotient.eq(Mux(too_large, lowered, kept))
         return m
 
 
@@ -202,12 +205,12 @@ class SquareRoot(wiring.Component):
         square = delay(m, self.square[:low], chords.latency + checked, "square", reset_less=True)
         product = delay(m, check.product[:low], 1, "product", reset_less=True)
         value = delay(m, chords.value[:bits], checked, "value", reset_less=True)
-        same, less = (Signal(bits, name=name, reset_less=True) for name in ("same", "less"))
-        above = Signal(reset_less=True)
+        kept, lowered = (Signal(bits, name=name, reset_less=True) for name in ("kept", "lowered"))
+        too_large = Signal(reset_less=True)
         m.d.sync += [
-            same.eq(value),
-            less.eq(minus_one(value)),
-            above.eq((square - product)[low - 1]),
+            kept.eq(value),
+            lowered.eq(minus_one(value)),
+            too_large.eq((square - product)[low - 1]),
         ]
-        m.d.comb += self.root.eq(Mux(above, less, same))
+        m.d.comb += self.root.eq(Mux(too_large, lowered, kept))
         return m

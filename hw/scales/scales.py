@@ -13,12 +13,14 @@ from tritforge.hw.lib.multiplier import Multiplier
 from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.rescale import SHIFT_BITS
 from tritforge.hw.lib.width import cut, minus_one, plus_one
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, CoreParams
 from tritforge.hw.scales.chords import Quotient
 from tritforge.hw.scales.root import TOTAL_BITS, ReciprocalRoot
 from tritforge.hw.scales.widening import LENGTH_BITS, Widening
 
 TENSORS = 3
+NUMBERS = 4
+"""That a tensor's two bits can have: places in a memory of results, for each context."""
 TOTAL_LATE = 2
 """Cycles by which totals may be final later than maxima: they are taken as much later."""
 SCALE_WORD = data.StructLayout({"mantissa": 20, "exponent": signed(12)})
@@ -32,18 +34,18 @@ class VectorStatistics(wiring.Signature):
     ----------
     maxima : Out, largest magnitude of each context's vector for each matrix; exponent 0 if the vector is zero.
     total : Out, unsigned 64 sum of squares of each context.
-    powers : Out, with ``core.extra_bits`` only: sum of squares of what the maxima are of, for each of them.
+    powers : Out, with ``params.extra_bits`` only: sum of squares of what the maxima are of, for each of them.
     """
 
-    def __init__(self, core: CoreParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         def of_each(shape: ShapeLike) -> wiring.Member:
-            return Out(data.ArrayLayout(data.ArrayLayout(shape, TENSORS), core.batch))
+            return Out(data.ArrayLayout(data.ArrayLayout(shape, TENSORS), params.batch))
 
         super().__init__(
             {
-                "total": Out(data.ArrayLayout(TOTAL_BITS, core.batch)),
-                "maxima": of_each(maximum(core.formats)),
-                **({"powers": of_each(TOTAL_BITS)} if core.extra_bits else {}),
+                "total": Out(data.ArrayLayout(TOTAL_BITS, params.batch)),
+                "maxima": of_each(maximum(params.formats)),
+                **({"powers": of_each(TOTAL_BITS)} if params.extra_bits else {}),
             }
         )
 
@@ -56,12 +58,12 @@ class ScaleStart(wiring.Signature):
     start : Out, pulse, qualifies the others.
     tensors : Out, 1 to 3 matrices; results of the others are undefined and never ready.
     contexts : Out, 1 to B; those from 0 on take part; results and ``ready`` of the others are undefined.
-    length : Out, with ``core.extra_bits`` only: elements of a vector.
+    length : Out, with ``params.extra_bits`` only: elements of a vector.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        length = {"length": Out(LENGTH_BITS)} if core.extra_bits else {}
-        super().__init__({"start": Out(1), "tensors": Out(2), "contexts": Out(4), **length})
+    def __init__(self, params: CoreParams) -> None:
+        length = {"length": Out(LENGTH_BITS)} if params.extra_bits else {}
+        super().__init__({"start": Out(1), "tensors": Out(2), "contexts": Out(CONTEXTS_BITS), **length})
 
 
 class ScaleWords(wiring.Signature):
@@ -87,12 +89,12 @@ class Factors(wiring.Signature):
     ready : In, the first reciprocal can be selected from the next cycle on, the others one a cycle.
     """
 
-    def __init__(self, core: CoreParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         super().__init__(
             {
                 "vector": Out(2),
-                "context": Out(core.context_bits),
-                "reciprocal": In(core.formats.mantissa),
+                "context": Out(params.context_bits),
+                "reciprocal": In(params.formats.mantissa),
                 "e_max": In(EXPONENT_BITS),
                 "ready": In(1),
             }
@@ -107,8 +109,8 @@ class ScaleSelect(wiring.Signature):
     matrix, context : Out, select the scale. ready : In, in the same cycle: it is there.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        super().__init__({"matrix": Out(2), "context": Out(core.context_bits), "ready": In(1)})
+    def __init__(self, params: CoreParams) -> None:
+        super().__init__({"matrix": Out(2), "context": Out(params.context_bits), "ready": In(1)})
 
 
 class OutputScale(wiring.Signature):
@@ -119,8 +121,8 @@ class OutputScale(wiring.Signature):
     mantissa, shift : Out, for `Rescale`; the shift is saturated to 12 bits.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        super().__init__({"mantissa": Out(core.formats.mantissa), "shift": Out(signed(SHIFT_BITS))})
+    def __init__(self, params: CoreParams) -> None:
+        super().__init__({"mantissa": Out(params.formats.mantissa), "shift": Out(signed(SHIFT_BITS))})
 
 
 class ScaleUnit(wiring.Component):
@@ -152,14 +154,14 @@ class ScaleUnit(wiring.Component):
 
     Parameters
     ----------
-    core : gives the widths and the number of contexts B.
+    params : gives the widths and the number of contexts B.
 
     Attributes
     ----------
     factor_latency : cycles from the selection of a reciprocal to it.
     operands : In. statistics : In, with it; the total is taken `TOTAL_LATE` cycles after ``start``.
     words : In, needed until the last ``ready``.
-    threshold : In, with ``core.extra_bits`` only: operand of `Widening`, constant until the last ``ready``.
+    threshold : In, with ``params.extra_bits`` only: operand of `Widening`, constant until the last ``ready``.
     factors : In, for the quantiser.
     select : In, shows ``scale``, Out, in the same cycle.
     dividing, scaling : Out, reciprocals, or output scales, are still missing.
@@ -170,24 +172,24 @@ class ScaleUnit(wiring.Component):
     root_latency = TOTAL_LATE + ReciprocalRoot.latency + 1
     scale_latency = 10
 
-    def __init__(self, core: CoreParams) -> None:
-        self.core = core
-        self.fmt = core.formats
+    def __init__(self, params: CoreParams) -> None:
+        self.params = params
+        self.fmt = params.formats
         super().__init__(
             {
-                "operands": In(ScaleStart(core)),
-                "statistics": In(VectorStatistics(core)),
+                "operands": In(ScaleStart(params)),
+                "statistics": In(VectorStatistics(params)),
                 "words": In(ScaleWords()),
-                **({"threshold": In(THRESHOLD_BITS)} if core.extra_bits else {}),
-                "factors": In(Factors(core)),
-                "select": In(ScaleSelect(core)),
-                "scale": Out(OutputScale(core)),
+                **({"threshold": In(THRESHOLD_BITS)} if params.extra_bits else {}),
+                "factors": In(Factors(params)),
+                "select": In(ScaleSelect(params)),
+                "scale": Out(OutputScale(params)),
                 "dividing": Out(1),
                 "scaling": Out(1),
             }
         )
         # The lower field is the faster one, so that positions are passed in their order as integers.
-        self._position = data.StructLayout({"context": core.context_bits, "tensor": 2})
+        self._position = data.StructLayout({"context": params.context_bits, "tensor": 2})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -204,7 +206,7 @@ class ScaleUnit(wiring.Component):
     def _walk(self, m: Module, name: str, contexts: Signal, step: Value, first: int = 0) -> data.View:
         """A position that begins at the first, or the third, and moves on with ``step``."""
         position = Signal(self._position, name=f"{name}_position")
-        last = position.context + 1 == contexts if self.core.batch > 1 else 1
+        last = position.context + 1 == contexts if self.params.batch > 1 else 1
         with m.If(self.operands.start):
             m.d.sync += position.eq(0)
             if first:
@@ -215,7 +217,7 @@ class ScaleUnit(wiring.Component):
                     position.tensor.eq(Mux(one, 2, Mux(two, 1, 0))),
                 ]
         with m.Elif(step):
-            if self.core.batch > 1:
+            if self.params.batch > 1:
                 m.d.sync += position.context.eq(Mux(last, 0, plus_one(position.context)))
             # it stays at the number of tensors
             m.d.sync += position.tensor.eq(cut(position.tensor + last, position.tensor))
@@ -223,17 +225,17 @@ class ScaleUnit(wiring.Component):
 
     def _chosen(self, maxima: data.View, position: data.View) -> data.View:
         """The maximum at a position; the significand of a zero vector is taken as the smallest."""
-        return maxima[position.context if self.core.batch > 1 else 0][position.tensor]
+        return maxima[position.context if self.params.batch > 1 else 0][position.tensor]
 
     def _place(self, tensor: Value, context: Value) -> Value:
         """Where the results are of a tensor and a context."""
-        return Cat(tensor, context) if self.core.batch > 1 else tensor
+        return Cat(tensor, context) if self.params.batch > 1 else tensor
 
-    def _following(self, m: Module, name: str, first: Value, cycles: int) -> list[Value]:
+    def _delayed_valid(self, m: Module, name: str, first: Value, cycles: int) -> list[Value]:
         """Whether something is at each stage 0 to ``cycles`` of a pipeline; a start abandons what is under way."""
         stages = [first]
         for stage in range(cycles):
-            register = Signal(name=f"{name}_{stage + 1}")
+            register = Signal(name=f"{name}_d{stage + 1}")
             m.d.sync += register.eq(stages[-1] & ~self.operands.start if stage else stages[-1])
             stages.append(register)
         return stages
@@ -250,17 +252,19 @@ class ScaleUnit(wiring.Component):
         fmt = self.fmt
         m.submodules.reciprocal = unit = Quotient(fmt.mantissa, CODE_MAX << fmt.code_shift, rounded=True)
         layout = data.StructLayout({"reciprocal": fmt.mantissa, "e_max": EXPONENT_BITS})
-        write, read, *levels = self._results(m, "factors", layout, 4 * self.core.batch, bool(self.core.extra_bits))
-        given = Signal()
-        position = self._walk(m, "dividing", contexts, given)
-        stages = self._following(m, "dividing", given, unit.latency)
+        write, read, *levels = self._results(
+            m, "factors", layout, NUMBERS * self.params.batch, bool(self.params.extra_bits)
+        )
+        valid = Signal()
+        position = self._walk(m, "dividing", contexts, valid)
+        stages = self._delayed_valid(m, "dividing", valid, unit.latency)
         divided = self._walk(m, "divided", contexts, stages[-1])
         # chosen two cycles before it is needed
         operand, next_operand = (Signal(maximum(fmt), name=n, reset_less=True) for n in ("operand", "next_operand"))
         second, third = self.statistics.maxima[0][1], maxima[0][2]
-        if self.core.batch > 1:
+        if self.params.batch > 1:
             second = Mux(self.operands.contexts == 1, second.as_value(), self.statistics.maxima[1][0].as_value())
-            third = self._chosen(maxima, self._walk(m, "following", contexts, given, first=2))
+            third = self._chosen(maxima, self._walk(m, "following", contexts, valid, first=2))
         with m.If(self.operands.start):
             m.d.sync += [operand.eq(self.statistics.maxima[0][0]), next_operand.eq(second)]
         with m.Else():
@@ -268,10 +272,10 @@ class ScaleUnit(wiring.Component):
         # what is written in the cycle of its read goes past the memory
         factor = delay(m, self._place(self.factors.vector, self.factors.context), 1, "factor", reset_less=True)
         dividing = self._walk(m, "next_divided", contexts, stages[-2])
-        passes = delay(m, stages[-2] & (self._place(dividing.tensor, dividing.context) == factor), 1, "passes")
-        found = Mux(passes, write.data.as_value(), read.data.as_value())
+        bypass = delay(m, stages[-2] & (self._place(dividing.tensor, dividing.context) == factor), 1, "bypass")
+        found = Mux(bypass, write.data.as_value(), read.data.as_value())
         m.d.comb += [
-            given.eq((position.tensor != tensors) & ~self.operands.start),
+            valid.eq((position.tensor != tensors) & ~self.operands.start),
             unit.denominator.eq(operand.mantissa),
             write.en.eq(stages[-1]),
             write.addr.eq(self._place(divided.tensor, divided.context)),
@@ -294,7 +298,7 @@ class ScaleUnit(wiring.Component):
     def _level(self, m: Module, largest: data.View, position: data.View) -> Value:
         """The exponent for the quantiser, in the cycle of the reciprocal."""
         assert Widening.latency == Quotient.latency
-        m.submodules.widening = widening = Widening(self.core)
+        m.submodules.widening = widening = Widening(self.params)
         powers, length = (
             Signal.like(port, reset_less=True) for port in (self.statistics.powers, self.operands.length)
         )
@@ -309,12 +313,15 @@ class ScaleUnit(wiring.Component):
         return widening.level
 
     def _roots(self, m: Module, contexts: Signal, context: Value) -> tuple[Value, Value, Value]:
-        """One context a cycle; for ``context``: whether its root is there, significand and exponent."""
+        """One context a cycle; for ``context``: whether its root is valid, significand and exponent."""
         m.submodules.root = unit = ReciprocalRoot(self.fmt)
-        batch = self.core.batch
+        batch = self.params.batch
         count = Signal(range(batch + 1), name="rooted")
-        total, start = self.statistics.total[0], self._following(m, "root_start", self.operands.start, TOTAL_LATE)[-1]
-        given = start
+        total, start = (
+            self.statistics.total[0],
+            self._delayed_valid(m, "root_start", self.operands.start, TOTAL_LATE)[-1],
+        )
+        valid = start
         if batch > 1:
             totals = Signal(data.ArrayLayout(TOTAL_BITS, batch - 1), reset_less=True)
             left = Signal(range(batch))
@@ -325,9 +332,9 @@ class ScaleUnit(wiring.Component):
                 m.d.sync += left.eq(cut(contexts - 1, left))
             with m.Else():
                 m.d.sync += [totals.eq(totals.as_value() >> TOTAL_BITS), left.eq(Mux(left == 0, 0, minus_one(left)))]
-            total, given = Mux(start, total, totals[0]), start | (left != 0)
-        given &= ~self.operands.start
-        done = self._following(m, "rooting", given, unit.latency)[-1]
+            total, valid = Mux(start, total, totals[0]), start | (left != 0)
+        valid &= ~self.operands.start
+        done = self._delayed_valid(m, "rooting", valid, unit.latency)[-1]
         layout = data.StructLayout({"root": self.fmt.mantissa, "exponent": signed(8)})
         write, read = self._results(m, "roots", layout, max(2, batch))
         m.d.comb += [
@@ -353,11 +360,11 @@ class ScaleUnit(wiring.Component):
         """
         bits = self.fmt.mantissa
         layout = data.StructLayout({"mantissa": bits, "shift": signed(SHIFT_BITS)})
-        write, read = self._results(m, "outputs", layout, 4 * self.core.batch)
-        given = Signal()
-        position, word_position = (self._walk(m, name, contexts, given) for name in ("scaling", "scaling_word"))
+        write, read = self._results(m, "outputs", layout, NUMBERS * self.params.batch)
+        valid = Signal()
+        position, word_position = (self._walk(m, name, contexts, valid) for name in ("scaling", "scaling_word"))
         rooted, root, root_exponent = self._roots(m, contexts, position.context)
-        stages = self._following(m, "scaling", given, 9)
+        stages = self._delayed_valid(m, "scaling", valid, 9)
         scaled = self._walk(m, "scaled", contexts, stages[-1])
         choice = (self._chosen(maxima, position), self.words.word[word_position.tensor], root, root_exponent)
         operand, word, root, root_exponent = (
@@ -384,7 +391,7 @@ class ScaleUnit(wiring.Component):
         for level in levels:
             m.d.comb += level.addr.eq(self._place(position.tensor, position.context))
             exponent = delay(m, level.data.e_max, 1, "level", reset_less=True)
-        folded = register(m, root_exponent - (2 * bits - 2 - self.core.extra_bits), "folded_root")
+        folded = register(m, root_exponent - (2 * bits - 2 - self.params.extra_bits), "folded_root")
         exponent = register(m, word.exponent - exponent, "exponent_1")
         exponent = register(m, exponent + folded, "exponent_2")
         exponent = register(m, exponent, "exponent_3")
@@ -394,7 +401,7 @@ class ScaleUnit(wiring.Component):
         exponent = register(m, exponent - carries[1], "exponent_7")
         shift = register(m, _saturated(exponent), "shift_held")
         m.d.comb += [
-            given.eq((position.tensor != tensors) & rooted & self.words.valid & ~self.operands.start),
+            valid.eq((position.tensor != tensors) & rooted & self.words.valid & ~self.operands.start),
             write.en.eq(stages[-1]),
             write.addr.eq(self._place(scaled.tensor, scaled.context)),
             write.data.mantissa.eq(mantissa),

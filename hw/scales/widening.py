@@ -22,7 +22,7 @@ class Widening(wiring.Component):
 
     Parameters
     ----------
-    core : formats and bits of a code.
+    params : formats and bits of a code.
 
     Attributes
     ----------
@@ -35,12 +35,12 @@ class Widening(wiring.Component):
 
     latency = Quotient.latency
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
         super().__init__(
             {
                 "power": In(TOTAL_BITS),
-                "largest": In(maximum(core.formats)),
+                "largest": In(maximum(params.formats)),
                 "length": In(LENGTH_BITS),
                 "threshold": In(THRESHOLD_BITS),
                 "level": Out(EXPONENT_BITS),
@@ -49,7 +49,7 @@ class Widening(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        fmt, extra = self._core.formats, self._core.extra_bits
+        fmt, extra = self._params.formats, self._params.extra_bits
         # 2 * (log largest - log threshold) + log length - log power, and what rounds its half up
         fixed = ((fmt.product_drop - 1 - fmt.power_shift + THRESHOLD_FRAC) << LOG_FRAC + 1) + (2 << LOG_FRAC) - 1
         length = _logarithm(m, self.length, "length")

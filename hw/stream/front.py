@@ -14,16 +14,11 @@ from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import minus_one, plus_one
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Group, Status
+from tritforge.hw.stream.beat_decision import BeatDecision
 from tritforge.hw.stream.header_reader import token_shape
 from tritforge.hw.stream.side import SideBeats
-from tritforge.hw.stream.taking import Taking
 from tritforge.hw.stream.walker import FLAGS, Walker, run_layout
 from tritforge.hw.taps import Cycle
-
-
-def positions(core: CoreParams) -> int:
-    """Of activations: three vectors of ``max_hidden`` elements or one of ``max_intermediate``, a context."""
-    return core.batch * max(3 * core.beats(core.max_hidden), core.beats(core.max_intermediate))
 
 
 class PacketControl(wiring.Signature):
@@ -66,32 +61,33 @@ class CodeRead(wiring.Signature):
         later.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        depth = positions(core)
+    def __init__(self, params: CoreParams) -> None:
+        depth = params.store_positions
         super().__init__({"address": Out(range(depth)), "available": In(range(depth + 1)), "release": Out(1)})
 
 
-class _Now:
+class _State:
     """Of this cycle: the run of beats and its next beat, what may come and what comes, and of the cycle before it.
 
     run : that of the next beat. first, last, second : the beat is its run's first, last, last but one. context, final
-    : whose turn it is, and that it is the last one's. offer : the array takes a beat. lacks : activations. drop :
-    beats are dropped. taken, fed, ends, over : a beat is accepted, given to the array, its run's last, the packet's.
-    wraps : its vector's. complete : the packet's last beat came before. rests, walks : between packets, in a body.
+    : whose turn it is, and that it is the last one's. offer : the array takes a beat. no_codes : it waits for codes.
+    drop : beats are dropped. accepted, fed, ends, over : a beat is accepted, given to the array, its run's last, the
+    packet's. wraps : its vector's. complete : the packet's last beat came before. between, in_body : the front is
+    between two packets, in the body of one.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        self.run = Signal(run_layout(core), name="now")
+    def __init__(self, params: CoreParams) -> None:
+        self.run = Signal(run_layout(params), name="now")
         self.first, self.last, self.second = flags("first", "last", "second")
-        self.context = Signal(core.context_bits)
+        self.context = Signal(params.context_bits)
         self.final = Signal()
-        self.offer, self.lacks, self.drop = flags("offer", "lacks", "drop")
-        self.rests, self.walks, self.complete = flags("rests", "walks", "complete")
-        self.taken, self.fed, self.ends, self.over, self.wraps = (
-            Signal(name=name) for name in ("taken", "fed", "ends", "over", "wraps")
+        self.offer, self.no_codes, self.drop = flags("offer", "no_codes", "drop")
+        self.between, self.in_body, self.complete = flags("between", "in_body", "complete")
+        self.accepted, self.fed, self.ends, self.over, self.wraps = (
+            Signal(name=name) for name in ("accepted", "fed", "ends", "over", "wraps")
         )
-        self.was_taken, self.was_over, self.was_last, self.was_end = flags(
-            "was_taken", "was_over", "was_last", "was_end"
+        self.accepted_d1, self.over_d1, self.ends_d1, self.end_d1 = flags(
+            "accepted_d1", "over_d1", "ends_d1", "end_d1"
         )
 
 
@@ -134,17 +130,17 @@ class StreamFront(wiring.Component):
     side_latency = 1
     """Cycles from the acceptance of a beat to its ``side_put`` and ``embed_block``."""
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        place = {"group": Out(Group), "matrix": Out(2), "block": Out(16)} if core.taps else {}
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        place = {"group": Out(Group), "matrix": Out(2), "block": Out(16)} if params.taps else {}
         super().__init__(
             {
-                "weights": In(AxiStream(8 * core.lanes)),
+                "weights": In(AxiStream(params.beat_bits)),
                 "packet": In(PacketControl()),
-                "shape": In(token_shape(core)),
-                "side": Out(SideBeats(core)),
-                "codes": Out(CodeRead(core)),
-                "feed": Out(Feed(core)),
+                "shape": In(token_shape(params)),
+                "side": Out(SideBeats(params)),
+                "codes": Out(CodeRead(params)),
+                "feed": Out(Feed(params)),
                 "abort_token": In(1),
                 "busy": Out(1),
                 "cycle": Out(Cycle),
@@ -155,165 +151,167 @@ class StreamFront(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         weights = self.weights
-        m.submodules.walker = walker = Walker(self._core)
-        now = _Now(self._core)
-        run = now.run
-        ahead = Signal.like(now.run)
-        beat = Signal(8 * self._core.lanes)
-        kill, begin, popped, there = flags("kill", "begin", "popped", "there")
-        m.submodules.taking = taking = Taking()
-        loads, released = taking.loads, taking.released
-        taken, fed, ends, over = now.taken, now.fed, now.ends, now.over
-        header = sc.side_beats(self._core, sc.HEADER_WORDS)
+        m.submodules.walker = walker = Walker(self._params)
+        state = _State(self._params)
+        run = state.run
+        ahead = Signal.like(state.run)
+        beat = Signal(self._params.beat_bits)
+        kill, begin, popped, run_valid = flags("kill", "begin", "popped", "run_valid")
+        m.submodules.beat_decision = decision = BeatDecision()
+        loads, released = decision.loads, decision.released
+        accepted, fed, ends, over = state.accepted, state.fed, state.ends, state.over
+        header = sc.side_beats(self._params, sc.HEADER_WORDS)
         m.d.comb += [
             self.side.beat.eq(beat),
             self.feed.beat.eq(beat),
-            taking.valid.eq(weights.tvalid),
-            taking.ready.eq(weights.tready),
-            taking.last.eq(now.last),
-            taking.some.eq(run.some),
+            decision.valid.eq(weights.tvalid),
+            decision.ready.eq(weights.tready),
+            decision.last.eq(state.last),
+            decision.run_valid.eq(run.some),
             # dropped beats are of no run
-            taking.wrap.eq(run.wrap),
-            taking.release.eq(run.release),
-            taken.eq(taking.taken),
-            ends.eq(taking.ends),
-            now.wraps.eq(taking.wraps),
-            fed.eq(now.offer & weights.tvalid),
-            over.eq(taken & weights.tlast),
+            decision.wrap.eq(run.wrap),
+            decision.release.eq(run.release),
+            accepted.eq(decision.accepted),
+            ends.eq(decision.ends),
+            state.wraps.eq(decision.wraps),
+            fed.eq(state.offer & weights.tvalid),
+            over.eq(accepted & weights.tlast),
             walker.shape.eq(self.shape),
-            # what was taken from the walker is still there a cycle later
-            there.eq(walker.run.some & now.walks & ~popped),
+            # what was popped stays for a cycle
+            run_valid.eq(walker.run.some & state.in_body & ~popped),
             walker.pop.eq(popped),
         ]
-        self._decide(m, now, ahead, released)
-        with m.If(taken | ~run.some):
+        self._decide(m, state, ahead, released)
+        with m.If(accepted | ~run.some):
             m.d.sync += [
                 run.left.eq(Mux(loads, ahead.left, minus_one(run.left))),
-                now.first.eq(loads),
-                now.last.eq(Mux(loads, ahead.one, now.second)),
-                now.second.eq(Mux(loads, ahead.two, run.left == 2)),
+                state.first.eq(loads),
+                state.last.eq(Mux(loads, ahead.one, state.second)),
+                state.second.eq(Mux(loads, ahead.two, run.left == 2)),
             ]
         with m.If(loads):
             m.d.sync += [run[name].eq(ahead[name]) for name in run.shape().members if name != "left"]
-        m.d.sync += popped.eq((loads | ~ahead.some) & there)
+        m.d.sync += popped.eq((loads | ~ahead.some) & run_valid)
         with m.If(loads | ~ahead.some):
-            m.d.sync += [ahead.eq(walker.run), *(ahead[name].eq(walker.run[name] & there) for name in FLAGS)]
+            m.d.sync += [ahead.eq(walker.run), *(ahead[name].eq(walker.run[name] & run_valid) for name in FLAGS)]
             # between packets there is nothing ahead, and the header comes as any other run
-            with m.If(now.rests):
+            with m.If(state.between):
                 m.d.sync += [ahead.left.eq(header - 1), ahead.one.eq(header == 1), ahead.two.eq(header == 2)]
                 m.d.sync += [ahead.some.eq(begin), ahead.side.eq(begin)]
         m.d.sync += [
             beat.eq(weights.tdata),
-            self.side.put.eq(taken & run.side),
+            self.side.put.eq(accepted & run.side),
             self.feed.valid.eq(fed),
-            self.feed.first.eq(now.first),
-            self.feed.last.eq(now.last),
-            self.feed.context.eq(now.context),
-            self.feed.final_context.eq(now.final),
+            self.feed.first.eq(state.first),
+            self.feed.last.eq(state.last),
+            self.feed.context.eq(state.context),
+            self.feed.final_context.eq(state.final),
             self.packet.embed_block.eq(ends & run.embed),
             self.codes.release.eq(released),
-            now.complete.eq(~now.rests & (now.complete | over)),
+            state.complete.eq(~state.between & (state.complete | over)),
         ]
-        self._control(m, now, walker, kill, begin)
+        self._control(m, state, walker, kill, begin)
         with m.If(over):
             # nothing of the next packet before this one's end is understood
-            m.d.sync += [now.drop.eq(0), run.some.eq(0), run.side.eq(0), run.trits.eq(0)]
+            m.d.sync += [state.drop.eq(0), run.some.eq(0), run.side.eq(0), run.trits.eq(0)]
         with m.If(kill):
-            m.d.sync += [weights.tready.eq(0), now.offer.eq(0), now.drop.eq(~(now.complete | over))]
+            m.d.sync += [weights.tready.eq(0), state.offer.eq(0), state.drop.eq(~(state.complete | over))]
             m.d.sync += [one[name].eq(0) for one in (run, ahead) for name in FLAGS]
         return m
 
-    def _decide(self, m: Module, now: _Now, ahead: data.View, released: Value) -> None:
+    def _decide(self, m: Module, state: _State, ahead: data.View, released: Value) -> None:
         """What may come in the next cycle."""
-        shape, weights, over, run = self.shape, self.weights, self.weights.tlast, now.run
-        taken, fed, last, room = now.taken, now.fed, now.last, self.side.room
-        batched = self._core.batch > 1
+        shape, weights, over, run = self.shape, self.weights, self.weights.tlast, state.run
+        accepted, fed, last, room = state.accepted, state.fed, state.last, self.side.room
+        batched = self._params.batch > 1
 
-        # whether the activations of this cycle's address and the one after it are there: as of a cycle ago, but a
+        # whether the activations of this cycle's address and the one after it are valid: as of a cycle ago, but a
         # vector begins anew only when it is whole
         # (the store is far away: what it gets is a counter of its own)
         position = [Signal.like(self.codes.address, name=f"address_{i}", reset_less=True) for i in range(3)]
         code_address = Signal.like(self.codes.address, reset_less=True)
         m.d.comb += self.codes.address.eq(code_address)
-        here, next_there, whole, pending, was_released = flags(
-            "here", "next_there", "whole", "pending", "was_released"
+        codes_valid, next_codes_valid, whole, pending, release_d1 = flags(
+            "codes_valid", "next_codes_valid", "whole", "pending", "release_d1"
         )
-        wraps = now.wraps
-        available = Signal.like(self.codes.available, name="was_available")
+        wraps = state.wraps
+        available = Signal.like(self.codes.available, name="available_d1")
         m.d.sync += [
             # nothing until what is available is of the next group
-            was_released.eq(self.codes.release),
+            release_d1.eq(self.codes.release),
             available.eq(
-                self.codes.available & ~(released | self.codes.release | was_released).replicate(len(available))
+                self.codes.available & ~(released | self.codes.release | release_d1).replicate(len(available))
             ),
             whole.eq((whole | wraps) & ~released),
         ]
-        known = [address < available for address in position]
-        for there, at in ((here, 0), (next_there, 1)):
-            m.d.sync += there.eq((Mux(fed, known[at + 1], known[at]) | whole | wraps) & ~released)
-        followers = [(code_address, 0, plus_one(code_address)), (position[0], 0, position[1])]
-        followers += [(position[1], 1, position[2]), (position[2], 2, plus_one(position[2]))]
-        for address, first, following in followers:
+        below = [address < available for address in position]
+        for valid, at in ((codes_valid, 0), (next_codes_valid, 1)):
+            m.d.sync += valid.eq((Mux(fed, below[at + 1], below[at]) | whole | wraps) & ~released)
+        counters = [(code_address, 0, plus_one(code_address)), (position[0], 0, position[1])]
+        counters += [(position[1], 1, position[2]), (position[2], 2, plus_one(position[2]))]
+        for address, first, next_address in counters:
             # no condition with it: the reset of a register far away
             with m.If(wraps):
                 m.d.sync += address.eq(first)
-            with m.Elif(fed | now.rests):
-                m.d.sync += address.eq(Mux(now.rests, first, following))
-        with m.If(now.rests):
+            with m.Elif(fed | state.between):
+                m.d.sync += address.eq(Mux(state.between, first, next_address))
+        with m.If(state.between):
             m.d.sync += whole.eq(0)
-        beyond = next_there | (last & now.final & ~run.onward)
+        following_valid = next_codes_valid | (last & state.final & ~run.onward)
 
         # a row block's last beat waits until the rows before it are drained
-        m.d.sync += pending.eq(((pending & ~self.packet.drained) | (now.ends & run.trits)) & ~now.rests)
-        another = ahead.trits & Mux(run.trits, beyond, here) & ~(ahead.one & (pending | run.trits))
-        following = run.trits & beyond & ~(now.second & pending)
-        repeated = run.trits & beyond & ~(last & pending)
-        same = run.trits & here & ~(last & pending)
+        m.d.sync += pending.eq(((pending & ~self.packet.drained) | (state.ends & run.trits)) & ~state.between)
+        another = ahead.trits & Mux(run.trits, following_valid, codes_valid) & ~(ahead.one & (pending | run.trits))
+        following = run.trits & following_valid & ~(state.second & pending)
+        repeated = run.trits & following_valid & ~(last & pending)
+        same = run.trits & codes_valid & ~(last & pending)
 
         contexts = Signal.like(shape.contexts)
         next_final = Signal()
         if batched:
             m.d.sync += contexts.eq(minus_one(shape.contexts))
-            m.d.comb += next_final.eq(Mux(fed, Mux(now.final, contexts == 0, now.context + 1 == contexts), now.final))
-            m.d.sync += now.final.eq(next_final)
+            m.d.comb += next_final.eq(
+                Mux(fed, Mux(state.final, contexts == 0, state.context + 1 == contexts), state.final)
+            )
+            m.d.sync += state.final.eq(next_final)
             with m.If(fed):
-                m.d.sync += now.context.eq(Mux(now.final, 0, plus_one(now.context)))
+                m.d.sync += state.context.eq(Mux(state.final, 0, plus_one(state.context)))
             with m.If(~run.trits):
-                m.d.sync += [now.context.eq(0), now.final.eq(contexts == 0)]
+                m.d.sync += [state.context.eq(0), state.final.eq(contexts == 0)]
         else:
-            m.d.comb += [next_final.eq(1), now.final.eq(1), contexts.eq(0)]
+            m.d.comb += [next_final.eq(1), state.final.eq(1), contexts.eq(0)]
 
         trits = Mux(last, another, following)
         side = Mux(last, ahead.side, run.side) & room
-        unchanged = run.side & room | now.drop
-        offer = Mux(taken, ~over & trits, Mux(fed, repeated, same) if batched else same)
+        unchanged = run.side & room | state.drop
+        offer = Mux(accepted, ~over & trits, Mux(fed, repeated, same) if batched else same)
         m.d.sync += [
-            now.offer.eq(offer),
-            weights.tready.eq((offer & next_final) | Mux(taken, ~over & (side | now.drop), unchanged)),
-            now.lacks.eq(run.trits & ~here),
+            state.offer.eq(offer),
+            weights.tready.eq((offer & next_final) | Mux(accepted, ~over & (side | state.drop), unchanged)),
+            state.no_codes.eq(run.trits & ~codes_valid),
         ]
 
-    def _control(self, m: Module, now: _Now, walker: Walker, kill: Signal, begin: Signal) -> None:
+    def _control(self, m: Module, state: _State, walker: Walker, kill: Signal, begin: Signal) -> None:
         """Header, body and end of a packet, a cycle behind its beats; and what the cycles are spent on."""
-        begun, tail, checks, outside = flags("begun", "tail", "checks", "outside")
+        started, tail_aborted, checks, outside = flags("started", "tail_aborted", "checks", "outside")
         m.d.sync += [
-            now.was_taken.eq(now.taken),
-            now.was_over.eq(now.over),
-            now.was_last.eq(now.ends),
-            now.was_end.eq(now.ends & now.run.end),
+            state.accepted_d1.eq(state.accepted),
+            state.over_d1.eq(state.over),
+            state.ends_d1.eq(state.ends),
+            state.end_d1.eq(state.ends & state.run.end),
         ]
         states = OneHot(m, ("REST", "HEADER", "CHECK", "BODY", "TAIL", "FAULT", "DROP"))
         at, go = states.at, states.go
-        abort, over, end = self.abort_token, now.was_over, now.was_end
+        abort, over, end = self.abort_token, state.over_d1, state.end_d1
         fails, aborted = flags("fails", "aborted")
-        idle = Signal(name="was_idle")
+        idle = Signal(name="idle_d1")
         failed = Signal()
         reason = Signal.like(self.packet.fault_status)
         m.d.comb += [
             # an abort, an early end or a missing one
             fails.eq(
                 (
-                    at["HEADER"] & begun & (abort | over)
+                    at["HEADER"] & started & (abort | over)
                     | at["CHECK"] & abort & ~self.packet.reject
                     | at["BODY"] & (abort | over ^ end)
                     | aborted
@@ -322,16 +320,16 @@ class StreamFront(wiring.Component):
             ),
             aborted.eq(at["TAIL"] & abort & ~idle),
             begin.eq(at["REST"] & idle),
-            now.rests.eq(at["REST"]),
-            now.walks.eq(at["BODY"]),
+            state.between.eq(at["REST"]),
+            state.in_body.eq(at["BODY"]),
             checks.eq(at["CHECK"]),
-            outside.eq(at["HEADER"] & ~begun | at["BODY"] & end | ~(at["HEADER"] | at["CHECK"] | at["BODY"])),
-            walker.clear.eq(~now.walks),
+            outside.eq(at["HEADER"] & ~started | at["BODY"] & end | ~(at["HEADER"] | at["CHECK"] | at["BODY"])),
+            walker.clear.eq(~state.in_body),
         ]
         m.d.sync += [
             idle.eq(self.packet.idle),
-            begun.eq((~at["REST"] & begun) | now.taken),
-            tail.eq(~at["REST"] & (tail | aborted)),
+            started.eq((~at["REST"] & started) | state.accepted),
+            tail_aborted.eq(~at["REST"] & (tail_aborted | aborted)),
             walker.start.eq(at["CHECK"] & self.packet.accept),
             # that a packet ends before its time takes effect a cycle after it is known
             failed.eq(fails),
@@ -341,50 +339,50 @@ class StreamFront(wiring.Component):
         with m.If(abort):
             m.d.sync += reason.eq(Status.ABORTED)
         # of the last packet's end the sequencer may know already
-        answered = self.packet.clear | tail & idle
+        answered = self.packet.clear | tail_aborted & idle
         with m.If(at["FAULT"] & answered):
             m.d.sync += self.packet.fault.eq(0)
         with m.If(failed):
             m.d.sync += [self.packet.fault.eq(1), self.packet.fault_status.eq(reason)]
         go("REST", "HEADER", idle)
-        go("HEADER", "CHECK", now.was_last)
+        go("HEADER", "CHECK", state.ends_d1)
         go("CHECK", "BODY", self.packet.accept)
         go("CHECK", "DROP", self.packet.reject)
         go("BODY", "TAIL", end)
         go("TAIL", "REST", idle)
         go("FAULT", "DROP", answered)
-        go("DROP", "REST", ~(now.drop | kill))
+        go("DROP", "REST", ~(state.drop | kill))
         states.interrupt("FAULT", failed)
         states.build()
 
         # a cycle is accounted for when it is known what came of it
-        was_outside, was_checks, was_fed, was_open, was_lacking = (
-            Signal(name=f"was_{name}") for name in ("outside", "checks", "fed", "open", "lacking")
+        outside_d1, checks_d1, fed_d1, ready_d1, no_codes_d1 = (
+            Signal(name=f"{name}_d1") for name in ("outside", "checks", "fed", "ready", "no_codes")
         )
         cycle = Signal(Cycle)
         m.d.sync += [
-            was_outside.eq(outside),
-            was_checks.eq(checks),
-            was_fed.eq(now.fed),
-            was_open.eq(self.weights.tready | now.offer),
-            was_lacking.eq(now.lacks | ~now.run.some),
+            outside_d1.eq(outside),
+            checks_d1.eq(checks),
+            fed_d1.eq(state.fed),
+            ready_d1.eq(self.weights.tready | state.offer),
+            no_codes_d1.eq(state.no_codes | ~state.run.some),
             self.cycle.eq(cycle),
             self.busy.eq(cycle != Cycle.IDLE),
         ]
-        with m.If(now.was_taken):
+        with m.If(state.accepted_d1):
             m.d.comb += cycle.eq(Cycle.BEAT)
-        with m.Elif(was_outside & idle):
+        with m.Elif(outside_d1 & idle):
             m.d.comb += cycle.eq(Cycle.IDLE)
-        with m.Elif(was_fed):
+        with m.Elif(fed_d1):
             m.d.comb += cycle.eq(Cycle.REPEAT)
-        with m.Elif(was_open):
+        with m.Elif(ready_d1):
             m.d.comb += cycle.eq(Cycle.STARVED)
-        with m.Elif(was_outside):
+        with m.Elif(outside_d1):
             m.d.comb += cycle.eq(Cycle.RESULT)
-        with m.Elif(was_checks | was_lacking):
+        with m.Elif(checks_d1 | no_codes_d1):
             m.d.comb += cycle.eq(Cycle.DEPENDENCY)
         with m.Else():
             m.d.comb += cycle.eq(Cycle.DRAIN)
-        if self._core.taps:
+        if self._params.taps:
             for name in ("group", "matrix", "block"):
-                m.d.sync += getattr(self, name).eq(delay(m, now.run[name], 1, f"was_{name}"))
+                m.d.sync += getattr(self, name).eq(delay(m, state.run[name], 1, name))

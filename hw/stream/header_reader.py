@@ -11,14 +11,14 @@ from amaranth.lib.wiring import In, Out
 from tritforge.hw import schedule as sc
 from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.params import MAX_BATCH, CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, MAX_BATCH, CoreParams
 from tritforge.hw.register_map import geometry_word
 
 CRC_POLYNOMIAL = 0xEDB88320
 """CRC-32 (IEEE), reflected."""
 
 
-def token_shape(core: CoreParams) -> data.StructLayout:
+def token_shape(params: CoreParams) -> data.StructLayout:
     """What a header says about its packet (hw/packet.py), and what follows from it.
 
     zero, logits : masks of contexts. slots : where each context's state is kept. used : mask of those slots. The
@@ -32,13 +32,13 @@ def token_shape(core: CoreParams) -> data.StructLayout:
             "vocab": 16,
             "hidden_beats": 16,
             "intermediate_beats": 16,
-            "contexts": 4,
-            "zero": core.batch,
-            "logits": core.batch,
-            "slots": data.ArrayLayout(core.context_bits, core.batch),
-            "used": core.batch,
-            "hidden_span": range(core.batch * core.beats(core.max_hidden) + 1),
-            "intermediate_span": range(core.batch * core.beats(core.max_intermediate) + 1),
+            "contexts": CONTEXTS_BITS,
+            "zero": params.batch,
+            "logits": params.batch,
+            "slots": data.ArrayLayout(params.context_bits, params.batch),
+            "used": params.batch,
+            "hidden_span": range(params.batch * params.beats(params.max_hidden) + 1),
+            "intermediate_span": range(params.batch * params.beats(params.max_intermediate) + 1),
             "sequence": 32,
         }
     )
@@ -56,13 +56,13 @@ class HeaderCheck(wiring.Signature):
     done : In, pulse, `HeaderReader.latency` cycles after the last word. status : In, with it, a `Status`.
     """
 
-    def __init__(self, core: CoreParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         super().__init__(
             {
                 "word": Out(unsigned(32)),
                 "pop": Out(1),
                 "clear": Out(1),
-                "torn": Out(core.batch),
+                "torn": Out(params.batch),
                 "done": In(1),
                 "status": In(4),
             }
@@ -79,20 +79,20 @@ class HeaderReader(wiring.Component):
     latency = 7
     """Word register, its part of the CRC (two), the CRC, comparisons, checks, status."""
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        super().__init__({"check": In(HeaderCheck(core)), "shape": Out(token_shape(core))})
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        super().__init__({"check": In(HeaderCheck(params)), "shape": Out(token_shape(params))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        core, shape = self._core, self.shape
+        params, shape = self._params, self.shape
         words = self._collect(m)
-        contexts, columns = words[2][:8], core.columns
+        contexts, columns = words[2][:8], params.columns
         m.d.comb += [
             # what is cut off here is refused below
             shape.contexts.eq(cut(contexts, shape.contexts)),
-            shape.zero.eq(words[2][8:][: core.batch]),
-            shape.logits.eq(words[2][16:][: core.batch]),
+            shape.zero.eq(words[2][8:][: params.batch]),
+            shape.logits.eq(words[2][16:][: params.batch]),
             shape.sequence.eq(words[3]),
             shape.hidden.eq(words[9][:16]),
             shape.layers.eq(words[10][:8]),
@@ -109,13 +109,13 @@ class HeaderReader(wiring.Component):
 
         # every line below is a register: few levels of logic, one after the other
         unused, no_slot, foreign, torn = self._contexts(m, words)
-        dimensions = zip(words[9:13], core.limits.values(), strict=True)
+        dimensions = zip(words[9:13], params.limits.values(), strict=True)
         outside = [flag for value, limit in dimensions for flag in _outside(m, value, limit)]
         misfits = [
             _misfits(m, beats, n, columns)
             for beats, n in ((words[13][:16], words[9][:16]), (words[13][16:], words[11][:16]))
         ]
-        geometry = geometry_word(core)
+        geometry = geometry_word(params)
         checks = [
             ([register(m, words[0] != sc.MAGIC)], sc.Status.MAGIC),
             ([register(m, self._crc(m))], sc.Status.HEADER_CRC),
@@ -125,7 +125,7 @@ class HeaderReader(wiring.Component):
             ),
             ([register(m, words[1][16:] != geometry >> 16)], sc.Status.GEOMETRY),
             (
-                [register(m, (contexts == 0) | (contexts > core.batch)), *no_slot, *outside, *misfits],
+                [register(m, (contexts == 0) | (contexts > params.batch)), *no_slot, *outside, *misfits],
                 sc.Status.LIMITS,
             ),
             (foreign, sc.Status.TOKEN),
@@ -193,7 +193,8 @@ class HeaderReader(wiring.Component):
     def _span(self, m: Module, beats: Value, contexts: Value, width: int) -> Value:
         """Their product, without a multiplier: a small factor is not worth one."""
         terms = [
-            Mux(bit, beats << shift, 0)[:width] for shift, bit in enumerate(contexts[: self._core.batch.bit_length()])
+            Mux(bit, beats << shift, 0)[:width]
+            for shift, bit in enumerate(contexts[: self._params.batch.bit_length()])
         ]
         halves = [register(m, reduce(add, terms[at : at + 2])[:width]) for at in range(0, len(terms), 2)]
         return reduce(add, halves)[:width]
@@ -201,7 +202,7 @@ class HeaderReader(wiring.Component):
     def _contexts(self, m: Module, words: list[Signal]) -> tuple[list[Signal], ...]:
         """Whether something is set that must not be, slots beyond the last, tokens beyond the vocabulary and slots
         whose state is torn; and what follows for ``shape``."""
-        core, shape = self._core, self.shape
+        params, shape = self._params, self.shape
         tokens = [words[4 + i // 2].word_select(i % 2, 16) for i in range(MAX_BATCH)]
         slots = [words[8].word_select(i, 4) for i in range(MAX_BATCH)]
         unused = [register(m, words[2][24:].any()), register(m, words[14].any())]
@@ -209,13 +210,13 @@ class HeaderReader(wiring.Component):
         for i, (token, slot) in enumerate(zip(tokens, slots, strict=True)):
             active, zero, logits = register(m, words[2][:8] > i), words[2][8 + i], words[2][16 + i]
             unused.append(register(m, ~active & (token.any() | slot.any() | zero | logits)))
-            if i >= core.batch:
+            if i >= params.batch:
                 continue
-            used.append(register(m, Mux(active, 1 << slot[: len(shape.slots[i])], 0)[: core.batch]))
+            used.append(register(m, Mux(active, 1 << slot[: len(shape.slots[i])], 0)[: params.batch]))
             # an earlier context of this packet may have begun the slot's sequence anew
             begun = register(m, Cat(words[2][8 + j] & (slots[j] == slot) for j in range(i + 1)).any())
             m.d.comb += shape.slots[i].eq(cut(slot, shape.slots[i]))
-            no_slot.append(register(m, active & (slot >= core.batch)))
+            no_slot.append(register(m, active & (slot >= params.batch)))
             # a vocabulary beyond 16 bits is beyond the limits
             foreign.append(register(m, active & (token >= words[12][:16])))
             torn.append(register(m, (used[i] & self.check.torn).any() & ~begun))

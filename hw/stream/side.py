@@ -9,25 +9,30 @@ from amaranth.lib.wiring import In, Out
 from tritforge.hw import schedule as sc
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import WORD_BITS, CoreParams
 
 UNDER_WAY = 4
 """Beats that may still come after ``room`` has fallen."""
 
 
-def units(core: CoreParams) -> int:
+def most_kinds(params: CoreParams) -> int:
+    """Side words of a row in the group with the most, EMBED: an x of each context and its gain words."""
+    return params.batch + sc.gain_words(sc.Group.EMBED, last_layer=False)
+
+
+def units(params: CoreParams) -> int:
     """Groups of V words that can be addressed: a row block's side words with the most kinds, or the header."""
-    return max((core.batch + 3) * core.row_groups, -(-sc.HEADER_WORDS // core.vector_rows))
+    return max(most_kinds(params) * params.row_groups, -(-sc.HEADER_WORDS // params.vector_rows))
 
 
-def release_limit(core: CoreParams) -> int:
+def release_limit(params: CoreParams) -> int:
     """Most beats released at once: the side words of a row block, or the header."""
-    return max((core.batch + 3) * core.gain_beats, sc.side_beats(core, sc.HEADER_WORDS))
+    return max(most_kinds(params) * params.gain_beats, sc.side_beats(params, sc.HEADER_WORDS))
 
 
-def depth(core: CoreParams) -> int:
+def depth(params: CoreParams) -> int:
     """Beats of the ring: room for two row blocks of the kind with the most side words, whatever is under way."""
-    return 1 << (max(16, 2 * core.gain_beats * (core.batch + 3) + UNDER_WAY - 1) - 1).bit_length()
+    return 1 << (max(16, 2 * params.gain_beats * most_kinds(params) + UNDER_WAY - 1) - 1).bit_length()
 
 
 class SideBeats(wiring.Signature):
@@ -40,8 +45,8 @@ class SideBeats(wiring.Signature):
         that the giver may decide two cycles ahead.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        super().__init__({"put": Out(1), "beat": Out(unsigned(8 * core.lanes)), "room": In(1, init=1)})
+    def __init__(self, params: CoreParams) -> None:
+        super().__init__({"put": Out(1), "beat": Out(unsigned(params.beat_bits)), "room": In(1, init=1)})
 
 
 class SideRead(wiring.Signature):
@@ -55,18 +60,18 @@ class SideRead(wiring.Signature):
     release : Out, the base moves on by so many beats from the next cycle on, at most by those that are there.
     """
 
-    def __init__(self, core: CoreParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         super().__init__(
             {
-                "address": Out(range(units(core))),
-                "words": In(data.ArrayLayout(unsigned(32), core.vector_rows)),
-                "release": Out(range(release_limit(core) + 1)),
+                "address": Out(range(units(params))),
+                "words": In(data.ArrayLayout(unsigned(WORD_BITS), params.vector_rows)),
+                "release": Out(range(release_limit(params) + 1)),
             }
         )
 
 
 class SideWords(wiring.Component):
-    """A ring of beats, read V = ``core.vector_rows`` words at a time, anywhere from its base on.
+    """A ring of beats, read V = ``params.vector_rows`` words at a time, anywhere from its base on.
 
     Words count from the base, the oldest beat that is not released; a group of V of them never crosses a beat. The
     ring has room for two row blocks of the kind with the most side words, so that the next block's gains never wait
@@ -76,7 +81,7 @@ class SideWords(wiring.Component):
 
     Parameters
     ----------
-    core : geometry.
+    params : geometry.
 
     Attributes
     ----------
@@ -92,13 +97,13 @@ class SideWords(wiring.Component):
     level_latency = 1
     """Cycles from ``put`` to ``level``."""
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        self.depth = depth(core)
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        self.depth = depth(params)
         super().__init__(
             {
-                "beats": In(SideBeats(core)),
-                "read": In(SideRead(core)),
+                "beats": In(SideBeats(params)),
+                "read": In(SideRead(params)),
                 "level": Out(range(self.depth + 1)),
                 "clear": In(1),
             }
@@ -107,7 +112,7 @@ class SideWords(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.ring = ring = Memory(
-            shape=unsigned(8 * self._core.lanes),
+            shape=unsigned(self._params.beat_bits),
             depth=self.depth,
             init=[],
             attrs={"ram_style": "block", "no_rw_check": 1},
@@ -135,12 +140,15 @@ class SideWords(wiring.Component):
             m.d.sync += [end.eq(0), base.eq(0), self.level.eq(0), released.eq(0)]
 
         # both lengths are powers of two: the address' low bits choose within a beat
-        bits, width = (self._core.lanes // (4 * self._core.vector_rows) - 1).bit_length(), 32 * self._core.vector_rows
+        bits, width = (
+            (self._params.beat_words // self._params.vector_rows - 1).bit_length(),
+            WORD_BITS * self._params.vector_rows,
+        )
         select = delay(m, reader.address[:bits], 3, "select", reset_less=True)
         # the lower or the upper half first, far from the blocks; then the words in it
         upper = select[-1] if bits else Const(0)
         rest = delay(m, select[:-1], 1, "select_in_half", reset_less=True)
-        held = Signal(8 * self._core.lanes, reset_less=True)
+        held = Signal(self._params.beat_bits, reset_less=True)
         half = Signal(width << max(0, bits - 1), reset_less=True)
         m.d.sync += [
             read.addr.eq(cut(base + reader.address[bits:], read.addr)),

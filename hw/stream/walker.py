@@ -16,7 +16,7 @@ from tritforge.hw.stream.header_reader import token_shape
 FLAGS = ("some", "side", "trits", "wrap", "embed", "release", "end")
 
 
-def run_layout(core: CoreParams) -> data.StructLayout:
+def run_layout(params: CoreParams) -> data.StructLayout:
     """A run of beats of one kind.
 
     Flags, all low if there is none. some : there is one. side, trits : which kind. wrap : the beats of trits behind
@@ -27,9 +27,11 @@ def run_layout(core: CoreParams) -> data.StructLayout:
     one's. With debug ports, group, matrix, block : where it is.
     """
     longest = max(
-        core.beats(core.max_inputs), (core.batch + 3) * core.gain_beats, sc.side_beats(core, sc.HEADER_WORDS)
+        params.beats(params.max_inputs),
+        (params.batch + 3) * params.gain_beats,
+        sc.side_beats(params, sc.HEADER_WORDS),
     )
-    place = {"group": Group, "matrix": 2, "block": 16} if core.taps else {}
+    place = {"group": Group, "matrix": 2, "block": 16} if params.taps else {}
     return data.StructLayout(
         {**dict.fromkeys(FLAGS, 1), "left": longest.bit_length(), "onward": 1, **place, "one": 1, "two": 1}
     )
@@ -50,13 +52,13 @@ class Walker(wiring.Component):
     opening = 3
     """Cycles from ``start`` to the first run."""
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
         super().__init__(
             {
-                "shape": In(token_shape(core)),
+                "shape": In(token_shape(params)),
                 "start": In(1),
-                "run": Out(run_layout(core)),
+                "run": Out(run_layout(params)),
                 "pop": In(1),
                 "clear": In(1),
             }
@@ -64,7 +66,7 @@ class Walker(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        core, shape, run = self._core, self.shape, self.run
+        params, shape, run = self._params, self.shape, self.run
         # cleared until the first packet, so that they need no reset, which comes from afar
         group, matrix, block, layer = (
             Signal(kind, name=name, reset_less=True)
@@ -90,18 +92,18 @@ class Walker(wiring.Component):
         m.d.sync += [
             layers.eq(minus_one(shape.layers)),
             last_layer.eq(layer == layers),
-            last.eq(minus_one(rows)[core.rows.bit_length() - 1 :]),
+            last.eq(minus_one(rows)[params.rows.bit_length() - 1 :]),
             reached.eq(Cat(block[:8] == last[:8], block[8:] == last[8:])),
             rows.eq(shape.hidden),
             # all within the limits that a run's length is made for
             trit_beats.eq(cut(Mux(within[Group.CONTRACT], shape.intermediate_beats, shape.hidden_beats), trit_beats)),
-            embedding.eq(cut((shape.contexts + sc.gain_words(Group.EMBED, False)) * core.gain_beats, embedding)),
+            embedding.eq(cut((shape.contexts + sc.gain_words(Group.EMBED, False)) * params.gain_beats, embedding)),
             no_gains.eq(gain_beats == 0),
             last_matrix.eq(matrix == last_of),
         ]
         m.d.comb += last_block.eq(reached.all())
         for g in Group:
-            either = [sc.block_side_beats(core, g, last, contexts=0) for last in (False, True)]
+            either = [sc.block_side_beats(params, g, last, contexts=0) for last in (False, True)]
             with m.If(within[g]):
                 if g in (Group.EXPAND, Group.HEAD):
                     m.d.sync += rows.eq(shape.intermediate if g is Group.EXPAND else shape.vocab)
@@ -120,7 +122,7 @@ class Walker(wiring.Component):
             final.eq(last_matrix & last_block),
         ]
         m.d.sync += [
-            beats.eq(Mux(constants, sc.side_beats(core, sc.CONSTANT_WORDS), Mux(trits, trit_beats, gain_beats))),
+            beats.eq(Mux(constants, sc.side_beats(params, sc.CONSTANT_WORDS), Mux(trits, trit_beats, gain_beats))),
             # settled when the run is taken, as the run is; the embedding has no trits
             block_over.eq(Mux(trits, last_matrix, run.embed)),
             group_over.eq(Mux(trits, last_matrix, run.embed) & last_block),
@@ -137,7 +139,7 @@ class Walker(wiring.Component):
             run.release.eq(trits & final),
             run.end.eq(trits & final & within[Group.HEAD]),
         ]
-        if core.taps:
+        if params.taps:
             m.d.sync += [run.group.eq(group), run.matrix.eq(matrix), run.block.eq(block)]
         go("NONE", "FIRST", self.start)
         go("FIRST", "SECOND")

@@ -8,19 +8,21 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from tritforge.golden.model.formats import DECAY_FRAC
 from tritforge.hw.codes.store import Values
 from tritforge.hw.lib.flags import flags
-from tritforge.hw.lib.pipeline import Near, delay, delayed_tags
+from tritforge.hw.lib.pipeline import LocalCopy, delay, delayed_tags
 from tritforge.hw.lib.width import cut, plus_one
 from tritforge.hw.operations import Op, is_op, tag_layout
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, CoreParams
+from tritforge.hw.scales.root import TOTAL_BITS
 from tritforge.hw.scales.scales import TOTAL_LATE, VectorStatistics
-from tritforge.hw.stream.side import SideRead, SideWords
-from tritforge.hw.vector.gain_lane import GainLane
+from tritforge.hw.schedule import Group, gain_words
+from tritforge.hw.stream.side import SideRead, SideWords, most_kinds
+from tritforge.hw.vector.gain_lane import KAPPA_BITS, GainLane
 from tritforge.hw.vector.statistics import Statistics
 
 GAIN_OPS = (Op.EMBED, Op.F, Op.G, Op.OUT, Op.UP, Op.CONTRACT)
 """The operations whose rows have side words; the others pass by."""
 
-_TOLD = ("fresh", "load", "middle", "one")
+_CONTROL = ("first", "load", "middle", "one")
 
 LAST_SLOTS = {op: {Op.EMBED: 2, Op.CONTRACT: 2, Op.G: 1, Op.OUT: 1}.get(op, 0) for op in GAIN_OPS}
 """Number of the last slot of each; EMBED's load is before the first."""
@@ -36,7 +38,7 @@ class GroupConstants(wiring.Signature):
     """
 
     def __init__(self) -> None:
-        super().__init__({"begin": Out(1), "bias": Out(64), "kappa": Out(17)})
+        super().__init__({"begin": Out(1), "bias": Out(TOTAL_BITS), "kappa": Out(KAPPA_BITS)})
 
 
 class GainStage(wiring.Component):
@@ -55,7 +57,7 @@ class GainStage(wiring.Component):
 
     Parameters
     ----------
-    core : geometry, contexts and widths.
+    params : geometry, contexts and widths.
 
     Attributes
     ----------
@@ -66,27 +68,27 @@ class GainStage(wiring.Component):
     constants : In.
     side : Out, to SideWords, words its ``latency`` after the address.
     values : Out, for matrix ``which``.
-    decay_tag, decay : Out, c of each lane for the recurrence, when the tag is valid.
+    decay_tag, decay : Out, c of each row for the recurrence, when the tag is valid.
     traced, held : Out, each row group (of EMBED the loaded one) once, one cycle after ``wide``.
     statistics : Out, of Statistics.
     """
 
     lead = 4 + SideWords.latency
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        fmt, lanes = core.formats, core.vector_rows
-        wide = data.ArrayLayout(signed(fmt.wide_bits), lanes)
-        self._lanes = [GainLane(fmt, shown=bool(core.extra_bits)) for _ in range(lanes)]
-        self._statistics = Statistics(core)
-        lane, statistics = self._lanes[0], self._statistics
-        value = lane.code_latency + statistics.maximum_latency
-        square = lane.product_latency + statistics.latency - TOTAL_LATE
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        fmt, rows = params.formats, params.vector_rows
+        wide = data.ArrayLayout(signed(fmt.wide_bits), rows)
+        self._units = [GainLane(fmt, shown=bool(params.extra_bits)) for _ in range(rows)]
+        self._statistics = Statistics(params)
+        unit, statistics = self._units[0], self._statistics
+        value = unit.code_latency + statistics.maximum_latency
+        square = unit.product_latency + statistics.latency - TOTAL_LATE
         # of each slot with a value; squares are of the first two
-        power = lane.product_latency + statistics.power_latency if core.extra_bits else 0
+        power = unit.product_latency + statistics.power_latency if params.extra_bits else 0
         self.settled = {
             Op.EMBED: 1 + max(2 + value, 1 + square, 2 + power),
-            Op.F: lane.decay_latency + 1,
+            Op.F: unit.decay_latency + 1,
             Op.G: max(value, 1 + square, power),
             Op.OUT: max(value, 1 + square, power),
             Op.UP: max(value, square, power),
@@ -94,38 +96,38 @@ class GainStage(wiring.Component):
         }
         super().__init__(
             {
-                "ahead": In(tag_layout(core)),
+                "ahead": In(tag_layout(params)),
                 "wide": In(wide),
                 "second": In(wide),
-                "contexts": In(4),
+                "contexts": In(CONTEXTS_BITS),
                 "constants": In(GroupConstants()),
-                "side": Out(SideRead(core)),
-                "values": Out(Values(core)),
-                "decay_tag": Out(tag_layout(core)),
-                "decay": Out(data.ArrayLayout(DECAY_FRAC, lanes)),
-                "traced": Out(tag_layout(core)),
+                "side": Out(SideRead(params)),
+                "values": Out(Values(params)),
+                "decay_tag": Out(tag_layout(params)),
+                "decay": Out(data.ArrayLayout(DECAY_FRAC, rows)),
+                "traced": Out(tag_layout(params)),
                 "held": Out(wide),
-                "statistics": Out(VectorStatistics(core)),
+                "statistics": Out(VectorStatistics(params)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        row, slot, fresh, load = self._slots(m)
+        row, slot, first, load = self._slots(m)
 
         # the words of a slot come two address registers and the memory later, and with them its row
         wait = 2 + SideWords.latency
-        found = {
+        early = {
             "middle": slot == 1,
             "one": row.op == Op.UP,
             "three": (row.op == Op.CONTRACT) | (row.op == Op.EMBED),
             "counts": row.valid & ~load & (row.op != Op.F),
         }
-        found |= {"fresh": fresh, "load": load}
-        found = {name: delay(m, value, wait - 1, name) for name, value in found.items()}
-        self._data(m, {name: found[name] for name in _TOLD})
-        middle, three, counts, fresh, load = (
-            delay(m, found[name], 1, f"{name}_now") for name in ("middle", "three", "counts", "fresh", "load")
+        early |= {"first": first, "load": load}
+        early = {name: delay(m, value, wait - 1, name) for name, value in early.items()}
+        self._data(m, {name: early[name] for name in _CONTROL})
+        middle, three, counts, first, load = (
+            delay(m, early[name], 1, f"{name}_slot") for name in ("middle", "three", "counts", "first", "load")
         )
         row = delayed_tags(m, row, wait, "row")[-1]
         slot = delay(m, slot, wait, "slot")
@@ -138,8 +140,8 @@ class GainStage(wiring.Component):
             square_valid.eq(row.live & (counts & (slot != 2)).replicate(len(row.live))),
             value_valid.eq(row.live & (counts & ((slot == 0) | three)).replicate(len(row.live))),
         ]
-        lane, statistics = self._lanes[0], self._statistics
-        products, codes = lane.product_latency, lane.code_latency
+        unit, statistics = self._units[0], self._statistics
+        products, codes = unit.product_latency, unit.code_latency
         context = delay(m, row.context, products, "context")
         m.d.comb += [
             statistics.square_valid.eq(delay(m, square_valid, products, "square_valid")),
@@ -150,7 +152,7 @@ class GainStage(wiring.Component):
             self.values.which.eq(delay(m, slot, codes, "which")),
         ]
 
-        if self._core.extra_bits:
+        if self._params.extra_bits:
             m.d.comb += [
                 statistics.power_valid.eq(delay(m, value_valid, products, "power_valid")),
                 statistics.power_which.eq(delay(m, slot, products, "power_which")),
@@ -158,16 +160,16 @@ class GainStage(wiring.Component):
 
         # what leaves once for each row group
         decay_tag = Signal.like(row)
-        m.d.comb += [decay_tag.eq(row), decay_tag.valid.eq(fresh & is_op(row, Op.F))]
-        m.d.comb += self.decay_tag.eq(delayed_tags(m, decay_tag, lane.decay_latency, "decay_tag")[-1])
-        m.d.sync += [self.traced.eq(row), self.traced.valid.eq(row.valid & (fresh | load))]
+        m.d.comb += [decay_tag.eq(row), decay_tag.valid.eq(first & is_op(row, Op.F))]
+        m.d.comb += self.decay_tag.eq(delayed_tags(m, decay_tag, unit.decay_latency, "decay_tag")[-1])
+        m.d.sync += [self.traced.eq(row), self.traced.valid.eq(row.valid & (first | load))]
         return m
 
     def _slots(self, m: Module) -> tuple[data.View, Signal, Signal, Signal]:
         """The row group whose slots are addressed, its slot, and whether its ``wide`` or its loaded word is next."""
         # what follows from a tag, a cycle before it is needed
         takes, loads = flags("takes", "loads")
-        taken = Signal(tag_layout(self._core))
+        taken = Signal(tag_layout(self._params))
         last = Signal(2)
         contracts = Signal()
         m.d.sync += [
@@ -184,10 +186,10 @@ class GainStage(wiring.Component):
         ]
         of_embed, of_contract = flags("of_embed", "of_contract")
         row = Signal.like(taken)
-        load, fresh = flags("load", "fresh")
+        load, first = flags("load", "first")
         slot = Signal(2)
         last_slot = Signal(2)
-        m.d.sync += [load.eq(takes & loads), fresh.eq(takes & ~loads)]
+        m.d.sync += [load.eq(takes & loads), first.eq(takes & ~loads)]
         with m.If(takes):
             m.d.sync += [row.eq(taken), slot.eq(0), last_slot.eq(last)]
             m.d.sync += [of_embed.eq(loads), of_contract.eq(contracts)]
@@ -200,24 +202,25 @@ class GainStage(wiring.Component):
 
         # Address of the slot's word: its kind, then the row group in the block; and with the end of a row block, the
         # release of its words.
-        core = self._core
-        group = Signal((core.row_groups - 1).bit_length())
-        kind = Signal(range(core.batch + 3))
+        params = self._params
+        group = Signal((params.row_groups - 1).bit_length())
+        most = gain_words(Group.EMBED, last_layer=False)
+        kind = Signal(range(most_kinds(params)))
         ended = Signal()
-        kinds = Signal(range(core.batch + 4))
+        kinds = Signal(range(most_kinds(params) + 1))
         m.d.sync += [
             group.eq(row.index[: len(group)]),
             # the number of contexts and of slots are within its range
             kind.eq(cut(Mux(load, row.context, Mux(of_embed, self.contexts + slot, slot)), kind)),
             ended.eq(row.valid & row.last & (slot == last_slot) & ~load),
-            kinds.eq(cut(Mux(of_embed, self.contexts + 3, Mux(of_contract, 3, 1)), kinds)),
+            kinds.eq(cut(Mux(of_embed, self.contexts + most, Mux(of_contract, most, 1)), kinds)),
             self.side.address.eq(Cat(group, kind)),
-            self.side.release.eq(cut(Mux(ended, kinds * core.gain_beats, 0), self.side.release)),
+            self.side.release.eq(cut(Mux(ended, kinds * params.gain_beats, 0), self.side.release)),
         ]
-        return row, slot, fresh, load
+        return row, slot, first, load
 
-    def _data(self, m: Module, told: dict[str, Signal]) -> None:
-        """Rows and words through the lanes to the statistics and out; what the lanes are told comes a cycle early."""
+    def _data(self, m: Module, control: dict[str, Signal]) -> None:
+        """Rows and words through their units to the statistics and out; what controls these comes a cycle early."""
         m.submodules.statistics = statistics = self._statistics
         connect(m, statistics.found, flipped(self.statistics))
         m.d.comb += [
@@ -228,20 +231,20 @@ class GainStage(wiring.Component):
             statistics.which.eq(self.values.which),
             statistics.values.eq(self.values.floats),
         ]
-        for index, lane in enumerate(self._lanes):
-            m.submodules[f"lane_{index}"] = lane
-            m.submodules[f"told_{index}"] = near = Near(*told)
-            m.d.comb += [near.given[name].eq(value) for name, value in told.items()]
-            m.d.comb += [getattr(lane, name).eq(near.held[name]) for name in told]
+        for index, unit in enumerate(self._units):
+            m.submodules[f"row_{index}"] = unit
+            m.submodules[f"control_{index}"] = copy = LocalCopy(*control)
+            m.d.comb += [copy.i[name].eq(value) for name, value in control.items()]
+            m.d.comb += [getattr(unit, name).eq(copy.o[name]) for name in control]
             m.d.comb += [
-                lane.wide.eq(self.wide[index]),
-                lane.second.eq(self.second[index]),
-                lane.word.eq(self.side.words[index]),
-                lane.kappa.eq(self.constants.kappa),
-                statistics.products[index].eq(lane.stat_product),
-                self.values.floats[index].eq(lane.code),
-                self.decay[index].eq(lane.decay),
-                self.held[index].eq(lane.held),
+                unit.wide.eq(self.wide[index]),
+                unit.second.eq(self.second[index]),
+                unit.word.eq(self.side.words[index]),
+                unit.kappa.eq(self.constants.kappa),
+                statistics.products[index].eq(unit.stat_product),
+                self.values.floats[index].eq(unit.code),
+                self.decay[index].eq(unit.decay),
+                self.held[index].eq(unit.held),
             ]
-            if self._core.extra_bits:
-                m.d.comb += statistics.gain_products[index].eq(lane.gain_product)
+            if self._params.extra_bits:
+                m.d.comb += statistics.gain_products[index].eq(unit.gain_product)

@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One lane of the gain stage: two multipliers and what follows from their products."""
+"""The unit of one row at the gain stage: two multipliers and what follows from their products."""
 
 from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from tritforge.golden.model.formats import DECAY_FRAC, OMEGA_FRAC, SIGMA_FRAC, STAT_BITS, UNIT_EXPONENT, Formats
+from tritforge.golden.model.formats import (
+    DECAY_FRAC,
+    GAIN_BITS,
+    OMEGA_FRAC,
+    SIGMA_FRAC,
+    STAT_BITS,
+    UNIT_EXPONENT,
+    Formats,
+)
 from tritforge.hw.lib.floats import code_float
 from tritforge.hw.lib.multiplier import Multiplier
 from tritforge.hw.lib.width import cut
 from tritforge.hw.vector.normaliser import Normaliser
 
-GAIN_OPERAND = signed(18)
+GAIN_OPERAND = signed(GAIN_BITS)
+KAPPA_BITS = 17
 
 
 class GainLane(wiring.Component):
@@ -25,13 +34,13 @@ class GainLane(wiring.Component):
     Attributes
     ----------
     product_latency, code_latency, decay_latency : cycles from a slot to ``stat_product``, ``code`` and ``decay``.
-    fresh : In, first slot of a row: ``wide`` and ``second`` are taken and kept for the slots that follow.
+    first : In, first slot of a row: ``wide`` and ``second`` are taken and kept for the slots that follow.
     load : In, the word is the row's value (and comes in a cycle before its first slot).
     middle : In, second slot: the statistics' product is ``second * kappa``. one : In, it is ``wide * 1``.
     wide, second : In, the row and the second operand of its statistics.
     word : In, gain of 18 bits above a statistics gain of 14. kappa : In.
-    held : Out, the row, one cycle after ``fresh`` or ``load``.
-    stat_product : Out, signed wide + 18. gain_product : Out, the same, if ``shown``.
+    held : Out, the row, one cycle after ``first`` or ``load``.
+    stat_product : Out, signed wide + `GAIN_BITS`. gain_product : Out, the same, if ``shown``.
     code : Out, code float of value * gain.
     decay : Out, c = sigma * decay gain with 17 fraction bits.
     """
@@ -48,17 +57,17 @@ class GainLane(wiring.Component):
         assert self._gain.latency == self.product_latency - 1
         super().__init__(
             {
-                "fresh": In(1),
+                "first": In(1),
                 "load": In(1),
                 "middle": In(1),
                 "one": In(1),
                 "wide": In(wide),
                 "second": In(wide),
                 "word": In(unsigned(32)),
-                "kappa": In(unsigned(17)),
+                "kappa": In(unsigned(KAPPA_BITS)),
                 "held": Out(wide),
-                "stat_product": Out(signed(fmt.wide_bits + 18)),
-                **({"gain_product": Out(signed(fmt.wide_bits + 18))} if shown else {}),
+                "stat_product": Out(signed(fmt.wide_bits + GAIN_BITS)),
+                **({"gain_product": Out(signed(fmt.wide_bits + GAIN_BITS))} if shown else {}),
                 "code": Out(code_float(fmt)),
                 "decay": Out(unsigned(DECAY_FRAC)),
             }
@@ -69,11 +78,11 @@ class GainLane(wiring.Component):
         m.submodules.normaliser = normaliser = self._normaliser
         value = Signal.like(self.wide)
         held, held_second = (Signal(value.shape(), name=name, reset_less=True) for name in ("kept", "kept_second"))
-        m.d.comb += [value.eq(Mux(self.fresh, self.wide, held)), self.held.eq(held)]
+        m.d.comb += [value.eq(Mux(self.first, self.wide, held)), self.held.eq(held)]
         with m.If(self.load):
             word = cut(self.word.as_signed(), held)
             m.d.sync += [held.eq(word), held_second.eq(word)]
-        with m.Elif(self.fresh):
+        with m.Elif(self.first):
             m.d.sync += [held.eq(self.wide), held_second.eq(self.second)]
 
         # blocks of multipliers are far away: operands are chosen a cycle before

@@ -10,10 +10,10 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tritforge.golden.model.formats import DECAY_FRAC
 from tritforge.hw.codes.store import Values
-from tritforge.hw.lib.pipeline import Near, delay, delayed_tags
+from tritforge.hw.lib.pipeline import LocalCopy, delay, delayed_tags
 from tritforge.hw.lib.ram import Ram
 from tritforge.hw.operations import Op, is_op, tag_layout
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import CONTEXTS_BITS, CoreParams
 from tritforge.hw.scales.scales import OutputScale, VectorStatistics
 from tritforge.hw.stream.side import SideRead
 from tritforge.hw.vector.gain import GainStage, GroupConstants
@@ -24,8 +24,8 @@ _SHORT = (Op.OUT, Op.CONTRACT)
 _LONG = (Op.F, Op.I, Op.G, Op.GATE)
 ANNOUNCED = 2
 """Cycles by which ``empty`` comes early: its reader takes as long to read the statistics."""
-_MEET = 3
-"""Cycles in which the tags of all operations meet at the gain stage's port."""
+_MERGE = 3
+"""Cycles in which the tags of all operations come together at the gain stage's port."""
 
 
 class RowIssue(wiring.Signature):
@@ -41,11 +41,11 @@ class RowIssue(wiring.Signature):
         two cycles after any issue.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        words = core.batch * core.slot_values // core.vector_rows
+    def __init__(self, params: CoreParams) -> None:
+        words = params.batch * params.slot_values // params.vector_rows
         super().__init__(
             {
-                "tag": Out(tag_layout(core)),
+                "tag": Out(tag_layout(params)),
                 "zero": Out(1),
                 "state_word": Out(range(words)),
                 "empty": In(1),
@@ -55,7 +55,7 @@ class RowIssue(wiring.Signature):
 
 
 class VectorPath(wiring.Component):
-    """Takes V = ``core.vector_rows`` output rows a cycle at most and never stalls: the issuer has seen to everything.
+    """Takes up to V = ``params.vector_rows`` output rows a cycle and never stalls: the issuer has seen to everything.
 
     An output row is a sum that becomes a value: times its scale, through a function, times or plus another value,
     times its gains. The path is one straight pipeline, of which each operation takes the stages that it needs; the
@@ -90,7 +90,7 @@ class VectorPath(wiring.Component):
 
     Parameters
     ----------
-    core : geometry, contexts, limits and widths.
+    params : geometry, contexts, limits and widths.
 
     Attributes
     ----------
@@ -106,45 +106,45 @@ class VectorPath(wiring.Component):
     tap_valid, tap_op, tap : Out, mask of live rows, operation and result at the gain stage.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        lanes = core.vector_rows
-        wide = data.ArrayLayout(signed(core.formats.wide_bits), lanes)
-        self._lanes = [VectorLane(core) for _ in range(lanes)]
-        self._recurrence = Recurrence(core)
-        self._gain = GainStage(core)
-        lane = self._lanes[0]
-        # the tags of one stage and the next meet at the gain stage's
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        rows = params.vector_rows
+        wide = data.ArrayLayout(signed(params.formats.wide_bits), rows)
+        self._units = [VectorLane(params) for _ in range(rows)]
+        self._recurrence = Recurrence(params)
+        self._gain = GainStage(params)
+        first = self._units[0]
+        # the tags of all stages come together at the gain stage's
         self.arrival = {
-            Op.EMBED: self._gain.lead + _MEET + 1,
-            Op.UP: lane.rescaled + lane.product,
-            **dict.fromkeys(_SHORT, lane.rescaled + lane.sum),
-            **dict.fromkeys(_LONG, lane.functioned + lane.product),
+            Op.EMBED: self._gain.lead + _MERGE + 1,
+            Op.UP: first.y_stage + first.product_latency,
+            **dict.fromkeys(_SHORT, first.y_stage + first.sum_latency),
+            **dict.fromkeys(_LONG, first.function_stage + first.product_latency),
         }
         # I and GATE end with their flag of saturation
         settled = {op: cycles + self._gain.settled.get(op, 3) for op, cycles in self.arrival.items()}
         self.until_empty = {op: cycles - ANNOUNCED for op, cycles in settled.items()}
         # a result can be read one cycle after its write; G reads for its update, UP so that the word is there with y,
         # and the issue follows ``buffered``
-        g_reads = 1 + Recurrence.meet - Ram.latency
+        g_reads = 1 + Recurrence.operand_latency - Ram.latency
         self.until_buffered = {
             Op.F: settled[Op.F] - g_reads - 1,
-            Op.I: lane.functioned + 2 - g_reads - 1,
-            Op.GATE: lane.functioned + 2 - (lane.rescaled - Ram.latency) - 1,
+            Op.I: first.function_stage + 2 - g_reads - 1,
+            Op.GATE: first.function_stage + 2 - (first.y_stage - Ram.latency) - 1,
         }
         super().__init__(
             {
-                "rows": In(RowIssue(core)),
-                "acc": In(data.ArrayLayout(signed(core.acc_bits), lanes)),
-                "scale": In(OutputScale(core)),
-                "contexts": In(4),
+                "rows": In(RowIssue(params)),
+                "acc": In(data.ArrayLayout(signed(params.acc_bits), rows)),
+                "scale": In(OutputScale(params)),
+                "contexts": In(CONTEXTS_BITS),
                 "constants": In(GroupConstants()),
-                "side": Out(SideRead(core)),
-                "values": Out(Values(core)),
-                "statistics": Out(VectorStatistics(core)),
-                "state": In(StateWindow(core)),
+                "side": Out(SideRead(params)),
+                "values": Out(Values(params)),
+                "statistics": Out(VectorStatistics(params)),
+                "state": In(StateWindow(params)),
                 "saturated": Out(1),
-                "tap_valid": Out(lanes),
+                "tap_valid": Out(rows),
                 "tap_op": Out(4),
                 "tap": Out(wide),
             }
@@ -158,7 +158,7 @@ class VectorPath(wiring.Component):
         for port in ("constants", "side", "values", "statistics"):
             connect(m, flipped(getattr(self, port)), getattr(gain, port))
         m.d.comb += gain.contexts.eq(self.contexts)
-        tags = delayed_tags(m, self.rows.tag, self._lanes[0].functioned + 1, "tag")
+        tags = delayed_tags(m, self.rows.tag, self._units[0].function_stage + 1, "tag")
         decay, candidate = self._row_buffers(m, tags)
         self._recur(m, tags, decay, candidate)
         self._rows(m, tags, candidate, self._residuals(m, tags))
@@ -187,29 +187,29 @@ class VectorPath(wiring.Component):
         ]
 
     def _rows(self, m: Module, tags: list[data.View], candidate: data.View, residual: data.View) -> None:
-        """Rows through the lanes; the tag at each stage says what its row needs there."""
-        lane = self._lanes[0]
-        h = delay(m, self._recurrence.h, lane.begun - Recurrence.latency - 1, "h", reset_less=True)
+        """Rows through their units; the tag at each stage says what its row needs there."""
+        first = self._units[0]
+        h = delay(m, self._recurrence.h, first.x_stage - Recurrence.latency - 1, "h", reset_less=True)
 
-        def before(stage: int, *ops: Op) -> Signal:
+        def one_before(stage: int, *ops: Op) -> Signal:
             """Whether the row a cycle before a stage is of one of the operations: found out a cycle earlier."""
-            found = Signal(name=f"before_{stage}_{ops[0].name.lower()}")
+            found = Signal(name=f"one_before_{stage}_{ops[0].name.lower()}")
             m.d.sync += found.eq(is_op(tags[stage - 2], *ops))
             return found
 
         control = {
-            "use_h": before(lane.begun, Op.G),
-            "silu": before(lane.begun, Op.I, Op.GATE, Op.G),
-            "up": before(lane.rescaled, Op.UP),
-            "add": before(self.arrival[Op.OUT] - lane.sum, *_SHORT),
-            "keep": delay(m, before(lane.functioned + 1, Op.F), lane.product - 4, "keep"),
-            "carry_function": before(lane.functioned, Op.F),
+            "use_h": one_before(first.x_stage, Op.G),
+            "silu": one_before(first.x_stage, Op.I, Op.GATE, Op.G),
+            "up": one_before(first.y_stage, Op.UP),
+            "add": one_before(self.arrival[Op.OUT] - first.sum_latency, *_SHORT),
+            "keep": delay(m, one_before(first.function_stage + 1, Op.F), first.product_latency - 4, "keep"),
+            "carry_function": one_before(first.function_stage, Op.F),
         }
-        for index, unit in enumerate(self._lanes):
-            m.submodules[f"lane_{index}"] = unit
-            m.submodules[f"told_{index}"] = told = Near(*control)
-            m.d.comb += [told.given[name].eq(value) for name, value in control.items()]
-            m.d.comb += [getattr(unit, name).eq(told.held[name]) for name in control]
+        for index, unit in enumerate(self._units):
+            m.submodules[f"row_{index}"] = unit
+            m.submodules[f"control_{index}"] = copy = LocalCopy(*control)
+            m.d.comb += [copy.i[name].eq(value) for name, value in control.items()]
+            m.d.comb += [getattr(unit, name).eq(copy.o[name]) for name in control]
             m.d.comb += [
                 unit.acc.eq(self.acc[index]),
                 unit.mantissa.eq(self.scale.mantissa),
@@ -220,11 +220,11 @@ class VectorPath(wiring.Component):
             ]
 
     def _to_gain(self, m: Module, tags: list[data.View]) -> None:
-        """Row groups meet at the gain stage, at most one a cycle: none overtakes another."""
-        gain, lane = self._gain, self._lanes[0]
+        """Row groups come together at the gain stage, at most one a cycle: none overtakes another."""
+        gain, first = self._gain, self._units[0]
         stages: dict[int, list[Op]] = {}
         for op, cycles in self.arrival.items():
-            stages.setdefault(cycles - gain.lead - _MEET, []).append(op)
+            stages.setdefault(cycles - gain.lead - _MERGE, []).append(op)
         # three registers: whether a row group leaves a stage, it or nothing, then the only one that does
         leaving = []
         for stage, ops in stages.items():
@@ -234,10 +234,10 @@ class VectorPath(wiring.Component):
             left = Signal(len(tag), name=f"left_{stage}")
             m.d.sync += left.eq(tag & leaves.replicate(len(tag)))
             leaving.append(left)
-        meeting = Signal.like(gain.ahead)
-        m.d.sync += meeting.as_value().eq(reduce(or_, leaving))
-        m.d.comb += gain.ahead.eq(meeting)
-        ahead = Signal(data.StructLayout({"valid": 1, "live": self._core.vector_rows, "op": 4}))
+        merged = Signal.like(gain.ahead)
+        m.d.sync += merged.as_value().eq(reduce(or_, leaving))
+        m.d.comb += gain.ahead.eq(merged)
+        ahead = Signal(data.StructLayout({"valid": 1, "live": self._params.vector_rows, "op": 4}))
         m.d.comb += [ahead[name].eq(gain.ahead[name]) for name, _ in ahead.shape()]
         arrivals = delayed_tags(m, ahead, gain.lead, "arrived")
         arrived = arrivals[-1]
@@ -248,22 +248,22 @@ class VectorPath(wiring.Component):
             m.d.sync += of.eq(is_op(tag, *ops))
             return of
 
-        for index, unit in enumerate(self._lanes):
-            m.submodules[f"told_at_gain_{index}"] = told = Near("g")
+        for index, unit in enumerate(self._units):
+            m.submodules[f"control_at_gain_{index}"] = copy = LocalCopy("g")
             m.d.comb += [
-                told.given.g.eq(found("arriving", arrivals[-3], Op.G)),
+                copy.i.g.eq(found("arriving", arrivals[-3], Op.G)),
                 gain.wide[index].eq(unit.wide),
                 # the statistics of the product behind the recurrence need g itself
-                gain.second[index].eq(Mux(told.held.g, unit.carried, unit.wide)),
+                gain.second[index].eq(Mux(copy.o.g, unit.carried, unit.wide)),
             ]
 
-        # two cycles after the row group's arrival: lanes are far apart
-        flags = [(Cat(unit.saturated for unit in self._lanes) & tags[lane.rescaled].live).any()]
-        for stage in range(lane.rescaled, max(self.arrival.values()) + 1):
+        # two cycles after the row group's arrival: the units are far apart
+        flags = [(Cat(unit.saturated for unit in self._units) & tags[first.y_stage].live).any()]
+        for stage in range(first.y_stage, max(self.arrival.values()) + 1):
             flags.append(delay(m, flags[-1], 1, f"saturated_{stage}"))
-        clamped = {op: flags[cycles + 1 - lane.rescaled] for op, cycles in self.arrival.items() if op is not Op.EMBED}
+        clamped = {op: flags[cycles + 1 - first.y_stage] for op, cycles in self.arrival.items() if op is not Op.EMBED}
         overflow = Signal()
-        m.d.sync += overflow.eq((Cat(unit.overflow for unit in self._lanes) & arrived.live).any())
+        m.d.sync += overflow.eq((Cat(unit.overflow for unit in self._units) & arrived.live).any())
         m.d.sync += self.saturated.eq(
             found("arrived", arrived, Op.F, Op.I, Op.GATE) & clamped[Op.F]
             | found("arrived", arrived, Op.G) & (clamped[Op.G] | overflow)
@@ -273,51 +273,53 @@ class VectorPath(wiring.Component):
 
     def _row_buffers(self, m: Module, tags: list[data.View]) -> tuple[data.View, data.View]:
         """Decay and candidate of a block's rows; G reads both one cycle after its issue, UP before its combine."""
-        core, gain, lane = self._core, self._gain, self._lanes[0]
-        depth = core.batch * core.row_groups
-        m.submodules.decays = decays = Ram(DECAY_FRAC, core.vector_rows, depth)
-        m.submodules.candidates = candidates = Ram(signed(core.formats.wide_bits), core.vector_rows, depth)
+        params, gain, first = self._params, self._gain, self._units[0]
+        depth = params.batch * params.row_groups
+        m.submodules.decays = decays = Ram(DECAY_FRAC, params.vector_rows, depth)
+        m.submodules.candidates = candidates = Ram(signed(params.formats.wide_bits), params.vector_rows, depth)
 
         def place(tag: data.View) -> Value:
-            group = Signal((core.row_groups - 1).bit_length(), name="group")
+            group = Signal((params.row_groups - 1).bit_length(), name="group")
             m.d.comb += group.eq(tag.index[: len(group)])
-            return self._word(tag.context, group, core.row_groups)
+            return self._word(tag.context, group, params.row_groups)
 
         # G's update is a cycle after its issue, UP's operands meet with y
         by_g, before_g, by_up, stored = (
-            tags[1 + Recurrence.meet - Ram.latency],
-            tags[Recurrence.meet - Ram.latency],
-            tags[lane.rescaled - Ram.latency - 1],
-            tags[lane.functioned + 1],
+            tags[1 + Recurrence.operand_latency - Ram.latency],
+            tags[Recurrence.operand_latency - Ram.latency],
+            tags[first.y_stage - Ram.latency - 1],
+            tags[first.function_stage + 1],
         )
         up = Signal(name="reads_for_up")
         stores = Signal()
         reads = Signal.like(candidates.read_address)
         m.d.sync += [
-            up.eq(is_op(tags[lane.rescaled - Ram.latency - 2], Op.UP)),
+            up.eq(is_op(tags[first.y_stage - Ram.latency - 2], Op.UP)),
             reads.eq(Mux(up, place(by_up), place(before_g))),
-            stores.eq(is_op(tags[lane.functioned], Op.I, Op.GATE) & tags[lane.functioned].live.any()),
+            stores.eq(is_op(tags[first.function_stage], Op.I, Op.GATE) & tags[first.function_stage].live.any()),
         ]
         m.d.comb += [
             decays.write_address.eq(place(gain.decay_tag)),
-            decays.write.eq((gain.decay_tag.valid & gain.decay_tag.live.any()).replicate(core.vector_rows)),
+            decays.write.eq((gain.decay_tag.valid & gain.decay_tag.live.any()).replicate(params.vector_rows)),
             decays.write_data.eq(gain.decay),
             candidates.write_address.eq(place(stored)),
-            candidates.write.eq(stores.replicate(core.vector_rows)),
+            candidates.write.eq(stores.replicate(params.vector_rows)),
             decays.read_address.eq(place(by_g)),
             candidates.read_address.eq(reads),
         ]
-        for index, unit in enumerate(self._lanes):
+        for index, unit in enumerate(self._units):
             function = delay(m, unit.function, 1, f"function_{index}", reset_less=True)
             m.d.comb += candidates.write_data[index].eq(function)
         return decays.read_data, candidates.read_data
 
     def _residuals(self, m: Module, tags: list[data.View]) -> data.View:
         """The residual of the rows that are rescaled; each row is read and written back once a group."""
-        core, gain = self._core, self._gain
-        words = core.max_hidden // core.vector_rows
-        m.submodules.residuals = residuals = Ram(signed(core.formats.wide_bits), core.vector_rows, core.batch * words)
-        reads, traced = tags[self._lanes[0].rescaled - Ram.latency - 2], gain.traced
+        params, gain = self._params, self._gain
+        words = params.max_hidden // params.vector_rows
+        m.submodules.residuals = residuals = Ram(
+            signed(params.formats.wide_bits), params.vector_rows, params.batch * words
+        )
+        reads, traced = tags[self._units[0].y_stage - Ram.latency - 2], gain.traced
         # words beyond a vector's end belong to the next context
         keeps = is_op(traced, Op.EMBED, *_SHORT) & traced.live.any()
         address = Signal.like(residuals.read_address, reset_less=True)
@@ -333,7 +335,7 @@ class VectorPath(wiring.Component):
         ]
         m.d.comb += [
             residuals.read_address.eq(address),
-            residuals.write.eq(write.replicate(core.vector_rows)),
+            residuals.write.eq(write.replicate(params.vector_rows)),
             residuals.write_address.eq(write_address),
             residuals.write_data.eq(write_data),
         ]
@@ -341,9 +343,9 @@ class VectorPath(wiring.Component):
 
     def _word(self, context: Value, index: Value, words: int) -> Value:
         """Address in a memory with ``words`` for each context; what does not lie in it is not accessed."""
-        starts = Array(words * number for number in range(self._core.batch))
-        bits = (self._core.batch * words - 1).bit_length()
-        return (starts[context] + index if self._core.batch > 1 else index)[:bits]
+        starts = Array(words * number for number in range(self._params.batch))
+        bits = (self._params.batch * words - 1).bit_length()
+        return (starts[context] + index if self._params.batch > 1 else index)[:bits]
 
     def _settled(self, m: Module, tags: list[data.View], cycles: dict[Op, int], name: str) -> Value:
         """Whether every row issued before this cycle, of the operations in ``cycles``, is that many cycles old or

@@ -20,16 +20,16 @@ class StateWindow(wiring.Signature):
     Attributes
     ----------
     host : Out, the memory belongs to the host; the others mean nothing otherwise.
-    address : Out, number of a value: word ``address // V``, lane ``address % V``.
+    address : Out, number of a value: word ``address // V``, row ``address % V``.
     write, write_data : Out, same cycle. read_data : In, its owner says how many cycles after its address.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        wide = signed(core.formats.wide_bits)
+    def __init__(self, params: CoreParams) -> None:
+        wide = signed(params.formats.wide_bits)
         super().__init__(
             {
                 "host": Out(1),
-                "address": Out(range(core.batch * core.slot_values)),
+                "address": Out(range(params.batch * params.slot_values)),
                 "write": Out(1),
                 "write_data": Out(wide),
                 "read_data": In(wide),
@@ -38,71 +38,71 @@ class StateWindow(wiring.Signature):
 
 
 class Recurrence(wiring.Component):
-    """Keeps the state of all slots and layers, V = ``core.vector_rows`` values a word, and updates it word by word.
+    """Keeps the state of all slots and layers, V = ``params.vector_rows`` values a word, and updates it word by word.
 
     ``update`` reads a word, whose number comes a cycle before it; ``decay`` (c) and ``candidate`` (silu(i)) belong to
-    it and are taken ``meet`` cycles later. ``h``, the new state, is valid ``latency`` cycles after ``update`` and is
-    written back in the cycle after that, in the lanes of ``update``; so an update of the same word may follow
-    latency + 3 cycles later. Throughput one word a cycle.
+    it and are taken ``operand_latency`` cycles later. ``h``, the new state, is valid ``latency`` cycles after
+    ``update`` and is written back in the cycle after that, in the rows of ``update``; so an update of the same word
+    may follow latency + 3 cycles later. Throughput one word a cycle.
 
     While nothing is updated the host reaches single values through ``state``, whose ``read_data`` follows ``address``
     by ``read_latency`` cycles; a value can be read three cycles after its write.
 
     Parameters
     ----------
-    core : limits, lanes and widths.
+    params : limits, rows and widths.
 
     Attributes
     ----------
     latency : cycles from ``update`` to ``h``.
-    meet : cycles from ``update`` to its operands.
+    operand_latency : cycles from ``update`` to its operands.
     read_latency : cycles from an address to the word.
     words : of the memory.
-    update : In, mask of lanes. word : In, which, a cycle before. zero : In, the old state reads as zero.
-    decay : In, for each lane, unsigned with 17 fraction bits. candidate : In, wide.
-    h : Out, wide, for each lane.
+    update : In, mask of rows. word : In, which, a cycle before. zero : In, the old state reads as zero.
+    decay : In, for each row, unsigned with 17 fraction bits. candidate : In, wide.
+    h : Out, wide, for each row.
     state : In, for the host.
     """
 
     latency = RECURRENCE_CYCLES - 2
-    read_latency = Ram.far_latency + 2
-    meet = Ram.far_latency + 2
+    read_latency = Ram.registered_latency + 2
+    operand_latency = Ram.registered_latency + 2
 
-    def __init__(self, core: CoreParams) -> None:
-        self._lanes = lanes = core.vector_rows
-        self._wide = wide = signed(core.formats.wide_bits)
-        self.words = core.batch * core.slot_values // lanes
+    def __init__(self, params: CoreParams) -> None:
+        self._rows = rows = params.vector_rows
+        self._wide = wide = signed(params.formats.wide_bits)
+        self.words = params.batch * params.slot_values // rows
         super().__init__(
             {
-                "update": In(lanes),
+                "update": In(rows),
                 "word": In(range(self.words)),
                 "zero": In(1),
-                "decay": In(data.ArrayLayout(DECAY_FRAC, lanes)),
-                "candidate": In(data.ArrayLayout(wide, lanes)),
-                "h": Out(data.ArrayLayout(wide, lanes)),
-                "state": In(StateWindow(core)),
+                "decay": In(data.ArrayLayout(DECAY_FRAC, rows)),
+                "candidate": In(data.ArrayLayout(wide, rows)),
+                "h": Out(data.ArrayLayout(wide, rows)),
+                "state": In(StateWindow(params)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = Ram(self._wide, self._lanes, self.words, far=True)
-        bits = (self._lanes - 1).bit_length()
-        lane, host_word = self.state.address[:bits], self.state.address[bits:]
+        m.submodules.memory = memory = Ram(self._wide, self._rows, self.words, registered=True)
+        bits = (self._rows - 1).bit_length()
+        row, host_word = self.state.address[:bits], self.state.address[bits:]
         # the host's or the recurrence's, a cycle before the memory takes it
         word = Signal.like(self.word, name="word_held", reset_less=True)
         m.d.sync += word.eq(Mux(self.state.host, host_word, self.word))
         updated = delay(m, self.update, self.latency, "updated")
         written = delay(m, word, self.latency, "written", reset_less=True)
-        write = Signal(self._lanes)
+        write = Signal(self._rows)
         write_word = Signal.like(self.word, reset_less=True)
         write_data = Signal.like(self.h, reset_less=True)
         m.d.sync += [
-            write.eq(Mux(self.state.host, self.state.write << lane, updated)),
+            write.eq(Mux(self.state.host, self.state.write << row, updated)),
             write_word.eq(Mux(self.state.host, host_word, written)),
         ]
         m.d.sync += [
-            write_data[i].eq(Mux(self.state.host, self.state.write_data, self.h[i])) for i in range(self._lanes)
+            write_data[i].eq(Mux(self.state.host, self.state.write_data, self.h[i])) for i in range(self._rows)
         ]
         # behind the choice of a bank
         read = delay(m, memory.read_data, 1, "read", reset_less=True)
@@ -111,11 +111,11 @@ class Recurrence(wiring.Component):
             memory.write.eq(write),
             memory.write_address.eq(write_word),
             memory.write_data.eq(write_data),
-            self.state.read_data.eq(Array(read)[delay(m, lane, self.read_latency, "lane", reset_less=True)]),
+            self.state.read_data.eq(Array(read)[delay(m, row, self.read_latency, "row", reset_less=True)]),
         ]
 
-        zero = delay(m, self.zero, Ram.far_latency + 1, "zero", reset_less=True)
-        for index in range(self._lanes):
+        zero = delay(m, self.zero, Ram.registered_latency + 1, "zero", reset_less=True)
+        for index in range(self._rows):
             old = Signal(self._wide, name=f"old_{index}", reset_less=True)
             m.d.sync += old.eq(Mux(zero, 0, read[index]))
             m.submodules[f"step_{index}"] = multiplier = Multiplier(

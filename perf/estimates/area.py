@@ -47,7 +47,7 @@ class Point:
     """A unit as synthesised for an LFE5U-85F: its core, and cells as `rtl_gen.synthesis.synth.Area` counts them."""
 
     unit: str
-    core: CoreParams
+    params: CoreParams
     cells: Mapping[str, int]
 
 
@@ -59,16 +59,16 @@ class UnitArea:
     dsp: float
 
 
-def units(core: CoreParams) -> dict[str, UnitArea]:
+def units(params: CoreParams) -> dict[str, UnitArea]:
     """The units below a core's top; TritforgeError for a core whose units were not measured."""
-    if core.extra_bits:
+    if params.extra_bits:
         raise TritforgeError(
             "Areas are known for act_bits 8 only; leave it at 8, or measure the core with tritforge synth."
         )
     return {
         unit: UnitArea(*(max(0.0, float(row @ fit)) for fit in fits))
         for unit, fits in _fits().items()
-        for row in [_row(unit, core)]
+        for row in [_row(unit, params)]
     }
 
 
@@ -103,7 +103,7 @@ _TABLES = 2048
 """Bits up to which Yosys makes a memory of tables."""
 
 
-def memories(core: CoreParams, cores: int = 1) -> dict[str, Memory]:
+def memories(params: CoreParams, cores: int = 1) -> dict[str, Memory]:
     """The memories of one of so many cores that share a model by output rows.
 
     State and residual keep a core's own rows, V values a word. The vector store keeps whole vectors: a bank of code
@@ -111,17 +111,17 @@ def memories(core: CoreParams, cores: int = 1) -> dict[str, Memory]:
     reciprocal and root are three in all; the ring of side words is a beat
     wide.
     """
-    rows, wide, store = core.vector_rows, core.formats.wide_bits, VectorStore(core).depth
-    words = core.batch * -(-core.max_hidden // (rows * cores))
+    rows, wide, store = params.vector_rows, params.formats.wide_bits, VectorStore(params).depth
+    words = params.batch * -(-params.max_hidden // (rows * cores))
     return {
-        "state": Memory(wide * rows, words * core.max_layers),
+        "state": Memory(wide * rows, words * params.max_layers),
         "residual": Memory(wide * rows, words),
-        "row buffers": Memory((wide + DECAY_FRAC) * rows, core.batch * core.row_groups),
+        "row buffers": Memory((wide + DECAY_FRAC) * rows, params.batch * params.row_groups),
         "sigmoid": Memory(36, 512, rows),
         "chords": Memory(36, 512, 3),
-        "vectors": Memory(code_float(core.formats).size, store, core.columns),
-        "codes": Memory(8 * core.columns, store),
-        "side words": Memory(8 * core.lanes, side.depth(core)),
+        "vectors": Memory(code_float(params.formats).size, store, params.columns),
+        "codes": Memory(8 * params.columns, store),
+        "side words": Memory(params.beat_bits, side.depth(params)),
     }
 
 
@@ -142,13 +142,13 @@ class Area:
     dsp: float
 
 
-def area(core: CoreParams, platform: Platform, cores: int = 1) -> Area:
+def area(params: CoreParams, platform: Platform, cores: int = 1) -> Area:
     """One of so many cores that share a model; multipliers become logic on a device without any.
 
     The sum of the units, as `rtl_gen.synthesis.synth` places them.
     """
     tech = platform.technology_data
-    parts, kept = units(core).values(), memories(core, cores).values()
+    parts, kept = units(params).values(), memories(params, cores).values()
     tables = sum(part.logic for part in parts) + sum(memory.tables for memory in kept)
     logic, dsp = tech.logic_per_lut4.value * tables, sum(part.dsp for part in parts)
     if not platform.resources.dsp.value:
@@ -177,8 +177,8 @@ def check() -> Point:
     return Point("all", core_of(plan.CHECK.name.partition(" on ")[0]), plan.CHECK.entry.data["total"])
 
 
-def _row(unit: str, core: CoreParams) -> np.ndarray:
-    return np.array([1.0, *(driver(core) for driver in DRIVERS.get(unit, ()))])
+def _row(unit: str, params: CoreParams) -> np.ndarray:
+    return np.array([1.0, *(driver(params) for driver in DRIVERS.get(unit, ()))])
 
 
 @cache
@@ -189,7 +189,7 @@ def _fits() -> dict[str, tuple[np.ndarray, np.ndarray]]:
         by_unit.setdefault(point.unit, []).append(point)
     fits = {}
     for unit, measured in by_unit.items():
-        rows = np.stack([_row(unit, point.core) for point in measured])
+        rows = np.stack([_row(unit, point.params) for point in measured])
         logic, dsp = ([point.cells[name] for point in measured] for name in ("logic", "dsp"))
         fits[unit] = tuple(np.linalg.lstsq(rows, np.array(y, float), rcond=None)[0] for y in (logic, dsp))
     return fits

@@ -12,7 +12,7 @@ from tritforge.perf.measured.entries import entries
 from tritforge.perf.measured.subject import core_of
 
 
-def clock(core: CoreParams) -> Positive:
+def clock(params: CoreParams) -> Positive:
     """MHz of a core's fastest placement.
 
     A core that differs from a routed one in its limits alone has that one's, from the slowest placement to the
@@ -24,19 +24,19 @@ def clock(core: CoreParams) -> Positive:
         whole = name.partition(" seed ")[0]
         if ": " not in whole:
             found.setdefault(_geometry(core_of(whole)), []).append(one.data["fmax"])
-    same = found.get(_geometry(core))
+    same = found.get(_geometry(params))
     if same:
         return _value(max(same), min(same), max(same), Tag.DERIVED, "placed and routed with other limits")
     presets = {name: [one.entry.data["fmax"] for one in plan.clocks(name)] for name in ("edge", "wide")}
-    name = min(presets, key=lambda name: abs(core_of(name).lanes.bit_length() - core.lanes.bit_length()))
+    name = min(presets, key=lambda name: abs(core_of(name).lanes.bit_length() - params.lanes.bit_length()))
     every = [mhz for rates in presets.values() for mhz in rates]
     return _value(max(presets[name]), min(every), max(every), Tag.PROJECTED, f"not routed: that of {name}")
 
 
-def _geometry(core: CoreParams) -> CoreParams:
+def _geometry(params: CoreParams) -> CoreParams:
     """The core with everybody's limits."""
     usual: dict[str, Any] = {f"max_{name}": limit for name, limit in CoreParams().limits.items()}
-    return replace(core, taps=False, **usual)
+    return replace(params, taps=False, **usual)
 
 
 def _value(value: float, low: float, high: float, tag: Tag, source: str) -> Positive:

@@ -65,27 +65,27 @@ class CycleModel:
 
     Parameters
     ----------
-    core
+    params
         Its parameters.
     """
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core, self._slots = core, slots(core)
-        path = VectorPath(core)
+    def __init__(self, params: CoreParams) -> None:
+        self._params, self._slots = params, slots(params)
+        path = VectorPath(params)
         self._empty, self._buffered = path.until_empty, path.until_buffered
-        self._issue = VectorStore.read_latency + array_latency(core) - ANNOUNCED + Sequencer.reaction
+        self._issue = VectorStore.read_latency + array_latency(params) - ANNOUNCED + Sequencer.reaction
         """From a row block's last feed to the issue of its first row group."""
 
     def packet(self, shape: Shape, contexts: int = 1) -> Cycles:
         """The cycles of a packet with so many contexts."""
-        core = self._core
-        beats = token_beats(core, shape, contexts)
+        params = self._params
+        beats = token_beats(params, shape, contexts)
         trits = sum(
-            core.blocks(shape.outputs(group)) * len(MATRICES[group]) * core.beats(shape.inputs(group))
+            params.blocks(shape.outputs(group)) * len(MATRICES[group]) * params.beats(shape.inputs(group))
             for group, _ in groups(shape)
         )
         repeats = (contexts - 1) * trits
-        first_word = Sequencer.ending + ResultUnit(core).latency
+        first_word = Sequencer.ending + ResultUnit(params).latency
         result = self._issue + self._rows(Op.HEAD, contexts) + first_word + trailer_words(contexts) - 1
         # from the first beat to the last, both of them
         end = 1 + self._header() + self._embed(shape, contexts)
@@ -96,7 +96,7 @@ class CycleModel:
 
     def _rows(self, op: Op, contexts: int) -> int:
         """From the issue of a row block's first row group to that of its last."""
-        return (contexts * self._core.row_groups - 1) * self._slots[op]
+        return (contexts * self._params.row_groups - 1) * self._slots[op]
 
     def _concluded(self, op: Op) -> int:
         """From the issue of a group's last row group to the dependency behind it."""
@@ -104,30 +104,30 @@ class CycleModel:
 
     def _header(self) -> int:
         """From the packet's first beat to the acceptance of its header."""
-        last = side_beats(self._core, HEADER_WORDS) - 1
+        last = side_beats(self._params, HEADER_WORDS) - 1
         begun = _LEVEL + max(Sequencer.opening, last + Sequencer.fetch)
         read = begun + HEADER_WORDS - 1 + Sequencer.read_latency
         return read + HeaderReader.latency + Sequencer.verdict
 
     def _embed(self, shape: Shape, contexts: int) -> int:
         """From there to the dependency behind the embedding: its rows are slower than its beats."""
-        core = self._core
-        blocks = core.blocks(shape.outputs(Group.EMBED))
-        side = block_side_beats(core, Group.EMBED, False, contexts)
+        params = self._params
+        blocks = params.blocks(shape.outputs(Group.EMBED))
+        side = block_side_beats(params, Group.EMBED, False, contexts)
         read = _LEVEL + Sequencer.fetch + CONSTANT_WORDS - 1 + Sequencer.read_latency + Sequencer.beginning
         arrived = side + StreamFront.side_latency + Sequencer.embed_reaction
-        constants = StreamFront.opening + side_beats(core, CONSTANT_WORDS) - 1
+        constants = StreamFront.opening + side_beats(params, CONSTANT_WORDS) - 1
         first = constants + max(read, arrived)
-        block = max(contexts * core.row_groups * self._slots[Op.EMBED], side)
+        block = max(contexts * params.row_groups * self._slots[Op.EMBED], side)
         return first + (blocks - 1) * block + self._rows(Op.EMBED, contexts) + self._concluded(Op.EMBED)
 
     def _group(self, shape: Shape, group: Group, layer: int, contexts: int) -> int:
         """From the dependency before a group's products to the one behind them (HEAD: to its last feed)."""
-        core, last = self._core, layer == shape.layers - 1
+        params, last = self._params, layer == shape.layers - 1
         ops = [Op.OUT if op is Op.CONTRACT and last else op for op in OPS[group]]
-        feeds = contexts * core.beats(shape.inputs(group))
-        side = block_side_beats(core, group, last)
-        blocks = core.blocks(shape.outputs(group))
+        feeds = contexts * params.beats(shape.inputs(group))
+        side = block_side_beats(params, group, last)
+        blocks = params.blocks(shape.outputs(group))
         # the first activation is there when its reciprocal and the quantiser are; the first scales may come after it
         first = ScaleUnit.reciprocal_latency + VectorStore.latency + StreamFront.latency
         scaled = ScaleUnit.root_latency + contexts - 1 + ScaleUnit.scale_latency + Sequencer.reaction

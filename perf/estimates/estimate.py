@@ -48,7 +48,7 @@ class Estimate:
     """
 
     platform: Clocked
-    core: CoreParams
+    params: CoreParams
     shape: Shape
     contexts: int
     cores: int
@@ -101,7 +101,11 @@ class Estimate:
     @property
     def useful(self) -> float:
         """Fraction of what the arrays multiply that is weights; the rest fills row blocks and last beats."""
-        return trits(self.shape) * self.contexts / (self.cores * self.work.array * self.core.rows * self.core.columns)
+        return (
+            trits(self.shape)
+            * self.contexts
+            / (self.cores * self.work.array * self.params.rows * self.params.columns)
+        )
 
     def efficiency(self, one: "Estimate") -> float:
         """Its rate against that of as many times the cores of another estimate."""
@@ -125,12 +129,12 @@ def trits(shape: Shape) -> int:
     return sum(shape.outputs(group) * shape.inputs(group) * len(MATRICES[group]) for group, _ in groups(shape))
 
 
-def sized(core: CoreParams, shape: Shape) -> CoreParams:
+def sized(params: CoreParams, shape: Shape) -> CoreParams:
     """The core with its limits raised to what the model needs."""
-    return replace(core, **{name: max(getattr(core, name), size) for name, size in limits_for(shape).items()})
+    return replace(params, **{name: max(getattr(params, name), size) for name, size in limits_for(shape).items()})
 
 
-def estimate(shape: Shape, core: CoreParams, platform: Platform, contexts: int = 1, cores: int = 1) -> Estimate:
+def estimate(shape: Shape, params: CoreParams, platform: Platform, contexts: int = 1, cores: int = 1) -> Estimate:
     """Estimate N cores with one memory between them.
 
     A packet takes the larger of ``cycles / clock`` and ``bytes / bandwidth``: the stream is read ahead, so while
@@ -141,13 +145,13 @@ def estimate(shape: Shape, core: CoreParams, platform: Platform, contexts: int =
     TritforgeError
         If the core does not take the model or so many contexts.
     """
-    if misfit := core.misfit(shape):
+    if misfit := params.misfit(shape):
         raise TritforgeError(misfit)
-    if not 1 <= contexts <= core.batch:
+    if not 1 <= contexts <= params.batch:
         raise TritforgeError(
-            f"This core takes 1 to {core.batch} contexts, not {contexts}; raise its batch with --set."
+            f"This core takes 1 to {params.batch} contexts, not {contexts}; raise its batch with --set."
         )
-    asked, clocked = work(core, shape, contexts, cores), platform.running(core)
+    asked, clocked = work(params, shape, contexts, cores), platform.running(params)
     clock = clocked.clock.figure * 1e6
     compute = asked.total / clock
     memory = cores * asked.stream / clocked.memory.bandwidth
@@ -157,15 +161,15 @@ def estimate(shape: Shape, core: CoreParams, platform: Platform, contexts: int =
     passed = seconds.nominal * clock.nominal
     return Estimate(
         clocked,
-        core,
+        params,
         shape,
         contexts,
         cores,
         asked,
         seconds,
         _limit(asked, memory.nominal > compute.nominal),
-        area(core, clocked, cores),
-        energies(core, clocked, asked, cores, passed),
+        area(params, clocked, cores),
+        energies(params, clocked, asked, cores, passed),
     )
 
 

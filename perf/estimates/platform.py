@@ -92,9 +92,9 @@ class Platform(Table):
             raise ValueError("a platform has a clock or routed = true")
         return self
 
-    def running(self, core: CoreParams) -> "Clocked":
+    def running(self, params: CoreParams) -> "Clocked":
         """The platform with the clock of a core."""
-        return Clocked(**dict(self) | {"clock": self.clock or clock(core), "routed": False})
+        return Clocked(**dict(self) | {"clock": self.clock or clock(params), "routed": False})
 
     @property
     def technology_data(self) -> Technology:

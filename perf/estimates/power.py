@@ -17,7 +17,7 @@ ARRAY, VECTOR = ("ternary_array",), ("vector_path", "vector_store")
 """Units of the parts array and vector path; the others are control."""
 
 
-def energies(core: CoreParams, platform: Platform, work: Work, cores: int, cycles: float) -> dict[str, Figure]:
+def energies(params: CoreParams, platform: Platform, work: Work, cores: int, cycles: float) -> dict[str, Figure]:
     """J of a packet by part, all cores together.
 
     Parameters
@@ -34,7 +34,7 @@ def energies(core: CoreParams, platform: Platform, work: Work, cores: int, cycle
     quantised. Control works in the cycles in which the stream moves.
     """
     tech = platform.technology_data
-    areas = units(core)
+    areas = units(params)
     logic = tech.logic_per_lut4.figure * tech.logic_energy.figure * PICO
     busy = {ARRAY: work.array, VECTOR: work.vector}
 
@@ -44,7 +44,7 @@ def energies(core: CoreParams, platform: Platform, work: Work, cores: int, cycle
         return cores * tables * logic * (tech.idle.figure * idle + cycles_busy)
 
     array, vector = (active(names, busy[names]) for names in (ARRAY, VECTOR))
-    control = active(tuple(name for name in areas if name not in ARRAY + VECTOR), work.stream / core.lanes)
+    control = active(tuple(name for name in areas if name not in ARRAY + VECTOR), work.stream / params.lanes)
     products = sum(areas[name].dsp for name in VECTOR) * work.vector + work.quantised
     vector += cores * products * tech.dsp_energy.figure * PICO
     memory = cores * work.stored * tech.memory_energy.figure * PICO

@@ -13,10 +13,10 @@ KEPT = 0.9
 
 
 def project(
-    shape: Shape, core: CoreParams, platform: Platform, cores: Sequence[int], contexts: int = 1
+    shape: Shape, params: CoreParams, platform: Platform, cores: Sequence[int], contexts: int = 1
 ) -> list[Estimate]:
     """Estimates for so many cores each, that share a model by output rows and one memory (perf/estimates/work.py)."""
-    return [estimate(shape, core, platform, contexts, number) for number in cores]
+    return [estimate(shape, params, platform, contexts, number) for number in cores]
 
 
 def limits(found: Sequence[Estimate]) -> dict[str, int | None]:

@@ -76,7 +76,7 @@ def same_platforms() -> tuple[Choice, ...]:
         ]
         best = max(option.estimate.rate.nominal for option in options)
         good = [option for option in options if option.estimate.rate.nominal > 0.99 * best]
-        found.append(min(good, key=lambda option: option.estimate.cores * option.estimate.core.lanes))
+        found.append(min(good, key=lambda option: option.estimate.cores * option.estimate.params.lanes))
     return tuple(found)
 
 

@@ -68,7 +68,7 @@ class Work:
 
 
 @cache
-def work(core: CoreParams, shape: Shape, contexts: int = 1, cores: int = 1) -> Work:
+def work(params: CoreParams, shape: Shape, contexts: int = 1, cores: int = 1) -> Work:
     """What a packet of so many contexts asks of each of so many cores.
 
     `stored` adds up, with 4 bytes a wide word and 3 a code float: for a trit beat the codes of its columns, once a
@@ -77,12 +77,12 @@ def work(core: CoreParams, shape: Shape, contexts: int = 1, cores: int = 1) -> W
     buffers likewise.
     """
     share = Share(shape.hidden, shape.layers, shape.intermediate, shape.vocab, cores)
-    spans = slots(core)
+    spans = slots(params)
     trit_beats = rows = vector = quantised = gained = kept = 0
     for group, layer in groups(share):
-        blocks, matrices = core.blocks(share.outputs(group)), len(MATRICES[group])
-        trit_beats += blocks * matrices * core.beats(share.inputs(group))
-        vector += blocks * core.row_groups * sum(spans[op] for op in OPS[group]) * contexts
+        blocks, matrices = params.blocks(share.outputs(group)), len(MATRICES[group])
+        trit_beats += blocks * matrices * params.beats(share.inputs(group))
+        vector += blocks * params.row_groups * sum(spans[op] for op in OPS[group]) * contexts
         rows += share.outputs(group) * matrices
         inputs = _inputs(shape, group, layer) * contexts
         quantised += inputs
@@ -90,18 +90,18 @@ def work(core: CoreParams, shape: Shape, contexts: int = 1, cores: int = 1) -> W
         kept += {Group.EMBED: 1, Group.OUT: 2, Group.CONTRACT: 2, Group.MIX: 2 + 4, Group.EXPAND: 2}.get(
             group, 0
         ) * share.outputs(group)
-    beats = token_beats(core, share, contexts)
-    float_bytes, wide = code_float(core.formats).size / 8, core.formats.wide_bits / 8
+    beats = token_beats(params, share, contexts)
+    float_bytes, wide = code_float(params.formats).size / 8, params.formats.wide_bits / 8
     stored = (
-        trit_beats * contexts * core.columns
-        + (beats - trit_beats) * core.lanes * (1 + contexts)
+        trit_beats * contexts * params.columns
+        + (beats - trit_beats) * params.lanes * (1 + contexts)
         + quantised * (2 * float_bytes + 1)
         + kept * wide * contexts
     )
     return Work(
-        _cycles(core).packet(share, contexts),
-        exchange(core, shape, contexts, cores),
-        beats * core.lanes,
+        _cycles(params).packet(share, contexts),
+        exchange(params, shape, contexts, cores),
+        beats * params.lanes,
         trit_beats * contexts,
         vector,
         quantised,
@@ -114,7 +114,7 @@ _cycles = cache(CycleModel)
 """It asks every unit for its latency, which takes longer than the rest."""
 
 
-def exchange(core: CoreParams, shape: Shape, contexts: int, cores: int) -> int:
+def exchange(params: CoreParams, shape: Shape, contexts: int, cores: int) -> int:
     """Cycles that the exchange between cores adds to a packet.
 
     Behind each product but the last: the statistics go up and down a binary tree, ``2 ceil(log2 N)`` stages; all
@@ -126,13 +126,13 @@ def exchange(core: CoreParams, shape: Shape, contexts: int, cores: int) -> int:
         return 0
     share = Share(shape.hidden, shape.layers, shape.intermediate, shape.vocab, cores)
     tree = 2 * (cores - 1).bit_length() * STAGE
-    float_bytes, total = code_float(core.formats).size / 8, 0
+    float_bytes, total = code_float(params.formats).size / 8, 0
     for group, layer in groups(shape):
         inputs = _inputs(shape, group, layer) * contexts
         if inputs:
-            others = inputs * float_bytes * (cores - 1) / cores / core.lanes
-            blocks = core.blocks(share.outputs(group))
-            beats = blocks * len(MATRICES[group]) * core.beats(share.inputs(group)) * contexts
+            others = inputs * float_bytes * (cores - 1) / cores / params.lanes
+            blocks = params.blocks(share.outputs(group))
+            beats = blocks * len(MATRICES[group]) * params.beats(share.inputs(group)) * contexts
             total += round(max(others / blocks, others - beats))
         total += tree
     return total

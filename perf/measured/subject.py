@@ -17,16 +17,18 @@ MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 _INSTANCE = re.compile(r"^  (\w+) (?:#\(.*?\) )?\\?\S+ ?\(\n", re.M)
 
 
-def named(core: CoreParams) -> str:
+def named(params: CoreParams) -> str:
     """A core as ``preset name=value ...``, from the preset that it differs least from; `core_of` reads it."""
 
     def changes(base: CoreParams) -> list[str]:
-        own = [f.name for f in fields(core) if f.name != "formats" and getattr(core, f.name) != getattr(base, f.name)]
-        widths = [
-            f.name for f in fields(core.formats) if getattr(core.formats, f.name) != getattr(base.formats, f.name)
+        own = [
+            f.name for f in fields(params) if f.name != "formats" and getattr(params, f.name) != getattr(base, f.name)
         ]
-        return [f"{name}={getattr(core, name)}" for name in own] + [
-            f"{name}={getattr(core.formats, name)}" for name in widths
+        widths = [
+            f.name for f in fields(params.formats) if getattr(params.formats, f.name) != getattr(base.formats, f.name)
+        ]
+        return [f"{name}={getattr(params, name)}" for name in own] + [
+            f"{name}={getattr(params.formats, name)}" for name in widths
         ]
 
     found = {name: changes(base) for name, base in PRESETS.items()}

@@ -48,7 +48,7 @@ class Row:
     ----------
     array
         What was measured.
-    core
+    params
         The core.
     clock
         MHz of the core.
@@ -57,7 +57,7 @@ class Row:
     """
 
     array: Array
-    core: CoreParams
+    params: CoreParams
     clock: float
     estimates: tuple[Estimate, ...]
 
@@ -65,12 +65,12 @@ class Row:
 def rows(model: Shape, there: Platform, bandwidths: Sequence[float]) -> Iterator[Row]:
     """Every code with a memory that delivers so many GB/s."""
     for array in arrays():
-        core = sized(replace(preset(PRESET), code=array.code), model)
-        here = there.running(core)
+        params = sized(replace(preset(PRESET), code=array.code), model)
+        here = there.running(params)
         mine = there.technology == platform(PLATFORM).technology
         clock = min(here.clock.value, array.mhz) if mine else here.clock.value
-        found = tuple(estimate(model, core, _with(here, clock, bandwidth)) for bandwidth in bandwidths)
-        yield Row(array, core, clock, found)
+        found = tuple(estimate(model, params, _with(here, clock, bandwidth)) for bandwidth in bandwidths)
+        yield Row(array, params, clock, found)
 
 
 def markdown() -> str:
@@ -88,12 +88,17 @@ def markdown() -> str:
     head += [f"tokens/s at {bandwidth:g} GB/s" for bandwidth in BANDWIDTHS]
     lines: list[tuple[str, ...]] = []
     for row in rows(shape(MODEL), platform(PLATFORM), BANDWIDTHS):
-        trits, rates = row.core.rows * row.core.columns, [one.rate for one in row.estimates]
+        trits, rates = row.params.rows * row.params.columns, [one.rate for one in row.estimates]
         if not lines:
             kinds = ("derived", "derived", "derived", "measured", "derived", "measured", "derived")
             lines = [("", *(f"*{kind}*" for kind in (*kinds, *(rate.tag for rate in rates))))]
         logic, mhz = row.array.logic, row.array.mhz
-        line = [row.array.code, f"{8 / row.core.trit_code.trits:g}", f"{row.estimates[0].work.stream:,}", str(trits)]
+        line = [
+            row.array.code,
+            f"{8 / row.params.trit_code.trits:g}",
+            f"{row.estimates[0].work.stream:,}",
+            str(trits),
+        ]
         line += [f"{logic:,}", f"{logic / trits:.2f}", f"{mhz:.1f}", f"{row.clock:.1f}"]
         lines.append((*line, *(f"{number(one.rate.nominal)} ({one.limit})" for one in row.estimates)))
     return table(head, [True] + [False] * (len(head) - 1), lines)

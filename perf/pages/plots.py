@@ -39,7 +39,7 @@ def roofline() -> go.Figure:
     for choice, colour in zip(chosen, COLOURS, strict=False):
         one, name = choice.estimate, choice.estimate.platform.name
         bandwidth = one.platform.memory.bandwidth.nominal
-        peak = one.core.rows * one.core.columns * one.platform.clock.value * 1e6
+        peak = one.params.rows * one.params.columns * one.platform.clock.value * 1e6
         xs = sorted({1.0, min(100.0, max(1.0, peak / bandwidth)), 100.0})
         ys = [min(peak, x * bandwidth) / 1e9 for x in xs]
         line = {"color": colour, "width": 1.5}
@@ -165,8 +165,8 @@ def _of(choices: Sequence[survey.Choice], model: str) -> list[Estimate]:
 def _told(one: Estimate) -> str:
     room = "" if one.fits else ", does not fit"
     return (
-        f"{one.cores} cores of {one.core.lanes} lanes: {one.rate.nominal:,.3g} tokens/s, {one.joules.nominal:.3g} J, "
-        f"limit: {one.limit}{room}"
+        f"{one.cores} cores of {one.params.lanes} lanes: {one.rate.nominal:,.3g} tokens/s, "
+        f"{one.joules.nominal:.3g} J, limit: {one.limit}{room}"
     )
 
 

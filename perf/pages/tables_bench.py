@@ -43,10 +43,10 @@ def lost() -> str:
     """Why the shipped model's stream waits."""
     data, found = plan.BENCH["tales"].entry.data, figures(plan.BENCH["tales"])
     hidden, layers, _, _ = data["shape"]
-    core, products = core_of(data["core"]), 4 * layers + 1
+    params, products = core_of(data["core"]), 4 * layers + 1
     each = found["dependency"]["value"] / products
     return (
-        f"Lost: {products} dependencies of about {each:.0f} cycles, dear beside row blocks of {core.beats(hidden)} "
+        f"Lost: {products} dependencies of about {each:.0f} cycles, dear beside row blocks of {params.beats(hidden)} "
         f"beats, and drain: the {hidden} rows of the embedding need four cycles each and arrive in one, and rows of g"
         " wait for f and i longer than a row block streams."
     )

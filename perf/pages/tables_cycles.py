@@ -21,16 +21,16 @@ SHOWN = (Op.OUT, Op.CONTRACT, Op.UP, Op.G)
 
 def dependency() -> str:
     """What a dependency of the preset edge is made of."""
-    core = PRESETS["edge"]
-    empty = VectorPath(core).until_empty
-    issue = VectorStore.read_latency + array_latency(core) - ANNOUNCED + Sequencer.reaction
+    params = PRESETS["edge"]
+    empty = VectorPath(params).until_empty
+    issue = VectorStore.read_latency + array_latency(params) - ANNOUNCED + Sequencer.reaction
     quantised = VectorStore.latency + StreamFront.latency
     ends = ", ".join(f"{op.name} {empty[op]}" for op in SHOWN)
     rows = [
         (
             f"{issue}",
             f"the last beat's activation word is read ({VectorStore.read_latency}), then the array: operands, "
-            f"decode, conditional adders, accumulator, shadow (`TernaryArray.latency` {array_latency(core)}). The "
+            f"decode, conditional adders, accumulator, shadow (`TernaryArray.latency` {array_latency(params)}). The "
             f"sequencer takes {Sequencer.reaction} cycles to issue the first row group (`Sequencer.reaction`) and is "
             f"told {ANNOUNCED} cycles ahead",
         ),
@@ -80,6 +80,6 @@ def one_row(model: str) -> str:
     return _more(PRESETS["wide"], replace(PRESETS["wide"], vector_rows=2), model)
 
 
-def _more(core: CoreParams, other: CoreParams, model: str) -> str:
-    ours, theirs = (CycleModel(one).packet(shape(model)).total for one in (core, other))
+def _more(params: CoreParams, other: CoreParams, model: str) -> str:
+    ours, theirs = (CycleModel(one).packet(shape(model)).total for one in (params, other))
     return f"{ours / theirs - 1:.2%}"

@@ -83,15 +83,15 @@ def late_memory() -> str:
     """How far the time with a slow memory is from the measured prefill, at worst."""
     worst, model = 0.0, Shape(*plan.BENCH["tales"].entry.data["shape"])
     for contexts, every, cycles in prefill():
-        core = replace(preset("edge"), batch=contexts)
-        there = platform("ecp5-85f").running(core)
+        params = replace(preset("edge"), batch=contexts)
+        there = platform("ecp5-85f").running(params)
         hertz = there.clock.value * 1e6
         peak = there.memory.peak.model_copy(
-            update={"value": core.lanes * hertz / every / 1e9, "low": None, "high": None}
+            update={"value": params.lanes * hertz / every / 1e9, "low": None, "high": None}
         )
         whole = there.memory.achieved.model_copy(update={"value": 1.0, "low": None, "high": None})
         memory = there.memory.model_copy(update={"peak": peak, "achieved": whole})
-        found = estimate(model, core, there.model_copy(update={"memory": memory}), contexts)
+        found = estimate(model, params, there.model_copy(update={"memory": memory}), contexts)
         worst = max(worst, abs(found.seconds.nominal * hertz / contexts / cycles - 1))
     return f"{worst:.1%}"
 
@@ -111,8 +111,8 @@ def scalings() -> str:
 def area_check() -> str:
     """The scaling of areas against a core that it was not made from."""
     measured = area.check()
-    parts = area.units(measured.core).values()
-    blocks = sum(memory.block_rams for memory in area.memories(measured.core).values())
+    parts = area.units(measured.params).values()
+    blocks = sum(memory.block_rams for memory in area.memories(measured.params).values())
     rows = []
     for what, here, there in (
         ("LUT4s", sum(part.logic for part in parts), measured.cells["logic"]),

@@ -154,16 +154,16 @@ def four_bytes_saved() -> str:
 
 def six_inputs() -> str:
     """LUT6s a trit of the array with two bytes an element."""
-    core = core_of("edge")
-    return f"{cells('edge', plan.ARRAY, plan.ULTRASCALE)['logic'] / (core.rows * core.columns):.1f}"
+    params = core_of("edge")
+    return f"{cells('edge', plan.ARRAY, plan.ULTRASCALE)['logic'] / (params.rows * params.columns):.1f}"
 
 
 def wider_remarks() -> str:
     """Where the logic for wider codes is."""
     edge, ten = units("edge"), units("edge act_bits=10")
     arrays = [cells(core, plan.ARRAY)["logic"] for core in plan.ACT_BITS]
-    core = core_of("edge")
-    bit = (arrays[2] - arrays[0]) / (core_of(plan.ACT_BITS[2]).act_bits - core.act_bits)
+    params = core_of("edge")
+    bit = (arrays[2] - arrays[0]) / (core_of(plan.ACT_BITS[2]).act_bits - params.act_bits)
     more = {unit: ten[unit]["logic"] - edge[unit]["logic"] for unit in ("scale_unit", "vector_path")}
     ends = " and ".join(
         f"`{plan.clocks(name, seeds=1)[0].entry.data['endpoint']}` with {core_of(name).act_bits} bits"
@@ -171,9 +171,9 @@ def wider_remarks() -> str:
     )
     multipliers = sum(unit["dsp"] for unit in ten.values()) - sum(unit["dsp"] for unit in edge.values())
     return (
-        f"In the array a bit takes {bit:.0f} LUT4s, {bit / (core.rows * core.columns):.2f} a trit of a beat. What is "
-        f"constant is the choice of s: {more['scale_unit']} LUT4s in the scale unit and {more['vector_path']} in the "
-        f"vector path, with {multipliers} multipliers, at 10 bits. "
+        f"In the array a bit takes {bit:.0f} LUT4s, {bit / (params.rows * params.columns):.2f} a trit of a beat. "
+        f"What is constant is the choice of s: {more['scale_unit']} LUT4s in the scale unit and "
+        f"{more['vector_path']} in the vector path, with {multipliers} multipliers, at 10 bits. "
         f"The critical path of the core ends at {ends} (`hw/scales/widening.py` compares logarithms, with fewer "
         "registers than the rest has).\n"
     )

@@ -27,7 +27,7 @@ RESET, CYCLES = "rst", 4
 CONSTANTS = {"0": 0, "1": 1, "x": None, "z": None}
 _DERIVED = re.compile(r"_(TRELLIS_FF|LUT4|CCU2C|TRELLIS_DPR16X4|DP16KD|MULT18X18D)_")
 
-_NUMBER = re.compile(r"_\d+(?=_|\.|$)")
+_NUMBER = re.compile(r"_d?\d+(?=_|\.|$)")
 
 Values = Mapping[str, int | None]
 """0, 1 or None for unknown, of bits. A bit is its unit's instances and its number there, or a constant."""
@@ -67,15 +67,22 @@ def _gates(
         }
         below = design["modules"].get(cell["type"], {})
         if below and not {"blackbox", "whitebox"} & below["attributes"].keys():
-            inner = {
-                bit: ports[port][n]
-                for port, declared in below["ports"].items()
-                for n, bit in enumerate(declared["bits"])
-            }
+            inner: dict[object, str] = {}
+            for port, declared in below["ports"].items():
+                for bit, net in zip(declared["bits"], ports[port], strict=True):
+                    # a bit that leaves by two ports has two nets
+                    if inner.setdefault(bit, net) != net:
+                        yield _wire(inner[bit], net, cell["type"])
             yield from _gates(design, cell["type"], f"{path}.{label}", inner)
         else:
             driven = cell["connections"].get("Q", [None])[0]
             yield _Gate(cell["type"], cell["parameters"], ports, name, signals.get(driven, f"{driven}"))
+
+
+def _wire(source: str, target: str, unit: str) -> _Gate:
+    """A table that gives its first input."""
+    inputs = {port: ["0"] for port in "BCD"}
+    return _Gate("LUT4", {"INIT": "10" * 8}, inputs | {"A": [source], "Z": [target]}, unit, target)
 
 
 def _table(gate: _Gate, value: Values) -> int | None:

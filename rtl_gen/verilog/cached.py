@@ -13,9 +13,9 @@ from tritforge.rtl_gen.tools.build import Status, say
 TOP = "tritforge"
 
 
-def cached_verilog(core: CoreParams, status: Status | None = None) -> list[Path]:
+def cached_verilog(params: CoreParams, status: Status | None = None) -> list[Path]:
     """The Verilog of a core, kept and emitted anew when parameters, gateware or its tools have changed."""
-    digest = hashlib.sha256(repr((core, gateware_digest())).encode())
+    digest = hashlib.sha256(repr((params, gateware_digest())).encode())
     folder = cache_folder() / "core" / digest.hexdigest()[:16]
     listing = folder / f"{TOP}.f"
     if not listing.is_file():
@@ -24,7 +24,7 @@ def cached_verilog(core: CoreParams, status: Status | None = None) -> list[Path]
         from tritforge.rtl_gen.verilog.emit import emit_verilog
 
         say(status, "Writing the Verilog of the core")
-        emit_verilog(Core(core), TOP, folder)
+        emit_verilog(Core(params), TOP, folder)
     return [folder / name for name in listing.read_text().split()]
 
 

@@ -25,7 +25,7 @@ LONG, SHORT = (
 MASK = 0xFFFFFFFF
 
 
-def core_params() -> CoreParams:
+def params_under_test() -> CoreParams:
     """The core under test."""
     given = test_parameters()["core"]
     return CoreParams(**given | {"formats": Formats(**given["formats"])})
@@ -47,9 +47,9 @@ class Bench:
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
-        self.core = core_params()
-        self.depth = self.core.batch * self.core.slot_values
-        wide_max = self.core.formats.wide_max
+        self.params = params_under_test()
+        self.depth = self.params.batch * self.params.slot_values
+        wide_max = self.params.formats.wide_max
         self.memory = [random.randint(-wide_max, wide_max) for _ in range(self.depth)]
         self.pulses = {"abort_token": 0, "clear": 0}
         self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "csr_"), dut.clk, dut.rst)
@@ -80,7 +80,7 @@ class Bench:
 
     async def _run_memory(self) -> None:
         """The memory of the state, of no use while the core has it. Counts pulses, too."""
-        dut, bits = self.dut, self.core.formats.wide_bits
+        dut, bits = self.dut, self.params.formats.wide_bits
         under_way = deque([None] * STATE_LATENCY)
         busy = deque([0] * LATE, maxlen=LATE)
         while True:

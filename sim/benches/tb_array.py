@@ -35,26 +35,26 @@ class Block:
     visits: list[tuple[int, int]] = field(default_factory=list)
     abandoned: int | None = None
 
-    def groups(self, core: CoreParams) -> list[tuple[int, int | None]]:
+    def groups(self, params: CoreParams) -> list[tuple[int, int | None]]:
         """What is to be read: a row group's sums as ``acc`` has them, and the context to reload behind it or None."""
         sums = np.einsum("brc,kbc->kr", self.trits, self.activations)
-        fields = sums.reshape(len(sums), core.row_groups, core.vector_rows).tolist()
-        visits = self.visits or [(context, core.row_groups) for context in range(len(sums))]
+        fields = sums.reshape(len(sums), params.row_groups, params.vector_rows).tolist()
+        visits = self.visits or [(context, params.row_groups) for context in range(len(sums))]
         result: list[tuple[int, int | None]] = []
         for number, (context, count) in enumerate(visits):
             following = visits[number + 1][0] if number + 1 < len(visits) else None
-            packed = [_pack(values, core.acc_bits) for values in fields[context][:count]]
+            packed = [_pack(values, params.acc_bits) for values in fields[context][:count]]
             result += [(acc, None) for acc in packed[:-1]] + [(packed[-1], following)]
         return result
 
-    def beats(self, core: CoreParams) -> list[tuple[int, int, int]]:
+    def beats(self, params: CoreParams) -> list[tuple[int, int, int]]:
         """(beat, context, activations) as the ports take them, in order."""
-        code = core.trit_code
+        code = params.trit_code
         index = (self.trits.reshape(len(self.trits), -1, code.trits) + 1) @ (3 ** np.arange(code.trits))
         weights = [_integer(beat) for beat in code.encode_table[index]]
         codes = self.activations.tolist()
         return [
-            (weight, context, _pack(codes[context][number], core.act_bits))
+            (weight, context, _pack(codes[context][number], params.act_bits))
             for number, weight in enumerate(weights)
             for context in range(len(codes))
         ]
@@ -72,9 +72,9 @@ class Bench:
     waits : cycles in which the contract kept a beat from being issued.
     """
 
-    def __init__(self, dut: object, core: CoreParams, gap: float = 0, stall: float = 0) -> None:
-        self.dut, self.core, self.gap, self.stall = dut, core, gap, stall
-        self.latency = array_latency(core)
+    def __init__(self, dut: object, params: CoreParams, gap: float = 0, stall: float = 0) -> None:
+        self.dut, self.params, self.gap, self.stall = dut, params, gap, stall
+        self.latency = array_latency(params)
         self.cycle = self.waits = 0
         self.pending: deque[tuple[int, list[tuple[int, int | None]]]] = deque()
         self.unread: deque[tuple[int, int | None]] = deque()
@@ -94,7 +94,7 @@ class Bench:
             await self._step()
 
     async def _issue(self, block: Block) -> None:
-        dut, beats = self.dut, block.beats(self.core)
+        dut, beats = self.dut, block.beats(self.params)
         contexts = len(block.activations)
         for number, (beat, context, activations) in enumerate(beats[: block.abandoned]):
             last = number >= len(beats) - contexts
@@ -108,7 +108,7 @@ class Bench:
             dut.feed__context.value, dut.feed__final_context.value = context, final
             dut.feed__beat.value, dut.activations.value = beat, activations
             if last and final:
-                self.pending.append((self.cycle + self.latency, block.groups(self.core)))
+                self.pending.append((self.cycle + self.latency, block.groups(self.params)))
             await self._step()
 
     def _may_finish(self) -> bool:
@@ -122,13 +122,13 @@ class Bench:
 
     async def _idle(self) -> None:
         """A cycle without a beat: nothing but ``valid`` keeps what is on the other ports from being taken."""
-        dut, core = self.dut, self.core
+        dut, params = self.dut, self.params
         dut.feed__valid.value = 0
         for flag in (dut.feed__first, dut.feed__last, dut.feed__final_context):
             flag.value = random.getrandbits(1)
-        dut.feed__context.value = random.getrandbits(core.context_bits)
-        dut.feed__beat.value = random.getrandbits(8 * core.lanes)
-        dut.activations.value = random.getrandbits(core.act_bits * core.columns)
+        dut.feed__context.value = random.getrandbits(params.context_bits)
+        dut.feed__beat.value = random.getrandbits(params.beat_bits)
+        dut.activations.value = random.getrandbits(params.act_bits * params.columns)
         await self._step()
 
     async def _step(self) -> None:
@@ -155,10 +155,10 @@ class Bench:
         if drain:
             self.drained, _ = self.unread.popleft()
         # Without a drain, or contexts to choose from, a reload means nothing.
-        ignored = not drain or self.core.batch == 1
+        ignored = not drain or self.params.batch == 1
         dut.rows__drain.value = drain
         dut.rows__reload.value = random.getrandbits(1) if ignored else context is not None
-        dut.rows__next_context.value = random.getrandbits(self.core.context_bits) if context is None else context
+        dut.rows__next_context.value = random.getrandbits(self.params.context_bits) if context is None else context
 
 
 def _integer(data: NDArray[Any]) -> int:
@@ -166,101 +166,101 @@ def _integer(data: NDArray[Any]) -> int:
 
 
 def _pack(values: list[int], width: int) -> int:
-    return sum((value & (1 << width) - 1) << width * lane for lane, value in enumerate(values))
+    return sum((value & (1 << width) - 1) << width * place for place, value in enumerate(values))
 
 
-def _core() -> CoreParams:
+def _params() -> CoreParams:
     return CoreParams(**test_parameters())
 
 
-def _random_block(rng: np.random.Generator, core: CoreParams, beats: int, contexts: int) -> Block:
-    trits = rng.integers(-1, 2, (beats, core.rows, core.columns))
-    shape = (contexts, beats, core.columns)
+def _random_block(rng: np.random.Generator, params: CoreParams, beats: int, contexts: int) -> Block:
+    trits = rng.integers(-1, 2, (beats, params.rows, params.columns))
+    shape = (contexts, beats, params.columns)
     extreme = rng.integers(2)
     return Block(trits, rng.choice(CORNERS, shape) if extreme else rng.integers(-CODE_MAX, CODE_MAX + 1, shape))
 
 
-def _random_blocks(core: CoreParams, count: int) -> Iterator[Block]:
+def _random_blocks(params: CoreParams, count: int) -> Iterator[Block]:
     """Blocks of any length, in packets of one to three, each with its number of contexts."""
     rng = np.random.default_rng(random.getrandbits(32))
     left = 0
     for _ in range(count):
         if not left:
-            left, contexts = int(rng.integers(1, 4)), int(rng.integers(1, core.batch + 1))
+            left, contexts = int(rng.integers(1, 4)), int(rng.integers(1, params.batch + 1))
         left -= 1
-        yield _random_block(rng, core, int(rng.choice([1, 2, 3, core.row_groups + 1, core.rows + 5])), contexts)
+        yield _random_block(rng, params, int(rng.choice([1, 2, 3, params.row_groups + 1, params.rows + 5])), contexts)
 
 
 @cocotb.test()
 async def every_code_with_extremes(dut: object) -> None:
     """Every byte of the code meets every combination of extreme activations, in blocks of one beat."""
-    core = _core()
-    count = core.trit_code.trits
+    params = _params()
+    count = params.trit_code.trits
     trits = np.array(list(itertools.product((-1, 0, 1), repeat=count)))
-    trits = np.resize(trits, (-(-len(trits) // core.lanes) * core.lanes, count))
-    trits = trits.reshape(-1, 1, core.rows, core.columns)
-    corners = np.tile(np.array(list(itertools.product(CORNERS, repeat=count))), core.element_bytes)[:, None]
+    trits = np.resize(trits, (-(-len(trits) // params.lanes) * params.lanes, count))
+    trits = trits.reshape(-1, 1, params.rows, params.columns)
+    corners = np.tile(np.array(list(itertools.product(CORNERS, repeat=count))), params.element_bytes)[:, None]
     blocks = (
-        Block(weights, corners[start : start + core.batch])
-        for start in range(0, len(corners), core.batch)
+        Block(weights, corners[start : start + params.batch])
+        for start in range(0, len(corners), params.batch)
         for weights in trits
     )
-    await Bench(dut, core).run(blocks)
+    await Bench(dut, params).run(blocks)
 
 
 @cocotb.test()
 async def largest_sums(dut: object) -> None:
     """The longest rows of equal trits and extreme codes reach the ends of the accumulator's range."""
-    core = _core()
-    beats = core.beats(core.max_inputs)
-    signs = np.where(np.arange(core.rows) % 2, 1, -1)[None, :, None]
-    trits = np.broadcast_to(signs, (beats, core.rows, core.columns))
-    values = np.resize([CODE_MAX, -CODE_MAX], core.batch)[:, None, None]
-    activations = np.broadcast_to(values, (core.batch, beats, core.columns))
-    await Bench(dut, core).run(Block(trits, sign * activations) for sign in (1, -1))
+    params = _params()
+    beats = params.beats(params.max_inputs)
+    signs = np.where(np.arange(params.rows) % 2, 1, -1)[None, :, None]
+    trits = np.broadcast_to(signs, (beats, params.rows, params.columns))
+    values = np.resize([CODE_MAX, -CODE_MAX], params.batch)[:, None, None]
+    activations = np.broadcast_to(values, (params.batch, beats, params.columns))
+    await Bench(dut, params).run(Block(trits, sign * activations) for sign in (1, -1))
 
 
 @cocotb.test()
 @cocotb.parametrize(gap=[0, 0.4], stall=[0, 0.4])
 async def blocks_in_any_rhythm(dut: object, gap: float, stall: float) -> None:
     """Blocks of any length and number of contexts, back to back or with gaps, drained at once or with stalls."""
-    core = _core()
-    await Bench(dut, core, gap, stall).run(_random_blocks(core, 40))
+    params = _params()
+    await Bench(dut, params, gap, stall).run(_random_blocks(params, 40))
 
 
 @cocotb.test()
 async def a_block_drains_while_the_next_accumulates(dut: object) -> None:
     """Blocks long enough to hide the drain of the one before follow one another without a wait."""
-    core = _core()
+    params = _params()
     rng = np.random.default_rng(random.getrandbits(32))
-    beats = core.row_groups + (core.batch > 1)
-    bench = Bench(dut, core)
-    await bench.run(_random_block(rng, core, beats, core.batch) for _ in range(10))
+    beats = params.row_groups + (params.batch > 1)
+    bench = Bench(dut, params)
+    await bench.run(_random_block(rng, params, beats, params.batch) for _ in range(10))
     assert bench.waits == 0
 
 
 @cocotb.test()
 async def contexts_are_read_in_any_order(dut: object) -> None:
     """Contexts are read out of order, in part, and more than once, but for a core of one."""
-    core = _core()
-    blocks = list(_random_blocks(core, 20))
+    params = _params()
+    blocks = list(_random_blocks(params, 20))
     for block in blocks:
-        contexts = range(len(block.activations) if core.batch > 1 else 0)
-        block.visits = [(0, random.randint(1, core.row_groups))]
-        block.visits += [(random.choice(contexts), random.randint(1, core.row_groups)) for _ in contexts]
-    await Bench(dut, core, stall=0.2).run(blocks)
+        contexts = range(len(block.activations) if params.batch > 1 else 0)
+        block.visits = [(0, random.randint(1, params.row_groups))]
+        block.visits += [(random.choice(contexts), random.randint(1, params.row_groups)) for _ in contexts]
+    await Bench(dut, params, stall=0.2).run(blocks)
 
 
 @cocotb.test()
 @cocotb.parametrize(gap=[0, 0.3])
 async def abandoned_blocks_are_forgotten(dut: object, gap: float) -> None:
     """A block that stops anywhere before its last beat leaves nothing behind in the next."""
-    core = _core()
-    blocks = list(_random_blocks(core, 40))
+    params = _params()
+    blocks = list(_random_blocks(params, 40))
     for block in blocks:
         beats, contexts = len(block.trits), len(block.activations)
         if random.getrandbits(1) and beats * contexts > 1:
             # Half of them stop when some contexts may have got their last beat.
             least = max(1, (beats - 1) * contexts) if random.getrandbits(1) else 1
             block.abandoned = random.randint(least, beats * contexts - 1)
-    await Bench(dut, core, gap).run(blocks)
+    await Bench(dut, params, gap).run(blocks)

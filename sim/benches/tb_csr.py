@@ -20,9 +20,9 @@ async def identity(dut: Any) -> None:
     bench = Bench(dut)
     await bench.begin()
     known = {entry.offset: entry for entry in REGISTERS}
-    for name, value in constants(bench.core).items():
+    for name, value in constants(bench.params).items():
         assert await bench.read(name) == value, name
-    slots = (1 << bench.core.batch) - 1
+    slots = (1 << bench.params.batch) - 1
     for busy, torn in ((0, slots), (1, 0), (1, 1), (0, slots & 0b10), (0, 0)):
         dut.events__busy.value, dut.events__torn.value = busy, torn
         await bench.cycles(1)
@@ -33,7 +33,7 @@ async def identity(dut: Any) -> None:
             assert await bench.read_at(address) == (0, AxiResp.SLVERR), hex(address)
         if entry is None or entry.access is Access.READ_ONLY:
             assert await bench.write_at(address, bytes(4)) is AxiResp.SLVERR, hex(address)
-    for name, value in constants(bench.core).items():
+    for name, value in constants(bench.params).items():
         assert await bench.read(name) == value, name
 
 
@@ -66,10 +66,10 @@ async def outliers(dut: Any) -> None:
     for value in (0, 96, MASK, 1, random.getrandbits(32), 0):
         assert await bench.read("OUTLIERS") == kept
         assert await bench.write("OUTLIERS", value) is AxiResp.OKAY
-        kept = value & register("OUTLIERS").field("THRESHOLD").mask if bench.core.extra_bits else 0
+        kept = value & register("OUTLIERS").field("THRESHOLD").mask if bench.params.extra_bits else 0
         await bench.write("ERRORS", MASK)
         assert await bench.read("OUTLIERS") == kept
-        assert not bench.core.extra_bits or int(dut.outlier_threshold.value) == kept
+        assert not bench.params.extra_bits or int(dut.outlier_threshold.value) == kept
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -165,7 +165,7 @@ async def state_window(dut: Any) -> None:
     bench = Bench(dut)
     await bench.begin()
     model, address = list(bench.memory), 0
-    wide_max = bench.core.formats.wide_max
+    wide_max = bench.params.formats.wide_max
     for _ in range(150):
         action = random.random()
         if action < 0.3:
@@ -240,7 +240,7 @@ async def together(dut: Any) -> None:
     for event in writes:
         await event.wait()
         assert event.data.resp is AxiResp.OKAY
-    expected = constants(bench.core) | {"STATUS": 0}
+    expected = constants(bench.params) | {"STATUS": 0}
     for event, name in zip(reads, names, strict=True):
         await event.wait()
         assert int.from_bytes(event.data.data, "little") == expected[name]

@@ -22,10 +22,10 @@ from tritforge.sim.benches.tb_units import begin
 from tritforge.sim.benches.vector_model import (
     GainModel,
     SideModel,
-    core_under_test,
     decay,
-    lanes_of,
+    live_rows,
     pack,
+    params_under_test,
     random_signed,
     random_words,
     seen_statistics,
@@ -42,8 +42,8 @@ CODE_LATENCY = GainLane.product_latency + Normaliser.latency
 class Plan:
     """Inputs and expected outputs by cycle, made group by group."""
 
-    def __init__(self, core: CoreParams, settled: dict[str, int]) -> None:
-        self.core, self.settled = core, settled
+    def __init__(self, params: CoreParams, settled: dict[str, int]) -> None:
+        self.params, self.settled = params, settled
         self.cycle = 0
         self.inputs: dict[int, dict[str, int]] = defaultdict(dict)
         self.blocks: dict[int, list[torch.Tensor]] = defaultdict(list)
@@ -53,22 +53,22 @@ class Plan:
 
     def group(self, group: Group) -> None:
         """Some row blocks of a group, from ``begin`` until everything is final."""
-        core = self.core
-        contexts, blocks = random.randint(1, core.batch), random.randint(1, 3)
-        model = GainModel(core, random.getrandbits(random.randint(1, 61)), random.getrandbits(17))
+        params = self.params
+        contexts, blocks = random.randint(1, params.batch), random.randint(1, 3)
+        model = GainModel(params, random.getrandbits(random.randint(1, 61)), random.getrandbits(17))
         begins = self.cycle
         self.inputs[begins] |= {"constants__begin": 1, "constants__bias": model.totals[0]}
         self.cycle += random.choice((1, 1, 3))
         final = 0
-        rows = random.randint((blocks - 1) * core.rows + 1, blocks * core.rows)
+        rows = random.randint((blocks - 1) * params.rows + 1, blocks * params.rows)
         for block in range(blocks):
             for op in OPS[group]:
-                words = random_words(core, op, contexts) if op in GAIN_OPS else None
+                words = random_words(params, op, contexts) if op in GAIN_OPS else None
                 if words is not None:
                     self.blocks[begins].append(words)
                 for context in range(contexts):
-                    for index in range(core.row_groups):
-                        last = context == contexts - 1 and index == core.row_groups - 1
+                    for index in range(params.row_groups):
+                        last = context == contexts - 1 and index == params.row_groups - 1
                         self._row_group(model, op, context, contexts, block, index, rows, last, words)
                         final = max(final, self.cycle + GainStage.lead + self.settled.get(op.name, 0))
                         self.cycle += SLOTS[op] + random.choice((0, 0, 0, 1, 5))
@@ -80,16 +80,16 @@ class Plan:
         self.cycle = final + TOTAL_LATE
 
     def _row_group(self, model, op, context, contexts, block, index, rows, last, words) -> None:
-        core, at = self.core, self.cycle
-        lanes, number = core.vector_rows, block * core.row_groups + index
-        live = torch.tensor([number * lanes + lane < rows for lane in range(lanes)])
+        params, at = self.params, self.cycle
+        rows_a_cycle, number = params.vector_rows, block * params.row_groups + index
+        live = torch.tensor([number * rows_a_cycle + row < rows for row in range(rows_a_cycle)])
         mask = pack(live.tolist(), 1)
         fields = {"valid": 1, "live": mask, "op": op, "context": context, "index": number, "last": int(last)}
-        self.inputs[at]["ahead"] = tag_value(core, **fields)
+        self.inputs[at]["ahead"] = tag_value(params, **fields)
         if words is None:
             return
-        fmt, here = core.formats, words[:, index * lanes : (index + 1) * lanes]
-        wide, second = (random_signed(fmt.wide_bits, lanes).clamp(min=-fmt.wide_max) for _ in range(2))
+        fmt, here = params.formats, words[:, index * rows_a_cycle : (index + 1) * rows_a_cycle]
+        wide, second = (random_signed(fmt.wide_bits, rows_a_cycle).clamp(min=-fmt.wide_max) for _ in range(2))
         if op is Op.F:
             wide = wide.abs().clamp(max=1 << nx.SIGMA_FRAC)
         arrives = at + GainStage.lead
@@ -101,7 +101,7 @@ class Plan:
         traced = fields | {"held": tuple((wide & ((1 << fmt.wide_bits) - 1)).tolist())}
         self.expected["traced"][arrives + 1] = traced
         if last:
-            amount = len(words) * core.gain_beats
+            amount = len(words) * params.gain_beats
             self.expected["release"][arrives - SideWords.latency + SLOTS[op] - 1] = amount
         if op is Op.F:
             self.expected["decay"][arrives + GainLane.decay_latency] = fields | {
@@ -110,23 +110,23 @@ class Plan:
             return
         for which, codes in enumerate(model.row_group(op, context, live, wide, second, here)):
             if mask:
-                event = (mask, which, context, lanes_of(core, mask, codes))
+                event = (mask, which, context, live_rows(params, mask, codes))
                 self.expected["value"][first + which + CODE_LATENCY] = event
 
 
 @cocotb.test()
 async def gain(dut: Any) -> None:
     """Random groups: values, decays, traced rows, releases and statistics come when and as they should."""
-    core, fmt = core_under_test(), core_under_test().formats
-    plan, side = Plan(core, test_parameters()["settled"]), SideModel(core)
-    lanes, code_bits = core.vector_rows, fmt.mantissa + 7
+    params, fmt = params_under_test(), params_under_test().formats
+    plan, side = Plan(params, test_parameters()["settled"]), SideModel(params)
+    rows_a_cycle, code_bits = params.vector_rows, fmt.mantissa + 7
     for group in [*GROUPS, *random.choices(GROUPS, k=20)]:
         plan.group(group)
     seen: dict[str, dict[int, Any]] = {name: {} for name in plan.expected}
-    random_wide = 1 << lanes * fmt.wide_bits
+    random_wide = 1 << rows_a_cycle * fmt.wide_bits
     await begin(dut)
     for cycle in range(plan.cycle + 1):
-        defaults = {"ahead": tag_value(core), "wide": random.randrange(random_wide), "constants__begin": 0}
+        defaults = {"ahead": tag_value(params), "wide": random.randrange(random_wide), "constants__begin": 0}
         defaults |= {"second": random.randrange(random_wide), "constants__bias": random.getrandbits(64)}
         if cycle in plan.blocks:
             assert side.clear(), f"cycle {cycle}: side words were left."
@@ -137,20 +137,20 @@ async def gain(dut: Any) -> None:
         dut.side__words.value = side.words()
         await Timer(1, "ns")
         if mask := int(dut.values__valid.value):
-            codes = unpack(int(dut.values__floats.value), code_bits, lanes)
+            codes = unpack(int(dut.values__floats.value), code_bits, rows_a_cycle)
             where = (mask, int(dut.values__which.value), int(dut.values__context.value))
-            seen["value"][cycle] = (*where, lanes_of(core, mask, codes))
+            seen["value"][cycle] = (*where, live_rows(params, mask, codes))
         for name, tag, data, width in (
             ("decay", "decay_tag", "decay", nx.DECAY_FRAC),
             ("traced", "traced", "held", fmt.wide_bits),
         ):
-            fields = split_tag(core, int(getattr(dut, tag).value))
+            fields = split_tag(params, int(getattr(dut, tag).value))
             if fields["valid"]:
-                values = unpack(int(getattr(dut, data).value), width, lanes)
+                values = unpack(int(getattr(dut, data).value), width, rows_a_cycle)
                 seen[name][cycle] = fields | {data: tuple(values)}
         if released := int(dut.side__release.value):
             seen["release"][cycle] = released
-        total, *others = seen_statistics(core, dut)
+        total, *others = seen_statistics(params, dut)
         if cycle in plan.expected["statistics"]:
             seen["statistics"][cycle] = others
         if cycle in plan.expected["total"]:

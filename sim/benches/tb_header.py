@@ -15,7 +15,7 @@ from tritforge.hw.packet import Context, header_words
 from tritforge.hw.params import MAX_BATCH
 from tritforge.hw.schedule import HEADER_WORDS, Shape, Status
 from tritforge.hw.stream.header_reader import HeaderReader, token_shape
-from tritforge.sim.benches.tb_result import core
+from tritforge.sim.benches.tb_result import params
 from tritforge.sim.benches.tb_units import begin
 
 DIMENSIONS = ("hidden", "layers", "intermediate", "vocab")
@@ -27,7 +27,7 @@ VALID_HEADERS = 100
 
 def limits() -> list[int]:
     """The largest value of each dimension."""
-    return [getattr(core(), f"max_{name}") for name in DIMENSIONS]
+    return [getattr(params(), f"max_{name}") for name in DIMENSIONS]
 
 
 def some_shape() -> Shape:
@@ -37,7 +37,7 @@ def some_shape() -> Shape:
 
 def some_contexts(vocab: int) -> list[Context]:
     """1 to B contexts; several often share a slot."""
-    batch = core().batch
+    batch = params().batch
     return [
         Context(
             token=random.choice([0, vocab - 1, random.randrange(vocab)]),
@@ -51,7 +51,7 @@ def some_contexts(vocab: int) -> list[Context]:
 
 def token_fields(shape: Shape, contexts: Sequence[Context], sequence: int) -> dict[str, Any]:
     """The fields of `hw.stream.header_reader.token_shape` for a packet."""
-    geometry, count = core(), len(contexts)
+    geometry, count = params(), len(contexts)
     hidden_beats, intermediate_beats = geometry.beats(shape.hidden), geometry.beats(shape.intermediate)
     return {
         **{name: getattr(shape, name) for name in DIMENSIONS},
@@ -70,14 +70,14 @@ def token_fields(shape: Shape, contexts: Sequence[Context], sequence: int) -> di
 
 def packed(fields: dict[str, Any]) -> int:
     """The bits of the port ``shape``."""
-    return token_shape(core()).const(fields).as_value().value
+    return token_shape(params()).const(fields).as_value().value
 
 
 def some_header() -> tuple[list[int], dict[str, Any]]:
     """The words of a valid header and its fields."""
     shape, sequence = some_shape(), random.getrandbits(32)
     contexts = some_contexts(shape.vocab)
-    words = header_words(core(), shape, contexts, sequence)[:HEADER_WORDS]
+    words = header_words(params(), shape, contexts, sequence)[:HEADER_WORDS]
     return words.tolist(), token_fields(shape, contexts, sequence)
 
 
@@ -88,7 +88,7 @@ def seal(words: list[int]) -> None:
 
 def verdict(words: Sequence[int], torn: int) -> Status:
     """What the core must say: the first of the checks that fails, in this order."""
-    geometry = core()
+    geometry = params()
     contexts, zero, logits, rest = (words[2] >> 8 * i & 0xFF for i in range(4))
     tokens = [words[4 + i // 2] >> 16 * (i % 2) & 0xFFFF for i in range(MAX_BATCH)]
     slots = [words[8] >> 4 * i & 0xF for i in range(MAX_BATCH)]
@@ -120,7 +120,7 @@ def verdict(words: Sequence[int], torn: int) -> Status:
 
 def spoil(words: list[int]) -> None:
     """Break one thing (or, by chance, nothing), most often by the smallest step beyond what is allowed."""
-    geometry, contexts = core(), words[2] & 0xFF
+    geometry, contexts = params(), words[2] & 0xFF
     context = random.randrange(max(1, min(contexts, geometry.batch)))
     dimension, beyond = random.randrange(4), random.randrange(MAX_BATCH)
 
@@ -159,7 +159,7 @@ async def send(dut: Any, words: Sequence[int], torn: int, pace: float) -> tuple[
 
     def drive(pop: int, word: int, clear: int = 0) -> None:
         dut.check__pop.value, dut.check__word.value, dut.check__clear.value = pop, word, clear
-        dut.check__torn.value = random.getrandbits(core().batch)
+        dut.check__torn.value = random.getrandbits(params().batch)
 
     async def step(done: int = 0) -> None:
         await FallingEdge(dut.clk)
@@ -177,7 +177,7 @@ async def send(dut: Any, words: Sequence[int], torn: int, pace: float) -> tuple[
         drive(0, random.getrandbits(32))
         dut.check__torn.value = torn
         await step(done=int(len(words) == HEADER_WORDS and cycle == HeaderReader.latency - 2))
-    status, shape = int(dut.check__status.value), token_shape(core()).from_bits(int(dut.shape.value))
+    status, shape = int(dut.check__status.value), token_shape(params()).from_bits(int(dut.shape.value))
     drive(0, random.getrandbits(32))
     await step()
     return status, shape
@@ -191,7 +191,7 @@ async def ready(dut: Any) -> None:
 
 def some_torn() -> int:
     """A mask of slots, often empty."""
-    return random.choice([0, random.getrandbits(core().batch)])
+    return random.choice([0, random.getrandbits(params().batch)])
 
 
 @cocotb.test()

@@ -21,10 +21,10 @@ from tritforge.sim.benches.tb_units import begin, magnitudes, pick, signed_value
 from tritforge.sim.benches.vector_model import (
     GainModel,
     SideModel,
-    core_under_test,
     decay,
-    lanes_of,
+    live_rows,
     pack,
+    params_under_test,
     random_words,
     seen_statistics,
     tag_value,
@@ -43,28 +43,28 @@ class Bench:
     """Issues row groups as the sequencer does and knows what must come of them."""
 
     def __init__(self, dut: Any) -> None:
-        self.dut, self.core = dut, core_under_test()
-        core = self.core
-        self.fmt, self.lanes = core.formats, core.vector_rows
-        self.side = SideModel(core)
+        self.dut, self.params = dut, params_under_test()
+        params = self.params
+        self.fmt, self.rows_a_cycle = params.formats, params.vector_rows
+        self.side = SideModel(params)
         self.hidden, self.layers = 0, 0
-        self.state = torch.zeros(core.batch, core.max_layers, core.max_hidden, dtype=torch.int64)
+        self.state = torch.zeros(params.batch, params.max_layers, params.max_hidden, dtype=torch.int64)
         self.expected: dict[str, list[Any]] = {"value": [], "tap": [], "saturated": []}
         self.seen: dict[str, list[Any]] = {name: [] for name in self.expected}
         self.cycle = self.empty_at = self.buffered_at = 0
-        self.pulse, self.statistics = False, (0,) * len(VectorStatistics(core).members)
+        self.pulse, self.statistics = False, (0,) * len(VectorStatistics(params).members)
         self.taken: dict[str, int] = {}
         self.longest, self.exact = "", set[str]()
         self.ages = {name: test_parameters()[name] for name in ("until_empty", "until_buffered")}
 
     async def step(self, **inputs: int) -> None:
         """One cycle; ports that are not given are random, and nothing is issued."""
-        dut, core, fmt = self.dut, self.core, self.fmt
+        dut, params, fmt = self.dut, self.params, self.fmt
         self.previous = (self.pulse, *self.statistics)
         op = inputs.pop("op", None)
-        noise = {"rows__tag": tag_value(core), "rows__zero": random.getrandbits(1)}
+        noise = {"rows__tag": tag_value(params), "rows__zero": random.getrandbits(1)}
         noise |= {"constants__begin": 0, "constants__bias": random.getrandbits(64)}
-        noise["acc"] = random.getrandbits(self.lanes * core.acc_bits)
+        noise["acc"] = random.getrandbits(self.rows_a_cycle * params.acc_bits)
         noise["scale__shift"] = random.getrandbits(6)
         # accumulators and their scale come a cycle after the issue
         noise |= self.taken
@@ -83,16 +83,17 @@ class Bench:
             assert self.buffered == (self.cycle >= self.buffered_at), f"buffered in cycle {self.cycle}"
         self.pulse = False
         if mask := int(dut.values__valid.value):
-            codes = unpack(int(dut.values__floats.value), fmt.mantissa + 7, self.lanes)
+            codes = unpack(int(dut.values__floats.value), fmt.mantissa + 7, self.rows_a_cycle)
             self._note(
-                "value", (int(dut.values__which.value), int(dut.values__context.value), lanes_of(core, mask, codes))
+                "value",
+                (int(dut.values__which.value), int(dut.values__context.value), live_rows(params, mask, codes)),
             )
         if mask := int(dut.tap_valid.value):
-            tap = unpack(int(dut.tap.value), fmt.wide_bits, self.lanes)
-            self._note("tap", (int(dut.tap_op.value), lanes_of(core, mask, tap)))
+            tap = unpack(int(dut.tap.value), fmt.wide_bits, self.rows_a_cycle)
+            self._note("tap", (int(dut.tap_op.value), live_rows(params, mask, tap)))
         if int(dut.saturated.value):
             self._note("saturated", self.cycle)
-        self.statistics = seen_statistics(core, dut)
+        self.statistics = seen_statistics(params, dut)
         self.side.cycle(dut)
         await FallingEdge(dut.clk)
         self.cycle += 1
@@ -104,13 +105,13 @@ class Bench:
 
     async def packet(self, contexts: int) -> None:
         """All groups of one packet."""
-        core = self.core
+        params = self.params
         self.contexts = contexts
-        self.hidden = random.choice((core.max_hidden, random.randint(1, core.max_hidden)))
-        self.layers = random.randint(1, core.max_layers)
-        self.slot_of = pick(list(range(core.batch)), contexts)
+        self.hidden = random.choice((params.max_hidden, random.randint(1, params.max_hidden)))
+        self.layers = random.randint(1, params.max_layers)
+        self.slot_of = pick(list(range(params.batch)), contexts)
         self.zeros = pick([False, False, True], contexts)
-        self.residual = torch.zeros(contexts, core.max_hidden + core.rows, dtype=torch.int64)
+        self.residual = torch.zeros(contexts, params.max_hidden + params.rows, dtype=torch.int64)
         self.dut.contexts.value = contexts
         await self.group(Group.EMBED, 0)
         for layer in range(self.layers):
@@ -119,23 +120,23 @@ class Bench:
 
     async def group(self, group: Group, layer: int) -> None:
         """One group, from ``begin`` until it is empty; MIX and EXPAND may be abandoned between two matrices."""
-        core = self.core
+        params = self.params
         ops = OPS[group]
         if group is Group.CONTRACT and layer == self.layers - 1:
             ops = (Op.OUT,)
         self.layer = layer
-        self.model = GainModel(core, random.getrandbits(random.randint(1, 61)), random.getrandbits(17))
+        self.model = GainModel(params, random.getrandbits(random.randint(1, 61)), random.getrandbits(17))
         self.dut.constants__kappa.value = self.model.kappa
         await self.step(constants__begin=1, constants__bias=self.model.totals[0])
-        rows = random.randint(1, core.max_intermediate) if group is Group.EXPAND else self.hidden
+        rows = random.randint(1, params.max_intermediate) if group is Group.EXPAND else self.hidden
         abandoned, last_rises = False, random.random() < 0.5
-        last_group = (rows - 1) // self.lanes * self.lanes
-        for block in range(-(-rows // core.rows)):
-            quiet = min(core.rows, last_group - block * core.rows) if last_rises else 0
-            words = {op: random_words(core, op, self.contexts, quiet) for op in ops if op in GAIN_OPS}
+        last_group = (rows - 1) // self.rows_a_cycle * self.rows_a_cycle
+        for block in range(-(-rows // params.rows)):
+            quiet = min(params.rows, last_group - block * params.rows) if last_rises else 0
+            words = {op: random_words(params, op, self.contexts, quiet) for op in ops if op in GAIN_OPS}
             for w in words.values():
                 self.side.block(w)
-            self.buffers = torch.zeros(2, self.contexts, core.rows, dtype=torch.int64)
+            self.buffers = torch.zeros(2, self.contexts, params.rows, dtype=torch.int64)
             for op in ops:
                 if op in (Op.G, Op.UP):
                     await self.step()
@@ -182,33 +183,33 @@ class Bench:
 
     async def matrix(self, op: Op, block: int, rows: int) -> None:
         """The row groups of a matrix' block, as close to one another as they may be or not."""
-        core = self.core
-        gap = slots(core)[op]
+        params = self.params
+        gap = slots(params)[op]
         for context in range(self.contexts):
-            for group in range(core.row_groups):
-                last = context == self.contexts - 1 and group == core.row_groups - 1
-                index = block * core.row_groups + group
-                live = torch.tensor([index * self.lanes + lane < rows for lane in range(self.lanes)])
+            for group in range(params.row_groups):
+                last = context == self.contexts - 1 and group == params.row_groups - 1
+                index = block * params.row_groups + group
+                live = torch.tensor([index * self.rows_a_cycle + row < rows for row in range(self.rows_a_cycle)])
                 fields = {"op": op, "context": context, "index": index, "last": int(last)}
                 inputs = self.row_group(op, context, index, live, last and random.random() < 0.5)
-                tag = tag_value(core, valid=1, live=pack(live.tolist(), 1), **fields)
+                tag = tag_value(params, valid=1, live=pack(live.tolist(), 1), **fields)
                 await self.step(op=op, rows__tag=tag, **inputs)
                 for _ in range(gap - 1 + (0 if last else random.choice((0, 0, 0, 0, 1, 7)))):
                     await self.step()
 
     def row_group(self, op: Op, context: int, index: int, live: Tensor, large: bool) -> dict[str, int]:
         """Its inputs; what must come of it goes to ``expected``."""
-        core, fmt, lanes = self.core, self.fmt, self.lanes
-        place = slice(index * lanes, (index + 1) * lanes)
-        row = slice(index % core.row_groups * lanes, (index % core.row_groups + 1) * lanes)
+        params, fmt, rows_a_cycle = self.params, self.fmt, self.rows_a_cycle
+        place = slice(index * rows_a_cycle, (index + 1) * rows_a_cycle)
+        row = slice(index % params.row_groups * rows_a_cycle, (index % params.row_groups + 1) * rows_a_cycle)
         words = None if self.words is None else self.words[:, row]
         if op is Op.EMBED:
             x = (words[context] ^ 1 << 31) - (1 << 31)
             self.residual[context, place] = torch.where(live, x, 0)
             self._leaves(op, context, live, x, x, words[self.contexts :])
             return {}
-        limit = 1 << core.acc_bits - 1
-        acc = torch.tensor(pick(signed_values(core.acc_bits - 1, 50), lanes)).clamp(1 - limit, limit - 1)
+        limit = 1 << params.acc_bits - 1
+        acc = torch.tensor(pick(signed_values(params.acc_bits - 1, 50), rows_a_cycle)).clamp(1 - limit, limit - 1)
         mantissa = random.choice(magnitudes(fmt.mantissa, 50)) | 1 << fmt.mantissa - 1
         # results of all lengths, some of them too long
         length = fmt.wide_bits + 2 if large else random.randint(4, fmt.wide_bits)
@@ -218,10 +219,10 @@ class Bench:
         exact = nx.rshift_round(acc * mantissa << nx.SCALE_LEFT, max(shift + nx.SCALE_LEFT, 0))
         clamped = (acc != 0) if shift < -nx.SCALE_LEFT else exact.abs() > fmt.wide_max
         slot = self.slot_of[context]
-        inputs = {"acc": pack(acc, core.acc_bits), "scale__mantissa": mantissa, "scale__shift": shift % (1 << 12)}
-        base = slot * core.max_layers * core.max_hidden + self.layer * self.stride()
-        inputs["rows__state_word"] = (base // lanes + index) % (
-            core.batch * core.max_layers * core.max_hidden // lanes
+        inputs = {"acc": pack(acc, params.acc_bits), "scale__mantissa": mantissa, "scale__shift": shift % (1 << 12)}
+        base = slot * params.max_layers * params.max_hidden + self.layer * self.stride()
+        inputs["rows__state_word"] = (base // rows_a_cycle + index) % (
+            params.batch * params.max_layers * params.max_hidden // rows_a_cycle
         )
         inputs["rows__zero"] = int(self.zeros[context])
         wide = second = y
@@ -251,14 +252,14 @@ class Bench:
 
     def stride(self) -> int:
         """Values of one layer's state."""
-        return -(-self.hidden // self.lanes) * self.lanes
+        return -(-self.hidden // self.rows_a_cycle) * self.rows_a_cycle
 
     def recur(self, slot: int, context: int, place: slice, row: slice, live: Tensor) -> Tensor:
         """The new state of a row group."""
         at = torch.arange(place.start, place.stop) + self.layer * self.stride()
         known = live.nonzero().flatten()
         states = self.state[slot].view(-1)
-        old = torch.zeros(self.lanes, dtype=torch.int64)
+        old = torch.zeros(self.rows_a_cycle, dtype=torch.int64)
         if not self.zeros[context]:
             old[known] = states[at[known]]
         c, candidate = self.buffers[:, context, row]
@@ -271,11 +272,11 @@ class Bench:
             return
         mask = pack(live.tolist(), 1)
         held = (wide & ((1 << self.fmt.wide_bits) - 1)).tolist()
-        self.expected["tap"].append((op, lanes_of(self.core, mask, held)))
+        self.expected["tap"].append((op, live_rows(self.params, mask, held)))
         if op is not Op.F:
             values = self.model.row_group(op, context, live, wide, second, words)
             for which, codes in enumerate(values):
-                self.expected["value"].append((which, context, lanes_of(self.core, mask, codes)))
+                self.expected["value"].append((which, context, live_rows(self.params, mask, codes)))
 
     async def host(self, write: bool) -> None:
         """Write a random state, or read it back and compare."""
@@ -302,10 +303,10 @@ async def path(dut: Any) -> None:
     bench = Bench(dut)
     await bench.host(write=True)
     # a row group without live rows leaves nothing at its end
-    ends = ENDS if bench.core.rows <= bench.core.max_hidden else set()
+    ends = ENDS if bench.params.rows <= bench.params.max_hidden else set()
     packets = 0
     while packets < PACKETS or not bench.exact >= ends:
         assert packets < 40 * PACKETS, f"Only {bench.exact} could be seen to end exactly when the path is empty."
-        await bench.packet(random.choice((1, bench.core.batch, random.randint(1, bench.core.batch))))
+        await bench.packet(random.choice((1, bench.params.batch, random.randint(1, bench.params.batch))))
         packets += 1
     await bench.host(write=False)

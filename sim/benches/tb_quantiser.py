@@ -20,14 +20,14 @@ from tritforge.sim.cocotb_run import test_parameters
 CYCLES = 4000
 
 
-def _core() -> CoreParams:
+def _params() -> CoreParams:
     given = test_parameters()
     return CoreParams(lanes=16, **given | {"formats": Formats(**given["formats"])})
 
 
-def _pack(m: Tensor, e: Tensor, negative: Tensor, core: CoreParams) -> int:
+def _pack(m: Tensor, e: Tensor, negative: Tensor, params: CoreParams) -> int:
     """The ``vector`` port's value."""
-    layout = code_float(core.formats)
+    layout = code_float(params.formats)
     words = (
         layout.const({"mantissa": m, "exponent": e, "negative": n}).as_value().value
         for m, e, n in zip(m.tolist(), e.tolist(), negative.tolist(), strict=True)
@@ -35,14 +35,14 @@ def _pack(m: Tensor, e: Tensor, negative: Tensor, core: CoreParams) -> int:
     return sum(word << layout.size * column for column, word in enumerate(words))
 
 
-def _random_vector(core: CoreParams) -> tuple[int, int, int, list[int]]:
+def _random_vector(params: CoreParams) -> tuple[int, int, int, list[int]]:
     """(vector, reciprocal, e_max, codes), of elements no greater than a largest one."""
-    fmt, extra = core.formats, core.extra_bits
+    fmt, extra = params.formats, params.extra_bits
     lowest, highest = 1 << (fmt.mantissa - 1), (1 << fmt.mantissa) - 1
     top = random.choice([lowest, lowest + 1, highest - 1, highest, random.randint(lowest, highest)])
     e_max = random.choice([1, fmt.magnitude_bits, 63 - extra, random.randint(1, 63 - extra)])
     m, e = [], []
-    for _ in range(core.columns):
+    for _ in range(params.columns):
         below = min(random.choice([0, 0, 1, 2, random.randint(0, 12), random.randint(0, 63)]), e_max)
         limit = highest if below else top
         m.append(random.choice([lowest, limit, random.randint(lowest, limit)]))
@@ -50,24 +50,24 @@ def _random_vector(core: CoreParams) -> tuple[int, int, int, list[int]]:
         if e[-1] == 0:
             m[-1] = 0
     m, e = torch.tensor(m), torch.tensor(e)
-    negative = torch.randint(2, (core.columns,)).bool()
+    negative = torch.randint(2, (params.columns,)).bool()
     reciprocal = code_reciprocal(torch.tensor(top), fmt)
     level = e_max - random.randint(0, extra)
     expected = codes(m, e, negative, reciprocal, torch.tensor(level), fmt)
-    return _pack(m, e, negative.long(), core), int(reciprocal), level + extra, expected.tolist()
+    return _pack(m, e, negative.long(), params), int(reciprocal), level + extra, expected.tolist()
 
 
-def _codes(dut: object, core: CoreParams) -> list[int]:
+def _codes(dut: object, params: CoreParams) -> list[int]:
     """The ``codes`` port's values."""
-    bits, value = core.act_bits, dut.codes.value.to_unsigned()
-    found = np.array([value >> bits * column & (1 << bits) - 1 for column in range(core.columns)])
+    bits, value = params.act_bits, dut.codes.value.to_unsigned()
+    found = np.array([value >> bits * column & (1 << bits) - 1 for column in range(params.columns)])
     return (found - (found >> bits - 1 << bits)).tolist()
 
 
 @cocotb.test()
 async def codes_equal_the_model(dut: object) -> None:
     """Every code of every vector, in order and in time, with gaps."""
-    core = _core()
+    params = _params()
     torch.manual_seed(random.getrandbits(32))
     cocotb.start_soon(Clock(dut.clk, 2, "ns").start())
     dut.rst.value, dut.i_valid.value = 1, 0
@@ -76,7 +76,7 @@ async def codes_equal_the_model(dut: object) -> None:
     dut.rst.value = 0
     expected: deque[list[int] | None] = deque([None] * Quantiser.latency)
     for _ in range(CYCLES):
-        vector, reciprocal, e_max, result = _random_vector(core)
+        vector, reciprocal, e_max, result = _random_vector(params)
         valid = random.random() < 0.8
         dut.i_valid.value, dut.vector.value = valid, vector
         dut.reciprocal.value, dut.e_max.value = reciprocal, e_max
@@ -84,27 +84,29 @@ async def codes_equal_the_model(dut: object) -> None:
         due = expected.popleft()
         assert dut.o_valid.value == (due is not None)
         if due is not None:
-            assert _codes(dut, core) == due
+            assert _codes(dut, params) == due
         await FallingEdge(dut.clk)
 
 
 @cocotb.test()
 async def stale_elements_stay_in_range(dut: object) -> None:
     """An element beyond the maximum never gets the least number, and its neighbours their own."""
-    core = _core()
-    fmt = core.formats
+    params = _params()
+    fmt = params.formats
     cocotb.start_soon(Clock(dut.clk, 2, "ns").start())
     dut.rst.value, dut.i_valid.value = 0, 1
     largest, reciprocal = 1 << (fmt.mantissa - 1), (1 << fmt.mantissa) - 1
     for e_max in range(1 << EXPONENT_BITS):
-        m = torch.full((core.columns,), largest)
-        e = torch.full((core.columns,), e_max)
+        m = torch.full((params.columns,), largest)
+        e = torch.full((params.columns,), e_max)
         m[0], e[0] = reciprocal, random.getrandbits(EXPONENT_BITS)
         top = code_reciprocal(torch.tensor(largest), fmt)
-        dut.vector.value = _pack(m, e, torch.arange(core.columns) % 2, core)
+        dut.vector.value = _pack(m, e, torch.arange(params.columns) % 2, params)
         dut.reciprocal.value, dut.e_max.value = int(top), e_max
         for _ in range(Quantiser.latency):
             await FallingEdge(dut.clk)
-        found = _codes(dut, core)
-        assert found[0] != -1 << core.act_bits - 1
-        assert found[1:] == [-core.code_max if column % 2 else core.code_max for column in range(1, core.columns)]
+        found = _codes(dut, params)
+        assert found[0] != -1 << params.act_bits - 1
+        assert found[1:] == [
+            -params.code_max if column % 2 else params.code_max for column in range(1, params.columns)
+        ]

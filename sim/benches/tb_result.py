@@ -20,7 +20,7 @@ from tritforge.sim.benches.tb_units import begin
 from tritforge.sim.cocotb_run import test_parameters
 
 
-def core() -> CoreParams:
+def params() -> CoreParams:
     """The core under test."""
     return CoreParams(**test_parameters() | {"formats": Formats()})
 
@@ -55,15 +55,15 @@ class Rows:
 
     def ports(self) -> dict[str, int]:
         """What the unit's ports take."""
-        bits = core().acc_bits
-        acc = sum((value & (1 << bits) - 1) << bits * lane for lane, value in enumerate(self.acc))
+        bits = params().acc_bits
+        acc = sum((value & (1 << bits) - 1) << bits * place for place, value in enumerate(self.acc))
         return {"acc": acc, "rows__live": self.live, "rows__context": self.context, "rows__row": self.row}
 
 
 def some_logits(shape: tuple[int, int]) -> NDArray[np.int64]:
     """Accumulators of a kind that a wrong comparison gets wrong: ties, negative numbers, both ends of the range."""
     rng = np.random.default_rng(random.getrandbits(32))
-    end = 1 << core().acc_bits - 1
+    end = 1 << params().acc_bits - 1
     kinds = [
         lambda: rng.integers(-end, end, shape),
         lambda: rng.integers(-3, 0, shape),
@@ -78,7 +78,7 @@ def some_logits(shape: tuple[int, int]) -> NDArray[np.int64]:
 
 def some_packet(status: Status = Status.OK) -> Packet:
     """A packet of random size; contexts beyond the last are in its mask, too."""
-    geometry = core()
+    geometry = params()
     contexts = random.randint(1, geometry.batch)
     vocab = random.choice([2, geometry.rows, geometry.rows + 1, geometry.max_vocab, geometry.max_vocab])
     vocab = random.choice([min(vocab, geometry.max_vocab), random.randint(2, geometry.max_vocab)])
@@ -91,7 +91,7 @@ def some_packet(status: Status = Status.OK) -> Packet:
 
 def row_groups(packet: Packet, padding: bool) -> list[Rows]:
     """Row block by row block, context by context; dead lanes, and with ``padding`` whole dead groups, hold noise."""
-    geometry, vocab = core(), packet.logits.shape[1]
+    geometry, vocab = params(), packet.logits.shape[1]
     found = []
     for block in range(geometry.blocks(vocab)):
         for context in range(packet.contexts):
@@ -117,7 +117,7 @@ class Bench:
 
     async def step(self, packet: Packet, rows: Rows | None = None, **pulses: int) -> None:
         """One cycle."""
-        dut, geometry = self.dut, core()
+        dut, geometry = self.dut, params()
         for name in ("begin", "finish"):
             getattr(dut, f"packet__{name}").value = pulses.get(name, 0)
         # a function of registers only, so it is this cycle's already
@@ -180,7 +180,7 @@ def check(packet: Packet, result: Result, accepted: int) -> None:
         assert result.tokens == tuple(packet.logits.argmax(axis=1).tolist())
         assert result.scales == tuple(scale_word(*packet.scales[c]) for c in range(packet.contexts))
         if packet.senders:
-            found = split_logits(core(), vocab, len(packet.senders), result.logits)
+            found = split_logits(params(), vocab, len(packet.senders), result.logits)
             assert np.array_equal(found, packet.logits[packet.senders])
         else:
             assert result.logits.size == 0
@@ -214,7 +214,7 @@ async def speed(dut: Any) -> None:
     """Two cycles for each row group or, of contexts that send, one for each live row; the trailer without gaps."""
     dut.packet__begin.value = dut.packet__finish.value = dut.rows__valid.value = dut.result__tready.value = 0
     await begin(dut)
-    bench, unit = Bench(dut, 1.0, 1.0), ResultUnit(core())
+    bench, unit = Bench(dut, 1.0, 1.0), ResultUnit(params())
     for index in range(20):
         packet = some_packet()
         if index % 2:

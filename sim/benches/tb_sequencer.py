@@ -22,7 +22,7 @@ from tritforge.hw.packet import Context
 from tritforge.hw.schedule import Group, Shape, Status
 from tritforge.hw.stream.header_reader import HeaderReader
 from tritforge.sim.benches.tb_header import packed, some_contexts, some_shape, token_fields
-from tritforge.sim.benches.tb_result import core
+from tritforge.sim.benches.tb_result import params
 from tritforge.sim.benches.tb_units import begin
 
 EARLY = ("HEADER", "CHECK")
@@ -84,7 +84,7 @@ class Row:
 
 def rows_of(shape: Shape, contexts: Sequence[Context]) -> Iterator[Row]:
     """All row groups of a packet, in order."""
-    geometry = core()
+    geometry = params()
     lanes = geometry.vector_rows
     for group, layer in sc.groups(shape):
         n, ops = shape.outputs(group), OPS[group]
@@ -139,7 +139,10 @@ def some_packet(fault_state: str | None = None, header_status: Status = Status.O
     """A packet of random size, most often of a few row blocks."""
     shape = some_shape()
     if random.random() < 0.8:
-        n = [min(random.randint(1, 2 * core().rows + 1), limit) for limit in (core().max_hidden, core().max_vocab)]
+        n = [
+            min(random.randint(1, 2 * params().rows + 1), limit)
+            for limit in (params().max_hidden, params().max_vocab)
+        ]
         shape = Shape(n[0], random.randint(1, 2), random.randint(1, n[0]), n[1])
     return Packet(shape, some_contexts(shape.vocab), header_status, fault_state)
 
@@ -180,7 +183,7 @@ class Model:
         # whether a fault among rows waits for such a place
         self.hasty = random.choice([0.02, 0.2])
         if self.packet:
-            self.arriving.extend([("words", 0)] * sc.side_beats(core(), sc.HEADER_WORDS))
+            self.arriving.extend([("words", 0)] * sc.side_beats(params(), sc.HEADER_WORDS))
         self.pace = {name: random.choice([1.0, 0.5, 0.1]) for name in ("beats", "scale", "ready", "feed")}
 
     @property
@@ -224,7 +227,7 @@ class Model:
         if packet and not self.faulted:
             if state == packet.fault_state and self.part > packet.fault_group - (state in EARLY):
                 # best between two row groups, behind the first context
-                amid = state == "ROWS" and self.gap > 1 and (self.row.context > 0 or core().batch == 1)
+                amid = state == "ROWS" and self.gap > 1 and (self.row.context > 0 or params().batch == 1)
                 often = {
                     "WAIT": 0.03,
                     "ROWS": 0.4 if amid else self.hasty,
@@ -237,14 +240,14 @@ class Model:
             here = state in AT_WORK and ("words", self.part) not in self.arriving and not self.faulted
             if here and self.chance("feed"):
                 if self.row.group is Group.EMBED:
-                    env["embed_block"] = self.fed < core().blocks(packet.shape.hidden)
+                    env["embed_block"] = self.fed < params().blocks(packet.shape.hidden)
                     self.fed += env["embed_block"]
                 elif not self.pending and not self.loading and not self.loaded:
-                    n = core().blocks(packet.shape.outputs(self.row.group)) * len(OPS[self.row.group])
+                    n = params().blocks(packet.shape.outputs(self.row.group)) * len(OPS[self.row.group])
                     if self.fed < n:
                         self.pending = True
                         self.fed += 1
-                        self.loading.append(random.randint(4, settle_cycles(core()) - 4))
+                        self.loading.append(random.randint(4, settle_cycles(params()) - 4))
         # the front holds it until the sequencer clears or is idle
         env["fault"] = self.fault is not None
         env["fault_status"] = self.fault if env["fault"] else random.choice(ENDS)
@@ -267,7 +270,7 @@ class Model:
         if found["header_pop"]:
             found["word"] = due.word
         if self.reading:
-            found["address"] = self.count // core().vector_rows
+            found["address"] = self.count // params().vector_rows
         if self.valid and state != "SETTLE":
             scales, (kappa, low, high) = self.words[:3], self.words[3:6]
             found["scale_words"] = sum(word << 32 * i for i, word in enumerate(scales))
@@ -297,7 +300,7 @@ class Model:
         if not embed:
             found |= {"scale_matrix": row.matrix if row.group is Group.MIX else 0, "scale_context": row.context}
         if found["head_valid"]:
-            found |= {"head_row": row.index * core().vector_rows, "head_live": row.live}
+            found |= {"head_row": row.index * params().vector_rows, "head_live": row.live}
         if found["drain"]:
             found["reload"] = row.last_of_context and not row.ends
             if found["reload"]:
@@ -324,11 +327,11 @@ class Model:
             self.state = "HEADER" if was["level"] else "IDLE"
         elif state in ("HEADER", "CONSTANTS"):
             if not self.reading:
-                self.reading = was["level"] >= sc.side_beats(core(), len(self.words))
+                self.reading = was["level"] >= sc.side_beats(params(), len(self.words))
             elif self.count == len(self.words) - 1:
                 self.reading, self.count = False, 0
                 self.state = "CHECK" if state == "HEADER" else "ARRIVE"
-                due = {"side_release": sc.side_beats(core(), len(self.words))}
+                due = {"side_release": sc.side_beats(params(), len(self.words))}
             else:
                 self.count += 1
         elif state == "CHECK":
@@ -353,7 +356,7 @@ class Model:
         elif state == "ROWS":
             row = self.row
             due = self.leaving(row, was["head_room"])
-            amid = not due and (row.context > 0 if core().batch > 1 else row.index % core().row_groups > 0)
+            amid = not due and (row.context > 0 if params().batch > 1 else row.index % params().row_groups > 0)
             if due:
                 self.row_leaves(row)
         elif state == "DEPEND":
@@ -364,7 +367,7 @@ class Model:
         elif state == "SETTLE":
             self.loaded = self.valid = self.reading = False
             self.count = self.embed_blocks = 0
-            if self.settled < settle_cycles(core()):
+            if self.settled < settle_cycles(params()):
                 self.settled += 1
             elif was["empty"]:
                 self.state = "FINISH"
@@ -393,7 +396,7 @@ class Model:
     def row_leaves(self, row: Row) -> None:
         """The row group is out."""
         self.at += 1
-        self.gap = slots(core())[row.op]
+        self.gap = slots(params())[row.op]
         if row.ends:
             self.state, self.loaded = "TURN", False
         if row.leaves:
@@ -401,7 +404,7 @@ class Model:
 
     def surroundings(self, env: dict[str, int], found: dict[str, int]) -> None:
         """Side words come and go, words that were read arrive, the array loads."""
-        beat_words, lanes = core().lanes // 4, core().vector_rows
+        beat_words, lanes = params().lanes // 4, params().vector_rows
         due = self.reads.popleft()
         self.valid_before = self.valid
         if due and due.last:
@@ -425,7 +428,7 @@ class Model:
             self.ring.popleft()
         if found["accept"]:
             for part in range(1, len(self.packet.words)):
-                self.arriving.extend([("words", part)] * sc.side_beats(core(), sc.CONSTANT_WORDS))
+                self.arriving.extend([("words", part)] * sc.side_beats(params(), sc.CONSTANT_WORDS))
                 self.arriving.extend([("gains", part)] * random.randint(0, 4))
         if self.arriving and not self.faulted and len(self.ring) < RING and self.chance("beats"):
             self.ring.append(self.arriving.popleft())
@@ -449,7 +452,7 @@ async def packets(dut: Any) -> None:
     await begin(dut)
     scale_matrix, scale_context, issue = (port(dut, name) for name in ("scale_matrix", "scale_context", "issue"))
     shape, groups = 0, Counter[Group]()
-    tags = tag_layout(core())
+    tags = tag_layout(params())
     at, since = ("", 0), 0
     for cycle in count():
         if not model.packet and model.state == "IDLE":

@@ -41,15 +41,15 @@ READABLE = VectorStore.latency + ANNOUNCED
 """Cycles from a position's way into the quantiser to its codes."""
 
 
-def core_under_test() -> CoreParams:
+def params_under_test() -> CoreParams:
     """The core that the Verilog is of."""
     given = test_parameters()
     return CoreParams(**given | {"formats": Formats(**given["formats"])})
 
 
-def code_floats(core: CoreParams, shape: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+def code_floats(params: CoreParams, shape: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """Random (significand, exponent, negative): rows of narrow and wide range, some with zeros or nothing else."""
-    fmt = core.formats
+    fmt = params.formats
     top = torch.randint(1, fmt.magnitude_bits + 1, (*shape[:-1], 1))
     e = (top - torch.randint(0, random.choice((2, 9, 40)), shape)).clamp(min=1)
     m = torch.randint(1 << (fmt.mantissa - 1), 1 << fmt.mantissa, shape)
@@ -70,12 +70,12 @@ class Group:
     codes, exists : int8 [positions, columns], and which of them belong to elements.
     """
 
-    def __init__(self, core: CoreParams, vectors: int, contexts: int, length: int) -> None:
-        fmt, words = core.formats, core.beats(length)
+    def __init__(self, params: CoreParams, vectors: int, contexts: int, length: int) -> None:
+        fmt, words = params.formats, params.beats(length)
         self.vectors, self.contexts, self.length = vectors, contexts, length
         self.span = contexts * words
         self.positions = vectors * self.span
-        m, e, negative = code_floats(core, (vectors, contexts, length))
+        m, e, negative = code_floats(params, (vectors, contexts, length))
         self.floats = m | e << fmt.mantissa | negative.long() << (code_float(fmt).size - 1)
         largest = (e << fmt.mantissa | m).amax(-1)
         significand = (largest & ((1 << fmt.mantissa) - 1)).clamp(min=1 << (fmt.mantissa - 1))
@@ -83,31 +83,31 @@ class Group:
         codes = nx.codes(m, e, negative, self.reciprocal[..., None], self.e_max[..., None], fmt)
 
         def by_position(values: Tensor) -> np.ndarray:
-            whole = pad(values, (0, words * core.columns - length)).unflatten(-1, (words, core.columns))
+            whole = pad(values, (0, words * params.columns - length)).unflatten(-1, (words, params.columns))
             return whole.transpose(1, 2).flatten(0, 2).numpy()
 
         self.codes, self.exists = by_position(codes).astype(np.int8), by_position(torch.ones_like(codes)) > 0
 
-    def rows(self, core: CoreParams) -> Iterator[dict[str, int]]:
+    def rows(self, params: CoreParams) -> Iterator[dict[str, int]]:
         """What a cycle writes: by row block, context and row group; dead rows come too, with random lanes."""
-        lanes, width = core.vector_rows, code_float(core.formats).size
-        for block in range(0, self.length, core.rows):
+        lanes, width = params.vector_rows, code_float(params.formats).size
+        for block in range(0, self.length, params.rows):
             for context in range(self.contexts):
-                for first in range(block, block + core.rows, lanes):
+                for first in range(block, block + params.rows, lanes):
                     live = max(0, min(lanes, self.length - first))
                     for which in range(self.vectors):
                         values = self.floats[which, context, first : first + live].tolist()
                         values += [random.getrandbits(width) for _ in range(lanes - live)]
-                        packed = sum(value << width * lane for lane, value in enumerate(values))
+                        packed = sum(value << width * place for place, value in enumerate(values))
                         yield {"valid": (1 << live) - 1, "which": which, "context": context, "floats": packed}
 
 
-def random_group(core: CoreParams) -> Group:
+def random_group(params: CoreParams) -> Group:
     """Any length and number of contexts, often the largest: then the memories are full."""
     vectors = random.choice((1, 3))
-    longest = core.max_intermediate if vectors == 1 else core.max_hidden
-    contexts = random.choice((core.batch, random.randint(1, core.batch)))
-    return Group(core, vectors, contexts, random.choice((1, longest, random.randint(1, longest))))
+    longest = params.max_intermediate if vectors == 1 else params.max_hidden
+    contexts = random.choice((params.batch, random.randint(1, params.batch)))
+    return Group(params, vectors, contexts, random.choice((1, longest, random.randint(1, longest))))
 
 
 class Bench:
@@ -118,8 +118,8 @@ class Bench:
     addresses whose codes are under way.
     """
 
-    def __init__(self, dut: Any, core: CoreParams) -> None:
-        self.dut, self.core = dut, core
+    def __init__(self, dut: Any, params: CoreParams) -> None:
+        self.dut, self.params = dut, params
         self.group: Group | None = None
         self.now, self.ready, self.entered, self.running = 0, False, [], False
         self.asked: tuple[int, int] | None = None
@@ -155,7 +155,7 @@ class Bench:
         self.reads.append(None if address is None else (group, address))
         if read := self.reads.popleft():
             group, address = read
-            row = np.frombuffer(dut.codes.value.to_unsigned().to_bytes(self.core.columns, "little"), np.int8)
+            row = np.frombuffer(dut.codes.value.to_unsigned().to_bytes(self.params.columns, "little"), np.int8)
             exists = group.exists[address]
             assert row[exists].tolist() == group.codes[address][exists].tolist(), f"position {address}"
 
@@ -189,7 +189,7 @@ class Bench:
         """A group's values, or those of the first so many cycles; the codes before them are still read."""
         constant = {"three": int(group.vectors == 3), "contexts": group.contexts, "span": group.span}
         await self.step(begin=1, **constant)
-        for row in list(group.rows(self.core))[:cycles]:
+        for row in list(group.rows(self.params))[:cycles]:
             while random.random() < pause:
                 await self.step(self._any_address(), **constant)
             await self.step(self._any_address(), **constant, **row)
@@ -216,7 +216,7 @@ async def reset(dut: Any) -> Bench:
     for port in PULSES.values():
         getattr(dut, port).value = 0
     await begin(dut)
-    return Bench(dut, core_under_test())
+    return Bench(dut, params_under_test())
 
 
 @cocotb.test()
@@ -224,7 +224,7 @@ async def codes_equal_the_model(dut: Any) -> None:
     """Every code of groups of all shapes, first at the earliest and then while the next group is written."""
     bench = await reset(dut)
     for _ in range(GROUPS):
-        group = random_group(bench.core)
+        group = random_group(bench.params)
         await bench.write(group, pause=random.choice((0, 0.3)))
         if bench.group:
             await bench.step(release=1)
@@ -238,7 +238,7 @@ async def clear_abandons(dut: Any) -> None:
     """Whatever is under way when ``clear`` comes, nothing is left of it and the next group is right."""
     bench = await reset(dut)
     for _ in range(GROUPS):
-        abandoned, group = random_group(bench.core), random_group(bench.core)
+        abandoned, group = random_group(bench.params), random_group(bench.params)
         stage = random.choice(("writes", "quantises", "reads"))
         await bench.write(abandoned, 0, random.randint(0, abandoned.length) if stage == "writes" else None)
         if stage != "writes":

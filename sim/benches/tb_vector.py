@@ -15,7 +15,7 @@ from tritforge.golden.model.integer import IntegerModel
 from tritforge.hw.params import CoreParams
 from tritforge.hw.vector.recurrence import Recurrence
 from tritforge.sim.benches.tb_units import begin, compare, magnitudes, pick, signed_values, stream, wrap
-from tritforge.sim.benches.vector_model import EXPONENT_BITS, core_under_test, lanes_of, pack, unpack
+from tritforge.sim.benches.vector_model import EXPONENT_BITS, live_rows, pack, params_under_test, unpack
 from tritforge.sim.cocotb_run import test_parameters
 
 ROUNDS = 6
@@ -24,32 +24,32 @@ ROUNDS = 6
 class Updates:
     """Inputs of rounds that visit every word of the state once, the same word as soon as its state is there."""
 
-    def __init__(self, core: CoreParams, words: int, latency: int, state: torch.Tensor) -> None:
-        self.core, self.words, self.latency, self.state = core, words, latency, state
+    def __init__(self, params: CoreParams, words: int, latency: int, state: torch.Tensor) -> None:
+        self.params, self.words, self.latency, self.state = params, words, latency, state
         self.inputs: dict[str, list[int]] = {
             name: [] for name in ("update", "word", "zero", "decay", "candidate", "state__host")
         }
         self.expected: list[tuple[int, int, tuple[int, ...]]] = []
         self._last = dict.fromkeys(range(words), -latency - 1)
-        self._operands = deque([(0, 0)] * Recurrence.meet)
+        self._operands = deque([(0, 0)] * Recurrence.operand_latency)
         self._cycle(0, 0, 0)
 
     def _cycle(self, update: int, word: int, zero: int, operands: tuple[int, int] | None = None) -> None:
         row = (update, word, zero, *self._operands.popleft(), 0)
         for values, value in zip(self.inputs.values(), row, strict=True):
             values.append(value)
-        lanes, wide = self.core.vector_rows, self.core.formats.wide_bits
-        noise = (random.getrandbits(lanes * nx.DECAY_FRAC), random.getrandbits(lanes * wide))
+        rows, wide = self.params.vector_rows, self.params.formats.wide_bits
+        noise = (random.getrandbits(rows * nx.DECAY_FRAC), random.getrandbits(rows * wide))
         self._operands.append(operands or noise)
 
     def round(self) -> None:
         """Every word once, from a zero state or not, some lanes left alone."""
-        fmt, lanes, words = self.core.formats, self.core.vector_rows, self.words
-        shape = (words, lanes)
-        decays = torch.tensor(pick(magnitudes(nx.DECAY_FRAC, 50), words * lanes)).view(shape)
-        candidates = torch.tensor(pick(signed_values(fmt.wide_bits - 1, 50), words * lanes)).view(shape)
+        fmt, rows, words = self.params.formats, self.params.vector_rows, self.words
+        shape = (words, rows)
+        decays = torch.tensor(pick(magnitudes(nx.DECAY_FRAC, 50), words * rows)).view(shape)
+        candidates = torch.tensor(pick(signed_values(fmt.wide_bits - 1, 50), words * rows)).view(shape)
         zero = torch.tensor(pick([0, 0, 1], words)).bool()
-        masks = torch.tensor(pick([0, 1, 1, 1], words * lanes)).view(shape).bool()
+        masks = torch.tensor(pick([0, 1, 1, 1], words * rows)).view(shape).bool()
         old = torch.where(zero[:, None], 0, self.state)
         h = IntegerModel._recur(decays[None], candidates[None], old)[0]
         self.state = torch.where(masks, h, self.state)
@@ -62,7 +62,7 @@ class Updates:
             operands = (pack(decays[word], nx.DECAY_FRAC), pack(candidates[word], fmt.wide_bits))
             self._cycle(mask, word, int(zero[word]), operands)
             if mask:
-                self.expected.append((at, mask, lanes_of(self.core, mask, wrap(h[word], fmt.wide_bits))))
+                self.expected.append((at, mask, live_rows(self.params, mask, wrap(h[word], fmt.wide_bits))))
 
     def settle(self) -> None:
         """Until the last word is written."""
@@ -73,10 +73,10 @@ class Updates:
 @cocotb.test()
 async def recurrence(dut: Any) -> None:
     """The host writes the state, updates follow one another as soon as they may, the host reads it back."""
-    core, words, latency = core_under_test(), test_parameters()["words"], test_parameters()["latency"]
-    fmt, lanes = core.formats, core.vector_rows
-    state = torch.tensor(pick(signed_values(fmt.wide_bits - 1, 50), words * lanes)).view(words, lanes)
-    updates = Updates(core, words, latency, state)
+    params, words, latency = params_under_test(), test_parameters()["words"], test_parameters()["latency"]
+    fmt, rows = params.formats, params.vector_rows
+    state = torch.tensor(pick(signed_values(fmt.wide_bits - 1, 50), words * rows)).view(words, rows)
+    updates = Updates(params, words, latency, state)
     for _ in range(ROUNDS):
         updates.round()
     updates.settle()
@@ -85,12 +85,12 @@ async def recurrence(dut: Any) -> None:
     dut.update.value = 0
     await begin(dut)
     values = state.flatten().tolist()
-    order = random.sample(range(words * lanes), words * lanes)
+    order = random.sample(range(words * rows), words * rows)
     writes = {f"state__{name}": [1] * len(order) for name in ("host", "write")} | {"state__address": order}
     await stream(dut, 1, writes | {"state__write_data": [values[at] for at in order]}, [])
     dut.state__write.value = 0
     found = await stream(dut, latency, updates.inputs, ["h"])
-    results = [lanes_of(core, mask, unpack(found[at][0], fmt.wide_bits, lanes)) for at, mask, _ in updates.expected]
+    results = [live_rows(params, mask, unpack(found[at][0], fmt.wide_bits, rows)) for at, mask, _ in updates.expected]
     compare(results, [h for _, _, h in updates.expected], {"update": [at for at, _, _ in updates.expected]})
 
     reads = {"state__host": [1] * len(order), "state__address": order}
@@ -102,22 +102,22 @@ async def recurrence(dut: Any) -> None:
 @cocotb.test()
 async def statistics(dut: Any) -> None:
     """Totals and maxima of every context follow their inputs, with gaps, over two vectors."""
-    core = core_under_test()
-    fmt, lanes, count = core.formats, core.vector_rows, 1500
+    params = params_under_test()
+    fmt, rows, count = params.formats, params.vector_rows, 1500
     product_bits, code_bits = fmt.wide_bits + 18, fmt.mantissa + EXPONENT_BITS
     largest = signed_values(fmt.wide_bits + 16, 300)
     await begin(dut)
-    powers = [(0, "powers")] if core.extra_bits else []
+    powers = [(0, "powers")] if params.extra_bits else []
     for bias, output in ((0, "total"), ((1 << 61) + 12345, "maxima"), *powers):
         second = pick([0, 1], count)
         products = [
-            [value >> (0 if s else nx.GAIN_BITS - nx.STAT_BITS) for value in pick(largest, lanes)] for s in second
+            [value >> (0 if s else nx.GAIN_BITS - nx.STAT_BITS) for value in pick(largest, rows)] for s in second
         ]
-        codes = [pick(magnitudes(code_bits, 30), lanes) for _ in range(count)]
+        codes = [pick(magnitudes(code_bits, 30), rows) for _ in range(count)]
         # the largest come late, or nothing would be seen of what follows them
         codes = sorted(codes, key=lambda values: max(values).bit_length() + random.random() * 3)
-        masks = [(1 << random.randint(0, lanes)) - 1 for _ in range(2 * count)]
-        contexts = pick(list(range(core.batch)), 2 * count)
+        masks = [(1 << random.randint(0, rows)) - 1 for _ in range(2 * count)]
+        contexts = pick(list(range(params.batch)), 2 * count)
         inputs = {
             "products": [pack(values, product_bits) for values in products],
             "second": second,
@@ -133,7 +133,7 @@ async def statistics(dut: Any) -> None:
             ],
         }
         if powers:
-            gained = [pick(largest, lanes) for _ in range(count)]
+            gained = [pick(largest, rows) for _ in range(count)]
             inputs |= {
                 "gain_products": [pack(values, product_bits) for values in gained],
                 "power_valid": pick(masks, count),
@@ -154,19 +154,19 @@ async def statistics(dut: Any) -> None:
             await FallingEdge(dut.clk)
 
         shift = torch.where(torch.tensor(second[:count]).bool(), fmt.epsilon_shift, fmt.square_shift)
-        squares = nx.rshift_round(torch.tensor(products), shift[:, None].expand(-1, lanes)).square()
-        totals = [bias] * core.batch
-        maxima, power = ([[0] * 3 for _ in range(core.batch)] for _ in "ab")
+        squares = nx.rshift_round(torch.tensor(products), shift[:, None].expand(-1, rows)).square()
+        totals = [bias] * params.batch
+        maxima, power = ([[0] * 3 for _ in range(params.batch)] for _ in "ab")
         squared = nx.rshift_round(torch.tensor(gained), fmt.power_shift).square() if powers else ()
         expected = []
         for cycle in range(count):
-            totals[contexts[cycle]] += sum(lanes_of(core, masks[cycle], squares[cycle]))
-            compared = lanes_of(core, masks[count + cycle], codes[cycle])
+            totals[contexts[cycle]] += sum(live_rows(params, masks[cycle], squares[cycle]))
+            compared = live_rows(params, masks[count + cycle], codes[cycle])
             row, which = maxima[contexts[count + cycle]], inputs["which"][cycle]
             row[which] = max(row[which], *compared, 0)
             if powers:
                 which = inputs["power_which"][cycle]
-                added = lanes_of(core, inputs["power_valid"][cycle], squared[cycle])
+                added = live_rows(params, inputs["power_valid"][cycle], squared[cycle])
                 power[contexts[cycle]][which] += int(sum(added))
             ports = {"total": (totals, 64), "maxima": (chain(*maxima), code_bits), "powers": (chain(*power), 64)}
             expected.append(pack(*ports[output]))

@@ -22,7 +22,7 @@ from tritforge.sim.cocotb_run import test_parameters
 EXPONENT_BITS = 6
 
 
-def core_under_test() -> CoreParams:
+def params_under_test() -> CoreParams:
     """The parameter ``core``."""
     settings = dict(test_parameters()["core"])
     return CoreParams(**settings | {"formats": Formats(**settings["formats"])})
@@ -38,32 +38,32 @@ def unpack(value: int, width: int, count: int) -> list[int]:
     return [value >> width * index & ((1 << width) - 1) for index in range(count)]
 
 
-def tag_value(core: CoreParams, **fields: int) -> int:
+def tag_value(params: CoreParams, **fields: int) -> int:
     """A tag; fields that are not given are random, but ``valid`` is 0; of others, what fits."""
     value = 0
-    for name, member in tag_layout(core):
-        default = 0 if name == "valid" else random.randrange(core.batch) if name == "context" else None
+    for name, member in tag_layout(params):
+        default = 0 if name == "valid" else random.randrange(params.batch) if name == "context" else None
         given = fields.get(name, default)
         field = random.getrandbits(member.width) if given is None else given & ((1 << member.width) - 1)
         value |= field << member.offset
     return value
 
 
-def split_tag(core: CoreParams, value: int) -> dict[str, int]:
+def split_tag(params: CoreParams, value: int) -> dict[str, int]:
     """Fields of a tag."""
-    return {name: value >> member.offset & ((1 << member.width) - 1) for name, member in tag_layout(core)}
+    return {name: value >> member.offset & ((1 << member.width) - 1) for name, member in tag_layout(params)}
 
 
 class SideModel:
     """The side words of one row block after the other, behind the port of SideWords."""
 
-    def __init__(self, core: CoreParams) -> None:
-        self._core = core
-        self._beat = core.lanes // 4
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        self._beat = params.beat_words
         self._words: list[int] = []
         self._base = 0
-        lanes = core.vector_rows
-        self._reads = deque([[random.getrandbits(32) for _ in range(lanes)] for _ in range(SideWords.latency)])
+        rows = params.vector_rows
+        self._reads = deque([[random.getrandbits(32) for _ in range(rows)] for _ in range(SideWords.latency)])
 
     def block(self, words: Tensor) -> None:
         """Append the words [kinds, rows] of a row block."""
@@ -71,10 +71,10 @@ class SideModel:
 
     def cycle(self, dut: Any) -> None:
         """Take this cycle's address and release."""
-        lanes = self._core.vector_rows
-        at = self._base + int(dut.side__address.value) * lanes
-        known = self._words[at : at + lanes]
-        self._reads.append(known + [random.getrandbits(32) for _ in range(lanes - len(known))])
+        rows = self._params.vector_rows
+        at = self._base + int(dut.side__address.value) * rows
+        known = self._words[at : at + rows]
+        self._reads.append(known + [random.getrandbits(32) for _ in range(rows - len(known))])
         if released := int(dut.side__release.value):
             self._base += released * self._beat
             assert self._base <= len(self._words), "More side words are released than there are."
@@ -90,20 +90,20 @@ class SideModel:
         return released
 
 
-def random_words(core: CoreParams, op: Op, contexts: int, quiet: int = 0) -> Tensor:
+def random_words(params: CoreParams, op: Op, contexts: int, quiet: int = 0) -> Tensor:
     """Side words [kinds, rows] of an operation in one row block; gains of the first ``quiet`` rows are small."""
-    fmt = core.formats
+    fmt = params.formats
     kinds = {Op.EMBED: 3, Op.CONTRACT: 3}.get(op, 1)
-    gains = random_signed(nx.GAIN_BITS, kinds * core.rows)
-    gains.view(kinds, core.rows)[:, :quiet] >>= nx.GAIN_BITS // 2
+    gains = random_signed(nx.GAIN_BITS, kinds * params.rows)
+    gains.view(kinds, params.rows)[:, :quiet] >>= nx.GAIN_BITS // 2
     if op is Op.F:
         gains = gains.abs().clamp(max=1 << nx.OMEGA_FRAC)
-    stats = random_signed(nx.STAT_BITS, kinds * core.rows)
-    words = torch.from_numpy(gain_word(gains.numpy(), stats.numpy()).astype("int64")).view(kinds, core.rows)
+    stats = random_signed(nx.STAT_BITS, kinds * params.rows)
+    words = torch.from_numpy(gain_word(gains.numpy(), stats.numpy()).astype("int64")).view(kinds, params.rows)
     if op is not Op.EMBED:
         return words
-    x = random_signed(fmt.wide_bits, contexts * core.rows).clamp(-fmt.wide_max, fmt.wide_max)
-    return torch.cat([(x & 0xFFFFFFFF).view(contexts, core.rows), words])
+    x = random_signed(fmt.wide_bits, contexts * params.rows).clamp(-fmt.wide_max, fmt.wide_max)
+    return torch.cat([(x & 0xFFFFFFFF).view(contexts, params.rows), words])
 
 
 def random_signed(bits: int, count: int) -> Tensor:
@@ -116,17 +116,17 @@ def random_signed(bits: int, count: int) -> Tensor:
 class GainModel:
     """Totals and maxima of a group, and what each row group leaves on its way."""
 
-    def __init__(self, core: CoreParams, bias: int, kappa: int) -> None:
-        self._core, self.kappa = core, kappa
-        self.totals = [bias] * core.batch
-        self.maxima = [[0] * 3 for _ in range(core.batch)]
-        self.powers = [[0] * 3 for _ in range(core.batch)]
+    def __init__(self, params: CoreParams, bias: int, kappa: int) -> None:
+        self._params, self.kappa = params, kappa
+        self.totals = [bias] * params.batch
+        self.maxima = [[0] * 3 for _ in range(params.batch)]
+        self.powers = [[0] * 3 for _ in range(params.batch)]
 
     def row_group(
         self, op: Op, context: int, live: Tensor, wide: Tensor, second: Tensor, words: Tensor
     ) -> list[tuple[int, ...]]:
         """Count a row group with its gain words [kinds, V]; its values, [(code floats of its lanes)] by slot."""
-        fmt = self._core.formats
+        fmt = self._params.formats
         gains, stats = (torch.from_numpy(part) for part in split_gain(words.numpy().astype("uint32")))
         stat = torch.tensor(1 << nx.UNIT_EXPONENT) if op is Op.UP else stats[0]
         squares = nx.rshift_round(wide * stat, fmt.square_shift).square()
@@ -146,15 +146,15 @@ class GainModel:
 
     def statistics(self) -> tuple[int, ...]:
         """The ports ``total``, ``maxima`` and, if there is one, ``powers``."""
-        maxima = pack(chain(*self.maxima), self._core.formats.mantissa + EXPONENT_BITS)
+        maxima = pack(chain(*self.maxima), self._params.formats.mantissa + EXPONENT_BITS)
         return (pack(self.totals, 64), maxima, pack(chain(*self.powers), 64))[
-            : len(VectorStatistics(self._core).members)
+            : len(VectorStatistics(self._params).members)
         ]
 
 
-def seen_statistics(core: CoreParams, dut: Any) -> tuple[int, ...]:
+def seen_statistics(params: CoreParams, dut: Any) -> tuple[int, ...]:
     """What `GainModel.statistics` says, of a unit."""
-    return tuple(int(getattr(dut, f"statistics__{name}").value) for name in VectorStatistics(core).members)
+    return tuple(int(getattr(dut, f"statistics__{name}").value) for name in VectorStatistics(params).members)
 
 
 def decay(sigma: Tensor, words: Tensor) -> Tensor:
@@ -164,6 +164,6 @@ def decay(sigma: Tensor, words: Tensor) -> Tensor:
     return c.clamp(max=(1 << nx.DECAY_FRAC) - 1)
 
 
-def lanes_of(core: CoreParams, mask: int, values: Iterable[int]) -> tuple[int, ...]:
+def live_rows(params: CoreParams, mask: int, values: Iterable[int]) -> tuple[int, ...]:
     """The values of the lanes in the mask; the others are nobody's."""
-    return tuple(int(value) for lane, value in enumerate(values) if mask >> lane & 1)
+    return tuple(int(value) for row, value in enumerate(values) if mask >> row & 1)

@@ -75,8 +75,8 @@ def test_they_stay_in_images_and_in_checkpoints_written_anew(
         (tmp_path / file.name).write_bytes(file.read_bytes())
     write(tmp_path, "config.json", SMALL.to_json("float32") | {"bos_token_id": bos, "eos_token_id": eos})
     (tmp_path / "generation_config.json").unlink()
-    checkpoint, core = Checkpoint(tmp_path), preset("tiny")
-    pack(IntegerCheckpoint(checkpoint, core.formats), core, tmp_path / "image")
+    checkpoint, params = Checkpoint(tmp_path), preset("tiny")
+    pack(IntegerCheckpoint(checkpoint, params.formats), params, tmp_path / "image")
     write_preternary(checkpoint, tmp_path / "new")
     wanted = bos, tuple(eos if isinstance(eos, list) else [eos] if eos else [])
     for config in (checkpoint.config, Image.open(tmp_path / "image").config, Checkpoint(tmp_path / "new").config):

@@ -178,7 +178,7 @@ torch.randn(99).double().sum()
 before = peak()
 write_random_checkpoint(folder, config, dtype=BFLOAT16)
 written = peak() - before
-pack(IntegerCheckpoint(Checkpoint(folder), core.formats), core, folder / "image")
+pack(IntegerCheckpoint(Checkpoint(folder), params.formats), core, folder / "image")
 print(2 * config.parameters(), written, peak() - before)
 """
 

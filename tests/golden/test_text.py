@@ -129,8 +129,8 @@ def test_what_a_tokenizer_has_from_training_is_off(tmp_path: Path, name: str) ->
     else:
         raw["truncation" if name == "stride" else name] = SECTIONS[name]
     (folder / "tokenizer.json").write_text(json.dumps(raw))
-    core = preset("tiny")
-    pack(IntegerCheckpoint(Checkpoint(folder), core.formats), core, tmp_path / "image")
+    params = preset("tiny")
+    pack(IntegerCheckpoint(Checkpoint(folder), params.formats), params, tmp_path / "image")
     for codec in (TextCodec.from_folder(folder), Image.open(tmp_path / "image").codec()):
         assert [codec.encode(TALE) for _ in range(3)] == [CODEC.encode(TALE)] * 3
 

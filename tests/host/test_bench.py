@@ -87,7 +87,7 @@ def test_a_section_is_recorded_with_what_it_is_of(
     assert result.exit_code == 0, result.output
     found = plan.BENCH["tales"].entry
     assert len(found.on) == 2 and all(found.on.values()) and found.tools and found.machine
-    assert f"verilog {named(case.core)}" in found.on
+    assert f"verilog {named(case.params)}" in found.on
     cycles = next(figure["value"] for figure in found.data["figures"] if figure["what"] == "cycles")
     assert tables_bench.closed_form(plan.BENCH["tales"]) == cycles
     result = CliRunner().invoke(app, ["bench", "--only", "nothing like that"])

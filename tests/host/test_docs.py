@@ -240,7 +240,7 @@ def test_a_change_of_the_gateware_is_another_digest(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("TRITFORGE_CACHE", str(tmp_path))
     before = today._digests("tiny", ["verilog tiny", "verilog tiny: ternary_array"])
     monkeypatch.setenv("TRITFORGE_CACHE", str(tmp_path / "other"))
-    monkeypatch.setattr(csr, "constants", lambda core: constants(core) | {"LIMIT_BATCH": 7})
+    monkeypatch.setattr(csr, "constants", lambda params: constants(params) | {"LIMIT_BATCH": 7})
     after = today._digests("tiny", ["verilog tiny", "verilog tiny: ternary_array"])
     assert before["verilog tiny"] != after["verilog tiny"]
     assert before["verilog tiny: ternary_array"] == after["verilog tiny: ternary_array"]

@@ -54,36 +54,36 @@ def image(source: IntegerCheckpoint, tmp_path_factory: pytest.TempPathFactory) -
     return Image.open(path)
 
 
-@pytest.mark.parametrize("core", CORES, ids=lambda core: f"{core.lanes}x{core.element_bytes}")
+@pytest.mark.parametrize("params", CORES, ids=lambda params: f"{params.lanes}x{params.element_bytes}")
 def test_packets_hold_the_whole_model_in_the_order_of_the_schedule(
-    folder: Path, tmp_path: Path, core: CoreParams
+    folder: Path, tmp_path: Path, params: CoreParams
 ) -> None:
-    source = IntegerCheckpoint(Checkpoint(folder), core.formats)
-    pack(source, core, tmp_path / "image")
-    driver = Driver(FakeCore(core), Image.open(tmp_path / "image"))
+    source = IntegerCheckpoint(Checkpoint(folder), params.formats)
+    pack(source, params, tmp_path / "image")
+    driver = Driver(FakeCore(params), Image.open(tmp_path / "image"))
     expected, state = IntegerModel(source).forward(torch.tensor(IDS))
     for position, token in enumerate(IDS):
         (result,) = driver.step([Context(token, zero=position == 0, logits=True)])
         assert np.array_equal(result.logits, expected.raw[position].numpy())
         assert result.token == int(expected.raw[position].argmax())
     assert np.array_equal(driver.read_state(), state.numpy())
-    assert driver.counters().beats == len(IDS) * token_beats(core, Image.open(tmp_path / "image").shape)
-    assert driver.core == core
+    assert driver.counters().beats == len(IDS) * token_beats(params, Image.open(tmp_path / "image").shape)
+    assert driver.params == params
 
 
-@pytest.mark.parametrize("core", CORES[1:], ids=lambda core: f"batch {core.batch}")
-def test_contexts_of_several_sequences_share_a_packet(folder: Path, tmp_path: Path, core: CoreParams) -> None:
+@pytest.mark.parametrize("params", CORES[1:], ids=lambda params: f"batch {params.batch}")
+def test_contexts_of_several_sequences_share_a_packet(folder: Path, tmp_path: Path, params: CoreParams) -> None:
     """Every slot keeps its own sequence; contexts of one slot in a packet are its successive tokens."""
-    source = IntegerCheckpoint(Checkpoint(folder), core.formats)
-    pack(source, core, tmp_path / "image")
-    fake = FakeCore(core)
+    source = IntegerCheckpoint(Checkpoint(folder), params.formats)
+    pack(source, params, tmp_path / "image")
+    fake = FakeCore(params)
     driver = Driver(fake, Image.open(tmp_path / "image"))
     generator = np.random.default_rng(5)
-    sequences: list[list[int]] = [[] for _ in range(core.batch)]
-    seen: list[list[tuple]] = [[] for _ in range(core.batch)]
-    for count in (core.batch, 1, core.batch, core.batch - 1, core.batch):
+    sequences: list[list[int]] = [[] for _ in range(params.batch)]
+    seen: list[list[tuple]] = [[] for _ in range(params.batch)]
+    for count in (params.batch, 1, params.batch, params.batch - 1, params.batch):
         contexts = []
-        for slot in generator.integers(core.batch, size=count).tolist():
+        for slot in generator.integers(params.batch, size=count).tolist():
             token, logits = int(generator.integers(SMALL.vocab)), bool(generator.integers(2))
             contexts.append(Context(token, slot, not sequences[slot], logits))
             sequences[slot].append(token)
@@ -92,7 +92,7 @@ def test_contexts_of_several_sequences_share_a_packet(folder: Path, tmp_path: Pa
             seen[context.slot].append((result.token, split_scale(result.scale), result.logits))
         assert fake.contexts == contexts
     assert sum(len(sequence) > 1 for sequence in sequences) > 1
-    assert driver.counters().tokens == 4 * core.batch
+    assert driver.counters().tokens == 4 * params.batch
     for slot, (sequence, results) in enumerate(zip(sequences, seen, strict=True)):
         if not sequence:
             continue
@@ -133,14 +133,14 @@ def test_a_saved_state_goes_on_where_it_was(image: Image) -> None:
 
 
 def test_the_state_of_a_layer_begins_at_whole_vector_rows(folder: Path, tmp_path: Path) -> None:
-    core = CORES[3]
-    pack(IntegerCheckpoint(Checkpoint(folder), core.formats), core, tmp_path / "image")
-    fake = FakeCore(core)
+    params = CORES[3]
+    pack(IntegerCheckpoint(Checkpoint(folder), params.formats), params, tmp_path / "image")
+    fake = FakeCore(params)
     driver = Driver(fake, Image.open(tmp_path / "image"))
     driver.write_state(np.arange(48, dtype=np.int32).reshape(2, 24) - 20, slot=3)
     # 24 elements in 32, the slots one behind the other
     for layer, element in ((0, 0), (0, 23), (1, 0), (1, 23)):
-        at = 3 * core.max_layers * core.max_hidden + 32 * layer + element
+        at = 3 * params.max_layers * params.max_hidden + 32 * layer + element
         fake.write_register(register("STATE_ADDRESS").offset, at)
         assert fake.read_register(register("STATE_DATA").offset) == (24 * layer + element - 20) & 0xFFFFFFFF
 

@@ -50,22 +50,22 @@ def matrices(draw: st.DrawFn) -> tuple[CoreParams, np.ndarray]:
 
 @given(matrices())
 def test_trits_survive_the_round_trip(case: tuple[CoreParams, np.ndarray]) -> None:
-    core, values = case
-    assert np.array_equal(decode_trits(encode_trits(values, core), *values.shape, core), values)
+    params, values = case
+    assert np.array_equal(decode_trits(encode_trits(values, params), *values.shape, params), values)
 
 
 @given(matrices())
 def test_each_lane_of_each_beat_holds_its_row_and_columns(case: tuple[CoreParams, np.ndarray]) -> None:
-    core, values = case
-    padded = np.zeros((core.blocks(len(values)) * core.rows, core.beats(values.shape[1]) * core.columns), int)
+    params, values = case
+    padded = np.zeros((params.blocks(len(values)) * params.rows, params.beats(values.shape[1]) * params.columns), int)
     padded[: len(values), : values.shape[1]] = values
-    stream = np.ascontiguousarray(encode_trits(values, core)).reshape(-1, core.lanes)
+    stream = np.ascontiguousarray(encode_trits(values, params)).reshape(-1, params.lanes)
     for beat, lanes in enumerate(stream):
-        block, step = divmod(beat, core.beats(values.shape[1]))
+        block, step = divmod(beat, params.beats(values.shape[1]))
         for lane, byte in enumerate(lanes):
-            row, k = block * core.rows + lane // core.element_bytes, lane % core.element_bytes
-            column = step * core.columns + core.trit_code.trits * k
-            assert byte == core.trit_code.encode(padded[row, column : column + core.trit_code.trits].tolist())
+            row, k = block * params.rows + lane // params.element_bytes, lane % params.element_bytes
+            column = step * params.columns + params.trit_code.trits * k
+            assert byte == params.trit_code.encode(padded[row, column : column + params.trit_code.trits].tolist())
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +73,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return random_checkpoint(tmp_path_factory.mktemp("checkpoint"))
 
 
-def packed(folder: Path, core: CoreParams, path: Path, **embedding: int) -> tuple[IntegerCheckpoint, Image]:
-    source = IntegerCheckpoint(Checkpoint(folder), core.formats, **embedding)
-    pack(source, core, path)
+def packed(folder: Path, params: CoreParams, path: Path, **embedding: int) -> tuple[IntegerCheckpoint, Image]:
+    source = IntegerCheckpoint(Checkpoint(folder), params.formats, **embedding)
+    pack(source, params, path)
     return source, Image.open(path, verify=True)
 
 
@@ -104,10 +104,10 @@ def assert_same(image: IntegerSource, source: IntegerSource) -> None:
         assert has.dtype == wants.dtype and np.array_equal(has, wants), name
 
 
-@pytest.mark.parametrize("core", CORES, ids=lambda core: f"{core.lanes}x{core.element_bytes}-{core.code}")
-def test_an_image_decodes_to_the_integers_of_its_checkpoint(folder: Path, tmp_path: Path, core: CoreParams) -> None:
-    source, image = packed(folder, core, tmp_path / "image")
-    assert image.config == SMALL and image.fmt == core.formats
+@pytest.mark.parametrize("params", CORES, ids=lambda params: f"{params.lanes}x{params.element_bytes}-{params.code}")
+def test_an_image_decodes_to_the_integers_of_its_checkpoint(folder: Path, tmp_path: Path, params: CoreParams) -> None:
+    source, image = packed(folder, params, tmp_path / "image")
+    assert image.config == SMALL and image.fmt == params.formats
     assert_same(DecodedImage(image), source)
 
 
@@ -147,8 +147,8 @@ def test_an_image_without_tokenizer_says_so(tmp_path: Path) -> None:
 
 
 def test_the_header_is_as_documented(folder: Path, tmp_path: Path) -> None:
-    core = CORES[2]
-    _, image = packed(folder, core, tmp_path / "image", embedding_bits=8, embedding_group=6)
+    params = CORES[2]
+    _, image = packed(folder, params, tmp_path / "image", embedding_bits=8, embedding_group=6)
     data = (tmp_path / "image").read_bytes()
     assert data[:8] == b"\x93TFI\r\n\x1a\n" and data[16:24] == b"nested\0\0"
     assert struct.unpack_from("<2I", data, 8) == (3, 2)
@@ -164,8 +164,8 @@ def test_the_header_is_as_documented(folder: Path, tmp_path: Path) -> None:
             assert crc == zlib.crc32(data[offset : min(following, default=len(data))])
     assert struct.unpack_from("<I", data, 508)[0] == zlib.crc32(data[:508])
     # the header and the EMBED group are not in the body
-    beats = sum(s.beats for s in segments(core, image.shape) if s.group is not Group.EMBED)
-    assert image.body.nbytes == core.lanes * beats
+    beats = sum(s.beats for s in segments(params, image.shape) if s.group is not Group.EMBED)
+    assert image.body.nbytes == params.lanes * beats
 
 
 @pytest.fixture(scope="module")

@@ -71,9 +71,9 @@ def test_progress_ends_at_the_size_of_the_image(folder: Path, tmp_path: Path) ->
     [("hidden", 16), ("intermediate", 43), ("layers", 1), ("vocab", 300)],
 )
 def test_a_model_beyond_the_core_is_refused(folder: Path, tmp_path: Path, name: str, limit: int) -> None:
-    core = replace(CORE, **{f"max_{name}": limit})
+    params = replace(CORE, **{f"max_{name}": limit})
     with pytest.raises(TritforgeError, match=rf"^The model has {name} \d+; this core takes at most {limit}\.$"):
-        pack(IntegerCheckpoint(Checkpoint(folder), core.formats), core, tmp_path / "image")
+        pack(IntegerCheckpoint(Checkpoint(folder), params.formats), params, tmp_path / "image")
     assert not list(tmp_path.iterdir())
 
 

@@ -15,19 +15,19 @@ from tritforge.host.measure.size import measure
 from tritforge.hw.params import PRESETS, CoreParams
 
 
-@pytest.mark.parametrize("core", [CoreParams(lanes=4), CoreParams(lanes=8, element_bytes=1, code="two_bit")])
+@pytest.mark.parametrize("params", [CoreParams(lanes=4), CoreParams(lanes=8, element_bytes=1, code="two_bit")])
 @pytest.mark.parametrize("bits", [8, 16])
-def test_the_size_of_an_image_is_known_before_it_is_packed(tmp_path: Path, bits: int, core: CoreParams) -> None:
+def test_the_size_of_an_image_is_known_before_it_is_packed(tmp_path: Path, bits: int, params: CoreParams) -> None:
     checkpoint, path = Checkpoint(random_checkpoint(tmp_path / "model")), tmp_path / "image.tfi"
-    pack(IntegerCheckpoint(checkpoint, core.formats, bits, 12), core, path)
+    pack(IntegerCheckpoint(checkpoint, params.formats, bits, 12), params, path)
     packed = Image.open(path).header
-    known = image_header(SMALL, core, bits, 12, packed.sections["tokenizer"].length)
+    known = image_header(SMALL, params, bits, 12, packed.sections["tokenizer"].length)
     assert known.size == packed.size == path.stat().st_size
     for name, section in packed.sections.items():
         assert (known.sections[name].offset, known.sections[name].length) == (section.offset, section.length)
     body = packed.sections["body"].length
     weights = sum(rows * columns for rows, columns in SMALL.linear_shapes().values())
-    assert measure(SMALL, core, bits, 12)["per weight"] == 8 * body / weights
+    assert measure(SMALL, params, bits, 12)["per weight"] == 8 * body / weights
 
 
 @pytest.mark.parametrize("name", PRESETS)

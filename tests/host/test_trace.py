@@ -196,7 +196,7 @@ def test_a_picture_shows_the_first_layers(tmp_path: Path) -> None:
 
 def test_the_transport_keeps_the_last_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = emit_verilog(Loopback(16, rows=4), TOP, tmp_path)
-    monkeypatch.setattr("tritforge.sim.simulator.cached_verilog", lambda core, status: files)
+    monkeypatch.setattr("tritforge.sim.simulator.cached_verilog", lambda params, status: files)
     with SimTransport(CoreParams(lanes=16, vector_rows=4, taps=True)) as transport:
         transport.exchange([random_packet(300, 16)])
         before = transport.cycles
@@ -212,10 +212,10 @@ def test_the_transport_keeps_the_last_exchange(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("stall", [0.0, 0.4])
 def test_a_core_shows_all_its_rows_and_cycles(stall: float, tmp_path: Path) -> None:
     """Four rows a cycle and two contexts; a timeline of both, then one token's rows by the golden model."""
-    core = with_taps(CORES["64x4"])
-    image = packed(core, tmp_path)
+    params = with_taps(CORES["64x4"])
+    image = packed(params, tmp_path)
     ids = np.array([3, 100, 7])
-    with SimTransport(core, stall=stall) as transport:
+    with SimTransport(params, stall=stall) as transport:
         backend = CoreBackend(transport, image)
         transport.record_trace()
         backend.run(ids[:2])
@@ -225,7 +225,7 @@ def test_a_core_shows_all_its_rows_and_cycles(stall: float, tmp_path: Path) -> N
         taps = transport.fetch_taps()
     wanted = {kind: counters[f"{kind}s" if kind in KINDS[:2] else kind] for kind in KINDS}
     assert told["otherData"]["cycles"] == wanted and wanted["repeat"] > 0
-    trits = [s for s in segments(core, image.shape, 2) if s.kind in (*MATRICES[s.group], "gains")]
+    trits = [s for s in segments(params, image.shape, 2) if s.kind in (*MATRICES[s.group], "gains")]
     # gains go with the first matrix of their block; those of EMBED are all it has
     trits = [s for s in trits if s.kind != "gains" or s.group is Group.EMBED]
     names = [block_name(s.group, s.layer, s.kind if s.kind != "gains" else "", s.block) for s in trits]
@@ -240,9 +240,9 @@ def test_a_core_shows_all_its_rows_and_cycles(stall: float, tmp_path: Path) -> N
 class TracedSim(FakeSim):
     """The core in software with a trace port."""
 
-    def __init__(self, core: CoreParams, *more: object) -> None:
-        super().__init__(core, *more)
-        self.taps, self.recording = core.taps, False
+    def __init__(self, params: CoreParams, *more: object) -> None:
+        super().__init__(params, *more)
+        self.taps, self.recording = params.taps, False
 
     def record_trace(self) -> None:
         assert self.taps and not self.packets

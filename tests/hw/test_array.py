@@ -25,7 +25,7 @@ CORES = [
         (64, 2, 1, 1, "nested", 8),
     )
 ]
-IDS = ["-".join(map(str, core.values())) for core in CORES]
+IDS = ["-".join(map(str, params.values())) for params in CORES]
 
 
 @pytest.mark.parametrize("name", CODES)

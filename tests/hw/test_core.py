@@ -123,17 +123,17 @@ def test_the_lowest_index_wins_a_tie(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["4x2", "64x4", "narrow"])
 def test_sequences_and_prompts_share_a_pass(name: str, stall: float, tmp_path: Path) -> None:
     """Packets of any mixture: tokens of several sequences, several tokens of one, fresh and going on."""
-    core = CORES[name]
-    image = packed(core, tmp_path)
+    params = CORES[name]
+    image = packed(params, tmp_path)
     chance = random.Random(3)
-    sequences: list[list[int]] = [[] for _ in range(core.batch)]
-    seen: list[list[np.ndarray]] = [[] for _ in range(core.batch)]
-    with SimTransport(core, stall=stall) as transport:
+    sequences: list[list[int]] = [[] for _ in range(params.batch)]
+    seen: list[list[np.ndarray]] = [[] for _ in range(params.batch)]
+    with SimTransport(params, stall=stall) as transport:
         driver = Driver(transport, image)
         for _ in range(6):
             contexts = []
-            for _ in range(chance.randint(1, core.batch)):
-                slot, token = chance.randrange(core.batch), chance.randrange(MODEL.vocab)
+            for _ in range(chance.randint(1, params.batch)):
+                slot, token = chance.randrange(params.batch), chance.randrange(MODEL.vocab)
                 fresh = not sequences[slot] or chance.random() < 0.2
                 if fresh:
                     sequences[slot], seen[slot] = [], []
@@ -143,7 +143,7 @@ def test_sequences_and_prompts_share_a_pass(name: str, stall: float, tmp_path: P
                 seen[context.slot].append(prediction.logits)
             # a slot that began anew within the packet keeps the logits since then
             seen = [s[-len(q) :] if q else [] for s, q in zip(seen, sequences, strict=True)]
-        states = [driver.read_state(slot) for slot in range(core.batch)]
+        states = [driver.read_state(slot) for slot in range(params.batch)]
     for slot, ids in enumerate(sequences):
         if ids:
             expected, state = IntegerModel(DecodedImage(image), activations=driver.activations).forward(
@@ -154,17 +154,17 @@ def test_sequences_and_prompts_share_a_pass(name: str, stall: float, tmp_path: P
 
 
 def test_every_cycle_of_a_token_is_accounted_for(stall: float, tmp_path: Path) -> None:
-    core = CORES["4x2"]
-    image = packed(core, tmp_path)
-    with SimTransport(core, stall=stall) as transport:
+    params = CORES["4x2"]
+    image = packed(params, tmp_path)
+    with SimTransport(params, stall=stall) as transport:
         backend = CoreBackend(transport, image)
         backend.run(tokens(5, MODEL.vocab))
         c = backend.counters()
     assert c.cycles == c.beats + c.repeats + c.starved + c.drain + c.dependency + c.result
     assert c.tokens == 5
     # five tokens in two packets: each beat is taken once for each of three and of two contexts
-    packets = [token_beats(core, image.shape, contexts) for contexts in (3, 2)]
-    side = [sum(s.beats for s in segments(core, image.shape, n) if s.kind in SIDE) for n in (3, 2)]
+    packets = [token_beats(params, image.shape, contexts) for contexts in (3, 2)]
+    side = [sum(s.beats for s in segments(params, image.shape, n) if s.kind in SIDE) for n in (3, 2)]
     assert c.beats == sum(packets)
     assert c.repeats == 2 * (packets[0] - side[0]) + (packets[1] - side[1])
     assert (c.starved > 0) == (stall > 0)
@@ -172,16 +172,16 @@ def test_every_cycle_of_a_token_is_accounted_for(stall: float, tmp_path: Path) -
 
 def test_the_stream_hardly_waits(tmp_path: Path) -> None:
     """What is lost is what the closed form says, to the cycle."""
-    core = CORES["16x2"]
+    params = CORES["16x2"]
     config = ModelConfig(hidden=256, layers=2, intermediate=768, vocab=1024)
-    image = packed(core, tmp_path, config)
-    with SimTransport(core) as transport:
+    image = packed(params, tmp_path, config)
+    with SimTransport(params) as transport:
         backend = CoreBackend(transport, image)
         backend.run(tokens(2, config.vocab), logits=False)
         c = backend.counters()
     assert c.starved == 0
     assert c.occupancy > OCCUPANCY
-    assert c.cycles == 2 * CycleModel(core).packet(image.shape).total
+    assert c.cycles == 2 * CycleModel(params).packet(image.shape).total
 
 
 LONG_STALL = 0.15
@@ -198,9 +198,9 @@ def test_two_hundred_tokens_are_bit_exact(name: str, stall: float, tmp_path: Pat
     folder, core_name = LONG[name]
     if not folder.is_dir():
         pytest.skip(f"{folder.name} is not part of this repository")
-    core = CORES[core_name]
-    image = packed_checkpoint(core, folder, tmp_path / "image")
-    with SimTransport(core, stall=min(stall, LONG_STALL)) as transport:
+    params = CORES[core_name]
+    image = packed_checkpoint(params, folder, tmp_path / "image")
+    with SimTransport(params, stall=min(stall, LONG_STALL)) as transport:
         assert_exact(CoreBackend(transport, image), image, tokens(200, image.shape.vocab))
 
 

@@ -29,18 +29,18 @@ MUTATED, FAULTY = 3000, ["4x2", "64x4"]
 
 
 @pytest.fixture(scope="module", params=FAULTY)
-def core(request: pytest.FixtureRequest) -> CoreParams:
+def params(request: pytest.FixtureRequest) -> CoreParams:
     return CORES[request.param]
 
 
 @pytest.fixture(scope="module")
-def image(core: CoreParams, tmp_path_factory: pytest.TempPathFactory) -> Image:
-    return packed(core, tmp_path_factory.mktemp("model"), TINY)
+def image(params: CoreParams, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    return packed(params, tmp_path_factory.mktemp("model"), TINY)
 
 
 @pytest.fixture
-def transport(core: CoreParams) -> Iterator[SimTransport]:
-    with SimTransport(core) as transport:
+def transport(params: CoreParams) -> Iterator[SimTransport]:
+    with SimTransport(params) as transport:
         yield transport
 
 
@@ -127,14 +127,14 @@ def test_an_altered_header_is_refused(transport: SimTransport, image: Image) -> 
 
 @pytest.mark.parametrize("cut", [1, 2, -1, 0.5], ids=["one beat", "two beats", "last beat missing", "half"])
 def test_a_short_packet(cut: float, transport: SimTransport, image: Image) -> None:
-    beats = packet(image).reshape(-1, image.core.lanes)
+    beats = packet(image).reshape(-1, image.params.lanes)
     count = int(len(beats) * cut) if isinstance(cut, float) else cut
     assert send(transport, beats[:count].reshape(-1)).status is Status.SHORT
     assert_works(transport, image)
 
 
 def test_a_long_packet(transport: SimTransport, image: Image) -> None:
-    data = np.concatenate([packet(image), np.zeros(3 * image.core.lanes, np.uint8)])
+    data = np.concatenate([packet(image), np.zeros(3 * image.params.lanes, np.uint8)])
     result = send(transport, data)
     assert result.status is Status.LONG
     assert_works(transport, image)
@@ -147,7 +147,7 @@ def test_a_torn_state_needs_a_reset_or_the_host(transport: SimTransport, image: 
     driver.step([Context(3, zero=True)])
     kept = driver.read_state()
     data = packet(image, 5)
-    assert send(transport, data[: len(data) // image.core.lanes // 2 * image.core.lanes]).status is Status.SHORT
+    assert send(transport, data[: len(data) // image.params.lanes // 2 * image.params.lanes]).status is Status.SHORT
     assert send(transport, packet(image, 5, zero=False)).status is Status.STATE
     driver.write_state(kept)
     result = send(transport, packet(image, 5, zero=False))
@@ -156,7 +156,7 @@ def test_a_torn_state_needs_a_reset_or_the_host(transport: SimTransport, image: 
 
 def test_an_abort_frees_the_core(transport: SimTransport, image: Image) -> None:
     """The host stops in the middle of a packet, aborts, ends the packet, and goes on."""
-    beats = packet(image).reshape(-1, image.core.lanes)
+    beats = packet(image).reshape(-1, image.params.lanes)
     half = beats[: len(beats) // 2].reshape(-1)
     transport.exchange([np.ascontiguousarray(half)], last=False, expect_result=False)
     transport.write_register(register("CONTROL").offset, 1)
@@ -192,7 +192,7 @@ def test_mutated_packets_never_hang_the_core(transport: SimTransport, image: Ima
     chance, seen = random.Random(5), set()
     good = packet(image)
     for count in range(MUTATED):
-        seen.add(send(transport, mutate(good, image.core.lanes, chance)).status)
+        seen.add(send(transport, mutate(good, image.params.lanes, chance)).status)
         if count % 10 == 0:
             assert_works(transport, image, chance.randrange(TINY.vocab))
     assert seen >= {Status.OK, Status.MAGIC, Status.HEADER_CRC, Status.LIMITS, Status.SHORT, Status.LONG}

@@ -50,7 +50,7 @@ LIMITS = ("hidden", "layers", "intermediate", "vocab")
 @pytest.fixture(scope="module", params=CORES)
 def transport(request: pytest.FixtureRequest) -> Iterator[SimTransport]:
     with SimTransport(CORES[request.param]) as transport:
-        transport.core = CORES[request.param]
+        transport.params = CORES[request.param]
         yield transport
 
 
@@ -66,8 +66,8 @@ def limit(request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize("below", [0, 1], ids=["at", "beside"])
 def test_everything_is_exact_at_a_limit(transport: SimTransport, limit: str, below: int, tmp_path: Path) -> None:
     """Greedy text without logits, the same with every logit compared, then each context of a packet and the state."""
-    core = transport.core
-    image = packed(core, tmp_path, sized(limit, getattr(core, f"max_{limit}") - below), seed=below)
+    params = transport.params
+    image = packed(params, tmp_path, sized(limit, getattr(params, f"max_{limit}") - below), seed=below)
     golden = IntegerBackend(Cached(DecodedImage(image)))
     prompt, count = [1, image.shape.vocab - 1], 16 if limit == "vocab" else 2
     wanted = list(generate(golden, prompt, count, Sampler()))
@@ -81,8 +81,8 @@ def test_everything_is_exact_at_a_limit(transport: SimTransport, limit: str, bel
 def contexts_are_exact(transport: SimTransport, image: Image) -> None:
     """As many sequences as there are slots, two packets each: tokens, logits, scales and states of all."""
     driver, model = Driver(transport, image), IntegerModel(Cached(DecodedImage(image)))
-    ids = np.random.default_rng(1).integers(image.shape.vocab, size=(2, driver.core.batch))
-    slots = range(driver.core.batch)
+    ids = np.random.default_rng(1).integers(image.shape.vocab, size=(2, driver.params.batch))
+    slots = range(driver.params.batch)
     for step in (0, 1):
         found = driver.step([Context(int(ids[step, s]), s, zero=not step, logits=True) for s in slots])
         for slot, prediction in zip(slots, found, strict=True):
@@ -95,19 +95,19 @@ def contexts_are_exact(transport: SimTransport, image: Image) -> None:
 
 def test_one_beyond_a_limit_is_refused(transport: SimTransport, limit: str, tmp_path: Path) -> None:
     """By the driver, and by the core where a host does not ask."""
-    core = transport.core
-    beyond = getattr(core, f"max_{limit}") + 1
+    params = transport.params
+    beyond = getattr(params, f"max_{limit}") + 1
     if beyond > {"layers": 255, "vocab": 65535}.get(limit, 8192):
         with pytest.raises(TritforgeError, match=f"max_{limit} must be"):
-            replace(core, **{f"max_{limit}": beyond})
+            replace(params, **{f"max_{limit}": beyond})
         return
-    larger = replace(core, **{f"max_{limit}": beyond + core.vector_rows - 1})
+    larger = replace(params, **{f"max_{limit}": beyond + params.vector_rows - 1})
     image = packed(larger, tmp_path, sized(limit, beyond))
     with pytest.raises(MisfitError, match=rf"{limit} {beyond}; this core takes at most {beyond - 1}\."):
         Driver(transport, image)
     result = parse_result(transport.exchange(TokenStream(image).packet([Context(3, zero=True)], 7)))
     assert (result.status, result.sequence) == (Status.LIMITS, 7)
-    contexts_are_exact(transport, packed(core, tmp_path / "small", SMALL))
+    contexts_are_exact(transport, packed(params, tmp_path / "small", SMALL))
 
 
 def test_greedy_text_of_the_published_vocabulary_is_the_integer_models(tmp_path: Path) -> None:

@@ -40,17 +40,17 @@ def golden(image: Image, bits: int, threshold: float | None, ids: Ids):
 @pytest.mark.parametrize("name", ["narrow", "256x4"])
 def test_cores_are_bit_exact_at_any_threshold(name: str, tmp_path: Path) -> None:
     """Logits, scales and state; off, logits are those of eight bits, at any threshold others."""
-    core = CORES[name]
-    assert core.extra_bits
-    image = packed(core, tmp_path, MODEL)
+    params = CORES[name]
+    assert params.extra_bits
+    image = packed(params, tmp_path, MODEL)
     ids = np.arange(7)
     logits = []
-    with SimTransport(core, stall=0.3) as transport:
+    with SimTransport(params, stall=0.3) as transport:
         for threshold in THRESHOLDS:
             backend = CoreBackend(transport, image, threshold)
-            assert backend.driver.core.act_bits == core.act_bits
+            assert backend.driver.params.act_bits == params.act_bits
             got = backend.run(ids)
-            expected, state = golden(image, core.act_bits, threshold, ids)
+            expected, state = golden(image, params.act_bits, threshold, ids)
             for part in ("raw", "mantissa", "shift"):
                 compare(f"{part} at {threshold}", getattr(got.exact, part), getattr(expected, part).numpy())
             compare("state", backend.state(), state.numpy())
@@ -70,7 +70,7 @@ def test_the_driver_sets_the_threshold(small: Image) -> None:
         fake = FakeCore(replace(CORES["4x2"], act_bits=bits))
         driver = Driver(fake, small, given)
         assert fake.registers["OUTLIERS"] == driver.activations.threshold == sixteenths
-        assert driver.core.act_bits == driver.activations.bits == bits
+        assert driver.params.act_bits == driver.activations.bits == bits
 
 
 @pytest.mark.parametrize(("bits", "threshold", "message"), [(8, 6.0, "more than 8 bits"), (10, 99.0, "not 99.0")])
@@ -85,7 +85,7 @@ def test_an_older_core_has_eight_bits(small: Image) -> None:
     fake = FakeCore(CORES["4x2"])
     fake.registers["VERSION"] &= ~0xFFFF
     fake.registers["ACTIVATIONS"] = 0xDEAD
-    assert Driver(fake, small).core.act_bits == 8
+    assert Driver(fake, small).params.act_bits == 8
 
 
 def test_estimates_refuse_what_was_not_measured() -> None:

@@ -19,8 +19,8 @@ FORMATS = ({}, {"wide_bits": 24, "frac": 12, "mantissa": 12})
 @pytest.mark.parametrize("formats", FORMATS)
 def test_quantiser(element_bytes: int, act_bits: int, formats: dict[str, int], tmp_path: Path) -> None:
     """Codes equal the model's bit for bit, and the Verilog is exact in its widths."""
-    core = CoreParams(lanes=16, element_bytes=element_bytes, act_bits=act_bits, formats=Formats(**formats))
-    files = emit_verilog(Quantiser(core), "quantiser", tmp_path)
+    params = CoreParams(lanes=16, element_bytes=element_bytes, act_bits=act_bits, formats=Formats(**formats))
+    files = emit_verilog(Quantiser(params), "quantiser", tmp_path)
     lint(files, "quantiser")
     parameters = {"element_bytes": element_bytes, "act_bits": act_bits, "formats": formats}
     run_cocotb(files, "quantiser", "tritforge.sim.benches.tb_quantiser", parameters)

@@ -138,7 +138,7 @@ def test_cosim_compares_and_tells_the_count(command: Path, monkeypatch: pytest.M
         np.savez(given["out"], tokens=output.tokens, state=backend.state(), **exact, **told)
 
     monkeypatch.setattr("tritforge.host.measure.cosim.run_cocotb", core)
-    monkeypatch.setattr("tritforge.host.measure.cosim.cached_verilog", lambda core, status: [])
+    monkeypatch.setattr("tritforge.host.measure.cosim.cached_verilog", lambda params, status: [])
     sets = ("--set", "element_bytes=1", "--set", "batch=1")
     given = ["cosim", "--preset", "tiny", *sets, "--image", str(image.path), "--tokens", "2", "--json"]
     off = 0

@@ -27,22 +27,22 @@ RESULT = [
 ]
 
 
-def geometry(core: CoreParams) -> str:
+def geometry(params: CoreParams) -> str:
     """lanes-V-B"""
-    return f"{core.lanes}-{core.vector_rows}-{core.batch}"
+    return f"{params.lanes}-{params.vector_rows}-{params.batch}"
 
 
-@pytest.mark.parametrize(("core", "derived"), SIDE, ids=[geometry(core) for core, _ in SIDE])
-def test_side_words_equal_a_list_of_beats(core: CoreParams, derived: dict[str, int], tmp_path: Path) -> None:
-    files = emit_verilog(SideWords(core), "unit_side", tmp_path)
+@pytest.mark.parametrize(("params", "derived"), SIDE, ids=[geometry(params) for params, _ in SIDE])
+def test_side_words_equal_a_list_of_beats(params: CoreParams, derived: dict[str, int], tmp_path: Path) -> None:
+    files = emit_verilog(SideWords(params), "unit_side", tmp_path)
     lint(files, "unit_side")
     parameters = derived | {"latency": SideWords.latency}
     assert run_cocotb(files, "unit_side", "tritforge.sim.benches.tb_side", parameters) == ["side"]
 
 
-@pytest.mark.parametrize("core", RESULT, ids=geometry)
-def test_result_packets_are_complete(core: CoreParams, tmp_path: Path) -> None:
-    files = emit_verilog(ResultUnit(core), "unit_result", tmp_path)
+@pytest.mark.parametrize("params", RESULT, ids=geometry)
+def test_result_packets_are_complete(params: CoreParams, tmp_path: Path) -> None:
+    files = emit_verilog(ResultUnit(params), "unit_result", tmp_path)
     lint(files, "unit_result")
-    parameters = asdict(core) | {"formats": None}
+    parameters = asdict(params) | {"formats": None}
     assert run_cocotb(files, "unit_result", "tritforge.sim.benches.tb_result", parameters) == ["packets", "speed"]

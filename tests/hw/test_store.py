@@ -23,9 +23,9 @@ CORES = [
 """Rows a cycle that do and do not divide the columns (10, and 5 in the last)."""
 
 
-@pytest.mark.parametrize("core", CORES, ids=[f"{c.vector_rows}x{c.batch}" for c in CORES])
-def test_store(core: CoreParams, tmp_path: Path) -> None:
+@pytest.mark.parametrize("params", CORES, ids=[f"{c.vector_rows}x{c.batch}" for c in CORES])
+def test_store(params: CoreParams, tmp_path: Path) -> None:
     """Codes, timing and bookkeeping against the golden model."""
-    files = emit_verilog(VectorStore(core), "store", tmp_path)
+    files = emit_verilog(VectorStore(params), "store", tmp_path)
     lint(files, "store")
-    assert len(run_cocotb(files, "store", "tritforge.sim.benches.tb_store", asdict(core))) == 2
+    assert len(run_cocotb(files, "store", "tritforge.sim.benches.tb_store", asdict(params))) == 2

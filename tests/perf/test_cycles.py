@@ -29,18 +29,18 @@ WIDE = replace(CORES["4x2"], max_hidden=2048, max_intermediate=512, max_layers=1
 WIDE_MODEL = ModelConfig(hidden=2048, layers=1, intermediate=352, vocab=256)
 
 
-def contexts(core: CoreParams) -> list[int]:
-    return sorted({1, min(2, core.batch), min(4, core.batch)})
+def contexts(params: CoreParams) -> list[int]:
+    return sorted({1, min(2, params.batch), min(4, params.batch)})
 
 
-def compare(core: CoreParams, models: dict[str, ModelConfig], folder: Path, exact: bool) -> None:
+def compare(params: CoreParams, models: dict[str, ModelConfig], folder: Path, exact: bool) -> None:
     """Closed form and counters of each model on a core, with one and more contexts."""
-    model = CycleModel(core)
-    with SimTransport(core) as transport:
+    model = CycleModel(params)
+    with SimTransport(params) as transport:
         for label, config in models.items():
-            image = packed(core, folder / label, config)
+            image = packed(params, folder / label, config)
             driver = Driver(transport, image)
-            for count in contexts(core):
+            for count in contexts(params):
                 driver.clear_counters()
                 driver.step([Context(token, zero=token == 0) for token in range(count)])
                 counted, formed = driver.counters(), model.packet(image.shape, count)
@@ -63,7 +63,7 @@ def test_every_cycle_is_explained_at_a_hidden_size_of_2048(tmp_path: Path) -> No
 
 
 def test_the_readme_says_how_many_points_are_exact() -> None:
-    points = {name: len(MODELS) * len(contexts(core)) for name, core in CORES.items()}
+    points = {name: len(MODELS) * len(contexts(params)) for name, params in CORES.items()}
     whole, exact = sum(points.values()), sum(points[name] for name in EXACT)
     of_wide = len(contexts(WIDE))
     said = (ROOT / "README.md").read_text()

@@ -62,7 +62,7 @@ def test_every_platform_estimates_every_published_model(name: str) -> None:
         assert found.watts.nominal == pytest.approx(sum(part.nominal for part in found.power.values()))
         assert found.joules.nominal == pytest.approx(found.watts.nominal / found.rate.nominal)
         assert found.joules.nominal == pytest.approx(found.picojoules_a_trit.nominal * trits(shape(model)) / 1e12)
-        clock = there.running(found.core).clock.value
+        clock = there.running(found.params).clock.value
         assert sum(found.phases.values()) == pytest.approx(found.seconds.nominal * clock * 1e6)
 
 
@@ -116,11 +116,11 @@ def test_one_file_adds_a_platform(tmp_path: Path) -> None:
 
 
 def test_the_work_is_what_the_schedule_says() -> None:
-    core = CoreParams(lanes=8, batch=3)
-    asked = work(core, SMALL, 3)
-    runs = list(segments(core, SMALL, 3))
+    params = CoreParams(lanes=8, batch=3)
+    asked = work(params, SMALL, 3)
+    runs = list(segments(params, SMALL, 3))
     multiplied = sum(run.beats for run in runs if run.kind not in ("header", "constants", "gains"))
-    assert asked.stream == core.lanes * sum(run.beats for run in runs)
+    assert asked.stream == params.lanes * sum(run.beats for run in runs)
     assert asked.array == 3 * multiplied
     assert trits(shape("370M")) == 308_281_344 + 32_768_000
 
@@ -134,33 +134,33 @@ def test_a_slow_memory_takes_what_was_measured_with_one() -> None:
     assert len(measured) == 12
     model = Shape(*plan.BENCH["tales"].entry.data["shape"])
     for contexts, every, wanted in measured:
-        core = replace(preset("edge"), batch=contexts)
-        there = platform("ecp5-85f").running(core)
+        params = replace(preset("edge"), batch=contexts)
+        there = platform("ecp5-85f").running(params)
         clock = there.clock.value * 1e6
-        slow = with_memory(there, core.lanes * clock / every / 1e9)
-        found = estimate(model, core, slow, contexts)
+        slow = with_memory(there, params.lanes * clock / every / 1e9)
+        found = estimate(model, params, slow, contexts)
         cycles = found.seconds.nominal * clock / contexts
         assert cycles == pytest.approx(wanted, rel=0.015), (contexts, every)
 
 
-def limit(core: CoreParams, model: Shape, gigabytes: float) -> Limit:
-    return estimate(model, core, with_memory(platform("ecp5-85f"), gigabytes)).limit
+def limit(params: CoreParams, model: Shape, gigabytes: float) -> Limit:
+    return estimate(model, params, with_memory(platform("ecp5-85f"), gigabytes)).limit
 
 
 def test_the_limit_is_what_would_help() -> None:
-    core, narrow = preset("edge"), Shape(64, 2, 160, 64)
-    wanted = core.lanes * platform("ecp5-85f").running(core).clock.value * 1e-3
-    assert limit(core, shape("370M"), 1.1 * wanted) is Limit.ARRAY
-    assert limit(core, shape("370M"), 0.9 * wanted) is Limit.MEMORY
-    assert limit(replace(core, lanes=256, element_bytes=4), narrow, 1000) is Limit.VECTOR
+    params, narrow = preset("edge"), Shape(64, 2, 160, 64)
+    wanted = params.lanes * platform("ecp5-85f").running(params).clock.value * 1e-3
+    assert limit(params, shape("370M"), 1.1 * wanted) is Limit.ARRAY
+    assert limit(params, shape("370M"), 0.9 * wanted) is Limit.MEMORY
+    assert limit(replace(params, lanes=256, element_bytes=4), narrow, 1000) is Limit.VECTOR
 
 
 def test_the_scaling_of_areas_meets_a_core_that_it_was_not_made_from() -> None:
-    core, cells = check().core, check().cells
-    assert all(core != point.core for point in points())
-    assert sum(unit.logic for unit in units(core).values()) == pytest.approx(cells["logic"], rel=0.02)
-    assert sum(unit.dsp for unit in units(core).values()) == pytest.approx(cells["dsp"], abs=1)
-    assert sum(memory.block_rams for memory in memories(core).values()) == cells["block_ram"]
+    params, cells = check().params, check().cells
+    assert all(params != point.params for point in points())
+    assert sum(unit.logic for unit in units(params).values()) == pytest.approx(cells["logic"], rel=0.02)
+    assert sum(unit.dsp for unit in units(params).values()) == pytest.approx(cells["dsp"], abs=1)
+    assert sum(memory.block_rams for memory in memories(params).values()) == cells["block_ram"]
 
 
 def test_memories_are_those_of_the_measured_units() -> None:
@@ -169,7 +169,7 @@ def test_memories_are_those_of_the_measured_units() -> None:
     seen = [point for point in points() if point.unit in parts]
     assert len(seen) >= 6
     for point in seen:
-        found = memories(point.core)
+        found = memories(point.params)
         blocks = sum(found[name].block_rams for name in parts[point.unit])
         assert blocks == pytest.approx(point.cells["block_ram"], rel=0.06), point
 
@@ -187,13 +187,13 @@ def nominal(found: Estimate) -> dict[str, float]:
 
 
 def test_energy_follows_activity() -> None:
-    there, core = platform("kv260"), replace(preset("edge"), batch=2)
-    fast, slow = (estimate(SMALL, core, with_memory(there, rate)) for rate in (1000, 0.1))
+    there, params = platform("kv260"), replace(preset("edge"), batch=2)
+    fast, slow = (estimate(SMALL, params, with_memory(there, rate)) for rate in (1000, 0.1))
     for part in ("array", "vector path", "control"):
         assert nominal(slow)[part] > nominal(fast)[part], "the clock goes on while the core waits"
     for part in ("on-chip memory", "DRAM interface"):
         assert nominal(slow)[part] == nominal(fast)[part]
-    two = estimate(SMALL, core, with_memory(there, 1000), contexts=2)
+    two = estimate(SMALL, params, with_memory(there, 1000), contexts=2)
     assert nominal(two)["DRAM interface"] < 1.1 * nominal(fast)["DRAM interface"], "a pass over the weights is shared"
     assert nominal(two)["array"] > 1.8 * nominal(fast)["array"]
     bits = 8 * fast.work.stream
@@ -205,11 +205,11 @@ def test_a_code_is_as_fast_as_its_bytes_or_its_array() -> None:
     found = {row.array.code: row for row in codes.rows(model, there, (0.1, 1000))}
     assert set(found) == set(CODES)
     for code, row in found.items():
-        core = sized(replace(preset("edge"), code=code), model)
-        stream, cycles = core.lanes * token_beats(core, model), CycleModel(core).packet(model).total
+        params = sized(replace(preset("edge"), code=code), model)
+        stream, cycles = params.lanes * token_beats(params, model), CycleModel(params).packet(model).total
         slow, fast = (one.rate.nominal for one in row.estimates)
         assert slow == pytest.approx(0.1e9 / stream)
-        assert fast == pytest.approx(1e6 * min(there.running(core).clock.value, row.array.mhz) / cycles)
+        assert fast == pytest.approx(1e6 * min(there.running(params).clock.value, row.array.mhz) / cycles)
     assert found["two_bit"].estimates[0].work.stream > 1.2 * found["nested"].estimates[0].work.stream
 
 

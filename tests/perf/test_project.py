@@ -89,8 +89,8 @@ def test_efficiency_is_against_as_many_first_cores() -> None:
 
 def test_each_limit_is_named_where_it_sets_in() -> None:
     """Cores of 256 lanes have 128 rows a block: 1,024 rows fill them for 8 cores, not for 16."""
-    core = replace(preset("wide"), lanes=256, element_bytes=2)
-    found = project(shape("370M"), core, platform("u280"), range(1, 65))
+    params = replace(preset("wide"), lanes=256, element_bytes=2)
+    found = project(shape("370M"), params, platform("u280"), range(1, 65))
     where = limits(found)
     first = where["row blocks"]
     assert found[first - 1].useful < 0.9 * found[0].useful <= found[first - 2].useful

@@ -19,17 +19,19 @@ from tritforge.rtl_gen.verilog.narrow import narrowings
 
 
 @pytest.mark.parametrize(
-    "core",
+    "params",
     [
         *PRESETS.values(),
-        *(replace(core, taps=True) for core in CORES.values()),
+        *(replace(params, taps=True) for params in CORES.values()),
         *(preset("edge").override({"batch": str(batch)}) for batch in (2, 8)),
         *(preset("wide").override({"vector_rows": str(rows)}) for rows in (2, 8)),
     ],
-    ids=lambda core: f"{core.lanes}-{core.element_bytes}-{core.vector_rows}-{core.batch}-{core.max_vocab}",
+    ids=lambda params: (
+        f"{params.lanes}-{params.element_bytes}-{params.vector_rows}-{params.batch}-{params.max_vocab}"
+    ),
 )
-def test_no_assignment_drops_bits_in_silence(core: CoreParams) -> None:
-    assert narrowings(Fragment.get(Core(core), None)) == []
+def test_no_assignment_drops_bits_in_silence(params: CoreParams) -> None:
+    assert narrowings(Fragment.get(Core(params), None)) == []
 
 
 class Sum(wiring.Component):

@@ -229,7 +229,7 @@ def test_what_is_routed_elsewhere_is_what_is_routed_here(
 ) -> None:
     """The folder is carried, a script runs in it, and its seeds are recorded beside those of the same Verilog."""
     files = emitted(Element(CORE), tmp_path / "rtl")
-    monkeypatch.setattr("tritforge.rtl_gen.verilog.cached.cached_verilog", lambda core, status: files)
+    monkeypatch.setattr("tritforge.rtl_gen.verilog.cached.cached_verilog", lambda params, status: files)
     monkeypatch.setattr(measured, "FOLDER", tmp_path / "measured")
     there = tmp_path / "carried"
 
@@ -258,7 +258,7 @@ def test_what_is_routed_elsewhere_is_what_is_routed_here(
 
 def test_the_command_prints_areas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = emitted(Element(CORE), tmp_path)
-    monkeypatch.setattr("tritforge.rtl_gen.verilog.cached.cached_verilog", lambda core, status: files)
+    monkeypatch.setattr("tritforge.rtl_gen.verilog.cached.cached_verilog", lambda params, status: files)
     result = CliRunner().invoke(app, ["synth", "--preset", "tiny", "--json"])
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
@@ -270,7 +270,7 @@ def test_the_command_prints_areas(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_refused_design_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / f"{TOP}.v"
     file.write_text(f"module {TOP}(input a, output y);\n  wire w;\n  assign y = w;\nendmodule\n")
-    monkeypatch.setattr("tritforge.rtl_gen.verilog.cached.cached_verilog", lambda core, status: [file])
+    monkeypatch.setattr("tritforge.rtl_gen.verilog.cached.cached_verilog", lambda params, status: [file])
     result = CliRunner().invoke(app, ["synth", "--preset", "tiny"])
     assert result.exit_code == 1 and result.stdout == ""
     assert re.fullmatch(r"Error: Yosys refuses tritforge: .*has no driver.*\n", result.stderr)
@@ -291,7 +291,7 @@ def test_bad_options_are_refused(
 ) -> None:
     names = (f"{TOP}_trit_decoder.v", f"{TOP}.v")
     monkeypatch.setattr(
-        "tritforge.rtl_gen.verilog.cached.cached_verilog", lambda core, status: [tmp_path / name for name in names]
+        "tritforge.rtl_gen.verilog.cached.cached_verilog", lambda params, status: [tmp_path / name for name in names]
     )
     result = CliRunner().invoke(app, ["synth", "--preset", "tiny", *options])
     assert result.exit_code == 2 and result.stdout == "" and message in result.stderr

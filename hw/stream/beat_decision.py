@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 
-class Taking(wiring.Component):
+class BeatDecision(wiring.Component):
     """What follows at once from a beat that is accepted; a table each, in a module of its own, or synthesis
     would make chains of them.
 
@@ -16,9 +16,9 @@ class Taking(wiring.Component):
     ----------
     valid, ready : In, of the stream.
     last : In, the next beat is its run's last.
-    some : In, there is a run.
+    run_valid : In, there is a run.
     wrap, release : In, flags of the run.
-    taken, ends : Out, a beat is accepted, the run ends with it.
+    accepted, ends : Out, a beat is accepted, the run ends with it.
     loads : Out, the next run moves up.
     wraps, released : Out, the run ends and has the flag.
     """
@@ -26,17 +26,17 @@ class Taking(wiring.Component):
     rtl_attributes: ClassVar = {"keep_hierarchy": 1}
 
     def __init__(self) -> None:
-        given = ("valid", "ready", "last", "some", "wrap", "release")
-        follows = ("taken", "ends", "loads", "wraps", "released")
-        super().__init__(dict.fromkeys(given, In(1)) | dict.fromkeys(follows, Out(1)))
+        inputs = ("valid", "ready", "last", "run_valid", "wrap", "release")
+        outputs = ("accepted", "ends", "loads", "wraps", "released")
+        super().__init__(dict.fromkeys(inputs, In(1)) | dict.fromkeys(outputs, Out(1)))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         ends = self.valid & self.ready & self.last
         m.d.comb += [
-            self.taken.eq(self.valid & self.ready),
+            self.accepted.eq(self.valid & self.ready),
             self.ends.eq(ends),
-            self.loads.eq(ends | ~self.some),
+            self.loads.eq(ends | ~self.run_valid),
             self.wraps.eq(ends & self.wrap),
             self.released.eq(ends & self.release),
         ]
