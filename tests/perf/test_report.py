@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report: one page without the network, its tables and plots; in a browser where there is one."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -10,13 +9,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from tritforge.host.cli.app import app
+from tests.command_line import invoke
 from tritforge.perf.estimates import survey
 from tritforge.perf.estimates.published import published
 from tritforge.perf.estimates.validation import checks
-from tritforge.perf.pages import dots
 
 PLOTS = ("roofline", "cycles", "scaling", "energy", "comparison")
 PHONE = 390
@@ -58,7 +55,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the report and its picture."""
     folder = tmp_path_factory.mktemp("report")
     args = ["report", "-o", str(folder / "new" / "report.html"), "--picture", str(folder / "picture.svg")]
-    result = CliRunner().invoke(app, args)
+    result = invoke(*args)
     assert result.exit_code == 0, result.output
     return folder
 
@@ -93,25 +90,6 @@ def test_tables_have_every_figure(page: Page) -> None:
     assert len(rows["published"]) == len(published().systems)
 
 
-def test_rows_of_any_table_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dot for each value but zeros, ten times as much as far again to the right; a colour for each file."""
-    for name, errors in (("a", (0.0, 0.01, 0.1)), ("b", (1.0, 0.01, 0.1))):
-        rows = [{"way": "kept & stored", "times": times, "error": error} for times, error in enumerate(errors)]
-        (tmp_path / f"{name}.json").write_text(json.dumps(rows))
-    files = [f"first={tmp_path}/a.json", f"second={tmp_path}/b.json", "-o", str(tmp_path / "rows.svg")]
-    monkeypatch.setattr("sys.argv", ["dots", *files, "--label", "way", "times", "--value", "error"])
-    dots.main()
-    root, space = ET.parse(tmp_path / "rows.svg").getroot(), "{http://www.w3.org/2000/svg}"
-    drawn = [(float(dot.get("cy")), float(dot.get("cx")), dot.get("fill")) for dot in root.iter(f"{space}circle")]
-    (_, one, blue), *others = sorted(drawn, key=lambda dot: (-dot[2].count("1f5fa8"), dot[0]))
-    second, *brown = others
-    tenth = second[1] - one
-    assert tenth > 10 and second[2] == blue and {dot[2] for dot in brown} != {blue}
-    assert [dot[1] for dot in brown] == pytest.approx([one + 2 * tenth, one, one + tenth])
-    texts = [text.text for text in root.iter(f"{space}text")]
-    assert {"kept & stored, times 0", "first", "second", "error"} <= set(texts)
-
-
 def test_the_picture_is_whole(written: Path) -> None:
     root = ET.parse(written / "picture.svg").getroot()
     width, height = float(root.get("width")), float(root.get("height"))
@@ -124,7 +102,7 @@ def test_the_picture_is_whole(written: Path) -> None:
 
 
 def test_a_report_is_a_web_page() -> None:
-    result = CliRunner().invoke(app, ["report", "-o", "report.pdf"])
+    result = invoke("report", "-o", "report.pdf")
     assert result.exit_code == 2 and ".html" in result.stderr
 
 
