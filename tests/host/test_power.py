@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tests.checkpoints import random_checkpoint
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.reader import Checkpoint
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.quantise import IntegerCheckpoint
 from tritforge.golden.studies.redrawn import Redrawn, zero_share
 from tritforge.host.cli.app import app
