@@ -10,20 +10,17 @@ from rich.console import Console
 from rich.table import Table
 
 from tritforge.golden import TritforgeError
-from tritforge.host.cli.console import (
+from tritforge.host.cli.console import heed, out, print_json, say
+from tritforge.host.cli.options import (
     LARGEST_SEED,
     Json,
     PresetName,
     Record,
     Settings,
     chosen_core,
-    heed,
     opened_model,
-    out,
-    print_json,
-    say,
 )
-from tritforge.host.cli.run import counters_json, encode_prompt
+from tritforge.host.cli.run import counters_json
 from tritforge.host.run.backends import saturation_warnings
 from tritforge.host.run.generate import Sampler, generate
 from tritforge.host.run.models import DEFAULT_PRESET, TALES, Kind, Model
@@ -75,13 +72,16 @@ def demo(
     record: Record = False,
     as_json: Json = False,
 ) -> None:
-    """Tell a story on the simulated core, every logit compared with the golden integer model."""
+    """Tell a story on the simulated core, every logit compared with the golden integer model.
+
+    Example: tritforge demo --prompt "The old king"
+    """
     model, warnings = opened_model(path, name, settings)
     if record and (path, model.params) != (TALES, preset(DEFAULT_PRESET)):
         raise TritforgeError(
             f"Documents show {TALES} on {DEFAULT_PRESET}; leave --record out, or --model and the core."
         )
-    ids = encode_prompt(model, prompt)
+    ids = model.prompt(prompt)
     story = Story(model.codec, prompt, ids, None if as_json else out)
     with model.session(Kind.RTL, check=True) as session:
         with story:

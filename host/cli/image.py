@@ -15,18 +15,8 @@ from rich.table import Table
 from tritforge.golden.checkpoints.reader import Checkpoint
 from tritforge.golden.files import write_text
 from tritforge.golden.model.quantise import IntegerCheckpoint
-from tritforge.host.cli.console import (
-    Json,
-    PresetName,
-    Settings,
-    by_kind,
-    chosen_core,
-    doing,
-    heed,
-    out,
-    print_json,
-    progress,
-)
+from tritforge.host.cli.console import by_kind, doing, heed, out, print_json, progress
+from tritforge.host.cli.options import Json, PresetName, Settings, chosen_core
 from tritforge.host.image.image import Image
 from tritforge.host.image.pack import pack as pack_image
 from tritforge.host.run.models import DEFAULT_PRESET
@@ -81,7 +71,10 @@ def info(
     path: Annotated[Path | None, typer.Argument(help="An image.", metavar="IMAGE")] = None,
     as_json: Json = False,
 ) -> None:
-    """Verify every CRC of an image and print what it holds; without one, print versions and folders."""
+    """Verify every CRC of an image and print what it holds; without one, print versions and folders.
+
+    Example: tritforge info tales.tfi
+    """
     if path is None:
         _print_installation(as_json)
         return

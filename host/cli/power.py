@@ -12,21 +12,8 @@ import typer
 from rich.table import Table
 
 from tritforge.golden import TritforgeError
-from tritforge.host.cli.console import (
-    Json,
-    PresetName,
-    Record,
-    Settings,
-    chosen_core,
-    doing,
-    heed,
-    out,
-    print_json,
-    progress,
-    say,
-)
-from tritforge.host.cli.run import encode_prompt, read_ids
-from tritforge.host.cli.synth import follow
+from tritforge.host.cli.console import doing, follow, heed, out, print_json, progress, say
+from tritforge.host.cli.options import Json, PresetName, Record, Settings, chosen_core, read_ids
 from tritforge.host.run.backends import check_ids, saturation_warnings
 from tritforge.host.run.models import DEFAULT_PRESET, TALES, Model
 from tritforge.hw.params import CoreParams
@@ -84,7 +71,7 @@ def power(
     if random_ids:
         ids = np.random.default_rng(0).integers(0, model.config.vocab, random_ids)
     else:
-        ids = read_ids(ids_path) if ids_path else np.array(encode_prompt(model, prompt))
+        ids = read_ids(ids_path) if ids_path else np.array(model.prompt(prompt))
     check_ids(ids, model.config.vocab)
     with doing("Mapping") as update:
         tokens = measure(sources(model.source()), ids.tolist(), params, liberty, clock, say, follow(update))

@@ -21,7 +21,7 @@ from tritforge.golden.checkpoints.text import TOKENIZER, TextCodec
 from tritforge.golden.files import check_writable
 from tritforge.golden.model.activations import activations
 from tritforge.host.image.image import Image, ImageError, Progress
-from tritforge.host.run.backends import Arith, Backend, CoreBackend
+from tritforge.host.run.backends import Arith, Backend, CoreBackend, check_ids
 from tritforge.host.run.driver import MisfitError, misfit
 from tritforge.host.run.generate import Checked
 from tritforge.host.run.trace import write_timeline
@@ -82,6 +82,8 @@ class Model:
         Opens a progress bar with a label, while something that takes long is counted.
     settings
         Changes to the core by name, such as {"lanes": "32"} (`CoreParams.override`).
+    simulator
+        What stands in for the simulated core, made and used like it; None for `sim.simulator.SimTransport`.
 
     Raises
     ------
@@ -98,12 +100,13 @@ class Model:
         status: Callable[[str], None] = lambda line: None,
         bar: Callable[[str], AbstractContextManager[Progress | None]] = lambda label: nullcontext(),
         settings: Mapping[str, str] | None = None,
+        simulator: "Callable[..., SimTransport] | None" = None,
     ) -> None:
         if not path.exists():
             raise CheckpointError(f"{path} does not exist; give a checkpoint folder or an image.")
         self._status, self._bar = status, bar
         self._path = path
-        self._params, self._settings = params, settings or {}
+        self._params, self._settings, self._simulator = params, settings or {}, simulator
         self._given = _opened(path)
         if params or settings:
             _ = self.params  # at once, so that settings are judged whatever runs the model
@@ -129,6 +132,15 @@ class Model:
     def codec(self) -> TextCodec:
         """Its tokenizer."""
         return self._given.codec() if isinstance(self._given, Image) else TextCodec.from_folder(self._path)
+
+    def prompt(self, text: str) -> list[int]:
+        """The tokens of a prompt, begun by bos where the model has one; TritforgeError where it cannot be run."""
+        if not text:
+            raise TritforgeError("The prompt is empty; give some text with --prompt.")
+        bos = self.config.bos
+        ids = [*([] if bos is None else [bos]), *self.codec.encode(text)]
+        check_ids(np.array(ids, dtype=np.int64), self.config.vocab)
+        return ids
 
     def source(self) -> "IntegerSource":
         """Its integers, straight from what the user gave."""
@@ -233,13 +245,11 @@ class Model:
     def _rtl(
         self, check: bool, stall: float, trace: Path | None, outlier_threshold: float | None
     ) -> Iterator[Session]:
-        from tritforge.sim.simulator import SimTransport
-
         given = activations(self.params.act_bits, outlier_threshold)
         image = self.image()
         self._fit(image)
         params = replace(self.params, taps=True) if trace else self.params
-        with SimTransport(params, self._status, stall) as transport:
+        with self._simulated(params, stall) as transport:
             if trace:
                 transport.record_trace()
             backend: Backend = CoreBackend(transport, image, outlier_threshold)
@@ -252,6 +262,11 @@ class Model:
             if trace:
                 write_timeline(trace, transport.fetch_trace())
 
+    def _simulated(self, params: CoreParams, stall: float = 0.0) -> "SimTransport":
+        from tritforge.sim.simulator import SimTransport
+
+        return (self._simulator or SimTransport)(params, self._status, stall)
+
     def _fit(self, image: Image | None = None) -> None:
         """Raise MisfitError where the core cannot run an image, or else what the user gave."""
         given = image or self._given
@@ -262,10 +277,9 @@ class Model:
     def locate(self, ids: list[int], outlier_threshold: float | None = None) -> str:
         """Run `ids` again on a core with debug taps and say where the last of them first differs."""
         from tritforge.host.run.locate import locate_difference
-        from tritforge.sim.simulator import SimTransport
 
         self._status("Running the tokens again on a core with debug taps, to find the first difference")
-        with SimTransport(replace(self.params, taps=True), self._status) as transport:
+        with self._simulated(replace(self.params, taps=True)) as transport:
             backend = CoreBackend(transport, self.image(), outlier_threshold)
             if len(ids) > 1:
                 backend.run(np.array(ids[:-1]), logits=False)

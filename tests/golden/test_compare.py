@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The comparisons behind docs/precision.md, on a small random checkpoint."""
 
-import sys
-
 import pytest
 
 from tests.checkpoints import random_checkpoint
@@ -38,7 +36,7 @@ def test_the_distance_is_that_to_the_float_reference(checkpoint: Checkpoint) -> 
 
 
 def test_kept_scales_stay_and_means_taken_again_shrink(checkpoint: Checkpoint) -> None:
-    found = {(row["route"], row["times"]): row for row in repeated.measure(Yardstick(checkpoint), [1, 3])}
+    found = {(row["route"], row["times"]): row for row in repeated.measure(checkpoint, times=[1, 3])}
     exact, float16, mean = (
         [found[route, times] for times in (1, 3)] for route in ("kept, float32", "kept, float16", "mean again")
     )
@@ -49,10 +47,8 @@ def test_kept_scales_stay_and_means_taken_again_shrink(checkpoint: Checkpoint) -
     assert 0.2 < mean[0]["logit error"] < mean[1]["logit error"]
 
 
-def test_rows_are_compared_by_bytes_and_error(
-    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = {(row["bits"], row["group"]): row for row in rows.measure(checkpoint, Yardstick(checkpoint))}
+def test_rows_are_compared_by_bytes_and_error(checkpoint: Checkpoint) -> None:
+    found = {(row["bits"], row["group"]): row for row in rows.measure(checkpoint)}
     table = checkpoint.tensor("model.embeddings.weight")
     unit = 2.0 ** IntegerCheckpoint(checkpoint).residual_frac
     for (bits, group), row in found.items():
@@ -63,6 +59,3 @@ def test_rows_are_compared_by_bytes_and_error(
         expected = (stored - groups).square().mean().sqrt() / groups.square().mean().sqrt()
         assert row["row error"] == pytest.approx(expected.item(), rel=1e-3)
     assert found.keys() == {(16, 8), (16, 24), (8, 8), (8, 24)}
-    monkeypatch.setattr(sys, "argv", ["rows", str(checkpoint.folder)])
-    rows.main()
-    assert "row error" in capsys.readouterr().out

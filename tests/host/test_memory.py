@@ -24,7 +24,7 @@ print("PyTorch" if "torch" in sys.modules else "no PyTorch")
 
 
 def test_generating_at_full_size_takes_little_beside_the_image() -> None:
-    command = [sys.executable, "-m", "tritforge.host.measure.memory", "2.7B", "--tokens", "2", "--json"]
+    command = [sys.executable, "-m", "tritforge.host", "measure", "memory", "2.7B", "--tokens", "2", "--json"]
     facts = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     assert facts["image"] > 3 * LIMIT * 1e6 and facts["read"] > 3 * 500e6
     assert 10 < facts["MB"]["before"]["peak"] < facts["MB"]["after"]["peak"] < LIMIT

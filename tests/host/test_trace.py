@@ -10,17 +10,17 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import typer
 
 from tests.checkpoints import random_checkpoint
+from tests.command_line import ask, call, invoke, refuse
 from tests.cores import CORES, packed, with_taps
-from tests.host.test_cli import FakeSim, ask, invoke, refuse
+from tests.fake_core import FakeSim
 from tests.loopback import Loopback, random_packet, trace_word
 from tritforge.golden import TritforgeError
 from tritforge.host.image.decode import DecodedImage
 from tritforge.host.run.backends import CoreBackend
 from tritforge.host.run.locate import locate_difference
-from tritforge.host.run.trace import STREAM, TRACKS, Timeline, main, timeline, write_timeline
+from tritforge.host.run.trace import STREAM, TRACKS, Timeline, timeline, write_timeline
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import MATRICES, Group, Shape, groups, segments
 from tritforge.hw.taps import TRACE, Cycle
@@ -178,7 +178,7 @@ def test_a_picture_shows_the_first_layers(tmp_path: Path) -> None:
     token += [(10, stream(Cycle.BEAT, Group.MIX, quantiser=1)), (20, stream(Cycle.BEAT, Group.OUT))]
     write_timeline(tmp_path / "t.json", recorded(*token))
     for layers, end in ((1, 20), (2, 50)):
-        main(tmp_path / "t.json", tmp_path / "t.svg", layers)
+        call("draw", "trace", tmp_path / "t.json", "-o", tmp_path / "t.svg", "--layers", layers)
         paths = {}
         for path in ElementTree.parse(tmp_path / "t.svg").iter("{http://www.w3.org/2000/svg}path"):
             if path.get("fill"):
@@ -192,28 +192,6 @@ def test_a_picture_shows_the_first_layers(tmp_path: Path) -> None:
         busy = (10 if layers == 1 else 20) * unit  # the quantiser is busy beyond the first layer's end
         assert paths["#5b6b7b"] == [f"M{110 + 10 * unit:.1f} 180h{busy:.1f}v22h-{busy:.1f}z"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.json", "t.svg"]
-
-
-@pytest.mark.parametrize(
-    ("text", "layers", "message"),
-    [
-        (None, 3, "The timeline has 1 layers; draw at most so many"),
-        ("{}", 1, "The file is no timeline; write one with --trace"),
-        ("[1]", 1, "The file is no timeline"),
-        ("no JSON", 1, "Expecting value"),
-    ],
-)
-def test_a_picture_of_something_else_is_refused(
-    text: str | None, layers: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_timeline(tmp_path / "t.json", recorded(*TOKEN))
-    if text is not None:
-        (tmp_path / "t.json").write_text(text)
-    with pytest.raises(typer.Exit) as ended:
-        main(tmp_path / "t.json", tmp_path / "t.svg", layers)
-    told = capsys.readouterr().err
-    assert ended.value.exit_code == 2 and told.startswith(f"Error: {message}") and told.count("\n") == 1
-    assert not (tmp_path / "t.svg").exists()
 
 
 def test_the_transport_keeps_the_last_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

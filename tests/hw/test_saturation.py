@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 
 from tests.checkpoints import SMALL, byte_tokenizer, random_checkpoint
 from tests.cores import CORES, packed_checkpoint
-from tests.fake_core import FakeCore
-from tests.host.test_cli import FakeSim
+from tests.fake_core import FakeCore, FakeSim
 from tritforge.golden.checkpoints.config import CheckpointError
 from tritforge.golden.checkpoints.reader import Checkpoint, write_checkpoint
 from tritforge.golden.model import numerics as nx

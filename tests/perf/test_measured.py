@@ -5,16 +5,15 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from tests.checkpoints import random_checkpoint
+from tests.command_line import call, refuse
 from tests.cores import MODEL
 from tritforge.golden.checkpoints.synthetic import write_random_checkpoint
-from tritforge.host.cli.app import app
 from tritforge.host.measure.gate_power import Token
 from tritforge.hw.params import preset
 from tritforge.perf.measured import entries as measured
-from tritforge.perf.measured import plan, studies
+from tritforge.perf.measured import plan
 from tritforge.perf.measured.entries import Entry, entries
 from tritforge.perf.measured.subject import model_digest, specification_digest
 from tritforge.perf.pages import tables_power, tables_studies
@@ -25,11 +24,6 @@ from tritforge.rtl_gen.synthesis.sta import Power
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is recorded in the checkout."""
     monkeypatch.setattr(measured, "FOLDER", tmp_path / "measured")
-
-
-def ask(*arguments: object) -> None:
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert result.exit_code == 0, result.output
 
 
 def only(file: str) -> Entry:
@@ -46,7 +40,7 @@ def test_power_is_recorded_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "tritforge.host.measure.gate_power.measure", lambda *_: dict.fromkeys(("model", "random", "sparse"), token)
     )
     monkeypatch.setattr("tritforge.rtl_gen.synthesis.sta.version", lambda: "2.0")
-    ask("power", "--preset", "edge", "--liberty", library, "--record")
+    call("power", "--preset", "edge", "--liberty", library, "--record")
     assert plan.GATES.entry.command == plan.GATES.command
     assert plan.GATES.entry.tools["OpenSTA"] == "2.0" and all(plan.GATES.entry.on.values())
     assert list(plan.GATES.entry.on) == ["verilog edge", "model models/tales"]
@@ -57,7 +51,7 @@ def test_power_is_recorded_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_score_is_recorded_with_text_and_model(tmp_path: Path) -> None:
     model, text = random_checkpoint(tmp_path / "tales"), tmp_path / "text.txt"
     text.write_text("a b a b")
-    ask("eval", model, "--text", text, "--backend", "integer", "--record")
+    call("eval", model, "--text", text, "--backend", "integer", "--record")
     one = plan.SCORES["integer"].entry
     assert set(one.on) == {"model tales", "text text.txt", "specification"}
     assert one.on["specification"] == specification_digest() and one.on["model tales"] == model_digest(model)
@@ -68,9 +62,7 @@ def test_a_score_is_recorded_with_text_and_model(tmp_path: Path) -> None:
 def test_a_study_is_recorded_as_documents_want_it(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_random_checkpoint(tmp_path / "model", MODEL)
     for model in ("A", "B"):
-        arguments = ["studies", kind, f"{model}={tmp_path / 'model'}", "--tokens", "8"]
-        monkeypatch.setattr("sys.argv", arguments)
-        studies.main()
+        call("measure", kind, tmp_path / "model", "--as", model, "--tokens", 8, "--record")
     assert list(entries("studies")) == [f"{kind} A", f"{kind} B"]
     assert all(one.data["tokens"] == 8 and len(one.on) == 2 for one in entries("studies").values())
     table = {"rows": plan.ROWS, "repeated": plan.REPEATED, "outliers": plan.OUTLIERS}[kind]
@@ -86,22 +78,19 @@ def test_a_study_is_recorded_as_documents_want_it(kind: str, tmp_path: Path, mon
     assert len(shown[kind]().splitlines()) == len(rows) + 2
 
 
-def test_a_study_that_nobody_shows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_that_nobody_shows_is_refused(tmp_path: Path) -> None:
     write_random_checkpoint(tmp_path / "model", MODEL)
-    monkeypatch.setattr("sys.argv", ["studies", "rows", f"C={tmp_path / 'model'}"])
-    with pytest.raises(SystemExit):
-        studies.main()
+    refuse("No document shows 'rows model'; leave --record out.", "measure", "rows", tmp_path / "model", "--record")
     assert not entries("studies")
 
 
 def test_the_demonstration_is_recorded_of_the_shipped_model_alone(tmp_path: Path) -> None:
     model = random_checkpoint(tmp_path / "model")
-    result = CliRunner().invoke(app, ["demo", "--model", str(model), "--record"])
-    assert result.exit_code == 2 and "leave --record out" in result.stderr
+    refuse("leave --record out", "demo", "--model", model, "--record")
 
 
 def test_areas_are_recorded_unit_by_unit(monkeypatch: pytest.MonkeyPatch) -> None:
-    ask("synth", "--preset", "edge", "--unit", "trit_decoder", "--record", "--json")
+    call("synth", "--preset", "edge", "--unit", "trit_decoder", "--record", "--json")
     one = plan.area("edge", "trit_decoder").entry
     assert list(one.on) == ["verilog edge: trit_decoder"] and one.data["total"]["logic"] > 5
     assert one.command == "tritforge synth --preset edge --unit trit_decoder --record"

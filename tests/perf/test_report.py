@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report: one page without the network, its tables and plots; in a browser where there is one."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -16,7 +15,6 @@ from tritforge.host.cli.app import app
 from tritforge.perf.estimates import survey
 from tritforge.perf.estimates.published import published
 from tritforge.perf.estimates.validation import checks
-from tritforge.perf.pages import dots
 
 PLOTS = ("roofline", "cycles", "scaling", "energy", "comparison")
 PHONE = 390
@@ -91,25 +89,6 @@ def test_tables_have_every_figure(page: Page) -> None:
         assert f"{choice.estimate.joules.nominal:.3g}" in row[6] and row[-1] == choice.estimate.joules.tag
     assert [row[0].split(",")[0] for row in rows["validation"]] == [check.what.split(",")[0] for check in checks()]
     assert len(rows["published"]) == len(published().systems)
-
-
-def test_rows_of_any_table_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dot for each value but zeros, ten times as much as far again to the right; a colour for each file."""
-    for name, errors in (("a", (0.0, 0.01, 0.1)), ("b", (1.0, 0.01, 0.1))):
-        rows = [{"way": "kept & stored", "times": times, "error": error} for times, error in enumerate(errors)]
-        (tmp_path / f"{name}.json").write_text(json.dumps(rows))
-    files = [f"first={tmp_path}/a.json", f"second={tmp_path}/b.json", "-o", str(tmp_path / "rows.svg")]
-    monkeypatch.setattr("sys.argv", ["dots", *files, "--label", "way", "times", "--value", "error"])
-    dots.main()
-    root, space = ET.parse(tmp_path / "rows.svg").getroot(), "{http://www.w3.org/2000/svg}"
-    drawn = [(float(dot.get("cy")), float(dot.get("cx")), dot.get("fill")) for dot in root.iter(f"{space}circle")]
-    (_, one, blue), *others = sorted(drawn, key=lambda dot: (-dot[2].count("1f5fa8"), dot[0]))
-    second, *brown = others
-    tenth = second[1] - one
-    assert tenth > 10 and second[2] == blue and {dot[2] for dot in brown} != {blue}
-    assert [dot[1] for dot in brown] == pytest.approx([one + 2 * tenth, one, one + tenth])
-    texts = [text.text for text in root.iter(f"{space}text")]
-    assert {"kept & stored, times 0", "first", "second", "error"} <= set(texts)
 
 
 def test_the_picture_is_whole(written: Path) -> None:
