@@ -13,7 +13,7 @@ from tests.checkpoints import random_checkpoint
 from tests.command_line import invoke
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.reader import Checkpoint
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.quantise import IntegerCheckpoint
 from tritforge.golden.studies.redrawn import Redrawn, zero_share
 from tritforge.host.cli.power import ARRAY

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.hw.codes.quantiser import Quantiser
 from tritforge.hw.params import CoreParams
 from tritforge.rtl_gen.verilog.emit import emit_verilog

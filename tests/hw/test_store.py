@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.hw.codes.store import VectorStore
 from tritforge.hw.params import CoreParams
 from tritforge.rtl_gen.verilog.emit import emit_verilog

@@ -10,7 +10,7 @@ from amaranth.hdl import Module, Shape, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from tritforge.golden.model.numerics import CODE_MAX, Formats
+from tritforge.golden.model.formats import CODE_MAX, Formats
 from tritforge.hw.lib.multiplier import Multiplier
 from tritforge.hw.lib.rescale import Rescale
 from tritforge.hw.params import CoreParams

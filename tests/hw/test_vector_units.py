@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from amaranth.lib import wiring
 
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.hw.params import CoreParams
 from tritforge.hw.vector.gain import GainStage
 from tritforge.hw.vector.path import VectorPath
