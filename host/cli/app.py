@@ -3,6 +3,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -83,7 +84,7 @@ def main() -> None:
     # work comes in pieces that fit the cache; threads that wait for one another cost far more than they bring
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # what the terminal cannot show, such as a path that is no text, is shown as its code
-    if sys.stdout is not None:  # it may be closed
+    if isinstance(sys.stdout, TextIOWrapper):  # it may be closed
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()

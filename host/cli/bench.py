@@ -4,7 +4,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -78,7 +78,7 @@ def _record(section: "Section") -> None:
     from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 
     one = plan.wanted("bench", section.title)
-    data = {"figures": [asdict(figure) for figure in section.figures]}
+    data: dict[str, Any] = {"figures": [asdict(figure) for figure in section.figures]}
     on = dict(section.on)
     for params in section.cores:
         on |= on_verilog(named(params), cached_verilog(params), TOP)

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from tritforge.golden import TritforgeError
-from tritforge.golden.arrays import BFLOAT16, STORED
+from tritforge.golden.arrays import BFLOAT16
 from tritforge.golden.checkpoints.config import CONFIG
 from tritforge.golden.checkpoints.preternary import write_preternary
 from tritforge.golden.checkpoints.reader import Checkpoint
@@ -20,8 +20,13 @@ from tritforge.host.cli.console import by_kind, heed, out, print_json, progress
 from tritforge.host.cli.options import LARGEST_SEED, SHAPES, Json, parse_shape
 from tritforge.hw.schedule import Shape
 
-Precision = StrEnum("Precision", {dtype.name.upper(): dtype.name for dtype in STORED.values()})
-"""A type of stored weights."""
+
+class Precision(StrEnum):
+    """A type of stored weights (`golden.arrays.STORED`)."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
 
 
 def random_checkpoint(

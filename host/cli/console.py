@@ -29,7 +29,8 @@ Advance = Callable[[int, int], None]
 class Named(Protocol):
     """Something about a tensor of that name."""
 
-    tensor: str
+    @property
+    def tensor(self) -> str: ...
 
 
 Row = TypeVar("Row", bound=Named)

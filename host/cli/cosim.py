@@ -22,7 +22,7 @@ from tritforge.host.cli.options import (
 )
 from tritforge.host.cli.run import counters_json
 from tritforge.host.run.backends import saturation_warnings
-from tritforge.host.run.generate import Sampler, generate
+from tritforge.host.run.generate import Checked, Sampler, generate
 from tritforge.host.run.models import DEFAULT_PRESET, TALES, Kind, Model
 from tritforge.host.run.story import Story
 from tritforge.hw.params import preset
@@ -52,8 +52,8 @@ def cosim(
     """
     from tritforge.host.measure.cosim import run
 
-    result = run(chosen_core(name or DEFAULT_PRESET, settings), stall, say, image, tokens, seed, gates)
-    warnings = heed(saturation_warnings(result.get("saturations")))
+    result = run(chosen_core(name, settings), stall, say, image, tokens, seed, gates)
+    warnings = heed(saturation_warnings(int(result.get("saturations", 0))))
     if as_json:
         print_json(result | ({"warnings": warnings} if warnings else {}))
     else:
@@ -84,12 +84,15 @@ def demo(
     ids = model.prompt(prompt)
     story = Story(model.codec, prompt, ids, None if as_json else out)
     with model.session(Kind.RTL, check=True) as session:
+        backend, transport = session.backend, session.transport
+        assert isinstance(backend, Checked) and transport is not None, "a core that is checked"
         with story:
-            session.transport.progress = story.cycles
-            for token in generate(session.backend, ids, count, STORY, story.read):
+            transport.progress = story.cycles
+            for token in generate(backend, ids, count, STORY, story.read):
                 story.add(token)
-        counters, compared = session.backend.counters(), session.backend.compared
-        speed = session.transport.cycles / session.transport.seconds
+        counters, compared = backend.counters(), backend.compared
+        assert counters is not None, "a core counts"
+        speed = transport.cycles / transport.seconds
     warnings += heed(saturation_warnings(counters.saturations))
     per_token = counters.cycles / counters.tokens
     facts = {
@@ -113,10 +116,11 @@ def demo(
 
 def demo_text() -> str:
     """What the recorded demonstration prints, as documents have it."""
-    data, console = plan.DEMO.entry.data, Console(width=WIDTH, file=StringIO())
+    data, text = plan.DEMO.entry.data, StringIO()
+    console = Console(width=WIDTH, file=text)
     console.print(data["text"], markup=False, highlight=False)
     console.print(_table(data["facts"]))
-    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
     return "\n".join(["```", *lines, "```", ""])
 
 

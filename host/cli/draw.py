@@ -6,7 +6,7 @@ Example: tritforge draw trace token.json -o token.svg
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -58,7 +58,7 @@ def rows(
     _write(output, draw(compared(found, label, value), value, "", width, names), as_json)
 
 
-def _read(path: Path, what: str) -> object:
+def _read(path: Path, what: str) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:

@@ -14,7 +14,7 @@ from tritforge.golden.files import check_writable, make_folder, write_text
 from tritforge.host.cli.console import err, out, print_json, print_rows, say
 from tritforge.host.cli.options import Json, PresetName, Settings, chosen_core
 from tritforge.host.run.models import DEFAULT_PRESET, Model
-from tritforge.hw.params import CoreParams, preset
+from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Shape
 from tritforge.perf.figure import number
 
@@ -175,7 +175,7 @@ def _params(name: str | None, settings: list[str] | None, shape: Shape) -> CoreP
     """The core that the options name, with limits raised to the model's where the user sets none."""
     from tritforge.perf.estimates.estimate import sized
 
-    params = chosen_core(name, settings) or preset(DEFAULT_PRESET)
+    params = chosen_core(name, settings)
     fixed = any(text.startswith("max_") for text in settings or ())
     return params if fixed else sized(params, shape)
 

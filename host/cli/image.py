@@ -21,7 +21,6 @@ from tritforge.host.image.image import Image
 from tritforge.host.image.pack import pack as pack_image
 from tritforge.host.run.models import DEFAULT_PRESET
 from tritforge.hw import register_map
-from tritforge.hw.params import preset
 from tritforge.hw.schedule import token_beats
 from tritforge.rtl_gen.cache.folder import ROOT, cache_folder
 
@@ -48,7 +47,7 @@ def pack(
 
     Example: tritforge pack models/tales -o tales.tfi --preset edge
     """
-    params, started = chosen_core(name, settings) or preset(DEFAULT_PRESET), time.perf_counter()
+    params, started = chosen_core(name, settings), time.perf_counter()
     found = Checkpoint(checkpoint)
     warnings = heed(found.warnings)
     with progress(f"Packing {checkpoint}") as advance:
@@ -110,7 +109,7 @@ def info(
 
 
 def _print_installation(as_json: bool) -> None:
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in ("tritforge", *PACKAGES):
         try:
             versions[package] = metadata.version(package)

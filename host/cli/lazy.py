@@ -7,12 +7,12 @@ from copy import copy
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-MARKUP = "markdown"
+MARKUP: Final = "markdown"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Lazy(TyperGroup):
 
     def __init__(self, commands: Mapping[str, Command | Group], **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = dict(commands)
+        self.commands: Any = dict(commands)
 
     def get_command(self, ctx: Any, name: str) -> Any:
         """What a list of commands tells of one; None where there is none of this name."""
@@ -86,9 +86,11 @@ class Lazy(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the words begin with, imported now."""
         name, told, rest = super().resolve_command(ctx, args)
-        command = told and self.commands[name].made(name)
+        if told is None:
+            return name, None, rest
+        command = self.commands[name].made(name)
         # the group's options may also stand behind the command's name
-        for option in map(copy, self.params if command else ()):
+        for option in map(copy, self.params):
             option.expose_value = False
             command.params.append(option)
         return name, command, rest

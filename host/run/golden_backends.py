@@ -117,6 +117,6 @@ class Scored:
         self._backend = backend
         backend.reset()
 
-    def forward(self, ids: torch.Tensor, state: None = None) -> tuple[torch.Tensor, None]:
-        """Logits of the next tokens."""
-        return torch.from_numpy(self._backend.run(ids.numpy()).logits), None
+    def forward(self, ids: torch.Tensor, state: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of the next tokens, and nothing for the state."""
+        return torch.from_numpy(self._backend.run(ids.numpy()).logits), torch.empty(0)

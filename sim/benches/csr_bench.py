@@ -12,7 +12,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.hw.control.registers import LATE, STATE_LATENCY
 from tritforge.hw.params import CoreParams
 from tritforge.hw.register_map import COUNTERS, register
@@ -57,7 +57,7 @@ class Bench:
     async def begin(self) -> None:
         """Reset, then run the memory and pause every channel at random, each as often as it likes."""
         dut = self.dut
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+        Clock(dut.clk, 10, "ns").start()
         logging.getLogger("cocotb").setLevel(logging.WARNING)
         for name in ("torn", "error_set", *LONG.values(), *SHORT.values()):
             event_port(dut, name).value = 0
@@ -81,7 +81,7 @@ class Bench:
     async def _run_memory(self) -> None:
         """The memory of the state, of no use while the core has it. Counts pulses, too."""
         dut, bits = self.dut, self.params.formats.wide_bits
-        under_way = deque([None] * STATE_LATENCY)
+        under_way: deque[int | None] = deque([None] * STATE_LATENCY)
         busy = deque([0] * LATE, maxlen=LATE)
         while True:
             await FallingEdge(dut.clk)

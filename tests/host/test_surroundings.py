@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from tests.checkpoints import random_checkpoint
+from tests.command_line import invoke
 from tritforge.golden import Failure, TritforgeError
 from tritforge.golden.files import check_writable, replacing, replacing_folder, write_text
-from tritforge.host.cli.app import app
 from tritforge.rtl_gen.cache.folder import cache_folder
 from tritforge.rtl_gen.cache.sources import PACKAGES
 
@@ -221,7 +220,7 @@ def raised(monkeypatch: pytest.MonkeyPatch, error: BaseException, *options: str)
         raise error
 
     monkeypatch.setattr("tritforge.host.cli.image.Image.open", fail)
-    result = CliRunner().invoke(app, [*options, "info", "x"])
+    result = invoke(*options, "info", "x")
     return result.exit_code, result.stderr
 
 

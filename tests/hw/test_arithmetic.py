@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from tests.unit_bench import bench
-from tritforge.golden.model.numerics import CODE_MAX, Formats
+from tritforge.golden.model.formats import CODE_MAX, Formats
 from tritforge.hw.lib.multiplier import Multiplier
 from tritforge.hw.lib.rescale import Rescale
 from tritforge.hw.params import CoreParams

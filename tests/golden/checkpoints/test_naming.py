@@ -10,12 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from typer.testing import CliRunner
 
 from tests.checkpoints import SMALL, random_checkpoint
+from tests.command_line import invoke
 from tritforge.golden.checkpoints.reader import Checkpoint, CheckpointError
 from tritforge.golden.checkpoints.writer import write_checkpoint
-from tritforge.host.cli.app import app
 
 Tensors = dict[str, Tensor]
 
@@ -238,7 +237,7 @@ def test_commands_tell_once(
     np.save("ids.npy", np.array([1, 2]))
     store(folder, tensors | {"value_head.weight": torch.ones(1)})
     first, *others = command
-    result = CliRunner().invoke(app, [first, str(folder), *others, *(["--json"] if as_json else [])])
+    result = invoke(first, str(folder), *others, *(["--json"] if as_json else []))
     assert result.exit_code == 0, result.output
     told = f"{folder} holds tensors that the model does not use: value_head.weight."
     assert result.stderr.count("Warning: ") == result.stderr.count(told) == 1

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from tests.checkpoints import SMALL, random_checkpoint
+from tests.command_line import invoke
 from tritforge.golden.arrays import FLOAT32, STORED
 from tritforge.golden.checkpoints.preternary import write_preternary
 from tritforge.golden.checkpoints.reader import Checkpoint, write_checkpoint
@@ -20,7 +20,6 @@ from tritforge.golden.model.quantise import IntegerCheckpoint
 from tritforge.golden.model.reference import ReferenceModel
 from tritforge.golden.studies.repeated import mean_again, repeated
 from tritforge.golden.ternary import ternarise
-from tritforge.host.cli.app import app
 
 LINEARS = [f"{name}.weight" for name in SMALL.linear_shapes()]
 IDS = torch.randint(SMALL.vocab, (24,), generator=torch.Generator().manual_seed(0))
@@ -84,14 +83,14 @@ def test_a_mean_taken_again_shrinks_every_scale_by_the_share_of_nonzeros(latent:
 def test_the_command_copies_the_tokenizer_and_tells_what_changed(latent: Path, tmp_path: Path) -> None:
     (latent / "tokenizer_config.json").write_text("{}")
     new = tmp_path / "deep" / "new"
-    result = CliRunner().invoke(app, ["ternarise", str(latent), "-o", str(new), "--dtype", "bfloat16", "--json"])
+    result = invoke("ternarise", str(latent), "-o", str(new), "--dtype", "bfloat16", "--json")
     facts = json.loads(result.stdout)
     assert [one["tensor"] for one in facts["tensors"]] == LINEARS and list(facts["files"]) == ["model.safetensors"]
     assert {path.name for path in new.iterdir()} == {path.name for path in latent.iterdir()}
     for name in ("tokenizer.json", "tokenizer_config.json"):
         assert (new / name).read_bytes() == (latent / name).read_bytes()
     assert [path.name for path in new.parent.iterdir()] == ["new"]
-    again = CliRunner().invoke(app, ["ternarise", str(new), "-o", str(tmp_path / "again")])
+    again = invoke("ternarise", str(new), "-o", str(tmp_path / "again"))
     assert "attn.o_proj.weight" in again.stdout and weights(tmp_path / "again") == weights(new)
 
 
@@ -103,7 +102,7 @@ def test_what_only_has_the_name_of_a_tokenizer_stays(latent: Path, tmp_path: Pat
     (source / "merges.txt").mkdir()
     (source / "tokenizer.model").symlink_to(tmp_path / "nowhere")
     os.mkfifo(source / "tokenizer.pipe")
-    result = CliRunner().invoke(app, ["ternarise", str(source), "-o", str(source / "tokenizer_new")])
+    result = invoke("ternarise", str(source), "-o", str(source / "tokenizer_new"))
     assert result.exit_code == 0, result.output
     assert (source / "tokenizer_new" / "tokenizer.json").read_bytes() == (latent / "tokenizer.json").read_bytes()
     assert {path.name for path in (source / "tokenizer_new").iterdir()} == {
@@ -130,7 +129,7 @@ def test_nothing_appears_unless_it_is_complete(latent: Path, tmp_path: Path) -> 
 def test_a_folder_in_use_is_refused(latent: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     for folder in (tmp_path, latent, tmp_path / "mine"):
-        result = CliRunner().invoke(app, ["ternarise", str(latent), "-o", str(folder)])
+        result = invoke("ternarise", str(latent), "-o", str(folder))
         assert result.exit_code == 2 and "is not empty; name another folder." in result.stderr
 
 
@@ -141,8 +140,6 @@ def test_what_sixteen_bits_cannot_hold_is_refused(latent: Path, tmp_path: Path, 
     tensors = {name: source.tensor(name) for name in source.names()}
     tensors[LINEARS[0]] = tensors[LINEARS[0]].sign() * factor
     write_checkpoint(tmp_path / "odd", SMALL, tensors)
-    result = CliRunner().invoke(
-        app, ["ternarise", str(tmp_path / "odd"), "-o", str(tmp_path / "new"), "--dtype", "float16"]
-    )
+    result = invoke("ternarise", str(tmp_path / "odd"), "-o", str(tmp_path / "new"), "--dtype", "float16")
     assert result.exit_code == 2 and message in result.stderr and "store float32." in result.stderr
     assert not (tmp_path / "new").exists()

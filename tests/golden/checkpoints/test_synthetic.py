@@ -11,15 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from typer.testing import CliRunner
 
 from tests.checkpoints import SMALL
+from tests.command_line import call, invoke
 from tritforge.golden.arrays import BFLOAT16, FLOAT32, as_tensor
 from tritforge.golden.checkpoints.config import PUBLISHED, ModelConfig
 from tritforge.golden.checkpoints.reader import Checkpoint
 from tritforge.golden.checkpoints.synthetic import write_random_checkpoint
 from tritforge.golden.checkpoints.writer import split_by_size, write_checkpoint
-from tritforge.host.cli.app import app
 
 ROOT = Path(__file__).parents[3]
 WIDER = ModelConfig(hidden=160, layers=2, intermediate=256, vocab=320)
@@ -113,23 +112,16 @@ def test_progress_ends_at_the_bytes_of_the_weights(tmp_path: Path) -> None:
     assert seen == sorted(seen) and seen[-1] == (total, total) and len(seen) == len(SMALL.tensor_shapes())
 
 
-def run(*arguments: object) -> str:
-    """Run a command that must succeed; return what it printed."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
 def test_the_command_makes_a_checkpoint_that_packs(tmp_path: Path) -> None:
     folder = tmp_path / "model"
-    facts = json.loads(run("random-checkpoint", "--shape", "24,2,44,301", "-o", folder, "--seed", 5, "--json"))
+    facts = json.loads(call("random-checkpoint", "--shape", "24,2,44,301", "-o", folder, "--seed", 5, "--json"))
     assert facts["model"] == {"hidden": 24, "layers": 2, "intermediate": 44, "vocab": 301}
     assert facts["parameters"] == SMALL.parameters() and facts["seed"] == 5
     assert facts["files"] == {"model.safetensors": (folder / "model.safetensors").stat().st_size}
     write_random_checkpoint(tmp_path / "same", SMALL, 5, BFLOAT16)
     assert (tmp_path / "same" / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
-    run("pack", folder, "-o", tmp_path / "image.tfi", "--preset", "tiny")
-    text = run("random-checkpoint", "--shape", "24,2,44,301", "-o", tmp_path / "other")
+    call("pack", folder, "-o", tmp_path / "image.tfi", "--preset", "tiny")
+    text = call("random-checkpoint", "--shape", "24,2,44,301", "-o", tmp_path / "other")
     assert "model.safetensors" in text and f"{SMALL.parameters():,} parameters" in text
 
 
@@ -144,7 +136,7 @@ def test_the_command_makes_a_checkpoint_that_packs(tmp_path: Path) -> None:
     ],
 )
 def test_bad_shapes_are_refused(tmp_path: Path, shape: str, message: str) -> None:
-    result = CliRunner().invoke(app, ["random-checkpoint", "--shape", shape, "-o", str(tmp_path / "x")])
+    result = invoke("random-checkpoint", "--shape", shape, "-o", str(tmp_path / "x"))
     assert result.exit_code == 2 and result.stderr.count("\n") == 1 and message in result.stderr
     assert not list(tmp_path.iterdir())
 
@@ -152,7 +144,7 @@ def test_bad_shapes_are_refused(tmp_path: Path, shape: str, message: str) -> Non
 def test_a_checkpoint_is_not_overwritten(tmp_path: Path) -> None:
     write_random_checkpoint(tmp_path, SMALL)
     before = (tmp_path / "model.safetensors").read_bytes()
-    result = CliRunner().invoke(app, ["random-checkpoint", "--shape", "24,2,44,301", "-o", str(tmp_path)])
+    result = invoke("random-checkpoint", "--shape", "24,2,44,301", "-o", str(tmp_path))
     assert result.exit_code == 2 and "already holds a checkpoint; name another folder." in result.stderr
     assert (tmp_path / "model.safetensors").read_bytes() == before
 
@@ -173,12 +165,12 @@ def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
-folder, config, core = Path(sys.argv[1]), ModelConfig(1024, 10, 2816, 8192), preset("wide")
+folder, config, params = Path(sys.argv[1]), ModelConfig(1024, 10, 2816, 8192), preset("wide")
 torch.randn(99).double().sum()
 before = peak()
 write_random_checkpoint(folder, config, dtype=BFLOAT16)
 written = peak() - before
-pack(IntegerCheckpoint(Checkpoint(folder), params.formats), core, folder / "image")
+pack(IntegerCheckpoint(Checkpoint(folder), params.formats), params, folder / "image")
 print(2 * config.parameters(), written, peak() - before)
 """
 

@@ -10,14 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from typer.testing import CliRunner
 
 from tests.checkpoints import SMALL, random_checkpoint
+from tests.command_line import invoke
 from tritforge.golden.checkpoints.reader import Checkpoint
 from tritforge.golden.model import addsub, integer
 from tritforge.golden.model.integer import IntegerModel
 from tritforge.golden.model.quantise import IntegerCheckpoint
-from tritforge.host.cli.app import app
 
 Product = Callable[[Tensor, Tensor], Tensor]
 ALLOWED = {
@@ -105,7 +104,7 @@ def test_every_observable_value_is_equal_and_no_product_multiplies(model: Path) 
 
 def test_commands_give_the_same_with_either_arithmetic(model: Path, tmp_path: Path) -> None:
     def ask(*arguments: object) -> dict:
-        result = CliRunner().invoke(app, [*map(str, arguments), "--json"])
+        result = invoke(*arguments, "--json")
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
@@ -133,12 +132,10 @@ def test_commands_use_it(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(golden_backends.PRODUCTS, golden_backends.Arith.MATMUL, broken)
     run = ["generate", str(model), "--prompt", "a", "--max-new-tokens", "1"]
-    assert CliRunner().invoke(app, [*run, "--arith", "addsub"]).exit_code == 0
-    assert "the default product" in CliRunner().invoke(app, run).stderr
+    assert invoke(*run, "--arith", "addsub").exit_code == 0
+    assert "the default product" in invoke(*run).stderr
 
 
 def test_other_backends_refuse_it(model: Path) -> None:
-    result = CliRunner().invoke(
-        app, ["generate", str(model), "--prompt", "a", "--backend", "float", "--arith", "addsub"]
-    )
+    result = invoke("generate", str(model), "--prompt", "a", "--backend", "float", "--arith", "addsub")
     assert result.exit_code == 2 and "it needs --backend integer" in result.stderr

@@ -9,8 +9,8 @@ import torch
 
 from tritforge.golden.checkpoints.reader import Checkpoint, ModelConfig
 from tritforge.golden.checkpoints.synthetic import write_random_checkpoint
+from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.integer import IntegerModel, analyse
-from tritforge.golden.model.numerics import Formats
 from tritforge.golden.model.quantise import IntegerCheckpoint, fold_norm
 from tritforge.golden.model.reference import ReferenceModel
 from tritforge.golden.studies.fidelity import fed_codes

@@ -12,9 +12,9 @@ from tests.checkpoints import random_checkpoint
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.reader import Checkpoint, ModelConfig
 from tritforge.golden.model.activations import Activations, activations
+from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.int8 import QuantisedModel, Share, absmax, exact, extended, llm_int8
 from tritforge.golden.model.integer import INT8, IntegerModel, Scales, analyse, output_scale
-from tritforge.golden.model.numerics import Formats
 from tritforge.golden.model.outlier_codes import logarithm
 from tritforge.golden.model.quantise import IntegerCheckpoint, Matrix, fold_norm
 from tritforge.golden.model.reference import ReferenceModel

@@ -8,10 +8,9 @@ from multiprocessing import Process
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
+from tests.command_line import invoke
 from tests.cores import CORES
-from tritforge.host.cli.app import app
 from tritforge.host.docs.documents import Documents, Fault, Place
 from tritforge.hw.params import CoreParams, preset
 from tritforge.hw.register_map import constants
@@ -29,19 +28,19 @@ DIGESTS = {"verilog edge": "1111", "verilog wide": "2222"}
 
 def test_the_documents_are_what_the_data_say() -> None:
     """If this fails: tritforge docs --write, after what it names was measured."""
-    result = CliRunner().invoke(app, ["docs", "--check"])
+    result = invoke("docs", "--check")
     assert result.exit_code == 0, result.output
 
 
 def test_programs_are_told_of_faults_and_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     fault = Fault("docs/page.md: table", "is not what the data say")
     monkeypatch.setattr(Documents, "check", lambda self: iter([fault]))
-    result = CliRunner().invoke(app, ["docs", "--check", "--json"])
+    result = invoke("docs", "--check", "--json")
     assert result.exit_code == 1 and json.loads(result.stdout) == [{"where": fault.where, "why": fault.why}]
     assert result.stderr.startswith("Error: One place is not what the data say;")
-    result = CliRunner().invoke(app, ["docs", "--commands", "--all", "--json"])
+    result = invoke("docs", "--commands", "--all", "--json")
     assert result.exit_code == 0 and "tritforge demo --record" in json.loads(result.stdout)
-    result = CliRunner().invoke(app, ["docs"])
+    result = invoke("docs")
     assert result.exit_code == 2 and "Say one of --write, --check and --commands." in result.stderr
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tests.checkpoints import SMALL, random_checkpoint
 from tritforge.golden.checkpoints.reader import Checkpoint
+from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.integer import IntegerModel
-from tritforge.golden.model.numerics import Formats
 from tritforge.golden.model.quantise import IntegerCheckpoint
 from tritforge.golden.model.source import IntegerSource
 from tritforge.host.image.decode import DecodedImage

@@ -10,7 +10,7 @@ import pytest
 from tests.checkpoints import SMALL, random_checkpoint
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.reader import Checkpoint, CheckpointError, write_checkpoint
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.quantise import IntegerCheckpoint
 from tritforge.host.image.image import Image
 from tritforge.host.image.pack import pack

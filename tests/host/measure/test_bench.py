@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from typer.testing import CliRunner
 
+from tests.command_line import invoke
 from tests.cores import CORES, MODEL
 from tritforge.golden import Failure
 from tritforge.golden.checkpoints.synthetic import write_random_checkpoint
-from tritforge.host.cli.app import app
 from tritforge.host.measure import bench
 from tritforge.host.measure.bench import Bench, Case, Figure, Section, Tag
 from tritforge.perf.measured import entries as measured
@@ -69,7 +68,7 @@ def test_the_json_shows_every_figure(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ]
     monkeypatch.setattr(Bench, "sections", lambda self, full_size, only: iter([Section("a core", figures)]))
     data = tmp_path / "new" / "figures.json"
-    result = CliRunner().invoke(app, ["bench", "--quick", "-o", str(data)])
+    result = invoke("bench", "--quick", "-o", str(data))
     assert result.exit_code == 0, result.output
     assert json.loads(data.read_text())["figures"]["a core"][1]["met"] is False
     assert "1,234,567" in result.output and "at least 1: missed" in result.output
@@ -83,12 +82,12 @@ def test_a_section_is_recorded_with_what_it_is_of(
     monkeypatch.setattr(measured, "FOLDER", tmp_path / "measured")
     monkeypatch.setattr(bench, "SHIPPED", case)
     monkeypatch.setitem(plan.BENCH, "tales", replace(plan.BENCH["tales"], name=case.title))
-    result = CliRunner().invoke(app, ["bench", "--quick", "--only", case.title, "--record"])
+    result = invoke("bench", "--quick", "--only", case.title, "--record")
     assert result.exit_code == 0, result.output
     found = plan.BENCH["tales"].entry
     assert len(found.on) == 2 and all(found.on.values()) and found.tools and found.machine
     assert f"verilog {named(case.params)}" in found.on
     cycles = next(figure["value"] for figure in found.data["figures"] if figure["what"] == "cycles")
     assert tables_bench.closed_form(plan.BENCH["tales"]) == cycles
-    result = CliRunner().invoke(app, ["bench", "--only", "nothing like that"])
+    result = invoke("bench", "--only", "nothing like that")
     assert result.exit_code == 2 and "No section's title begins with 'nothing like that'." in result.output

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from tests.checkpoints import random_checkpoint
+from tests.command_line import invoke
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.reader import Checkpoint
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.quantise import IntegerCheckpoint
 from tritforge.golden.studies.redrawn import Redrawn, zero_share
-from tritforge.host.cli.app import app
 from tritforge.host.cli.power import ARRAY
 from tritforge.host.measure.gate_power import Token
 from tritforge.rtl_gen.synthesis.cells import Gates, inverter, map_cells
@@ -205,7 +204,7 @@ def test_saturations_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     model, drawn = random_checkpoint(tmp_path / "model"), {ARRAY: Power()}
     token = Token(zeros=0.3, cycles=10, beats=8, units=drawn, idle=drawn, saturations=7)
     monkeypatch.setattr("tritforge.host.measure.gate_power.measure", lambda *_, **__: {"model": token})
-    result = CliRunner().invoke(app, ["power", str(model), "--liberty", str(KNOWN), "--json"])
+    result = invoke("power", str(model), "--liberty", str(KNOWN), "--json")
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert told["data"]["model"]["saturations"] == 7 and told["warnings"][0].startswith("7 results were too large")

@@ -12,8 +12,8 @@ from tests.checkpoints import SMALL, random_checkpoint
 from tests.fake_core import FakeCore
 from tritforge.golden import Failure, TritforgeError
 from tritforge.golden.checkpoints.reader import Checkpoint
+from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.integer import IntegerModel
-from tritforge.golden.model.numerics import Formats
 from tritforge.golden.model.quantise import IntegerCheckpoint
 from tritforge.golden.model.reference import ReferenceModel
 from tritforge.host.image.image import Image

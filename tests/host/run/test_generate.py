@@ -10,8 +10,9 @@ import torch
 from tests.checkpoints import SMALL, random_checkpoint
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.reader import Checkpoint
+from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.integer import IntegerModel
-from tritforge.golden.model.numerics import Formats, sigmoid_negative
+from tritforge.golden.model.numerics import sigmoid_negative
 from tritforge.golden.model.quantise import IntegerCheckpoint
 from tritforge.host.run.backends import Output
 from tritforge.host.run.generate import Sampler, generate

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit_bench import bench
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.hw.codes.quantiser import Quantiser
 from tritforge.hw.params import CoreParams
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit_bench import bench
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.hw.codes.store import VectorStore
 from tritforge.hw.params import CoreParams
 

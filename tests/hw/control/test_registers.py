@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.hw.control.registers import Registers
 from tritforge.hw.params import CoreParams
 from tritforge.hw.register_map import REGISTERS, Register, c_header, markdown, register

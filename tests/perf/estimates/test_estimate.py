@@ -8,11 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
+from tests.command_line import invoke
 from tritforge.golden.checkpoints.config import PUBLISHED
-from tritforge.host.cli.app import app
 from tritforge.hw.params import CoreParams, preset
 from tritforge.hw.schedule import Shape, segments, token_beats
 from tritforge.hw.trits import CODES
@@ -29,10 +27,6 @@ from tritforge.perf.pages.tables_bench import prefill
 
 ROOT = Path(__file__).parents[3]
 SMALL = Shape(256, 2, 704, 1024)
-
-
-def run(*args: str) -> Result:
-    return CliRunner().invoke(app, list(args))
 
 
 def with_memory(there: Platform, gigabytes: float) -> Platform:
@@ -93,7 +87,7 @@ def test_a_bad_platform_is_one_sentence_and_exit_2(fault: str, tmp_path: Path) -
     assert bad != good
     file = tmp_path / "mine.toml"
     file.write_text(bad)
-    result = run("estimate", "370M", "--platform", str(file))
+    result = invoke("estimate", "370M", "--platform", str(file))
     assert result.exit_code == 2
     message = " ".join(result.stderr.split())
     assert named in message and "mine.toml" in message.replace(" ", "")
@@ -102,8 +96,8 @@ def test_a_bad_platform_is_one_sentence_and_exit_2(fault: str, tmp_path: Path) -
 
 def test_a_platform_that_is_not_there_is_named() -> None:
     unknown, absent = (
-        run("estimate", "370M", "--platform", "abacus"),
-        run("estimate", "370M", "--platform", "no.toml"),
+        invoke("estimate", "370M", "--platform", "abacus"),
+        invoke("estimate", "370M", "--platform", "no.toml"),
     )
     assert unknown.exit_code == absent.exit_code == 2
     assert "kv260" in unknown.stderr and "cannot be read" in absent.stderr
@@ -112,7 +106,7 @@ def test_a_platform_that_is_not_there_is_named() -> None:
 def test_one_file_adds_a_platform(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text((FOLDER / "kv260.toml").read_text().replace("Kria KV260", "My board"))
-    assert json.loads(run("estimate", "370M", "--platform", str(file), "--json").stdout)["platform"] == "My board"
+    assert json.loads(invoke("estimate", "370M", "--platform", str(file), "--json").stdout)["platform"] == "My board"
 
 
 def test_the_work_is_what_the_schedule_says() -> None:
@@ -215,11 +209,11 @@ def test_a_code_is_as_fast_as_its_bytes_or_its_array() -> None:
 
 def test_the_command_says_everything_in_a_table_and_in_json() -> None:
     args = ("estimate", "1.3B", "--preset", "wide", "--platform", "kv260", "--set", "lanes=32")
-    table = run(*args)
+    table = invoke(*args)
     assert table.exit_code == 0
     for word in ("tokens/s", "limited by", "static (board)", "DRAM interface", "pJ/trit", "block RAM", "projected"):
         assert word in table.stdout
-    said = json.loads(run(*args, "--json").stdout)
+    said = json.loads(invoke(*args, "--json").stdout)
     found = estimate(shape("1.3B"), replace(preset("wide"), lanes=32), platform("kv260"))
     assert said["lanes"] == 32 and said["limit"] == found.limit
     for field, figure in (
@@ -236,7 +230,7 @@ def test_the_command_says_everything_in_a_table_and_in_json() -> None:
 
 
 def test_a_checkpoint_folder_is_a_model_too() -> None:
-    said = json.loads(run("estimate", str(ROOT / "models/tales"), "--json").stdout)
+    said = json.loads(invoke("estimate", str(ROOT / "models/tales"), "--json").stdout)
     assert said["tokens_per_second"]["nominal"] > 100
 
 
@@ -250,7 +244,7 @@ def test_a_checkpoint_folder_is_a_model_too() -> None:
     ],
 )
 def test_a_core_that_does_not_take_the_model_is_refused(args: tuple[str, ...], named: str) -> None:
-    result = run("estimate", *args)
+    result = invoke("estimate", *args)
     assert result.exit_code == 2 and named in " ".join(result.stderr.split())
 
 

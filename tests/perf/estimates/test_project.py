@@ -5,10 +5,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
-from tritforge.host.cli.app import app
+from tests.command_line import invoke
 from tritforge.hw.params import CoreParams, preset
 from tritforge.hw.schedule import Group, Shape
 from tritforge.perf.estimates.cycles import CycleModel
@@ -20,10 +18,6 @@ from tritforge.perf.estimates.work import STAGE, Share, exchange, work
 
 CORE = CoreParams(lanes=16, max_hidden=256, max_intermediate=768)
 MODEL = Shape(hidden=256, layers=2, intermediate=768, vocab=1024)
-
-
-def run(*args: str) -> Result:
-    return CliRunner().invoke(app, list(args))
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3, 7, 64])
@@ -119,15 +113,15 @@ def test_a_projection_is_made_of_estimates() -> None:
 
 def test_the_command_prints_and_says_where_limits_set_in() -> None:
     args = ("project", "370M", "--preset", "edge", "--platform", "kv260", "--cores", "1..8")
-    table = run(*args)
+    table = invoke(*args)
     assert table.exit_code == 0
     assert "memory: from 6 cores" in table.stdout and "area: not within this range" in table.stdout
-    said = json.loads(run(*args, "--json").stdout)
+    said = json.loads(invoke(*args, "--json").stdout)
     assert [one["cores"] for one in said["cores"]] == list(range(1, 9))
     assert said["limits"] == {"memory": 6, "exchange": None, "row blocks": None, "area": None}
 
 
 @pytest.mark.parametrize("cores", ["0", "8..4", "1-8", "1..5000", "many"])
 def test_a_bad_range_is_refused(cores: str) -> None:
-    result = run("project", "370M", "--cores", cores)
+    result = invoke("project", "370M", "--cores", cores)
     assert result.exit_code == 2 and "--cores" in result.stderr

@@ -9,9 +9,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from tritforge.host.cli.app import app
+from tests.command_line import invoke
 from tritforge.perf.estimates import survey
 from tritforge.perf.estimates.published import published
 from tritforge.perf.estimates.validation import checks
@@ -56,7 +55,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the report and its picture."""
     folder = tmp_path_factory.mktemp("report")
     args = ["report", "-o", str(folder / "new" / "report.html"), "--picture", str(folder / "picture.svg")]
-    result = CliRunner().invoke(app, args)
+    result = invoke(*args)
     assert result.exit_code == 0, result.output
     return folder
 
@@ -103,7 +102,7 @@ def test_the_picture_is_whole(written: Path) -> None:
 
 
 def test_a_report_is_a_web_page() -> None:
-    result = CliRunner().invoke(app, ["report", "-o", "report.pdf"])
+    result = invoke("report", "-o", "report.pdf")
     assert result.exit_code == 2 and ".html" in result.stderr
 
 

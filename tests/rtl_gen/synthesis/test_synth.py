@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from amaranth.lib import wiring
 from click.testing import Result
-from typer.testing import CliRunner
 
+from tests.command_line import invoke
 from tests.cores import CORES
-from tritforge.host.cli.app import app
 from tritforge.hw.array.adder import ConditionalAdder
 from tritforge.hw.array.array import TernaryArray
 from tritforge.hw.array.decoder import TritDecoder
@@ -234,7 +233,7 @@ def test_what_is_routed_elsewhere_is_what_is_routed_here(
     there = tmp_path / "carried"
 
     def ask(*options: str) -> Result:
-        return CliRunner().invoke(app, ["synth", "--preset", "tiny", *options])
+        return invoke("synth", "--preset", "tiny", *options)
 
     assert ask("--export", str(tmp_path / "left")).exit_code == 0
     assert "Nothing was routed" in ask("--import", str(tmp_path / "left")).stderr
@@ -259,11 +258,11 @@ def test_what_is_routed_elsewhere_is_what_is_routed_here(
 def test_the_command_prints_areas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = emitted(Element(CORE), tmp_path)
     monkeypatch.setattr("tritforge.rtl_gen.verilog.cached.cached_verilog", lambda params, status: files)
-    result = CliRunner().invoke(app, ["synth", "--preset", "tiny", "--json"])
+    result = invoke("synth", "--preset", "tiny", "--json")
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
     assert facts["units"]["trit_decoder"]["number"] == 2 and facts["total"]["dsp"] == 0 and facts["routes"] == []
-    result = CliRunner().invoke(app, ["synth", "--preset", "tiny", "--unit", "trit_decoder"])
+    result = invoke("synth", "--preset", "tiny", "--unit", "trit_decoder")
     assert re.search(r"sum +(\d+) +\1 +0 +0 ", result.stdout), result.output
 
 
@@ -271,7 +270,7 @@ def test_a_refused_design_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     file = tmp_path / f"{TOP}.v"
     file.write_text(f"module {TOP}(input a, output y);\n  wire w;\n  assign y = w;\nendmodule\n")
     monkeypatch.setattr("tritforge.rtl_gen.verilog.cached.cached_verilog", lambda params, status: [file])
-    result = CliRunner().invoke(app, ["synth", "--preset", "tiny"])
+    result = invoke("synth", "--preset", "tiny")
     assert result.exit_code == 1 and result.stdout == ""
     assert re.fullmatch(r"Error: Yosys refuses tritforge: .*has no driver.*\n", result.stderr)
 
@@ -293,6 +292,6 @@ def test_bad_options_are_refused(
     monkeypatch.setattr(
         "tritforge.rtl_gen.verilog.cached.cached_verilog", lambda params, status: [tmp_path / name for name in names]
     )
-    result = CliRunner().invoke(app, ["synth", "--preset", "tiny", *options])
+    result = invoke("synth", "--preset", "tiny", *options)
     assert result.exit_code == 2 and result.stdout == "" and message in result.stderr
     assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
