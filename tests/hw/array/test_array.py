@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 from amaranth.sim import Simulator
 
+from tests.unit_bench import bench
 from tritforge.hw.array.array import TernaryArray
 from tritforge.hw.array.decoder import TritDecoder
 from tritforge.hw.params import CoreParams
 from tritforge.hw.trits import CODES, NUMBERS
-from tritforge.rtl_gen.verilog.emit import emit_verilog
-from tritforge.rtl_gen.verilog.lint import lint
-from tritforge.sim.cocotb_run import run_cocotb
 
 CORES = [
     dict(zip(("lanes", "element_bytes", "vector_rows", "batch", "code", "act_bits"), values, strict=True))
@@ -34,7 +32,7 @@ def test_decoder(name: str) -> None:
     code = CODES[name]
     decoder = TritDecoder(code)
 
-    async def bench(ctx) -> None:
+    async def walk(ctx) -> None:
         for trits in itertools.product((-1, 0, 1), repeat=code.trits):
             ctx.set(decoder.byte, code.encode(trits))
             assert tuple(code.decode_table[code.encode(trits)]) == trits
@@ -42,7 +40,7 @@ def test_decoder(name: str) -> None:
             assert tuple(trit.plus - trit.minus for trit in found) == trits
 
     simulator = Simulator(decoder)
-    simulator.add_testbench(bench)
+    simulator.add_testbench(walk)
     simulator.run()
 
 
@@ -60,6 +58,4 @@ def test_array(parameters: dict[str, int | str], tmp_path: Path) -> None:
 
     The Verilog is exact in its widths.
     """
-    files = emit_verilog(TernaryArray(CoreParams(**parameters)), "ternary_array", tmp_path)
-    lint(files, "ternary_array")
-    run_cocotb(files, "ternary_array", "tritforge.sim.benches.tb_array", parameters)
+    bench(TernaryArray(CoreParams(**parameters)), "array", parameters, tmp_path)

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit_bench import bench
 from tritforge.golden.model.formats import Formats
 from tritforge.hw.control.registers import Registers
 from tritforge.hw.params import CoreParams
 from tritforge.hw.register_map import REGISTERS, Register, c_header, markdown, register
-from tritforge.rtl_gen.verilog.emit import emit_verilog
-from tritforge.rtl_gen.verilog.lint import lint
-from tritforge.sim.cocotb_run import run_cocotb
 
 CORES = {
     "wide": CoreParams(lanes=4, max_hidden=16, max_intermediate=40, max_layers=3, max_vocab=100),
@@ -34,10 +32,8 @@ CORES = {
 @pytest.mark.parametrize("name", CORES)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_registers_behave(name: str, seed: int, tmp_path: Path) -> None:
-    files = emit_verilog(Registers(CORES[name]), "registers", tmp_path)
-    lint(files, "registers")
-    passed = run_cocotb(files, "registers", "tritforge.sim.benches.tb_csr", {"core": asdict(CORES[name])}, seed=seed)
-    assert len(passed) == 10
+    parameters = {"core": asdict(CORES[name])}
+    assert len(bench(Registers(CORES[name]), "registers", parameters, tmp_path, seed=seed)) == 10
 
 
 def test_registers_and_fields_do_not_overlap() -> None:
