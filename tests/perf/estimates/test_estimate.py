@@ -25,7 +25,7 @@ from tritforge.perf.measured import plan
 from tritforge.perf.pages import codes
 from tritforge.perf.pages.tables_bench import prefill
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMALL = Shape(256, 2, 704, 1024)
 
 

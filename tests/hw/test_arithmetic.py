@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scalar and arithmetic units equal the golden model bit for bit, and their Verilog passes the lint."""
+"""The arithmetic units, of several rooms in one build, equal the golden model bit for bit."""
 
 import gc
 from dataclasses import asdict
@@ -10,19 +10,16 @@ from amaranth.hdl import Module, Shape, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
+from tests.unit_bench import bench
 from tritforge.golden.model.formats import CODE_MAX, Formats
 from tritforge.hw.lib.multiplier import Multiplier
 from tritforge.hw.lib.rescale import Rescale
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.chords import Quotient
 from tritforge.hw.scales.root import ReciprocalRoot
-from tritforge.hw.scales.scales import ScaleUnit
 from tritforge.hw.vector.activation import Activation
 from tritforge.hw.vector.normaliser import Normaliser
-from tritforge.rtl_gen.verilog.emit import emit_verilog
-from tritforge.rtl_gen.verilog.lint import lint
 from tritforge.sim.benches.tb_units import UNITS
-from tritforge.sim.cocotb_run import run_cocotb
 
 DEFAULT, NARROW = Formats(), Formats(wide_bits=24, frac=13, mantissa=14)
 MIXED = Formats(wide_bits=32, frac=24, mantissa=12)
@@ -74,28 +71,8 @@ def units(fmt: Formats) -> dict[str, wiring.Component]:
 @pytest.mark.parametrize("fmt", LIMITS, ids=lambda fmt: f"{fmt.wide_bits}-{fmt.mantissa}")
 def test_units_equal_the_golden_model(fmt: Formats, tmp_path: Path) -> None:
     parts = units(fmt)
-    files = emit_verilog(Bench(parts), "units", tmp_path)
-    lint(files, "units")
     parameters = {"formats": asdict(fmt), "latency": {name: part.latency for name, part in parts.items()}}
-    assert sorted(run_cocotb(files, "units", "tritforge.sim.benches.tb_units", parameters)) == sorted(UNITS)
-
-
-SCALES = {
-    "32": (DEFAULT, 1, 8),
-    "12 bit mantissa": (MIXED, 1, 9),
-    "3 contexts": (DEFAULT, 3, 12),
-    "8 contexts": (NARROW, 8, 8),
-}
-"""Formats, contexts, bits of a code."""
-
-
-@pytest.mark.parametrize("name", SCALES)
-def test_scale_unit_equals_the_golden_model(name: str, tmp_path: Path) -> None:
-    fmt, batch, bits = SCALES[name]
-    files = emit_verilog(ScaleUnit(CoreParams(formats=fmt, batch=batch, act_bits=bits)), "scales", tmp_path)
-    lint(files, "scales")
-    parameters = {"formats": asdict(fmt), "act_bits": bits}
-    assert run_cocotb(files, "scales", "tritforge.sim.benches.tb_scales", parameters) == ["scales"]
+    assert sorted(bench(Bench(parts), "units", parameters, tmp_path)) == sorted(UNITS)
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")

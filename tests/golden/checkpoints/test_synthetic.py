@@ -20,7 +20,7 @@ from tritforge.golden.checkpoints.reader import Checkpoint
 from tritforge.golden.checkpoints.synthetic import write_random_checkpoint
 from tritforge.golden.checkpoints.writer import split_by_size, write_checkpoint
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WIDER = ModelConfig(hidden=160, layers=2, intermediate=256, vocab=320)
 
 

@@ -14,7 +14,7 @@ from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.reader import Checkpoint, ModelConfig
 from tritforge.golden.model.reference import ReferenceModel, bitlinear, quantise, round_half_away
 
-PUBLIC = Path(__file__).parents[3] / "shared" / "reference"
+PUBLIC = Path(__file__).parents[4] / "shared" / "reference"
 INPUTS = {
     "i_proj": "attn_norm",
     "f_proj": "attn_norm",

@@ -14,7 +14,7 @@ from tritforge.hw.params import CoreParams
 from tritforge.perf.estimates.cycles import CycleModel
 from tritforge.sim.simulator import SimTransport
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODELS = {
     "64": ModelConfig(hidden=64, layers=2, intermediate=160, vocab=256),
     "128": ModelConfig(hidden=128, layers=3, intermediate=352, vocab=512),

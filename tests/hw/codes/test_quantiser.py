@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit_bench import bench
 from tritforge.golden.model.formats import Formats
 from tritforge.hw.codes.quantiser import Quantiser
 from tritforge.hw.params import CoreParams
-from tritforge.rtl_gen.verilog.emit import emit_verilog
-from tritforge.rtl_gen.verilog.lint import lint
-from tritforge.sim.cocotb_run import run_cocotb
 
 FORMATS = ({}, {"wide_bits": 24, "frac": 12, "mantissa": 12})
 
@@ -20,7 +18,5 @@ FORMATS = ({}, {"wide_bits": 24, "frac": 12, "mantissa": 12})
 def test_quantiser(element_bytes: int, act_bits: int, formats: dict[str, int], tmp_path: Path) -> None:
     """Codes equal the model's bit for bit, and the Verilog is exact in its widths."""
     params = CoreParams(lanes=16, element_bytes=element_bytes, act_bits=act_bits, formats=Formats(**formats))
-    files = emit_verilog(Quantiser(params), "quantiser", tmp_path)
-    lint(files, "quantiser")
     parameters = {"element_bytes": element_bytes, "act_bits": act_bits, "formats": formats}
-    run_cocotb(files, "quantiser", "tritforge.sim.benches.tb_quantiser", parameters)
+    bench(Quantiser(params), "quantiser", parameters, tmp_path)

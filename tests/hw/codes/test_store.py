@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit_bench import bench
 from tritforge.golden.model.formats import Formats
 from tritforge.hw.codes.store import VectorStore
 from tritforge.hw.params import CoreParams
-from tritforge.rtl_gen.verilog.emit import emit_verilog
-from tritforge.rtl_gen.verilog.lint import lint
-from tritforge.sim.cocotb_run import run_cocotb
 
 NARROW = Formats(wide_bits=24, frac=12, mantissa=12)
 CORES = [
@@ -26,6 +24,4 @@ CORES = [
 @pytest.mark.parametrize("params", CORES, ids=[f"{c.vector_rows}x{c.batch}" for c in CORES])
 def test_store(params: CoreParams, tmp_path: Path) -> None:
     """Codes, timing and bookkeeping against the golden model."""
-    files = emit_verilog(VectorStore(params), "store", tmp_path)
-    lint(files, "store")
-    assert len(run_cocotb(files, "store", "tritforge.sim.benches.tb_store", asdict(params))) == 2
+    assert len(bench(VectorStore(params), "store", asdict(params), tmp_path)) == 2

@@ -35,7 +35,7 @@ CORES = [
     CoreParams(lanes=64, element_bytes=2, code="positional"),
     CoreParams(lanes=8, element_bytes=1, code="two_bit"),
 ]
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "b_h128_l4_bf16"
+REFERENCE = Path(__file__).parents[4] / "shared" / "reference" / "b_h128_l4_bf16"
 
 
 @st.composite

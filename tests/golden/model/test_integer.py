@@ -15,7 +15,7 @@ from tritforge.golden.model.quantise import IntegerCheckpoint, fold_norm
 from tritforge.golden.model.reference import ReferenceModel
 from tritforge.golden.studies.fidelity import fed_codes
 
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
+REFERENCE = Path(__file__).parents[4] / "shared" / "reference"
 
 
 def reference(name: str) -> Path:
