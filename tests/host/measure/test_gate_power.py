@@ -119,9 +119,10 @@ def test_a_net_without_activity_is_named(pair: Gates):
         power(pair, KNOWN, "clk", PERIOD, lambda name: None)
 
 
-def test_a_library_without_inverter_is_refused(tmp_path: Path):
+@pytest.mark.parametrize("cells", ["cell(DFF) { area : 1; }", "\n  cell() { area : 1; }"])
+def test_a_library_without_inverter_is_refused(cells: str, tmp_path: Path):
     library = tmp_path / "none.lib"
-    library.write_text("library(none) { cell(DFF) { area : 1; } }\n")
+    library.write_text(f"library(none) {{ {cells} }}\n")
     with pytest.raises(TritforgeError, match="no inverter"):
         map_cells([], "pair", library, PERIOD)
 

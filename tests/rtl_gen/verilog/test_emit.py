@@ -14,6 +14,7 @@ from amaranth.sim import Simulator, SimulatorContext
 from tests.loopback import Loopback
 from tests.rtl_samples import Accumulator, Arithmetic, Bank, Pipe, Trespasser, Wrapped
 from tritforge.hw.lib.width import plus_one
+from tritforge.rtl_gen.verilog import netlist
 from tritforge.rtl_gen.verilog.emit import emit_verilog
 from tritforge.rtl_gen.verilog.lint import LintError, lint
 from tritforge.sim.cocotb_run import CocotbFailure, run_cocotb
@@ -254,3 +255,9 @@ def test_accumulator_alone(tmp_path: Path) -> None:
     files = emit_verilog(Accumulator(), "alone", tmp_path)
     assert [file.name for file in files] == ["alone.v"]
     lint(files, "alone")
+
+
+@pytest.mark.parametrize("line", ["parameter", "parameter \\WIDTH", "process $1", "memory width 8 \\m"])
+def test_a_line_that_is_no_netlist_is_named(line: str):
+    with pytest.raises(ValueError, match="Not a netlist line"):
+        netlist.parse(f"module \\top\ncell $add $1\n{line}\nend\nend\n")
