@@ -16,7 +16,8 @@ from tritforge.rtl_gen.verilog.emit import emit_verilog
 from tritforge.rtl_gen.verilog.lint import lint
 from tritforge.sim.cocotb_run import run_cocotb
 
-LIMITS = {"max_hidden": 28, "max_intermediate": 44, "max_layers": 3, "max_vocab": 45}
+LIMITS = {"max_hidden": 28, "max_intermediate": 44, "max_layers": 3, "max_vocab": 70}
+"""The head has more row groups than a tag can number."""
 CORES = {
     "1x1": CoreParams(lanes=4, **LIMITS),
     # few row groups a row block, so that the G rows of two contexts need a distance
