@@ -48,7 +48,7 @@ lint: $(READY) types
 	@$(BIN)/ruff check --quiet .
 	@for preset in $(PRESETS); do \
 	    $(BIN)/tritforge verilog --preset $$preset -o build/lint/$$preset || exit; \
-	    $(BIN)/python -m tritforge.rtl_gen.verilog.lint build/lint/$$preset/*.f || exit; \
+	    $(BIN)/tritforge check lint build/lint/$$preset/*.f || exit; \
 	done
 
 # mypy finds a package by its folders' names, and tritforge/ is none of ours

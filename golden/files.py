@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files for users: there as a whole or not at all, and what the system says against one as a sentence."""
+"""Files and folders: there as a whole or not at all, and what the system says against one as a sentence."""
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,9 +77,7 @@ def _temporary(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         yield path
         return
-    # a system counts the bytes of a name
-    begin = os.fsdecode(os.fsencode(path.name)[:100])
-    temporary = path.with_name(f".{begin}.{os.getpid()}.tmp")
+    temporary = _beside(path)
     try:
         temporary.touch()
         yield temporary
@@ -86,6 +85,32 @@ def _temporary(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill that takes its own name when the context ends, and disappears if that fails.
+
+    Parameters
+    ----------
+    path
+        The folder: absent, or empty. Those above it are made.
+    """
+    temporary = _beside(path)
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        make_folder(temporary)
+        yield temporary
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """The name of a path until it is complete."""
+    # a system counts the bytes of a name
+    begin = os.fsdecode(os.fsencode(path.name)[:100])
+    return path.with_name(f".{begin}.{os.getpid()}.tmp")
 
 
 def check_writable(path: Path) -> None:
@@ -102,6 +127,12 @@ def write_text(path: Path, text: str) -> None:
     """Write a file of text, in UTF-8; raise as `replacing` does."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file of bytes; raise as `replacing` does."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def make_folder(path: Path) -> None:

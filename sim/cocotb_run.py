@@ -16,6 +16,7 @@ from cocotb_tools import config
 from cocotb_tools.runner import Verilator
 
 from tritforge.golden import Failure
+from tritforge.golden.files import make_folder
 from tritforge.rtl_gen.cache.folder import cache_folder
 from tritforge.rtl_gen.tools.build import Status, build_failure, cached_build, say
 from tritforge.rtl_gen.tools.runtime import Runtime
@@ -83,7 +84,7 @@ def run_cocotb(
     with _verilog(design, top) as files:
         build_dir = _build(files, top, (*_BUILD_ARGS, *build_args), status)
     runs = cache_folder() / "cocotb-runs"
-    runs.mkdir(parents=True, exist_ok=True)
+    make_folder(runs)
     run_dir = Path(tempfile.mkdtemp(prefix=f"{top}-", dir=runs))
     runner, results, parameter_file = _Runner(), run_dir / "results.xml", run_dir / "parameters.json"
     parameter_file.write_text(json.dumps(dict(parameters or {})))

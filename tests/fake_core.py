@@ -251,3 +251,30 @@ class _Source:
         trits = product.trits[name]
         assert not trits[n_out:].any() and not trits[:, n_in:].any()
         return Matrix(trits[:n_out, :n_in], *split_scale(product.constants[scale]))
+
+
+class FakeSim(FakeCore):
+    """`sim.simulator.SimTransport` without a simulation."""
+
+    flip_after: int | None = None
+
+    def __init__(self, params: object, status: object = None, stall: float = 0.0, seed: int = 1) -> None:
+        super().__init__(params)
+        self.cycles, self.seconds = 12345, 0.5
+        self.progress = None
+
+    def __enter__(self) -> "FakeSim":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def exchange(self, segments: list, last: bool = True, expect_result: bool = True) -> np.ndarray:
+        self.flip = int(self.flip_after is not None and self.packets >= self.flip_after)
+        return super().exchange(segments)
+
+    def record_taps(self) -> None:
+        pass
+
+    def fetch_taps(self) -> np.ndarray:
+        return np.zeros((0, 2), np.uint32)

@@ -15,7 +15,7 @@ from tritforge.golden.arrays import FLOAT32
 from tritforge.golden.checkpoints.reader import Checkpoint, CheckpointError
 from tritforge.golden.checkpoints.writer import split_by_size, stream_checkpoint
 from tritforge.golden.chunks import by_rows
-from tritforge.golden.files import make_folder
+from tritforge.golden.files import replacing_folder
 from tritforge.golden.ternary import Ternary, ternarise
 
 TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt")
@@ -91,17 +91,12 @@ def write_preternary(
         report.append(Stored(name, value.shape, ternary.scale, stored, nonzeros))
         return value
 
-    make_folder(folder.parent)
-    temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
-    try:
+    with replacing_folder(folder) as temporary:
         parts = split_by_size(checkpoint.config, kind)
         files = stream_checkpoint(temporary, checkpoint.config, kind, tensor, parts, progress)
         for pattern in TOKENIZER_FILES:
             for file in filter(Path.is_file, checkpoint.folder.glob(pattern)):
                 shutil.copyfile(file, temporary / file.name)
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return report, [folder / file.name for file in files]
 
 

@@ -1,14 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far variants of a model are from its float32 reference: what `repeated` and `rows` print."""
+"""How far variants of a model are from its float32 reference."""
 
-import argparse
-import json
-from pathlib import Path
 from typing import Protocol
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from tritforge.golden.checkpoints.config import ModelConfig
@@ -16,9 +11,9 @@ from tritforge.golden.checkpoints.reader import Checkpoint
 from tritforge.golden.checkpoints.text import TextCodec, bits_per_character
 from tritforge.golden.model.integer import IntegerLogits
 from tritforge.golden.model.reference import ReferenceModel
-from tritforge.golden.train.corpus import read_text
 
 TOKENS = 256
+"""Random ones, if nothing else is said."""
 Row = dict[str, float | int | str]
 
 
@@ -78,31 +73,3 @@ class _Floats:
     def forward(self, ids: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         logits, state = self._variant.forward(ids, state)
         return (logits.logits() if isinstance(logits, IntegerLogits) else logits), state
-
-
-def parser(what: str | None) -> argparse.ArgumentParser:
-    """The arguments that all comparisons take."""
-    found = argparse.ArgumentParser(description=what)
-    found.add_argument("folder", type=Path, help="a checkpoint")
-    found.add_argument("--text", type=Path, help="a text to score, UTF-8 or .xz of it")
-    found.add_argument("--characters", type=int, default=8000, help="how many of its first characters")
-    found.add_argument("--json", action="store_true", help="print JSON")
-    return found
-
-
-def given_text(given: argparse.Namespace) -> str | None:
-    """The text to score."""
-    return read_text(given.text)[: given.characters] if given.text else None
-
-
-def print_rows(rows: list[Row], as_json: bool) -> None:
-    """Print a table or JSON."""
-    if as_json:
-        print(json.dumps(rows, indent=2))
-        return
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(
-            *(f"{v:.5g}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else v for v in row.values())
-        )
-    Console().print(table)

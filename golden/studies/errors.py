@@ -1,14 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures the error of every step of the numeric contract (``python -m tritforge.golden.studies.errors``)."""
+"""Measures the error of every step of the numeric contract."""
 
-import argparse
-import json
-import math
 from collections.abc import Callable
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from tritforge.golden.model import numerics as nx
 from tritforge.golden.model.formats import CODE_MAX, SIGMA_FRAC, Formats
@@ -88,21 +83,6 @@ MEASUREMENTS: dict[str, Callable[[Formats], float]] = {
 }
 
 
-def main() -> None:
-    """Print the largest error of each step."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    as_json = parser.parse_args().json
-    fmt = Formats()
-    errors = {name: measure(fmt) for name, measure in MEASUREMENTS.items()}
-    if as_json:
-        print(json.dumps(errors, indent=2))
-        return
-    table = Table("step", "largest error", "as a power of two")
-    for name, error in errors.items():
-        table.add_row(name, f"{error:.2e}", f"2^{math.log2(error):.1f}")
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()
+def measure() -> dict[str, float]:
+    """The largest error of each step, in the usual formats."""
+    return {name: error(Formats()) for name, error in MEASUREMENTS.items()}

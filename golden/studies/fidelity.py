@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The integer model and vectors of the public implementation: ``python -m tritforge.golden.studies.fidelity F``."""
+"""The integer model and what the public implementation computed with the same weights."""
 
-import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
+from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.reader import Checkpoint
 from tritforge.golden.model.integer import IntegerModel, analyse
 from tritforge.golden.model.numerics import rshift_round, silu
@@ -47,7 +44,15 @@ def fed_codes(folder: Path) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """Share of equal codes, rms logit errors (ours and half precision's) and share of equal argmaxes."""
+    """Share of equal codes, rms logit errors (ours and half precision's) and share of equal argmaxes.
+
+    Parameters
+    ----------
+    folder
+        A checkpoint with `VECTORS`: inputs and outputs of every step of the public implementation.
+    """
+    if not (folder / VECTORS).is_file():
+        raise TritforgeError(f"{folder} has no {VECTORS}; give a checkpoint with what the public code computed.")
     vectors = np.load(folder / VECTORS)
     expected, half = (torch.from_numpy(vectors[name]).float() for name in ("logits", "logits_fp16"))
     logits, _ = IntegerModel(IntegerCheckpoint(Checkpoint(folder))).forward(torch.from_numpy(vectors["input_ids"]))
@@ -61,23 +66,3 @@ def measure(folder: Path) -> dict[str, float]:
         "rms logit error of half precision": float((half - expected).square().mean().sqrt()),
         "equal argmaxes": float((ours.argmax(-1) == expected.argmax(-1)).double().mean()),
     }
-
-
-def main() -> None:
-    """Print the comparison for each folder."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="+", help="a checkpoint with vectors.npz")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    given = parser.parse_args()
-    found = {folder.name: measure(folder) for folder in given.folder}
-    if given.json:
-        print(json.dumps(found, indent=2))
-        return
-    table = Table("", *found)
-    for key in next(iter(found.values())):
-        table.add_row(key, *(f"{result[key]:.6g}" for result in found.values()))
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What outliers cost, and what wider codes mend: ``python -m tritforge.golden.studies.outliers CHECKPOINT``.
+"""What outliers cost, and what wider codes mend.
 
 The distance is that to the reference whose inputs of products are not quantised at all. *outliers* is the share of
 elements at or beyond the threshold, token by token, *vectors with* that of vectors with at least one.
@@ -14,7 +14,7 @@ from tritforge.golden.model.integer import IntegerModel
 from tritforge.golden.model.quantise import IntegerCheckpoint
 from tritforge.golden.model.reference import ReferenceModel
 from tritforge.golden.model.source import IntegerSource
-from tritforge.golden.studies.compare import TOKENS, Row, Yardstick, given_text, parser, print_rows
+from tritforge.golden.studies.compare import TOKENS, Row, Yardstick
 
 BITS = (9, 10, 12)
 LEAST = 1 / 16
@@ -58,15 +58,3 @@ def measure(checkpoint: Checkpoint, text: str | None = None, tokens: int = TOKEN
     """All ways to code the inputs, in an otherwise float32 model and in the integer model."""
     yardstick = Yardstick(checkpoint, text, QuantisedModel(ReferenceModel.from_checkpoint(checkpoint), exact), tokens)
     return [*in_float(yardstick), *in_integers(yardstick, Kept(IntegerCheckpoint(checkpoint)))]
-
-
-def main() -> None:
-    """Print the table."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--tokens", type=int, default=TOKENS, help="how many random tokens the logit error is of")
-    given = arguments.parse_args()
-    print_rows(measure(Checkpoint(given.folder), given_text(given), given.tokens), given.json)
-
-
-if __name__ == "__main__":
-    main()

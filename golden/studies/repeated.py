@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What storing ternary weights again and again does: ``python -m tritforge.golden.studies.repeated CHECKPOINT``.
+"""What storing ternary weights again and again does.
 
 *Kept*: values that are already -s, 0 and s keep s. *Mean again*: the scale is the mean magnitude of whatever is
 found, as for latent weights, so it shrinks by the share of non-zeros each time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,11 +15,13 @@ from tritforge.golden.arrays import FLOAT32, STORED
 from tritforge.golden.checkpoints.preternary import dequantise
 from tritforge.golden.checkpoints.reader import Checkpoint
 from tritforge.golden.model.reference import ReferenceModel
-from tritforge.golden.studies.compare import Row, Yardstick, given_text, parser, print_rows
+from tritforge.golden.studies.compare import TOKENS, Row, Yardstick
 from tritforge.golden.ternary import Ternary, ternarise
 from tritforge.golden.train.latent import ternarise_latent
 
 Step = Callable[[Ternary], Ternary]
+TIMES = (1, 2, 3)
+"""How often trits are stored and loaded, if nothing else is said."""
 
 
 def keep(dtype: np.dtype, ternary: Ternary) -> Ternary:
@@ -45,23 +47,14 @@ def repeated(model: ReferenceModel, step: Step, times: int) -> ReferenceModel:
     return ReferenceModel(model.config, model.tensors, linears)
 
 
-def measure(yardstick: Yardstick, times: list[int]) -> list[Row]:
+def measure(
+    checkpoint: Checkpoint, text: str | None = None, tokens: int = TOKENS, times: Sequence[int] = TIMES
+) -> list[Row]:
     """The scales that are left, and the distance to the reference, for every route and number of times."""
+    yardstick = Yardstick(checkpoint, text, tokens=tokens)
     rows, before = [], yardstick.model
     for name, step, count in [("as it is", mean_again, 0), *((*r, n) for r in ROUTES.items() for n in times)]:
         after = repeated(before, step, count)
         left = [after.linears[n].scale / ternary.scale for n, ternary in before.linears.items()]
         rows.append({"route": name, "times": count, "scale left": sum(left) / len(left), **yardstick.measure(after)})
     return rows
-
-
-def main() -> None:
-    """Print the table."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--times", type=int, nargs="+", default=[1, 3], help="how often to store and load")
-    given = arguments.parse_args()
-    print_rows(measure(Yardstick(Checkpoint(given.folder), given_text(given)), given.times), given.json)
-
-
-if __name__ == "__main__":
-    main()

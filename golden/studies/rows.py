@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What embedding rows of fewer bits or larger groups cost: ``python -m tritforge.golden.studies.rows CHECKPOINT``."""
+"""What embedding rows of fewer bits or larger groups cost."""
 
 import math
 
@@ -8,14 +8,15 @@ import torch
 from tritforge.golden.checkpoints.reader import Checkpoint
 from tritforge.golden.model.integer import IntegerModel
 from tritforge.golden.model.quantise import EMBEDDING, IntegerCheckpoint
-from tritforge.golden.studies.compare import Row, Yardstick, given_text, parser, print_rows
+from tritforge.golden.studies.compare import TOKENS, Row, Yardstick
 
 GROUPS = (32, 64, 128, 0)
 """Values that share a scale; 0 is a whole row."""
 
 
-def measure(checkpoint: Checkpoint, yardstick: Yardstick) -> list[Row]:
+def measure(checkpoint: Checkpoint, text: str | None = None, tokens: int = TOKENS) -> list[Row]:
     """Bytes, rms error of the rows over their rms, and the distance of the integer model to the reference."""
+    yardstick = Yardstick(checkpoint, text, tokens=tokens)
     table, hidden, rows = checkpoint.tensor(EMBEDDING), checkpoint.config.hidden, []
     for bits in (16, 8):
         for group in dict.fromkeys(math.gcd(hidden, group) for group in GROUPS):
@@ -27,14 +28,3 @@ def measure(checkpoint: Checkpoint, yardstick: Yardstick) -> list[Row]:
             facts: Row = {"bits": bits, "group": group, "bytes": size, "row error": error}
             rows.append(facts | yardstick.measure(IntegerModel(source)))
     return rows
-
-
-def main() -> None:
-    """Print the table."""
-    given = parser(__doc__).parse_args()
-    checkpoint = Checkpoint(given.folder)
-    print_rows(measure(checkpoint, Yardstick(checkpoint, given_text(given))), given.json)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,7 +4,7 @@
 import json
 import lzma
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,7 +95,7 @@ class Labelled(NamedTuple):
             torch.save(self._asdict(), temporary)
 
     @classmethod
-    def load(cls, paths: list[Path]) -> "Labelled":
+    def load(cls, paths: Sequence[Path]) -> "Labelled":
         """Read files, one text after the other; raise TritforgeError for one that is none of these."""
         parts = []
         for path in paths:
@@ -103,7 +103,7 @@ class Labelled(NamedTuple):
                 parts.append(cls(**torch.load(path, weights_only=True, mmap=True)))
             except (OSError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
                 raise TritforgeError(
-                    f"{path} is no labelled text ({error}); make it with tritforge.golden.train.dream."
+                    f"{path} is no labelled text ({error}); make it with tritforge train dream."
                 ) from error
         return cls(*map(torch.cat, zip(*parts, strict=True)))
 

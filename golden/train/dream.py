@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text with an ensemble's expectations at every token: `python -m tritforge.golden.train.dream --help`.
+"""Text with an ensemble's expectations at every token.
 
 Several models agree better with unseen text than any one of them. A model that learns their probabilities, on text
 sampled from them and on the corpus, takes over most of that, and has more text than it can overfit.
@@ -7,13 +7,8 @@ sampled from them and on the corpus, takes over most of that, and has more text 
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
 
 import torch
-import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import track
 
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.reader import Checkpoint
@@ -22,6 +17,10 @@ from tritforge.golden.train.corpus import Labelled, neighbours, read_text
 from tritforge.golden.train.network import TrainModel, pick_device
 
 WINDOW = 256
+"""Tokens that are read at a time."""
+
+Progress = Callable[[int, int], None]
+"""Told the tokens of each text that are done, and their number."""
 
 
 class Ensemble:
@@ -47,23 +46,27 @@ class Ensemble:
         self._pairs = None if pairs is None else pairs.to(self._device)
 
     @torch.no_grad()
-    def dream(self, streams: int, length: int) -> Labelled:
+    def dream(self, streams: int, length: int, progress: Progress | None = None) -> Labelled:
         """Return `streams` texts sampled after bos, `length` tokens each, tensors [streams, length, ...]."""
         token = torch.full((streams, 1), self._models[0].bos, device=self._device)
         read, steps = self._reader(), []
-        for _ in track(range(length), "dreaming", disable=not Console().is_terminal):
+        for done in range(length):
+            if progress:
+                progress(done, length)
             chance = read(token)[:, 0]
             token = torch.multinomial(chance, 1, generator=self._random)
             steps.append([part.cpu() for part in (token[:, 0], *self._shortened(chance))])
         return Labelled(*(torch.stack(parts, 1) for parts in zip(*steps, strict=True)))
 
     @torch.no_grad()
-    def label(self, tokens: torch.Tensor, streams: int) -> Labelled:
+    def label(self, tokens: torch.Tensor, streams: int, progress: Progress | None = None) -> Labelled:
         """Return `tokens` [N] labelled, up to a multiple of `streams`: read as so many texts side by side."""
         inputs = torch.cat((tokens.new_tensor([self._models[0].bos]), tokens[:-1]))
         rows = inputs[: len(inputs) // streams * streams].view(streams, -1)
         read, steps = self._reader(), []
-        for window in rows.split(WINDOW, 1):
+        for index, window in enumerate(rows.split(WINDOW, 1)):
+            if progress:
+                progress(index * WINDOW, rows.shape[1])
             chance = read(window.to(self._device))
             steps.append([part.cpu().view(*window.shape, -1) for part in self._shortened(chance.flatten(0, 1))])
         parts = (torch.cat(parts, 1).flatten(0, 1) for parts in zip(*steps, strict=True))
@@ -104,41 +107,58 @@ def whole_paragraphs(dreams: Labelled, newline: int) -> Labelled:
     return Labelled(*(part[after] for part in dreams))
 
 
-def main(
-    teacher: Annotated[list[Path], typer.Option(help="Folder of a trained model; all with one tokenizer.")],
-    out: Annotated[Path, typer.Option(help="File to write, for --labelled of tritforge.golden.train.command.")],
-    text: Annotated[Path | None, typer.Option(help="Label this text instead of sampling one.")] = None,
-    streams: Annotated[int, typer.Option(help="Texts sampled, or read, at a time.")] = 8192,
-    length: Annotated[int, typer.Option(help="Tokens of each sampled text.")] = 1024,
-    keep: Annotated[int, typer.Option(help="Tokens kept of each distribution.", min=2)] = 32,
-    plain: Annotated[bool, typer.Option(help="The teachers were trained with --plain.")] = False,
+def dream(
+    teachers: Sequence[Path],
+    text: Path | None = None,
+    *,
+    streams: int,
+    length: int,
+    keep: int,
+    plain: bool = False,
     seed: int = 0,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    compiled: Annotated[bool, typer.Option("--compile/--no-compile")] = False,
-) -> None:
-    """Sample or label a text with trained models together."""
+    device: str = "auto",
+    compiled: bool = False,
+    progress: Progress | None = None,
+) -> Labelled:
+    """A text that trained models sample together, or a given one, labelled by them.
+
+    Parameters
+    ----------
+    teachers
+        Folders of models with one tokenizer.
+    text
+        To label, UTF-8 or .xz of it; None samples one.
+    streams, length
+        Texts sampled or read at a time, and tokens of each that is sampled.
+    keep, seed
+        See `Ensemble`.
+    plain
+        Whether the teachers were trained without quantisation.
+    device
+        "auto", "cpu" or "cuda".
+    compiled
+        Whether to compile the models' parts.
+    progress
+        Told how far it is.
+
+    Raises
+    ------
+    TritforgeError
+        For models that are missing or have different tokenizers.
+    """
     torch.set_float32_matmul_precision("high")
     models = []
-    try:
-        for checkpoint in map(Checkpoint, teacher):
-            model = TrainModel(checkpoint.config, plain=plain).to(pick_device(device)).eval()
-            model.load_state_dict({name: checkpoint.tensor(name) for name in checkpoint.names()})
-            models.append(model)
-        codec = TextCodec.from_folder(teacher[0])
-        if len({(folder / TOKENIZER).read_bytes() for folder in teacher}) > 1:
-            raise TritforgeError("The teachers have different tokenizers; take models trained on one corpus.")
-        tokens = torch.tensor(codec.encode(read_text(text))) if text else None
-    except TritforgeError as error:
-        Console().print(f"[red]Error:[/red] {escape(str(error))}")
-        raise typer.Exit(2) from error
+    for checkpoint in map(Checkpoint, teachers):
+        model = TrainModel(checkpoint.config, plain=plain).to(pick_device(device)).eval()
+        model.load_state_dict({name: checkpoint.tensor(name) for name in checkpoint.names()})
+        models.append(model)
+    codec = TextCodec.from_folder(teachers[0])
+    if len({(folder / TOKENIZER).read_bytes() for folder in teachers}) > 1:
+        raise TritforgeError("The teachers have different tokenizers; take models trained on one corpus.")
+    tokens = torch.tensor(codec.encode(read_text(text))) if text else None
     for model in models if compiled else ():
         model.compile_parts()
     ensemble = Ensemble(models, keep, seed, neighbours(codec))
     if tokens is not None:
-        ensemble.label(tokens, streams).save(out)
-    else:
-        whole_paragraphs(ensemble.dream(streams, length), codec.encode("\n")[0]).save(out)
-
-
-if __name__ == "__main__":
-    typer.run(main)
+        return ensemble.label(tokens, streams, progress)
+    return whole_paragraphs(ensemble.dream(streams, length, progress), codec.encode("\n")[0])

@@ -3,12 +3,12 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import Progress
 from torch.nn.functional import cross_entropy
 
 from tritforge.golden import TritforgeError
@@ -27,6 +27,9 @@ WARM_UP = 3
 """Steps before one is recorded: the first ones compile and allocate."""
 Window = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """What `Streams` gives for a step."""
+
+Report = Callable[[float, str, bool], None]
+"""Told the share of the run that is over, a line about it, and whether that is of an evaluation, to be kept."""
 
 
 class Trainer:
@@ -125,24 +128,23 @@ class Trainer:
         weights[name] = torch.where(unmet, begun, weights[name])
         self.model.load_state_dict(weights)
 
-    def run(self, report: Progress, until: int | None = None) -> float:
+    def run(self, report: Report | None = None, until: int | None = None) -> float:
         """Train to the recipe's end, or to step `until`; return the best bits per character.
 
         Raise TritforgeError where an evaluation is due and the loss is not finite.
         """
-        task = report.add_task("training", total=1.0)
-        report.update(task, completed=self.recipe.done(self.step, self.seconds))
+        report = report or (lambda share, line, kept: None)
         while (done := self.recipe.done(self.step, self.seconds)) < 1 and self.step != until:
             start = time.monotonic()
             loss = self._advance(done)
             if self.step % 50 == 0 or self.step == self.recipe.steps:
-                report.update(task, completed=done, description=f"step {self.step}, loss {loss.item():.3f}")
+                report(done, f"step {self.step}, loss {loss.item():.3f}", False)
             self.seconds += time.monotonic() - start
             over = self.recipe.done(self.step, self.seconds) == 1 or self.step == until
             if over or self.step % self.recipe.every == 0:
                 if not math.isfinite(loss.item()):
                     raise TritforgeError(f"The loss is no longer a number at step {self.step}; take a lower --lr.")
-                report.console.print(self._checkpoint(loss.item()))
+                report(done, self._checkpoint(loss.item()), True)
         return self.best
 
     def evaluate(self) -> float:

@@ -3,34 +3,46 @@
 
 import os
 import sys
-from copy import copy
-from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
-from tritforge.host.cli.console import DEBUG, Commands, report
+from tritforge.host.cli.console import report
+from tritforge.host.cli.lazy import MARKUP, Command, Group, Lazy
 
+MODELS, CORES, FIGURES = "Models", "Cores", "Figures"
 COMMANDS = {
-    "random-checkpoint": ("checkpoint", "random_checkpoint"),
-    "ternarise": ("checkpoint", "ternarise"),
-    "pack": ("image", "pack"),
-    "info": ("image", "info"),
-    "verilog": ("image", "verilog"),
-    "generate": ("run", "generate_text"),
-    "logits": ("run", "logits"),
-    "eval": ("evaluate", "evaluate"),
-    "cosim": ("cosim", "cosim"),
-    "demo": ("cosim", "demo"),
-    "synth": ("synth", "synth"),
-    "power": ("power", "power"),
-    "bench": ("bench", "bench"),
-    "estimate": ("estimate", "estimate_core"),
-    "project": ("estimate", "project_cores"),
-    "report": ("estimate", "write_report"),
-    "docs": ("docs", "docs"),
+    "random-checkpoint": Command("checkpoint", "random_checkpoint", MODELS),
+    "ternarise": Command("checkpoint", "ternarise", MODELS),
+    "train": Group("train", ("model", "calibrate", "dream"), MODELS),
+    "pack": Command("image", "pack", MODELS),
+    "info": Command("image", "info", MODELS),
+    "generate": Command("run", "generate_text", MODELS),
+    "logits": Command("run", "logits", MODELS),
+    "eval": Command("run", "evaluate", MODELS),
+    "verilog": Command("image", "verilog", CORES),
+    "cosim": Command("cosim", "cosim", CORES),
+    "demo": Command("cosim", "demo", CORES),
+    "synth": Command("synth", "synth", CORES),
+    "power": Command("power", "power", CORES),
+    "check": Group("check", ("lint", "reset", "blocks"), CORES),
+    "estimate": Command("estimate", "estimate_core", FIGURES),
+    "project": Command("estimate", "project_cores", FIGURES),
+    "codes": Command("estimate", "compare_codes", FIGURES),
+    "report": Command("estimate", "write_report", FIGURES),
+    "bench": Command("bench", "bench", FIGURES),
+    "measure": Group(
+        "measure",
+        ("errors", "fidelity", "outliers", "repeated", "rows", "size", "memory", "timeline"),
+        FIGURES,
+    ),
+    "draw": Group("draw", ("trace", "rows"), FIGURES),
+    "docs": Command("docs", "docs", FIGURES),
 }
-"""The module and function of each; imported when it is called, so that none pays for what another needs."""
+DEBUG = "debug"
+"""In a context's ``meta``: whether errors show where they come from."""
 
 
 def _debug(ctx: typer.Context, value: bool) -> bool:
@@ -38,36 +50,33 @@ def _debug(ctx: typer.Context, value: bool) -> bool:
     return value
 
 
-class Lazy(Commands):
-    """The commands of `COMMANDS`."""
+class Commands(Lazy):
+    """`COMMANDS`, whose errors end in one sentence: bad input with exit status 2, failures and bugs with 1."""
 
     def __init__(self, **attributes: Any) -> None:
-        super().__init__(**attributes)
-        self.commands = dict.fromkeys(COMMANDS)
+        super().__init__(**attributes | {"commands": COMMANDS})
 
-    def get_command(self, ctx: Any, name: str) -> Any:
-        """A command, made when it is asked for; None where there is none of this name."""
-        if name not in COMMANDS:
-            return None
-        module, function = COMMANDS[name]
-        single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-        single.command(name)(getattr(import_module(f"tritforge.host.cli.{module}"), function))
-        command = typer.main.get_command(single)
-        # the group's options may also stand behind the command's name
-        for option in map(copy, self.params):
-            option.expose_value = False
-            command.params.append(option)
-        return command
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; no traceback but with --debug."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, TyperException, BrokenPipeError):
+            raise
+        except Exception as error:
+            raise typer.Exit(report(error, ctx.meta.get(DEBUG))) from error
 
 
-app = typer.Typer(cls=Lazy, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=MARKUP)
 
 
 @app.callback()
 def tritforge(
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.", callback=_debug)] = False,
 ) -> None:
-    """Generate, simulate and drive FPGA accelerators of MatMul-free language models."""
+    """Generate, simulate and drive FPGA accelerators of MatMul-free language models.
+
+    Example: tritforge demo
+    """
 
 
 def main() -> None:
@@ -75,7 +84,7 @@ def main() -> None:
     # work comes in pieces that fit the cache; threads that wait for one another cost far more than they bring
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # what the terminal cannot show, such as a path that is no text, is shown as its code
-    if sys.stdout is not None:  # it may be closed
+    if isinstance(sys.stdout, TextIOWrapper):  # it may be closed
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()

@@ -4,7 +4,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -12,7 +12,8 @@ from rich.text import Text
 
 from tritforge.golden import TritforgeError
 from tritforge.golden.files import check_writable, make_folder, write_text
-from tritforge.host.cli.console import Json, Record, heed, out, print_json, progress, say
+from tritforge.host.cli.console import heed, out, print_json, progress, say
+from tritforge.host.cli.options import Json, Record
 from tritforge.host.run.backends import saturation_warnings
 from tritforge.perf.measured import plan
 from tritforge.perf.measured.entries import made, on_verilog, put
@@ -76,10 +77,8 @@ def bench(
 def _record(section: "Section") -> None:
     from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 
-    one = next((one for one in plan.BENCH.values() if one.name == section.title), None)
-    if one is None:
-        raise TritforgeError(f"No document shows '{section.title}'; leave --record out.")
-    data = {"figures": [asdict(figure) for figure in section.figures]}
+    one = plan.wanted("bench", section.title)
+    data: dict[str, Any] = {"figures": [asdict(figure) for figure in section.figures]}
     on = dict(section.on)
     for params in section.cores:
         on |= on_verilog(named(params), cached_verilog(params), TOP)

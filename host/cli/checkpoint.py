@@ -12,25 +12,25 @@ import typer
 from rich.table import Table
 
 from tritforge.golden import TritforgeError
-from tritforge.golden.arrays import BFLOAT16, STORED
-from tritforge.golden.checkpoints.config import CONFIG, PUBLISHED, ModelConfig
+from tritforge.golden.arrays import BFLOAT16
+from tritforge.golden.checkpoints.config import CONFIG
 from tritforge.golden.checkpoints.preternary import write_preternary
 from tritforge.golden.checkpoints.reader import Checkpoint
-from tritforge.host.cli.console import LARGEST_SEED, Json, by_kind, heed, out, print_json, progress
+from tritforge.host.cli.console import by_kind, heed, out, print_json, progress
+from tritforge.host.cli.options import LARGEST_SEED, SHAPES, Json, parse_shape
 from tritforge.hw.schedule import Shape
 
-_NAMES = ", ".join(PUBLISHED)
 
+class Precision(StrEnum):
+    """A type of stored weights (`golden.arrays.STORED`)."""
 
-Precision = StrEnum("Precision", {dtype.name.upper(): dtype.name for dtype in STORED.values()})
-"""A type of stored weights."""
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
 
 
 def random_checkpoint(
-    shape: Annotated[
-        str,
-        typer.Option(help=f"{_NAMES}, or hidden,layers,intermediate,vocab.", metavar="SHAPE"),
-    ],
+    shape: Annotated[str, typer.Option(help=f"{SHAPES}.", metavar="SHAPE")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.", metavar="DIR")],
     seed: Annotated[int, typer.Option(help="Of the weights.", min=0, max=LARGEST_SEED)] = 0,
     as_json: Json = False,
@@ -100,16 +100,3 @@ def ternarise(
         table.add_row(kind, str(len(group)), f"{share:.1%}", f"{change:.2%}")
     out.print(table)
     out.print(f"{output}: {sum(files.values()):,} bytes in {seconds:.1f} s", highlight=False)
-
-
-def parse_shape(text: str) -> ModelConfig:
-    """The model of a published name or of four dimensions; TritforgeError for anything else."""
-    if text in PUBLISHED:
-        return PUBLISHED[text]
-    try:
-        hidden, layers, intermediate, vocab = map(int, text.split(","))
-    except ValueError:
-        raise TritforgeError(
-            f"--shape takes {_NAMES}, or hidden,layers,intermediate,vocab such as 1024,24,2816,32000, not '{text}'."
-        ) from None
-    return ModelConfig(hidden, layers, intermediate, vocab)

@@ -1,74 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands share: consoles, progress, options and errors in one sentence."""
+"""What the commands say and how: consoles, progress, tables, JSON, errors in one sentence."""
 
 import json
+import re
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
-from typer.core import TyperGroup
-from typer.exceptions import TyperException
 
 from tritforge.golden import TritforgeError
 from tritforge.golden.files import REMEDIES, told
-from tritforge.host.run.models import DEFAULT_PRESET, Model
-from tritforge.hw.params import PRESETS, CoreParams, preset
 
 # what stands in brackets or between colons is a part of names and texts
 out = Console(soft_wrap=True, markup=False, emoji=False)
 err = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
 
-LARGEST_SEED = 2**63 - 1
-"""That every generator takes."""
-
 Advance = Callable[[int, int], None]
-
-_NAMES = ", ".join(PRESETS)
-ModelPath = Annotated[Path, typer.Argument(help="A checkpoint folder or an image.", metavar="MODEL")]
-PresetName = Annotated[str | None, typer.Option("--preset", help=f"The core: {_NAMES}.", metavar="NAME")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", help="Change one parameter of the core, such as lanes=32; repeatable.", metavar="NAME=VALUE"
-    ),
-]
-Record = Annotated[
-    bool, typer.Option("--record", help="Keep the figures in perf/measured, which documents and estimates read.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+"""Told what is done of how much."""
 
 
 class Named(Protocol):
     """Something about a tensor of that name."""
 
-    tensor: str
+    @property
+    def tensor(self) -> str: ...
 
 
 Row = TypeVar("Row", bound=Named)
-
-
-DEBUG = "debug"
-"""In a context's ``meta``: whether errors show where they come from."""
-
-
-class Commands(TyperGroup):
-    """Commands whose errors end in one sentence: bad input with exit status 2, failures and bugs with 1."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run a command; no traceback but with --debug."""
-        try:
-            return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, TyperException, BrokenPipeError):
-            raise
-        except Exception as error:
-            raise typer.Exit(report(error, ctx.meta.get(DEBUG))) from error
 
 
 def report(error: Exception, debug: bool = False) -> int:
@@ -92,27 +57,6 @@ def judged(error: Exception) -> tuple[str, int]:
         return "This needs PyTorch, which is not installed: pip install 'tritforge[torch]'.", 2
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return f"{what}. This is a bug; please report it to the project, with what --debug adds to this.", 1
-
-
-def chosen_core(name: str | None, settings: list[str] | None) -> CoreParams | None:
-    """The core that the options name; None where they name none."""
-    if name is None and not settings:
-        return None
-    return preset(name or DEFAULT_PRESET).override(_changes(settings))
-
-
-def opened_model(path: Path, name: str | None, settings: list[str] | None) -> tuple[Model, list[str]]:
-    """A model to run on the core that the options name; its warnings are printed, and returned for a JSON object."""
-    model = Model(path, preset(name) if name else None, say, progress, _changes(settings))
-    return model, heed(model.warnings)
-
-
-def _changes(settings: list[str] | None) -> dict[str, str]:
-    pairs = [text.partition("=") for text in settings or []]
-    for key, equals, _ in pairs:
-        if not equals:
-            raise TritforgeError(f"--set takes NAME=VALUE, such as lanes=32, not '{key}'.")
-    return {key: value for key, _, value in pairs}
 
 
 def heed(warnings: Iterable[str]) -> list[str]:
@@ -144,9 +88,37 @@ def doing(line: str) -> Iterator[Callable[[str], None]]:
         yield lambda text: spinner.update(Text(text))
 
 
+def follow(update: Callable[[str], None]) -> Callable[[str], None]:
+    """Shows on a spinner which step a tool is at."""
+
+    def log(line: str) -> None:
+        step = re.match(r"[\d.]+ Executing (.*?)\.?$|Info: ((?:Pack|Plac|Rout|Creat|Running|Promot).*)", line)
+        if step:
+            update((step[1] or step[2])[:90])
+
+    return log
+
+
 def print_json(value: Any) -> None:
     """Print a JSON object on stdout."""
     typer.echo(json.dumps(value, indent=2))
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print objects with the same keys, as JSON or as a table with a line each."""
+    if as_json:
+        print_json(rows)
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*map(_cell, row.values()))
+    out.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def by_kind(rows: Iterable[Row]) -> dict[str, list[Row]]:

@@ -10,23 +10,20 @@ from rich.console import Console
 from rich.table import Table
 
 from tritforge.golden import TritforgeError
-from tritforge.host.cli.console import (
+from tritforge.host.cli.console import heed, out, print_json, say
+from tritforge.host.cli.options import (
     LARGEST_SEED,
     Json,
     PresetName,
     Record,
     Settings,
     chosen_core,
-    heed,
     opened_model,
-    out,
-    print_json,
-    say,
 )
-from tritforge.host.cli.run import counters_json, encode_prompt
+from tritforge.host.cli.run import counters_json
 from tritforge.host.run.backends import saturation_warnings
 from tritforge.host.run.generate import Sampler, generate
-from tritforge.host.run.models import DEFAULT_PRESET, TALES, Kind, Model
+from tritforge.host.run.models import DEFAULT_PRESET, TALES, Model
 from tritforge.host.run.story import Story
 from tritforge.hw.params import preset
 from tritforge.perf.measured import plan
@@ -55,8 +52,8 @@ def cosim(
     """
     from tritforge.host.measure.cosim import run
 
-    result = run(chosen_core(name or DEFAULT_PRESET, settings), stall, say, image, tokens, seed, gates)
-    warnings = heed(saturation_warnings(result.get("saturations")))
+    result = run(chosen_core(name, settings), stall, say, image, tokens, seed, gates)
+    warnings = heed(saturation_warnings(int(result.get("saturations", 0))))
     if as_json:
         print_json(result | ({"warnings": warnings} if warnings else {}))
     else:
@@ -75,20 +72,23 @@ def demo(
     record: Record = False,
     as_json: Json = False,
 ) -> None:
-    """Tell a story on the simulated core, every logit compared with the golden integer model."""
+    """Tell a story on the simulated core, every logit compared with the golden integer model.
+
+    Example: tritforge demo --prompt "The old king"
+    """
     model, warnings = opened_model(path, name, settings)
     if record and (path, model.params) != (TALES, preset(DEFAULT_PRESET)):
         raise TritforgeError(
             f"Documents show {TALES} on {DEFAULT_PRESET}; leave --record out, or --model and the core."
         )
-    ids = encode_prompt(model, prompt)
+    ids = model.prompt(prompt)
     story = Story(model.codec, prompt, ids, None if as_json else out)
-    with model.session(Kind.RTL, check=True) as session:
+    with model.core_session(check=True) as session:
         with story:
             session.transport.progress = story.cycles
             for token in generate(session.backend, ids, count, STORY, story.read):
                 story.add(token)
-        counters, compared = session.backend.counters(), session.backend.compared
+        counters, compared = session.core.counters(), session.compared
         speed = session.transport.cycles / session.transport.seconds
     warnings += heed(saturation_warnings(counters.saturations))
     per_token = counters.cycles / counters.tokens
@@ -113,10 +113,11 @@ def demo(
 
 def demo_text() -> str:
     """What the recorded demonstration prints, as documents have it."""
-    data, console = plan.DEMO.entry.data, Console(width=WIDTH, file=StringIO())
+    data, text = plan.DEMO.entry.data, StringIO()
+    console = Console(width=WIDTH, file=text)
     console.print(data["text"], markup=False, highlight=False)
     console.print(_table(data["facts"]))
-    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
     return "\n".join(["```", *lines, "```", ""])
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from tritforge.golden import Failure, TritforgeError
-from tritforge.host.cli.console import Json, err, print_json, say
+from tritforge.host.cli.console import err, print_json, say
+from tritforge.host.cli.options import Json
 
 WRITE, CHECK, COMMANDS = "--write", "--check", "--commands"
 

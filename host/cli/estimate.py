@@ -11,9 +11,10 @@ from rich.table import Table
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.config import PUBLISHED
 from tritforge.golden.files import check_writable, make_folder, write_text
-from tritforge.host.cli.console import Json, PresetName, Settings, chosen_core, err, out, print_json, say
+from tritforge.host.cli.console import err, out, print_json, print_rows, say
+from tritforge.host.cli.options import Json, PresetName, Settings, chosen_core
 from tritforge.host.run.models import DEFAULT_PRESET, Model
-from tritforge.hw.params import CoreParams, preset
+from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Shape
 from tritforge.perf.figure import number
 
@@ -101,9 +102,48 @@ def project_cores(
         out.print(f"{limit}: {'from ' + str(first) + ' cores' if first else 'not within this range'}")
 
 
+def compare_codes(
+    model: ModelName,
+    platform_name: PlatformName = DEFAULT_PLATFORM,
+    bandwidth: Annotated[
+        list[float] | None,
+        typer.Option(help="GB/s that the memory delivers; repeatable. Default 1.42 10.", metavar="GB/s"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the trit codes on the preset edge: bytes, LUT4s, clock and tokens/s.
+
+    Example: tritforge codes 370M --platform ecp5-85f --bandwidth 1.42 --bandwidth 10
+    """
+    from tritforge.perf.estimates.platform import platform
+    from tritforge.perf.pages.codes import BANDWIDTHS, rows
+
+    if bandwidth and min(bandwidth) <= 0:
+        raise TritforgeError("--bandwidth takes GB/s above 0.")
+    found = [
+        {
+            "code": row.array.code,
+            "bits a trit": 8 / row.params.trit_code.trits,
+            "bytes a token": row.estimates[0].work.stream,
+            "trits a cycle": (trits := row.params.rows * row.params.columns),
+            "array LUT4s": row.array.logic,
+            "LUT4s a trit": row.array.logic / trits,
+            "array MHz": row.array.mhz,
+            "MHz": row.clock,
+            **{
+                f"tokens/s at {rate:g} GB/s": estimate.rate.nominal
+                for rate, estimate in zip(bandwidth or BANDWIDTHS, row.estimates, strict=True)
+            },
+        }
+        for row in rows(_shape(model), platform(platform_name), bandwidth or BANDWIDTHS)
+    ]
+    print_rows(found, as_json)
+
+
 def write_report(
     output: Annotated[Path, typer.Option("-o", "--output", help="Where to.", metavar="FILE.html")],
     picture: Annotated[Path | None, typer.Option(help="Also draw the comparison as SVG.", metavar="FILE.svg")] = None,
+    as_json: Json = False,
 ) -> None:
     """Write one page, without anything from the network, with all estimates and interactive plots.
 
@@ -121,7 +161,10 @@ def write_report(
     write_text(output, page())
     if picture:
         write_text(picture, comparison())
-    err.print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, open it in a browser.", highlight=False)
+    if as_json:
+        print_json({"report": str(output), "bytes": output.stat().st_size, "picture": picture and str(picture)})
+    else:
+        err.print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, open it in a browser.", highlight=False)
 
 
 def _shape(model: str) -> Shape:
@@ -132,7 +175,7 @@ def _params(name: str | None, settings: list[str] | None, shape: Shape) -> CoreP
     """The core that the options name, with limits raised to the model's where the user sets none."""
     from tritforge.perf.estimates.estimate import sized
 
-    params = chosen_core(name, settings) or preset(DEFAULT_PRESET)
+    params = chosen_core(name, settings)
     fixed = any(text.startswith("max_") for text in settings or ())
     return params if fixed else sized(params, shape)
 

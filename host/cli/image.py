@@ -15,23 +15,12 @@ from rich.table import Table
 from tritforge.golden.checkpoints.reader import Checkpoint
 from tritforge.golden.files import write_text
 from tritforge.golden.model.quantise import IntegerCheckpoint
-from tritforge.host.cli.console import (
-    Json,
-    PresetName,
-    Settings,
-    by_kind,
-    chosen_core,
-    doing,
-    heed,
-    out,
-    print_json,
-    progress,
-)
+from tritforge.host.cli.console import by_kind, doing, heed, out, print_json, progress
+from tritforge.host.cli.options import Json, PresetName, Settings, chosen_core
 from tritforge.host.image.image import Image
 from tritforge.host.image.pack import pack as pack_image
 from tritforge.host.run.models import DEFAULT_PRESET
 from tritforge.hw import register_map
-from tritforge.hw.params import preset
 from tritforge.hw.schedule import token_beats
 from tritforge.rtl_gen.cache.folder import ROOT, cache_folder
 
@@ -58,7 +47,7 @@ def pack(
 
     Example: tritforge pack models/tales -o tales.tfi --preset edge
     """
-    params, started = chosen_core(name, settings) or preset(DEFAULT_PRESET), time.perf_counter()
+    params, started = chosen_core(name, settings), time.perf_counter()
     found = Checkpoint(checkpoint)
     warnings = heed(found.warnings)
     with progress(f"Packing {checkpoint}") as advance:
@@ -81,7 +70,10 @@ def info(
     path: Annotated[Path | None, typer.Argument(help="An image.", metavar="IMAGE")] = None,
     as_json: Json = False,
 ) -> None:
-    """Verify every CRC of an image and print what it holds; without one, print versions and folders."""
+    """Verify every CRC of an image and print what it holds; without one, print versions and folders.
+
+    Example: tritforge info tales.tfi
+    """
     if path is None:
         _print_installation(as_json)
         return
@@ -117,7 +109,7 @@ def info(
 
 
 def _print_installation(as_json: bool) -> None:
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in ("tritforge", *PACKAGES):
         try:
             versions[package] = metadata.version(package)

@@ -12,23 +12,10 @@ import typer
 from rich.table import Table
 
 from tritforge.golden import TritforgeError
-from tritforge.host.cli.console import (
-    Json,
-    PresetName,
-    Record,
-    Settings,
-    chosen_core,
-    doing,
-    heed,
-    out,
-    print_json,
-    progress,
-    say,
-)
-from tritforge.host.cli.run import encode_prompt, read_ids
-from tritforge.host.cli.synth import follow
+from tritforge.host.cli.console import doing, follow, heed, out, print_json, progress, say
+from tritforge.host.cli.options import Json, PresetName, Record, Settings, chosen_core, read_ids
 from tritforge.host.run.backends import check_ids, saturation_warnings
-from tritforge.host.run.models import DEFAULT_PRESET, TALES, Model
+from tritforge.host.run.models import TALES, Model
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Shape
 from tritforge.perf.measured import plan
@@ -71,6 +58,8 @@ def power(
 
     Example: tritforge power models/tales --preset edge
     """
+    from tritforge.golden.checkpoints.reader import Checkpoint
+    from tritforge.golden.model.quantise import IntegerCheckpoint
     from tritforge.host.measure.gate_power import measure, sources
 
     if not liberty.is_file():
@@ -78,16 +67,25 @@ def power(
         raise TritforgeError(f"There is no library {liberty}: {remedy}.")
     if not path.is_dir():
         raise TritforgeError(f"{path} is no checkpoint folder; an image's trits cannot be drawn anew.")
-    params = chosen_core(name or DEFAULT_PRESET, settings)
+    params = chosen_core(name, settings)
     model = Model(path, params, say, progress)
     warnings = heed(model.warnings)
     if random_ids:
         ids = np.random.default_rng(0).integers(0, model.config.vocab, random_ids)
     else:
-        ids = read_ids(ids_path) if ids_path else np.array(encode_prompt(model, prompt))
+        ids = read_ids(ids_path) if ids_path else np.array(model.prompt(prompt))
     check_ids(ids, model.config.vocab)
+    source = IntegerCheckpoint(Checkpoint(path), params.formats)
     with doing("Mapping") as update:
-        tokens = measure(sources(model.source()), ids.tolist(), params, liberty, clock, say, follow(update))
+        tokens = measure(
+            sources(source),
+            ids.tolist(),
+            params,
+            liberty,
+            clock,
+            say,
+            follow(update),
+        )
     warnings += heed(saturation_warnings(tokens["model"].saturations))
     facts = {key: _facts(token, params, clock) for key, token in tokens.items()}
     whole = {"library": liberty.stem, "clock_mhz": clock, "data": facts}

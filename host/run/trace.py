@@ -1,22 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The timeline of a token: what a core's trace port showed, as Chrome trace events that Perfetto opens.
-
-``python -m tritforge.host.run.trace FILE.json -o PICTURE.svg --layers 1`` draws the
-first layers of a written timeline.
-"""
+"""The timeline of a token: what a core's trace port showed, as Chrome trace events that Perfetto opens."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
 
 from tritforge.golden import TritforgeError
 from tritforge.golden.files import write_text
-from tritforge.host.run.trace_picture import picture
 from tritforge.hw.schedule import MATRICES, Group
 from tritforge.hw.taps import TRACE, Cycle
 
@@ -134,20 +128,3 @@ def _block_name(block: list[Column], entry: int) -> str:
     names = MATRICES[group]
     layered = [] if group in (Group.EMBED, Group.HEAD) else [f"L{layer}"]
     return " ".join([*layered, group.name, *names[matrix : matrix + 1], f"#{number}"])
-
-
-def main(
-    path: Annotated[Path, typer.Argument(help="What --trace wrote.", metavar="FILE.json")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The .svg to write.")],
-    layers: Annotated[int, typer.Option(help="Draw so many of the first layers.", min=1)] = 1,
-) -> None:
-    """Draw the first layers of a timeline."""
-    try:
-        write_text(output, picture(json.loads(path.read_text()), TRACKS, layers))
-    except (ValueError, TritforgeError, OSError) as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(2) from error
-
-
-if __name__ == "__main__":
-    typer.run(main)

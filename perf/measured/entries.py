@@ -17,7 +17,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tritforge.golden import TritforgeError
-from tritforge.golden.files import write_text
+from tritforge.golden.files import make_folder, write_text
 from tritforge.perf.measured.subject import model_digest, verilog_digest
 from tritforge.rtl_gen.cache.folder import cache_folder
 
@@ -91,7 +91,7 @@ def put(file: str, found: Mapping[str, Entry], family: str | None = None) -> Pat
         Entries whose name begins with it are dropped if what they share with the new ones has another digest: the
         seeds of an earlier core beside one of today's.
     """
-    FOLDER.mkdir(exist_ok=True)
+    make_folder(FOLDER)
     path = FOLDER / f"{file}.json"
     with FileLock(cache_folder() / f"measured-{file}.lock"):
         kept = entries(file)

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tritforge.golden import TritforgeError
 from tritforge.perf.measured.entries import Entry, entries, entry
 from tritforge.perf.measured.subject import options
 
@@ -121,7 +122,7 @@ BENCH = {
     "packing": Measurement("bench", "packing, 2.7B", "tritforge bench --only packing --record", True),
 }
 DEMO = Measurement("demo", "tales on edge", "tritforge demo --record")
-TIMELINE = Measurement("timeline", "tales on edge", "python -m tritforge.host.measure.timeline")
+TIMELINE = Measurement("timeline", "tales on edge", "tritforge measure timeline --record")
 
 LIBERTY = "osu018_stdcells"
 """The library of which the constants of an ASIC are made; `OTHERS` are compared with it."""
@@ -141,16 +142,14 @@ GATES = power(Path("models", "tales"), "edge", LIBERTY)
 SMALL_GATES = {library: power(_SMALL, "tiny", library) for library in (LIBERTY, *OTHERS)}
 """Of a random model: tritforge random-checkpoint --shape 64,2,160,256 -o build/random64."""
 
-MODELS = {"A": "A=FOLDER", "B": "B=FOLDER", "tales": "tales=models/tales --text VAL"}
-"""How `perf.measured.studies` is told of them."""
+MODELS = {"A": "FOLDER --as A", "B": "FOLDER --as B", "tales": "models/tales --text VAL"}
+"""How ``tritforge measure`` is told of them."""
 
 
 def study(kind: str, model: str, more: str = "", long: bool = True) -> Measurement:
     """A comparison of a model with its variants."""
-    given = MODELS.get(model, f"{model}=FOLDER")
-    return Measurement(
-        "studies", f"{kind} {model}", f"python -m tritforge.perf.measured.studies {kind} {given}{more}", long
-    )
+    given = MODELS.get(model, f"FOLDER --as {model}")
+    return Measurement("studies", f"{kind} {model}", f"tritforge measure {kind} {given}{more} --record", long)
 
 
 def score(model: str, backend: str) -> Measurement:
@@ -163,10 +162,10 @@ OUTLIERS = {model: study("outliers", model) for model in MODELS} | {"370M": stud
 REPEATED = {model: study("repeated", model) for model in MODELS}
 ROWS = {model: study("rows", model) for model in MODELS}
 FIDELITY = {model: study("fidelity", model) for model in ("A", "B")}
-ERRORS = Measurement("studies", "errors", "python -m tritforge.perf.measured.studies errors")
+ERRORS = Measurement("studies", "errors", "tritforge measure errors --record")
 SCORES = {backend: score("tales", backend) for backend in ("float", "integer")}
 MEMORY = {
-    kind: Measurement("memory", f"2.7B, {kind}", f"python -m tritforge.host.measure.memory 2.7B{more} --record", True)
+    kind: Measurement("memory", f"2.7B, {kind}", f"tritforge measure memory 2.7B{more} --record", True)
     for kind, more in (("stand-in", ""), ("simulated", " --simulate --tokens 1"))
 }
 
@@ -193,3 +192,11 @@ def every() -> list[Measurement]:
         MEMORY.values(),
     )
     return list(dict.fromkeys(one for group in groups for one in group))
+
+
+def wanted(file: str, name: str) -> Measurement:
+    """The measurement of a name; TritforgeError where no document or estimate is made of it."""
+    for one in every():
+        if (one.file, one.name) == (file, name):
+            return one
+    raise TritforgeError(f"No document shows '{name}'; leave --record out.")

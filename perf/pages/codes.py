@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each trit code costs and brings: ``python -m tritforge.perf.pages.codes MODEL --platform F --bandwidth GB/s``.
+"""What each trit code costs and brings.
 
 Bytes and cycles follow from the schedule; the array's LUT4s and MHz are measured (`perf.measured.plan.CODES`). A core
 runs at the platform's clock; on an ECP5, where that was measured, no faster than its array.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -74,8 +73,8 @@ def rows(model: Shape, there: Platform, bandwidths: Sequence[float]) -> Iterator
         yield Row(array, params, clock, found)
 
 
-def markdown(model: str = MODEL, there: str = PLATFORM, bandwidths: Sequence[float] = BANDWIDTHS) -> str:
-    """The table, with the kind of each column in its first line."""
+def markdown() -> str:
+    """The table of docs/codes.md, with the kind of each column in its first line."""
     head = [
         "code",
         "bits a trit",
@@ -86,9 +85,9 @@ def markdown(model: str = MODEL, there: str = PLATFORM, bandwidths: Sequence[flo
         "array MHz",
         "MHz",
     ]
-    head += [f"tokens/s at {bandwidth:g} GB/s" for bandwidth in bandwidths]
+    head += [f"tokens/s at {bandwidth:g} GB/s" for bandwidth in BANDWIDTHS]
     lines: list[tuple[str, ...]] = []
-    for row in rows(shape(model), platform(there), bandwidths):
+    for row in rows(shape(MODEL), platform(PLATFORM), BANDWIDTHS):
         trits, rates = row.params.rows * row.params.columns, [one.rate for one in row.estimates]
         if not lines:
             kinds = ("derived", "derived", "derived", "measured", "derived", "measured", "derived")
@@ -113,17 +112,3 @@ def _with(there: Clocked, clock: float, bandwidth: float) -> Clocked:
     memory = there.memory.model_copy(update={"peak": peak, "achieved": whole})
     speed = there.clock.model_copy(update={"value": clock, "low": None, "high": None})
     return there.model_copy(update={"clock": speed, "memory": memory})
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", nargs="?", default=MODEL, help="a published name, a checkpoint folder or an image")
-    parser.add_argument("--platform", default=PLATFORM, help="a platform's name or file")
-    parser.add_argument("--bandwidth", type=float, action="append", metavar="GB/s", help="repeatable")
-    given = parser.parse_args()
-    print(markdown(given.model, given.platform, given.bandwidth or BANDWIDTHS), end="")
-
-
-if __name__ == "__main__":
-    main()

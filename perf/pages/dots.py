@@ -1,21 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws figures as dots, a line each, as an SVG picture.
+"""Draws figures as dots, a line each, as an SVG picture."""
 
-``python -m tritforge.perf.pages.dots NAME=ROWS.json ... --label KEY... --value KEY... -o PICTURE.svg`` draws what
-commands of this project print with ``--json``: a list of objects, a line each, named by the values of `--label`,
-with a panel for each `--value` and a colour for each file.
-"""
-
-import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
-from pathlib import Path
 from typing import Any
 
-from tritforge.golden.files import write_text
+from tritforge.golden import TritforgeError
 from tritforge.perf.figure import Figure, number
 
 PANEL, GAP, TOP, PITCH = 230, 60, 56, 22
@@ -142,10 +134,27 @@ def _frame(axes: Sequence[Axis], rows: int) -> Iterator[str]:
             yield f'<text {at} font-size="11" fill="#4a4f57">{label}</text>'
 
 
-def compared(
-    files: Mapping[str, Sequence[Mapping[str, Any]]], labels: Sequence[str], values: Sequence[str]
-) -> list[Row]:
-    """A line for each label that a file has; nothing is drawn of a value that is zero or missing."""
+def compared(files: Mapping[str, Any], labels: Sequence[str], values: Sequence[str]) -> list[Row]:
+    """A line for each label that a file has; nothing is drawn of a value that is zero or missing.
+
+    Parameters
+    ----------
+    files
+        Lists of objects, as commands print them with ``--json``, by the files' names; each has its colour.
+    labels
+        Keys that a line is named by.
+    values
+        Keys to draw, a panel each.
+
+    Raises
+    ------
+    TritforgeError
+        For what is no list of objects with the labels, and where nothing is to be drawn.
+    """
+    for name, entries in files.items():
+        if not isinstance(entries, list) or not all(isinstance(e, dict) and set(labels) <= e.keys() for e in entries):
+            keys = ", ".join(labels)
+            raise TritforgeError(f"{name or 'The file'} is no list of objects with {keys}; print one with --json.")
     panels: dict[str, list[list[tuple[str, Figure]]]] = {}
     for entries, colour in zip(files.values(), COLOURS, strict=False):
         for entry in entries:
@@ -154,26 +163,7 @@ def compared(
             for found, value in zip(marks, values, strict=True):
                 if entry.get(value):
                     found.append((colour, Figure.exact(float(entry[value]))))
+    for index, value in enumerate(values):
+        if not any(marks[index] for marks in panels.values()):
+            raise TritforgeError(f"There is no '{value}' to draw; name a key of the rows with --value.")
     return [Row(label, INK, tuple(map(tuple, marks))) for label, marks in panels.items() if any(marks)]
-
-
-def main() -> None:
-    """Draw files of rows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="+", metavar="[NAME=]FILE", help="lists of objects as JSON, four at most")
-    parser.add_argument("--label", nargs="+", required=True, metavar="KEY", help="what a line is named by")
-    parser.add_argument("--value", nargs="+", required=True, metavar="KEY", help="what is drawn, a panel each")
-    parser.add_argument("--width", type=int, default=200, help="of the names")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the picture")
-    given = parser.parse_args()
-    if len(given.files) > len(COLOURS):
-        parser.error(f"there are colours for {len(COLOURS)} files; draw them in several pictures.")
-    named = [text.rpartition("=") for text in given.files]
-    files = {name: json.loads(Path(file).read_text()) for name, _, file in named}
-    names = {name: colour for name, colour in zip(files, COLOURS, strict=False) if name}
-    text = draw(compared(files, given.label, given.value), given.value, "", given.width, names)
-    write_text(given.output, text)
-
-
-if __name__ == "__main__":
-    main()

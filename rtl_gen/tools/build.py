@@ -9,13 +9,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
 from tritforge.golden import Failure, TritforgeError
-from tritforge.golden.files import REMEDIES
+from tritforge.golden.files import REMEDIES, make_folder, replacing_folder
 from tritforge.rtl_gen.cache.folder import VARIABLE, cache_folder
 from tritforge.rtl_gen.tools.toolchain import tool_versions, toolchain_env
 
@@ -30,21 +31,23 @@ class BuildError(Failure):
     """Verilator or the C++ compiler failed."""
 
 
+@dataclass(frozen=True)
 class BuildFolder:
-    """A build in the making.
+    """A build, kept or in the making.
 
     Attributes
     ----------
-    fresh
-        Whether something has to be built, into `path`.
     path, final
-        Temporary folder to build in and the place it moves to when the build has succeeded.
+        Where it is, and where it will be: a temporary folder takes its own name when the build has succeeded.
     """
 
-    def __init__(self, final: Path) -> None:
-        self.final = final
-        self.fresh = not final.exists()
-        self.path = final.with_name(f"{final.name}.{os.getpid()}.tmp")
+    path: Path
+    final: Path
+
+    @property
+    def fresh(self) -> bool:
+        """Whether something has to be built, into `path`."""
+        return self.path != self.final
 
 
 @contextmanager
@@ -54,19 +57,10 @@ def cached_build(kind: str, top: str, recipe: Sequence[str], sources: Sequence[P
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     final = cache_folder() / kind / f"{top}-{digest.hexdigest()[:16]}"
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(final.with_name(f"{final.name}.lock")):
-        folder = BuildFolder(final)
-        if not folder.fresh:
-            yield folder
-            return
-        shutil.rmtree(folder.path, ignore_errors=True)
-        folder.path.mkdir()
-        try:
-            yield folder
-            folder.path.rename(final)
-        finally:
-            shutil.rmtree(folder.path, ignore_errors=True)
+    make_folder(final.parent)
+    lock = FileLock(final.with_name(f"{final.name}.lock"))
+    with lock, nullcontext(final) if final.exists() else replacing_folder(final) as path:
+        yield BuildFolder(path, final)
 
 
 def run_tool(command: Sequence[str]) -> None:

@@ -3,11 +3,11 @@
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from tritforge.golden.files import replacing_folder
 from tritforge.rtl_gen.cache.folder import cache_folder
 from tritforge.rtl_gen.tools.toolchain import tool_versions
 
@@ -49,9 +49,7 @@ class Runtime:
         """Keep those of a build that has succeeded."""
         if self._folder.is_dir():
             return
-        temporary = Path(tempfile.mkdtemp(prefix=f"{self._name}-", suffix=".tmp", dir=cache_folder()))
-        for name in self._names:
-            shutil.copy(folder / name, temporary)
-        with suppress(OSError):  # another process was faster
-            temporary.rename(self._folder)
-        shutil.rmtree(temporary, ignore_errors=True)
+        # another process may be faster, and a build that has succeeded needs none of it
+        with suppress(OSError), replacing_folder(self._folder) as temporary:
+            for name in self._names:
+                shutil.copy(folder / name, temporary)

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Strict lint of emitted Verilog with Verilator: ``python -m tritforge.rtl_gen.verilog.lint NAME.f ...``."""
+"""Strict lint of emitted Verilog with Verilator."""
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tritforge.golden import Failure
+from tritforge.golden import Failure, TritforgeError
 from tritforge.rtl_gen.tools.toolchain import toolchain_env, verilator
 
 
@@ -36,19 +35,12 @@ def lint(files: Sequence[Path], top: str) -> None:
         raise LintError(f"The Verilog of '{top}' does not pass the lint:\n{messages}")
 
 
-def main(file_lists: Sequence[str]) -> int:
-    """Lint the designs of file lists written by `rtl_gen.verilog.emit`; 1 if any has a message, which is printed."""
-    failed = False
-    for file_list in map(Path, file_lists):
-        try:
-            lint([file_list.parent / name for name in file_list.read_text().split()], file_list.stem)
-        except LintError as error:
-            print(error, file=sys.stderr)
-            failed = True
-        else:
-            print(f"{file_list}: no warnings")
-    return int(failed)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def lint_list(path: Path) -> None:
+    """Lint the design of a list of files, NAME.f, that `rtl_gen.verilog.emit` wrote, with NAME as its top."""
+    try:
+        names = path.read_text().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TritforgeError(
+            f"{path} is no list of files ({error}); give the .f that tritforge verilog wrote."
+        ) from error
+    lint([path.parent / name for name in names], path.stem)

@@ -162,7 +162,7 @@ class Model:
         if beat is None or (self.mode == "header" and not self.at and not env["idle"]):
             return False
         if beat.address is None:
-            return env["side_room"]
+            return bool(env["side_room"])
         return beat.address + self.context < env["counted"] and not (beat.last and env["pending"])
 
     def left(self, taken: bool) -> dict[str, int]:
@@ -171,7 +171,7 @@ class Model:
         if beat is None:
             return {"side_put": 0, "feed": 0, "release": 0, "embed_block": 0}
         side = beat.address is None
-        found = {"side_put": side, "feed": not side, "release": taken and beat.release}
+        found: dict[str, int] = {"side_put": side, "feed": not side, "release": taken and beat.release}
         found["embed_block"] = body and side and beat.embed
         if not side:
             found |= {"feed_first": beat.first, "feed_last": beat.last}

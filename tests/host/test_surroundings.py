@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from tests.checkpoints import random_checkpoint
+from tests.command_line import invoke
 from tritforge.golden import Failure, TritforgeError
-from tritforge.golden.files import check_writable, replacing, write_text
-from tritforge.host.cli.app import app
+from tritforge.golden.files import check_writable, replacing, replacing_folder, write_text
 from tritforge.rtl_gen.cache.folder import cache_folder
 from tritforge.rtl_gen.cache.sources import PACKAGES
 
@@ -60,6 +59,21 @@ def test_a_file_appears_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
     write_text(path, "new")
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_appears_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "above" / "folder"
+    with pytest.raises(KeyboardInterrupt), replacing_folder(path) as temporary:
+        (temporary / "file").write_text("half")
+        raise KeyboardInterrupt
+    assert list(path.parent.iterdir()) == []
+    path.mkdir()  # an empty one is no hindrance
+    with replacing_folder(path) as temporary:
+        (temporary / "file").write_text("whole")
+    assert (path / "file").read_text() == "whole" and list(path.parent.iterdir()) == [path]
+    with pytest.raises(OSError, match="not empty"), replacing_folder(path):
+        pass
+    assert (path / "file").read_text() == "whole" and list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("name", ["n" * 255, "木" * 85, "é" * 127, "\udcff" * 255])
@@ -206,7 +220,7 @@ def raised(monkeypatch: pytest.MonkeyPatch, error: BaseException, *options: str)
         raise error
 
     monkeypatch.setattr("tritforge.host.cli.image.Image.open", fail)
-    result = CliRunner().invoke(app, [*options, "info", "x"])
+    result = invoke(*options, "info", "x")
     return result.exit_code, result.stderr
 
 

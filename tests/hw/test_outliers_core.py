@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from tests.checkpoints import random_checkpoint
+from tests.command_line import invoke
 from tests.cores import CORES, packed
 from tests.fake_core import FakeCore
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.reader import ModelConfig
 from tritforge.golden.model.activations import activations
 from tritforge.golden.model.integer import IntegerModel
-from tritforge.host.cli.app import app
 from tritforge.host.image.decode import DecodedImage
 from tritforge.host.image.image import Image
 from tritforge.host.measure.cosim import compare
@@ -89,7 +88,7 @@ def test_an_older_core_has_eight_bits(small: Image) -> None:
 
 
 def test_estimates_refuse_what_was_not_measured() -> None:
-    result = CliRunner().invoke(app, ["estimate", "370M", "--set", "act_bits=10"])
+    result = invoke("estimate", "370M", "--set", "act_bits=10")
     assert result.exit_code == 2 and "known for act_bits 8 only" in result.stderr
 
 
@@ -101,7 +100,7 @@ def test_commands_take_a_threshold(tmp_path: Path) -> None:
     def run(*options: str):
         out = tmp_path / "out.npz"
         arguments = ["logits", str(model), "--ids", str(tmp_path / "ids.npy"), "--out", str(out), *options]
-        result = CliRunner().invoke(app, arguments)
+        result = invoke(*arguments)
         assert result.exit_code in (0, 2), result.output
         return np.load(out)["logits"] if result.exit_code == 0 else result.stderr
 

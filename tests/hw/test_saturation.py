@@ -7,19 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from tests.checkpoints import SMALL, byte_tokenizer, random_checkpoint
+from tests.command_line import invoke
 from tests.cores import CORES, packed_checkpoint
-from tests.fake_core import FakeCore
-from tests.host.test_cli import FakeSim
+from tests.fake_core import FakeCore, FakeSim
 from tritforge.golden.checkpoints.config import CheckpointError
 from tritforge.golden.checkpoints.reader import Checkpoint, write_checkpoint
 from tritforge.golden.model import numerics as nx
 from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.integer import IntegerModel
 from tritforge.golden.model.quantise import EMBEDDING, IntegerCheckpoint, residual_frac
-from tritforge.host.cli.app import app
 from tritforge.host.image.decode import DecodedImage
 from tritforge.host.image.image import Image
 from tritforge.host.run.backends import CoreBackend
@@ -117,7 +115,7 @@ def test_every_command_tells_what_was_cut(command: Path, name: str, backend: str
     folder = str(scaled(command / "model", "embeddings", factor))
     where = ["--model", folder] if name == "demo" else [folder]
     given = [name, *where, *COMMANDS[name], *([backend] if backend else []), "--preset", "tiny", "--json"]
-    result = CliRunner().invoke(app, given)
+    result = invoke(*given)
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
     cut = factor < 1 and backend != "float"
@@ -143,11 +141,11 @@ def test_cosim_compares_and_tells_the_count(command: Path, monkeypatch: pytest.M
     sets = ("--set", "element_bytes=1", "--set", "batch=1")
     given = ["cosim", "--preset", "tiny", *sets, "--image", str(image.path), "--tokens", "2", "--json"]
     off = 0
-    result = CliRunner().invoke(app, given)
+    result = invoke(*given)
     assert json.loads(result.stdout)["saturations"] == model.saturations > 0
     assert result.stderr.count(MEANING) == 1
     off = 1
-    assert "saturations[] is " in CliRunner().invoke(app, given).stderr
+    assert "saturations[] is " in invoke(*given).stderr
 
 
 @pytest.mark.parametrize(
@@ -165,7 +163,7 @@ def test_values_that_float32_cannot_hold_are_refused(command: Path) -> None:
         if "float" not in options:
             scaled(folder, "lm_head.", 1e30)
         given = ["generate", str(folder), "--prompt", "ab", *options]
-        result = CliRunner().invoke(app, given)
+        result = invoke(*given)
         assert result.exit_code == 2 and "too large for float32; is the checkpoint damaged?" in result.stderr
 
 

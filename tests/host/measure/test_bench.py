@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark: what it counts adds up, a core that differs stops it, and its record says what it is of."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from tests.command_line import invoke
+from tests.cores import CORES, MODEL
+from tritforge.golden import Failure
+from tritforge.golden.checkpoints.synthetic import write_random_checkpoint
+from tritforge.host.measure import bench
+from tritforge.host.measure.bench import Bench, Case, Figure, Section, Tag
+from tritforge.perf.measured import entries as measured
+from tritforge.perf.measured import plan
+from tritforge.perf.measured.subject import named
+from tritforge.perf.pages import tables_bench
+
+
+@contextmanager
+def silent(label: str) -> Iterator[None]:
+    yield None
+
+
+@pytest.fixture
+def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
+    write_random_checkpoint(tmp_path / "model", MODEL)
+    return Case(str(tmp_path / "model"), CORES["16x2"], 0.99)
+
+
+def test_a_core_is_measured(case: Case) -> None:
+    figures = {figure.what: figure for figure in Bench(lambda line: None, lambda label: nullcontext()).core(case)}
+    causes = ("beats", "starved", "drain", "dependency", "result")
+    assert figures["cycles"].value == sum(figures[cause].value for cause in causes)
+    occupancy = figures["weight-stream occupancy"]
+    assert occupancy.value == figures["beats"].value / figures["cycles"].value
+    assert (occupancy.tag, occupancy.target, occupancy.met) == (Tag.DERIVED, "at least 0.99", False)
+    assert figures[bench.SATURATIONS].value == 0
+
+
+def test_saturations_of_a_core_are_told(case: Case, tmp_path: Path) -> None:
+    loud = {
+        n: v * np.float32(1e5) if "proj.norm" in n else v
+        for n, v in load_file(tmp_path / "model/model.safetensors").items()
+    }
+    save_file(loud, tmp_path / "model/model.safetensors")
+    figures = Bench(lambda line: None, lambda label: nullcontext()).core(case)
+    assert next(figure.value for figure in figures if figure.what == bench.SATURATIONS) > 0
+
+
+def test_a_core_that_differs_stops_it(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "difference", lambda *_: "logit 3 is 4")
+    with pytest.raises(Failure, match="differs from the integer model: logit 3 is 4"):
+        Bench(lambda line: None, silent).core(case)
+
+
+def test_the_json_shows_every_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = [
+        Figure("cycles", 1234567, "a token", Tag.MEASURED),
+        Figure("share", 0.5, "", Tag.DERIVED, "at least 1", False),
+        Figure(bench.SATURATIONS, 3, "in 2 tokens", Tag.MEASURED),
+    ]
+    monkeypatch.setattr(Bench, "sections", lambda self, full_size, only: iter([Section("a core", figures)]))
+    data = tmp_path / "new" / "figures.json"
+    result = invoke("bench", "--quick", "-o", str(data))
+    assert result.exit_code == 0, result.output
+    assert json.loads(data.read_text())["figures"]["a core"][1]["met"] is False
+    assert "1,234,567" in result.output and "at least 1: missed" in result.output
+    (warning,) = json.loads(data.read_text())["warnings"]
+    assert warning.startswith("3 results were too large") and warning in result.stderr
+
+
+def test_a_section_is_recorded_with_what_it_is_of(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured, "FOLDER", tmp_path / "measured")
+    monkeypatch.setattr(bench, "SHIPPED", case)
+    monkeypatch.setitem(plan.BENCH, "tales", replace(plan.BENCH["tales"], name=case.title))
+    result = invoke("bench", "--quick", "--only", case.title, "--record")
+    assert result.exit_code == 0, result.output
+    found = plan.BENCH["tales"].entry
+    assert len(found.on) == 2 and all(found.on.values()) and found.tools and found.machine
+    assert f"verilog {named(case.params)}" in found.on
+    cycles = next(figure["value"] for figure in found.data["figures"] if figure["what"] == "cycles")
+    assert tables_bench.closed_form(plan.BENCH["tales"]) == cycles
+    result = invoke("bench", "--only", "nothing like that")
+    assert result.exit_code == 2 and "No section's title begins with 'nothing like that'." in result.output
