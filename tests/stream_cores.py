@@ -21,4 +21,4 @@ CORES = {
 
 def told(core: str) -> dict[str, Any]:
     """What a bench is told of one."""
-    return asdict(CORES[core]) | {"formats": None}
+    return {"core": asdict(CORES[core])}

@@ -12,23 +12,15 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
-from tritforge.golden.model.formats import Formats
 from tritforge.hw.control.registers import LATE, STATE_LATENCY
-from tritforge.hw.params import CoreParams
 from tritforge.hw.register_map import COUNTERS, register
-from tritforge.sim.cocotb_run import test_parameters
+from tritforge.sim.benches.common import under_test
 
 LONG, SHORT = (
     {counter.name: counter.event for counter in COUNTERS if counter.long is long} for long in (True, False)
 )
 """Events by the names of their counters."""
 MASK = 0xFFFFFFFF
-
-
-def params_under_test() -> CoreParams:
-    """The core under test."""
-    given = test_parameters()["core"]
-    return CoreParams(**given | {"formats": Formats(**given["formats"])})
 
 
 def event_port(dut: Any, name: str) -> Any:
@@ -47,7 +39,7 @@ class Bench:
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
-        self.params = params_under_test()
+        self.params = under_test()
         self.depth = self.params.batch * self.params.slot_values
         wide_max = self.params.formats.wide_max
         self.memory = [random.randint(-wide_max, wide_max) for _ in range(self.depth)]

@@ -13,8 +13,7 @@ from tritforge.hw.control.sequencer import Sequencer, settle_cycles
 from tritforge.hw.operations import OPS, Op
 from tritforge.hw.packet import Context
 from tritforge.hw.schedule import Group, Shape, Status
-from tritforge.sim.benches.tb_header import some_contexts, some_shape, token_fields
-from tritforge.sim.benches.tb_result import params
+from tritforge.sim.benches.common import some_contexts, some_shape, token_fields, under_test
 
 INPUTS = (
     *("level", "words", "header_done", "header_status", "shape", "fault", "fault_status", "restored", "embed_block"),
@@ -107,7 +106,7 @@ class Row:
 
 def rows_of(shape: Shape, contexts: Sequence[Context]) -> Iterator[Row]:
     """All row groups of a packet, in order."""
-    geometry = params()
+    geometry = under_test()
     lanes = geometry.vector_rows
     for part, (group, layer) in enumerate(sc.groups(shape), 1):
         n, ops = shape.outputs(group), OPS[group]
@@ -161,7 +160,7 @@ class Packet:
 
     def beats(self, part: int) -> int:
         """Of a part's words."""
-        return sc.side_beats(params(), len(self.words[part]))
+        return sc.side_beats(under_test(), len(self.words[part]))
 
 
 def some_packet(fault_phase: str | None = None, header_status: Status = Status.OK) -> Packet:
@@ -169,8 +168,8 @@ def some_packet(fault_phase: str | None = None, header_status: Status = Status.O
     shape = some_shape()
     if random.random() < 0.8:
         n = [
-            min(random.randint(1, 2 * params().rows + 1), limit)
-            for limit in (params().max_hidden, params().max_vocab)
+            min(random.randint(1, 2 * under_test().rows + 1), limit)
+            for limit in (under_test().max_hidden, under_test().max_vocab)
         ]
         shape = Shape(n[0], random.randint(1, 2), random.randint(1, n[0]), n[1])
     return Packet(shape, some_contexts(shape.vocab), header_status, fault_phase)
@@ -274,7 +273,7 @@ class Producers:
             self.embedded, found["embed_block"] = self.embedded + 1, 1
         elif feeds and group is not Group.EMBED and not self.pending and self._fed < blocks * len(OPS[group]):
             self._fed, self.pending = self._fed + 1, True
-            self._loading = random.randint(4, settle_cycles(params()) - 4)
+            self._loading = random.randint(4, settle_cycles(under_test()) - 4)
         return found
 
 
@@ -297,7 +296,7 @@ class Reads:
 
     def ask(self, packet: Packet, part: int, number: int) -> None:
         """Word ``number`` of a part, with the V - 1 around it."""
-        words, lanes = packet.words[part], params().vector_rows
+        words, lanes = packet.words[part], under_test().vector_rows
         first = number // lanes * lanes
         answer = sum(word << 32 * k for k, word in enumerate(words[first : first + lanes]))
         self._way[-1] = Read(answer, words[number], part, number == len(words) - 1)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from tritforge.hw.array.array import ANNOUNCED, array_latency
 from tritforge.hw.params import CoreParams
-from tritforge.sim.cocotb_run import test_parameters
+from tritforge.sim.benches.common import under_test
 
-CODE_MAX = CoreParams(**test_parameters()).code_max
+CODE_MAX = under_test().code_max
 CORNERS = (-CODE_MAX, CODE_MAX)
 
 
@@ -169,10 +169,6 @@ def _pack(values: list[int], width: int) -> int:
     return sum((value & (1 << width) - 1) << width * place for place, value in enumerate(values))
 
 
-def _params() -> CoreParams:
-    return CoreParams(**test_parameters())
-
-
 def _random_block(rng: np.random.Generator, params: CoreParams, beats: int, contexts: int) -> Block:
     trits = rng.integers(-1, 2, (beats, params.rows, params.columns))
     shape = (contexts, beats, params.columns)
@@ -194,7 +190,7 @@ def _random_blocks(params: CoreParams, count: int) -> Iterator[Block]:
 @cocotb.test()
 async def every_code_with_extremes(dut: Any) -> None:
     """Every byte of the code meets every combination of extreme activations, in blocks of one beat."""
-    params = _params()
+    params = under_test()
     count = params.trit_code.trits
     trits = np.array(list(itertools.product((-1, 0, 1), repeat=count)))
     trits = np.resize(trits, (-(-len(trits) // params.lanes) * params.lanes, count))
@@ -211,7 +207,7 @@ async def every_code_with_extremes(dut: Any) -> None:
 @cocotb.test()
 async def largest_sums(dut: Any) -> None:
     """The longest rows of equal trits and extreme codes reach the ends of the accumulator's range."""
-    params = _params()
+    params = under_test()
     beats = params.beats(params.max_inputs)
     signs = np.where(np.arange(params.rows) % 2, 1, -1)[None, :, None]
     trits = np.broadcast_to(signs, (beats, params.rows, params.columns))
@@ -224,14 +220,14 @@ async def largest_sums(dut: Any) -> None:
 @cocotb.parametrize(gap=[0, 0.4], stall=[0, 0.4])
 async def blocks_in_any_rhythm(dut: Any, gap: float, stall: float) -> None:
     """Blocks of any length and number of contexts, back to back or with gaps, drained at once or with stalls."""
-    params = _params()
+    params = under_test()
     await Bench(dut, params, gap, stall).run(_random_blocks(params, 40))
 
 
 @cocotb.test()
 async def a_block_drains_while_the_next_accumulates(dut: Any) -> None:
     """Blocks long enough to hide the drain of the one before follow one another without a wait."""
-    params = _params()
+    params = under_test()
     rng = np.random.default_rng(random.getrandbits(32))
     beats = params.row_groups + (params.batch > 1)
     bench = Bench(dut, params)
@@ -242,7 +238,7 @@ async def a_block_drains_while_the_next_accumulates(dut: Any) -> None:
 @cocotb.test()
 async def contexts_are_read_in_any_order(dut: Any) -> None:
     """Contexts are read out of order, in part, and more than once, but for a core of one."""
-    params = _params()
+    params = under_test()
     blocks = list(_random_blocks(params, 20))
     for block in blocks:
         contexts = range(len(block.activations) if params.batch > 1 else 0)
@@ -255,7 +251,7 @@ async def contexts_are_read_in_any_order(dut: Any) -> None:
 @cocotb.parametrize(gap=[0, 0.3])
 async def abandoned_blocks_are_forgotten(dut: Any, gap: float) -> None:
     """A block that stops anywhere before its last beat leaves nothing behind in the next."""
-    params = _params()
+    params = under_test()
     blocks = list(_random_blocks(params, 40))
     for block in blocks:
         beats, contexts = len(block.trits), len(block.activations)

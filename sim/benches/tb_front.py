@@ -19,9 +19,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from tritforge.hw.packet import Context
 from tritforge.hw.schedule import MATRICES, Group, Segment, Shape, Status, segments
 from tritforge.hw.taps import Cycle
-from tritforge.sim.benches.tb_header import packed, some_shape, token_fields
-from tritforge.sim.benches.tb_result import params
-from tritforge.sim.benches.tb_units import begin
+from tritforge.sim.benches.common import begin, packed, some_shape, token_fields, under_test
 
 ROUNDS = 8
 """Packets of every ending."""
@@ -59,13 +57,13 @@ class Beat:
 
 def positions(shape: Shape, contexts: int, group: Group) -> int:
     """Activation words of a group's vectors."""
-    return contexts * params().beats(shape.inputs(group)) * (3 if group is Group.MIX else 1)
+    return contexts * under_test().beats(shape.inputs(group)) * (3 if group is Group.MIX else 1)
 
 
 def beats_of(shape: Shape, contexts: int) -> list[Beat]:
     """A packet's beats."""
     found: list[Beat] = []
-    order: list[Segment | None] = [*segments(params(), shape, contexts), None]
+    order: list[Segment | None] = [*segments(under_test(), shape, contexts), None]
     for segment, following in pairwise(order):
         trits = segment.kind in MATRICES[segment.group]
         matrix = MATRICES[segment.group].index(segment.kind) if trits else 0
@@ -128,11 +126,12 @@ def some_packet(ending: Status, number: int = 0) -> Packet:
     """A packet of random size, most often small."""
     shape = some_shape()
     if random.random() < 0.85:
-        rows, columns = params().rows, params().columns
+        params = under_test()
+        rows, columns = params.rows, params.columns
         sizes = [1, 2, rows, rows + 1, columns, columns + 1, 2 * columns]
-        small = [min(random.choice(sizes), limit) for limit in (params().max_hidden, params().max_intermediate)]
+        small = [min(random.choice(sizes), limit) for limit in (params.max_hidden, params.max_intermediate)]
         shape = Shape(small[0], random.randint(1, 2), small[1], random.randint(1, 2 * rows))
-    return Packet(shape, random.randint(1, params().batch), ending, number)
+    return Packet(shape, random.randint(1, under_test().batch), ending, number)
 
 
 class Model:
@@ -307,7 +306,7 @@ async def packets(dut: Any) -> None:
         if not offered and around.chance("offer"):
             following = next(offers, None)
             offered, last = following is not None, bool(following)
-            payload = random.getrandbits(params().beat_bits)
+            payload = random.getrandbits(under_test().beat_bits)
         env = around.inputs(model, fault is not None, fault is not None or any(ended))
         if model.packet.ending is Status.SHORT and model.packet.number % 2 and before["taken"] and before["last"]:
             # an abort as the early end becomes known
@@ -383,7 +382,7 @@ async def packets(dut: Any) -> None:
         envs.append(env)
         ended.append(status)
         await FallingEdge(dut.clk)
-    kinds = [kind for kind in Cycle if kind is not Cycle.REPEAT or params().batch > 1]
+    kinds = [kind for kind in Cycle if kind is not Cycle.REPEAT or under_test().batch > 1]
     assert min(cycles[kind] for kind in kinds) > 30, cycles
     expected = {(mode, Status.ABORTED) for mode in ("header", "check", "body", "tail")}
     expected |= {("early end", Status.ABORTED)}

@@ -18,20 +18,17 @@ from tritforge.hw.stream.side import SideWords
 from tritforge.hw.vector.gain import GAIN_OPS, GainStage
 from tritforge.hw.vector.gain_lane import GainLane
 from tritforge.hw.vector.normaliser import Normaliser
-from tritforge.sim.benches.tb_units import begin
+from tritforge.sim.benches.common import begin, pack, under_test, unpack
 from tritforge.sim.benches.vector_model import (
     GainModel,
     SideModel,
     decay,
     live_rows,
-    pack,
-    params_under_test,
     random_signed,
     random_words,
     seen_statistics,
     split_tag,
     tag_value,
-    unpack,
 )
 from tritforge.sim.cocotb_run import test_parameters
 
@@ -128,7 +125,7 @@ class Plan:
 @cocotb.test()
 async def gain(dut: Any) -> None:
     """Random groups: values, decays, traced rows, releases and statistics come when and as they should."""
-    params, fmt = params_under_test(), params_under_test().formats
+    params, fmt = under_test(), under_test().formats
     plan, side = Plan(params, test_parameters()["settled"]), SideModel(params)
     rows_a_cycle, code_bits = params.vector_rows, fmt.mantissa + 7
     for group in [*GROUPS, *random.choices(GROUPS, k=20)]:

@@ -15,69 +15,18 @@ from tritforge.hw.packet import Context, header_words
 from tritforge.hw.params import MAX_BATCH
 from tritforge.hw.schedule import HEADER_WORDS, Shape, Status
 from tritforge.hw.stream.header_reader import HeaderReader, token_shape
-from tritforge.sim.benches.tb_result import params
-from tritforge.sim.benches.tb_units import begin
+from tritforge.sim.benches.common import begin, limits, some_contexts, some_shape, token_fields, under_test
 
-DIMENSIONS = ("hidden", "layers", "intermediate", "vocab")
-"""In the order of their words."""
 FIRST_DIMENSION = 9
 BROKEN_HEADERS = 450
 VALID_HEADERS = 100
-
-
-def limits() -> list[int]:
-    """The largest value of each dimension."""
-    return [getattr(params(), f"max_{name}") for name in DIMENSIONS]
-
-
-def some_shape() -> Shape:
-    """Dimensions within the limits, often at their ends."""
-    return Shape(*(random.choice([1, limit, random.randint(1, limit)]) for limit in limits()))
-
-
-def some_contexts(vocab: int) -> list[Context]:
-    """1 to B contexts; several often share a slot."""
-    batch = params().batch
-    return [
-        Context(
-            token=random.choice([0, vocab - 1, random.randrange(vocab)]),
-            slot=random.randrange(batch),
-            zero=random.random() < 0.3,
-            logits=random.random() < 0.5,
-        )
-        for _ in range(random.randint(1, batch))
-    ]
-
-
-def token_fields(shape: Shape, contexts: Sequence[Context], sequence: int) -> dict[str, Any]:
-    """The fields of `hw.stream.header_reader.token_shape` for a packet."""
-    geometry, count = params(), len(contexts)
-    hidden_beats, intermediate_beats = geometry.beats(shape.hidden), geometry.beats(shape.intermediate)
-    return {
-        **{name: getattr(shape, name) for name in DIMENSIONS},
-        "hidden_beats": hidden_beats,
-        "intermediate_beats": intermediate_beats,
-        "contexts": count,
-        "zero": sum(c.zero << i for i, c in enumerate(contexts)),
-        "logits": sum(c.logits << i for i, c in enumerate(contexts)),
-        "slots": [c.slot for c in contexts] + [0] * (geometry.batch - count),
-        "used": sum(1 << slot for slot in {c.slot for c in contexts}),
-        "hidden_span": count * hidden_beats,
-        "intermediate_span": count * intermediate_beats,
-        "sequence": sequence,
-    }
-
-
-def packed(fields: dict[str, Any]) -> int:
-    """The bits of the port ``shape``."""
-    return token_shape(params()).const(fields).as_value().value
 
 
 def some_header() -> tuple[list[int], dict[str, Any]]:
     """The words of a valid header and its fields."""
     shape, sequence = some_shape(), random.getrandbits(32)
     contexts = some_contexts(shape.vocab)
-    words = header_words(params(), shape, contexts, sequence)[:HEADER_WORDS]
+    words = header_words(under_test(), shape, contexts, sequence)[:HEADER_WORDS]
     return words.tolist(), token_fields(shape, contexts, sequence)
 
 
@@ -88,7 +37,7 @@ def seal(words: list[int]) -> None:
 
 def verdict(words: Sequence[int], torn: int) -> Status:
     """What the core must say: the first of the checks that fails, in this order."""
-    geometry = params()
+    geometry = under_test()
     contexts, zero, logits, rest = (words[2] >> 8 * i & 0xFF for i in range(4))
     tokens = [words[4 + i // 2] >> 16 * (i % 2) & 0xFFFF for i in range(MAX_BATCH)]
     slots = [words[8] >> 4 * i & 0xF for i in range(MAX_BATCH)]
@@ -120,7 +69,7 @@ def verdict(words: Sequence[int], torn: int) -> Status:
 
 def spoil(words: list[int]) -> None:
     """Break one thing (or, by chance, nothing), most often by the smallest step beyond what is allowed."""
-    geometry, contexts = params(), words[2] & 0xFF
+    geometry, contexts = under_test(), words[2] & 0xFF
     context = random.randrange(max(1, min(contexts, geometry.batch)))
     dimension, beyond = random.randrange(4), random.randrange(MAX_BATCH)
 
@@ -159,7 +108,7 @@ async def send(dut: Any, words: Sequence[int], torn: int, pace: float) -> tuple[
 
     def drive(pop: int, word: int, clear: int = 0) -> None:
         dut.check__pop.value, dut.check__word.value, dut.check__clear.value = pop, word, clear
-        dut.check__torn.value = random.getrandbits(params().batch)
+        dut.check__torn.value = random.getrandbits(under_test().batch)
 
     async def step(done: int = 0) -> None:
         await FallingEdge(dut.clk)
@@ -177,7 +126,7 @@ async def send(dut: Any, words: Sequence[int], torn: int, pace: float) -> tuple[
         drive(0, random.getrandbits(32))
         dut.check__torn.value = torn
         await step(done=int(len(words) == HEADER_WORDS and cycle == HeaderReader.latency - 2))
-    status, shape = int(dut.check__status.value), token_shape(params()).from_bits(int(dut.shape.value))
+    status, shape = int(dut.check__status.value), token_shape(under_test()).from_bits(int(dut.shape.value))
     drive(0, random.getrandbits(32))
     await step()
     return status, shape
@@ -191,7 +140,7 @@ async def ready(dut: Any) -> None:
 
 def some_torn() -> int:
     """A mask of slots, often empty."""
-    return random.choice([0, random.getrandbits(params().batch)])
+    return random.choice([0, random.getrandbits(under_test().batch)])
 
 
 @cocotb.test()

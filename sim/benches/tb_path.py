@@ -18,18 +18,23 @@ from tritforge.hw.schedule import Group
 from tritforge.hw.vector.gain import GAIN_OPS
 from tritforge.hw.vector.path import ANNOUNCED
 from tritforge.hw.vector.recurrence import Recurrence
-from tritforge.sim.benches.tb_units import begin, magnitudes, pick, signed_values
+from tritforge.sim.benches.common import (
+    begin,
+    magnitudes,
+    pack,
+    pick,
+    signed_values,
+    under_test,
+    unpack,
+)
 from tritforge.sim.benches.vector_model import (
     GainModel,
     SideModel,
     decay,
     live_rows,
-    pack,
-    params_under_test,
     random_words,
     seen_statistics,
     tag_value,
-    unpack,
 )
 from tritforge.sim.cocotb_run import test_parameters
 
@@ -44,7 +49,7 @@ class Bench:
     """Issues row groups as the sequencer does and knows what must come of them."""
 
     def __init__(self, dut: Any) -> None:
-        self.dut, self.params = dut, params_under_test()
+        self.dut, self.params = dut, under_test()
         params = self.params
         self.fmt, self.rows_a_cycle = params.formats, params.vector_rows
         self.side = SideModel(params)

@@ -12,19 +12,13 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from torch import Tensor
 
-from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.numerics import code_reciprocal, codes
 from tritforge.hw.codes.quantiser import Quantiser
 from tritforge.hw.lib.floats import EXPONENT_BITS, code_float
 from tritforge.hw.params import CoreParams
-from tritforge.sim.cocotb_run import test_parameters
+from tritforge.sim.benches.common import under_test
 
 CYCLES = 4000
-
-
-def _params() -> CoreParams:
-    given = test_parameters()
-    return CoreParams(lanes=16, **given | {"formats": Formats(**given["formats"])})
 
 
 def _pack(m: Tensor, e: Tensor, negative: Tensor, params: CoreParams) -> int:
@@ -69,7 +63,7 @@ def _codes(dut: Any, params: CoreParams) -> list[int]:
 @cocotb.test()
 async def codes_equal_the_model(dut: Any) -> None:
     """Every code of every vector, in order and in time, with gaps."""
-    params = _params()
+    params = under_test()
     torch.manual_seed(random.getrandbits(32))
     Clock(dut.clk, 2, "ns").start()
     dut.rst.value, dut.i_valid.value = 1, 0
@@ -93,7 +87,7 @@ async def codes_equal_the_model(dut: Any) -> None:
 @cocotb.test()
 async def stale_elements_stay_in_range(dut: Any) -> None:
     """An element beyond the maximum never gets the least number, and its neighbours their own."""
-    params = _params()
+    params = under_test()
     fmt = params.formats
     Clock(dut.clk, 2, "ns").start()
     dut.rst.value, dut.i_valid.value = 0, 1

@@ -12,18 +12,10 @@ import numpy as np
 from cocotb.triggers import FallingEdge, ReadOnly
 from numpy.typing import NDArray
 
-from tritforge.golden.model.formats import Formats
 from tritforge.hw.control.result import ResultUnit
 from tritforge.hw.packet import Result, parse_result, scale_word, split_logits
-from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Status
-from tritforge.sim.benches.tb_units import begin
-from tritforge.sim.cocotb_run import test_parameters
-
-
-def params() -> CoreParams:
-    """The core under test."""
-    return CoreParams(**test_parameters() | {"formats": Formats()})
+from tritforge.sim.benches.common import begin, under_test
 
 
 @dataclass
@@ -56,7 +48,7 @@ class Rows:
 
     def ports(self) -> dict[str, int]:
         """What the unit's ports take."""
-        bits = params().acc_bits
+        bits = under_test().acc_bits
         acc = sum((value & (1 << bits) - 1) << bits * place for place, value in enumerate(self.acc))
         return {"acc": acc, "rows__live": self.live, "rows__context": self.context, "rows__row": self.row}
 
@@ -64,7 +56,7 @@ class Rows:
 def some_logits(shape: tuple[int, int]) -> NDArray[np.int64]:
     """Accumulators of a kind that a wrong comparison gets wrong: ties, negative numbers, both ends of the range."""
     rng = np.random.default_rng(random.getrandbits(32))
-    end = 1 << params().acc_bits - 1
+    end = 1 << under_test().acc_bits - 1
     kinds: list[Callable[[], NDArray[np.int64]]] = [
         lambda: rng.integers(-end, end, shape),
         lambda: rng.integers(-3, 0, shape),
@@ -79,7 +71,7 @@ def some_logits(shape: tuple[int, int]) -> NDArray[np.int64]:
 
 def some_packet(status: Status = Status.OK) -> Packet:
     """A packet of random size; contexts beyond the last are in its mask, too."""
-    geometry = params()
+    geometry = under_test()
     contexts = random.randint(1, geometry.batch)
     vocab = random.choice([2, geometry.rows, geometry.rows + 1, geometry.max_vocab, geometry.max_vocab])
     vocab = random.choice([min(vocab, geometry.max_vocab), random.randint(2, geometry.max_vocab)])
@@ -92,7 +84,7 @@ def some_packet(status: Status = Status.OK) -> Packet:
 
 def row_groups(packet: Packet, padding: bool) -> list[Rows]:
     """Row block by row block, context by context; dead lanes, and with ``padding`` whole dead groups, hold noise."""
-    geometry, vocab = params(), packet.logits.shape[1]
+    geometry, vocab = under_test(), packet.logits.shape[1]
     found = []
     for block in range(geometry.blocks(vocab)):
         for context in range(packet.contexts):
@@ -118,7 +110,7 @@ class Bench:
 
     async def step(self, packet: Packet, rows: Rows | None = None, **pulses: int) -> None:
         """One cycle."""
-        dut, geometry = self.dut, params()
+        dut, geometry = self.dut, under_test()
         for name in ("begin", "finish"):
             getattr(dut, f"packet__{name}").value = pulses.get(name, 0)
         # a function of registers only, so it is this cycle's already
@@ -181,7 +173,7 @@ def check(packet: Packet, result: Result, accepted: int) -> None:
         assert result.tokens == tuple(packet.logits.argmax(axis=1).tolist())
         assert result.scales == tuple(scale_word(*packet.scales[c]) for c in range(packet.contexts))
         if packet.senders:
-            found = split_logits(params(), vocab, len(packet.senders), result.logits)
+            found = split_logits(under_test(), vocab, len(packet.senders), result.logits)
             assert np.array_equal(found, packet.logits[packet.senders])
         else:
             assert result.logits.size == 0
@@ -215,7 +207,7 @@ async def speed(dut: Any) -> None:
     """Two cycles for each row group or, of contexts that send, one for each live row; the trailer without gaps."""
     dut.packet__begin.value = dut.packet__finish.value = dut.rows__valid.value = dut.result__tready.value = 0
     await begin(dut)
-    bench, unit = Bench(dut, 1.0, 1.0), ResultUnit(params())
+    bench, unit = Bench(dut, 1.0, 1.0), ResultUnit(under_test())
     for index in range(20):
         packet = some_packet()
         if index % 2:

@@ -21,8 +21,8 @@ from tritforge.golden.model.quantise import Matrix
 from tritforge.hw.packet import scale_word
 from tritforge.hw.scales.root import TOTAL_BITS
 from tritforge.hw.scales.scales import TOTAL_LATE, ScaleUnit
-from tritforge.sim.benches.tb_units import begin, formats, golden_root, pulse_start, totals
-from tritforge.sim.cocotb_run import test_parameters
+from tritforge.sim.benches.common import begin, totals, under_test
+from tritforge.sim.benches.vector_model import golden_root
 
 Place = tuple[int, int]
 """A vector or matrix, and a context."""
@@ -161,17 +161,29 @@ async def follow(dut: Any, given: Dependency, fmt: Formats, late: int) -> None:
         await FallingEdge(dut.clk)
 
 
+async def pulse_start(dut: Any, **inputs: int) -> None:
+    """One cycle of start with its operands, which then change."""
+    for name, value in inputs.items():
+        getattr(dut, name).value = value
+    dut.operands__start.value = 1
+    await FallingEdge(dut.clk)
+    dut.operands__start.value = 0
+    for name in inputs:
+        port = getattr(dut, name)
+        port.value = random.getrandbits(len(port))
+
+
 @cocotb.test()
 async def scales(dut: Any) -> None:
     """Reciprocals and output scales, words early or late, also when a start abandons a computation at any point."""
-    fmt = formats()
+    fmt = under_test().formats
     batch = len(dut.statistics__total) // TOTAL_BITS
     await begin(dut)
     assert not int(dut.factors__ready.value)
     all_totals = totals()
     dut.words__valid.value = 0
     for index in range(240 // batch):
-        bits = test_parameters()["act_bits"]
+        bits = under_test().act_bits
         threshold = random.choice([0, 1, 96, 1023, random.randint(1, 1023)]) if bits > 8 else 0
         given, abandoned = (Dependency.random(fmt, batch, all_totals, Activations(bits, threshold)) for _ in range(2))
         if bits > 8:

@@ -18,6 +18,7 @@ from tritforge.hw.control.sequencer import Sequencer, settle_cycles
 from tritforge.hw.operations import OPS, Op, slots, tag_layout
 from tritforge.hw.schedule import Group, Shape, Status
 from tritforge.hw.stream.header_reader import HeaderReader
+from tritforge.sim.benches.common import begin, limits, packed, some_contexts, under_test
 from tritforge.sim.benches.sequencer_bench import (
     BUFFERED,
     OLDEST,
@@ -32,9 +33,6 @@ from tritforge.sim.benches.sequencer_bench import (
     Row,
     some_packet,
 )
-from tritforge.sim.benches.tb_header import limits, packed, some_contexts
-from tritforge.sim.benches.tb_result import params
-from tritforge.sim.benches.tb_units import begin
 
 PHASES = ("header", "check", "constants", "begin", "wait", "turn", "rows", "leaving", "finish", "result")
 """Where a packet is, as far as it can be seen; a fault may come in each, without effect in the last two."""
@@ -62,13 +60,14 @@ class Bench:
     def __init__(self, ports: Ports, packets: list[Packet]) -> None:
         self.ports, self.packets = ports, iter(packets)
         self.ring, self.path, self.reads, self.producers = Ring(), Path(), Reads(), Producers()
-        self.tags, self.gaps = tag_layout(params()), slots(params())
+        self.tags, self.gaps = tag_layout(under_test()), slots(under_test())
         self.now, self.env = 0, dict.fromkeys(("finished", "restored"), 0)
         self.room = [0] * GRACE
         self.torn = self.was_torn = self.torn_at = 0
         self.fault: Status | None = None
         self.answered_at: int | None = None
-        self.was_active, self.step = False, ()
+        self.was_active = False
+        self.step: tuple[int, ...] = ()
         self.waited, self.hits, self.left = Counter[str](), Counter[tuple[str, str]](), Counter[Any]()
         self.rest()
 
@@ -88,7 +87,11 @@ class Bench:
         self.part = self.asked = self.begun = self.at = 0
         self.answered = -1
         self.outcome = Status.OK
-        self.done_at = self.fault_at = self.clear_at = self.cleared_at = self.finish_at = None
+        self.done_at: int | None = None
+        self.fault_at: int | None = None
+        self.clear_at: int | None = None
+        self.cleared_at: int | None = None
+        self.finish_at: int | None = None
         self.producers.begin_group()
         self.producers.pending = False
         if self.packet:
@@ -177,9 +180,9 @@ class Bench:
         if ports.reading:
             assert self.acting and self.now >= self.path.settled, "reads when it may not"
             assert self.asked < count, "reads more than there is"
-            beat = self.asked // (params().lanes // 4)
+            beat = self.asked // (under_test().lanes // 4)
             assert list(self.ring.beats)[: beat + 1] == [(part, "words")] * (beat + 1), "reads what is not there"
-            assert ports.address == self.asked // params().vector_rows
+            assert ports.address == self.asked // under_test().vector_rows
             self.reads.ask(packet, part, self.asked)
             self.asked += 1
         complete = packet and self.ring.beats.count((part, "words")) == packet.beats(part)
@@ -289,7 +292,7 @@ class Bench:
         if row.op is Op.G and row.live:
             assert ports.state_word == row.state + row.index
         if head and row.live:
-            assert (ports.head_row, ports.head_live) == (row.index * params().vector_rows, row.live)
+            assert (ports.head_row, ports.head_live) == (row.index * under_test().vector_rows, row.live)
         if not embed:
             assert (ports.scale_matrix, ports.scale_context) == row.scale
             reload = row.last_of_context and not row.ends
@@ -336,7 +339,7 @@ class Bench:
         if ports.clear and self.clear_at is None:
             assert self.outcome is not Status.OK and self.finish_at is None, "cleared for no reason"
             self.clear_at = self.now
-        settled = self.clear_at is not None and self.now >= self.clear_at + settle_cycles(params())
+        settled = self.clear_at is not None and self.now >= self.clear_at + settle_cycles(under_test())
         if self.clear_at is not None and not ports.clear and self.cleared_at is None:
             assert settled and self.now > self.path.settled, "something is still under way"
             self.cleared_at = self.now
@@ -427,7 +430,7 @@ class Bench:
         if self.answered == self.part and group is not Group.EMBED and self.going and self.pace("scales"):
             producers.scale(3 if group is Group.MIX else 1, len(packet.contexts))
         feeds = self.acting and not self.ring.awaits(self.part, "words") and self.pace("feed")
-        return producers.step(self.now, group, params().blocks(packet.shape.outputs(group)), feeds)
+        return producers.step(self.now, group, under_test().blocks(packet.shape.outputs(group)), feeds)
 
     def fail(self, done: bool) -> None:
         """The front's fault comes in the packet's phase and stays until it is answered and a little longer."""
@@ -440,7 +443,7 @@ class Bench:
         elif packet and phase == packet.fault_phase and self.fault_at is None and self.part >= packet.fault_group:
             # best between two row groups, behind the first context
             amid = phase == "rows" and self.now + 1 - self.left_at < self.gap
-            amid = amid and (self.row.context > 0 or params().batch == 1)
+            amid = amid and (self.row.context > 0 or under_test().batch == 1)
             often = {"wait": 0.03, "finish": 1.0, "result": 1.0}
             often |= {"rows": 0.4 if amid else self.hasty, "check": 0.8 if done else 0.1}
             if random.random() < often.get(phase, 0.4):
@@ -456,7 +459,7 @@ async def packets(dut: Any) -> None:
     plan = [some_packet(phase) for phase in (*PHASES, "rows", "wait", None, None, None) for _ in range(ROUNDS)]
     bad = [status for status in Status if status not in (Status.OK, *ENDS)]
     plan += [some_packet(phase, status) for phase in (None, "check") for status in bad]
-    plan.append(Packet(Shape(*limits()), some_contexts(params().max_vocab), Status.OK, None))
+    plan.append(Packet(Shape(*limits()), some_contexts(under_test().max_vocab), Status.OK, None))
     random.shuffle(plan)
     ports = Ports(dut)
     ports.silence()

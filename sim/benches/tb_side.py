@@ -9,7 +9,7 @@ import cocotb
 from cocotb.triggers import FallingEdge
 
 from tritforge.hw.stream.side import UNDER_WAY
-from tritforge.sim.benches.tb_units import begin
+from tritforge.sim.benches.common import begin
 from tritforge.sim.cocotb_run import test_parameters
 
 CYCLES = 300

@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from tritforge.golden.model import numerics as nx
-from tritforge.golden.model.formats import Formats
 from tritforge.hw.codes.store import ANNOUNCED, VectorStore
 from tritforge.hw.lib.floats import code_float
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import ScaleUnit
-from tritforge.sim.benches.tb_units import begin
-from tritforge.sim.cocotb_run import test_parameters
+from tritforge.sim.benches.common import begin, under_test
+
+torch.set_num_threads(1)
 
 GROUPS = 40
 PULSES = {
@@ -39,12 +39,6 @@ INPUTS = {
 """What does not matter in a cycle is random in it."""
 READABLE = VectorStore.latency + ANNOUNCED
 """Cycles from a position's way into the quantiser to its codes."""
-
-
-def params_under_test() -> CoreParams:
-    """The core that the Verilog is of."""
-    given = test_parameters()
-    return CoreParams(**given | {"formats": Formats(**given["formats"])})
 
 
 def code_floats(params: CoreParams, shape: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
@@ -216,7 +210,7 @@ async def reset(dut: Any) -> Bench:
     for port in PULSES.values():
         getattr(dut, port).value = 0
     await begin(dut)
-    return Bench(dut, params_under_test())
+    return Bench(dut, under_test())
 
 
 @cocotb.test()

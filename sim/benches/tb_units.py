@@ -1,22 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """cocotb side of the scalar and arithmetic units: outputs and exact latencies against the golden model."""
 
-import logging
 import random
 from typing import Any
 
 import cocotb
 import torch
-from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge
-from torch import Tensor
 
 from tritforge.golden.model import numerics as nx
-from tritforge.golden.model.formats import GAIN_BITS, SCALE_LEFT, SIGMA_SEGMENTS, Formats
+from tritforge.golden.model.formats import GAIN_BITS, SCALE_LEFT, SIGMA_SEGMENTS
+from tritforge.sim.benches.common import begin, compare, magnitudes, pick, signed_values, stream, totals, under_test
+from tritforge.sim.benches.vector_model import golden_root, wrap
 from tritforge.sim.cocotb_run import test_parameters
-
-torch.set_num_threads(1)
-
 
 UNITS = ("rescale", "activation", "normaliser", "root", "quotient", "square", "mixed")
 """Units of the bench, whose ports begin with their names, and tests."""
@@ -33,69 +28,10 @@ class Part:
         return getattr(self._dut, f"{self._unit}_{port}")
 
 
-def formats() -> Formats:
-    """The formats under test."""
-    return Formats(**test_parameters()["formats"])
-
-
-async def begin(dut: Any) -> None:
-    """Start the clock and reset the unit; everything else happens at falling edges."""
-    Clock(dut.clk, 10, "ns").start()
-    logging.getLogger("cocotb").setLevel(logging.WARNING)
-    dut.rst.value = 1
-    for _ in range(3):
-        await FallingEdge(dut.clk)
-    dut.rst.value = 0
-
-
-async def stream(dut: Any, latency: int, inputs: dict[str, list[int]], outputs: list[str]) -> list[tuple[int, ...]]:
-    """Drive one set of inputs a cycle; the outputs ``latency`` cycles after each, as unsigned integers."""
-    names = [(getattr(dut, name), values, 1 << len(getattr(dut, name))) for name, values in inputs.items()]
-    ports = [getattr(dut, name) for name in outputs]
-    count = len(next(iter(inputs.values())))
-    results = []
-    for cycle in range(count + latency):
-        for port, values, modulus in names:
-            port.value = values[min(cycle, count - 1)] % modulus
-        await FallingEdge(dut.clk)
-        results.append(tuple(int(port.value) for port in ports))
-    return results[latency - 1 : latency - 1 + count]
-
-
-def magnitudes(bits: int, count: int) -> list[int]:
-    """Powers of two and their neighbours below 2**bits, its end, and random values of all lengths."""
-    corners = {0, (1 << bits) - 1} | {(1 << k) + d for k in range(bits) for d in (-1, 0, 1)}
-    return sorted(c for c in corners if c < 1 << bits) + [
-        random.getrandbits(random.randint(1, bits)) for _ in range(count)
-    ]
-
-
-def signed_values(bits: int, count: int) -> list[int]:
-    """The same with both signs, up to +-(2**bits - 1)."""
-    return [sign * value for value in magnitudes(bits, count) for sign in (1, -1)]
-
-
-def pick(values: list[int], count: int) -> list[int]:
-    """Random choices."""
-    return [random.choice(values) for _ in range(count)]
-
-
-def compare(actual: list[Any], expected: list[Any], inputs: dict[str, list[int]]) -> None:
-    """Every output equals; the message shows the first that does not."""
-    assert len(actual) == len(expected)
-    for index, (got, want) in enumerate(zip(actual, expected, strict=True)):
-        assert got == want, f"{ {k: v[index] for k, v in inputs.items()} }: {got}, not {want}"
-
-
-def wrap(values: Tensor, bits: int) -> list[int]:
-    """Two's complement of the values as unsigned integers."""
-    return (values & ((1 << bits) - 1)).tolist()
-
-
 @cocotb.test()
 async def rescale(dut: Any) -> None:
     """apply_scale and the flag of what was clamped."""
-    fmt, count = formats(), 6000
+    fmt, count = under_test().formats, 6000
     unit = Part(dut, "rescale")
     acc_bits = len(unit.acc)
     offered = [*range(-12, 71), -2048, 2047, 511, 512, 1024, -64]
@@ -126,7 +62,7 @@ async def rescale(dut: Any) -> None:
 @cocotb.test()
 async def activation(dut: Any) -> None:
     """Both functions at every chord's ends and in between, far outside and of the most negative number."""
-    fmt = formats()
+    fmt = under_test().formats
     step = fmt.frac - 5
     xs = [*signed_values(fmt.wide_bits - 1, 500), -1 << (fmt.wide_bits - 1)]
     for segment in range(SIGMA_SEGMENTS + 1):
@@ -145,7 +81,7 @@ async def activation(dut: Any) -> None:
 @cocotb.test()
 async def normaliser(dut: Any) -> None:
     """Code floats of products of all lengths."""
-    fmt = formats()
+    fmt = under_test().formats
     largest = fmt.wide_max << (GAIN_BITS - 1)
     products = [*signed_values(fmt.wide_bits + GAIN_BITS - 2, 2000), largest, -largest]
     inputs = {"product": random.sample(products, len(products))}
@@ -158,35 +94,10 @@ async def normaliser(dut: Any) -> None:
     compare(actual, [(value,) for value in packed.tolist()], inputs)
 
 
-async def pulse_start(dut: Any, **inputs: int) -> None:
-    """One cycle of start with its operands, which then change."""
-    for name, value in inputs.items():
-        getattr(dut, name).value = value
-    dut.operands__start.value = 1
-    await FallingEdge(dut.clk)
-    dut.operands__start.value = 0
-    for name in inputs:
-        port = getattr(dut, name)
-        port.value = random.getrandbits(len(port))
-
-
-def totals() -> list[int]:
-    """Sums of squares over the whole range, with squares and their neighbours."""
-    squares = [r * r + d for r in magnitudes(31, 100) for d in (-1, 0, 1)]
-    return [total for total in squares if total >= 0] + magnitudes(64, 200)
-
-
-def golden_root(total: int, fmt: Formats) -> tuple[Tensor, Tensor]:
-    """reciprocal_root; the upper half of the range, which int64 lacks, from a quarter of the total."""
-    high = total >> 63
-    root, exponent = nx.reciprocal_root(torch.tensor([total >> 2 * high]), fmt)
-    return root, exponent + high
-
-
 @cocotb.test()
 async def root(dut: Any) -> None:
     """Roots of all kinds of totals."""
-    fmt = formats()
+    fmt = under_test().formats
     inputs = {"total": totals()}
     expected = [tuple(int(part) for part in golden_root(total, fmt)) for total in inputs["total"]]
     await begin(dut)
@@ -198,7 +109,7 @@ async def root(dut: Any) -> None:
 @cocotb.test()
 async def quotient(dut: Any) -> None:
     """Reciprocals of significands, those of the chords' ends and their neighbours among them."""
-    fmt, bits = formats(), formats().mantissa
+    fmt, bits = under_test().formats, under_test().formats.mantissa
     inputs = {"denominator": magnitudes(bits, 200) + [random.getrandbits(bits) for _ in range(3000)]}
     normalised = torch.tensor(inputs["denominator"]) | 1 << bits - 1
     await begin(dut)

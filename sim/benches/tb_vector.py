@@ -15,8 +15,18 @@ from tritforge.golden.model.formats import DECAY_FRAC, GAIN_BITS, STAT_BITS
 from tritforge.golden.model.integer import IntegerModel
 from tritforge.hw.params import CoreParams
 from tritforge.hw.vector.recurrence import Recurrence
-from tritforge.sim.benches.tb_units import begin, compare, magnitudes, pick, signed_values, stream, wrap
-from tritforge.sim.benches.vector_model import EXPONENT_BITS, live_rows, pack, params_under_test, unpack
+from tritforge.sim.benches.common import (
+    begin,
+    compare,
+    magnitudes,
+    pack,
+    pick,
+    signed_values,
+    stream,
+    under_test,
+    unpack,
+)
+from tritforge.sim.benches.vector_model import EXPONENT_BITS, live_rows, wrap
 from tritforge.sim.cocotb_run import test_parameters
 
 ROUNDS = 6
@@ -74,7 +84,7 @@ class Updates:
 @cocotb.test()
 async def recurrence(dut: Any) -> None:
     """The host writes the state, updates follow one another as soon as they may, the host reads it back."""
-    params, words, latency = params_under_test(), test_parameters()["words"], test_parameters()["latency"]
+    params, words, latency = under_test(), test_parameters()["words"], test_parameters()["latency"]
     fmt, rows = params.formats, params.vector_rows
     state = torch.tensor(pick(signed_values(fmt.wide_bits - 1, 50), words * rows)).view(words, rows)
     updates = Updates(params, words, latency, state)
@@ -103,7 +113,7 @@ async def recurrence(dut: Any) -> None:
 @cocotb.test()
 async def statistics(dut: Any) -> None:
     """Totals and maxima of every context follow their inputs, with gaps, over two vectors."""
-    params = params_under_test()
+    params = under_test()
     fmt, rows, count = params.formats, params.vector_rows, 1500
     product_bits, code_bits = fmt.wide_bits + 18, fmt.mantissa + EXPONENT_BITS
     largest = signed_values(fmt.wide_bits + 16, 300)

@@ -25,25 +25,11 @@ from tritforge.hw.packet import gain_word, split_gain
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import VectorStatistics
 from tritforge.hw.stream.side import SideWords
-from tritforge.sim.cocotb_run import test_parameters
+from tritforge.sim.benches.common import pack
+
+torch.set_num_threads(1)
 
 EXPONENT_BITS = 6
-
-
-def params_under_test() -> CoreParams:
-    """The parameter ``core``."""
-    settings = dict(test_parameters()["core"])
-    return CoreParams(**settings | {"formats": Formats(**settings["formats"])})
-
-
-def pack(values: Iterable[int], width: int) -> int:
-    """An array port's value."""
-    return sum((int(value) & ((1 << width) - 1)) << width * index for index, value in enumerate(values))
-
-
-def unpack(value: int, width: int, count: int) -> list[int]:
-    """Unsigned elements of an array port's value."""
-    return [value >> width * index & ((1 << width) - 1) for index in range(count)]
 
 
 def tag_value(params: CoreParams, **fields: int) -> int:
@@ -175,3 +161,15 @@ def decay(sigma: Tensor, words: Tensor) -> Tensor:
 def live_rows(params: CoreParams, mask: int, values: Iterable[int]) -> tuple[int, ...]:
     """The values of the lanes in the mask; the others are nobody's."""
     return tuple(int(value) for row, value in enumerate(values) if mask >> row & 1)
+
+
+def wrap(values: Tensor, bits: int) -> list[int]:
+    """Two's complement of the values as unsigned integers."""
+    return (values & ((1 << bits) - 1)).tolist()
+
+
+def golden_root(total: int, fmt: Formats) -> tuple[Tensor, Tensor]:
+    """reciprocal_root; the upper half of the range, which int64 lacks, from a quarter of the total."""
+    high = total >> 63
+    root, exponent = nx.reciprocal_root(torch.tensor([total >> 2 * high]), fmt)
+    return root, exponent + high

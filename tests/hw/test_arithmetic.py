@@ -71,7 +71,8 @@ def units(fmt: Formats) -> dict[str, wiring.Component]:
 @pytest.mark.parametrize("fmt", LIMITS, ids=lambda fmt: f"{fmt.wide_bits}-{fmt.mantissa}")
 def test_units_equal_the_golden_model(fmt: Formats, tmp_path: Path) -> None:
     parts = units(fmt)
-    parameters = {"formats": asdict(fmt), "latency": {name: part.latency for name, part in parts.items()}}
+    latency = {name: part.latency for name, part in parts.items()}
+    parameters = {"core": asdict(CoreParams(formats=fmt)), "latency": latency}
     assert sorted(bench(Bench(parts), "units", parameters, tmp_path)) == sorted(UNITS)
 
 

@@ -2,6 +2,7 @@
 """The ternary array and its decoder."""
 
 import itertools
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -58,4 +59,5 @@ def test_array(parameters: dict[str, int | str], tmp_path: Path) -> None:
 
     The Verilog is exact in its widths.
     """
-    bench(TernaryArray(CoreParams(**parameters)), "array", parameters, tmp_path)
+    params = CoreParams(**parameters)
+    bench(TernaryArray(params), "array", {"core": asdict(params)}, tmp_path)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The quantiser."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -18,5 +19,4 @@ FORMATS = ({}, {"wide_bits": 24, "frac": 12, "mantissa": 12})
 def test_quantiser(element_bytes: int, act_bits: int, formats: dict[str, int], tmp_path: Path) -> None:
     """Codes equal the model's bit for bit, and the Verilog is exact in its widths."""
     params = CoreParams(lanes=16, element_bytes=element_bytes, act_bits=act_bits, formats=Formats(**formats))
-    parameters = {"element_bytes": element_bytes, "act_bits": act_bits, "formats": formats}
-    bench(Quantiser(params), "quantiser", parameters, tmp_path)
+    bench(Quantiser(params), "quantiser", {"core": asdict(params)}, tmp_path)

@@ -24,4 +24,4 @@ CORES = [
 @pytest.mark.parametrize("params", CORES, ids=[f"{c.vector_rows}x{c.batch}" for c in CORES])
 def test_store(params: CoreParams, tmp_path: Path) -> None:
     """Codes, timing and bookkeeping against the golden model."""
-    assert len(bench(VectorStore(params), "store", asdict(params), tmp_path)) == 2
+    assert len(bench(VectorStore(params), "store", {"core": asdict(params)}, tmp_path)) == 2

@@ -19,5 +19,4 @@ CORES = [
 
 @pytest.mark.parametrize("params", CORES, ids=lambda params: f"{params.lanes}-{params.vector_rows}-{params.batch}")
 def test_result_packets_are_complete(params: CoreParams, tmp_path: Path) -> None:
-    parameters = asdict(params) | {"formats": None}
-    assert bench(ResultUnit(params), "result", parameters, tmp_path) == ["packets", "speed"]
+    assert bench(ResultUnit(params), "result", {"core": asdict(params)}, tmp_path) == ["packets", "speed"]

@@ -23,5 +23,5 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_scale_unit_equals_the_golden_model(name: str, tmp_path: Path) -> None:
     fmt, batch, bits = CASES[name]
-    unit = ScaleUnit(CoreParams(formats=fmt, batch=batch, act_bits=bits))
-    assert bench(unit, "scales", {"formats": asdict(fmt), "act_bits": bits}, tmp_path) == ["scales"]
+    params = CoreParams(formats=fmt, batch=batch, act_bits=bits)
+    assert bench(ScaleUnit(params), "scales", {"core": asdict(params)}, tmp_path) == ["scales"]

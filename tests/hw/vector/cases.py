@@ -40,7 +40,7 @@ def check(
 ) -> None:
     """Run the cocotb test of a unit in the bench ``tb_NAME``, which is told the unit's latencies."""
     unit = make(CORES[core])
-    parameters = {"core": asdict(CORES[core]), "formats": asdict(CORES[core].formats)}
+    parameters = {"core": asdict(CORES[core])}
     for attribute in ATTRIBUTES:
         value = getattr(unit, attribute, None)
         parameters[attribute] = (
