@@ -68,7 +68,8 @@ class Bench:
         self.torn = self.was_torn = self.torn_at = 0
         self.fault: Status | None = None
         self.answered_at: int | None = None
-        self.was_active, self.step = False, ()
+        self.was_active = False
+        self.step: tuple[Any, ...] = ()
         self.waited, self.hits, self.left = Counter[str](), Counter[tuple[str, str]](), Counter[Any]()
         self.rest()
 
@@ -88,7 +89,11 @@ class Bench:
         self.part = self.asked = self.begun = self.at = 0
         self.answered = -1
         self.outcome = Status.OK
-        self.done_at = self.fault_at = self.clear_at = self.cleared_at = self.finish_at = None
+        self.done_at: int | None = None
+        self.fault_at: int | None = None
+        self.clear_at: int | None = None
+        self.cleared_at: int | None = None
+        self.finish_at: int | None = None
         self.producers.begin_group()
         self.producers.pending = False
         if self.packet:
