@@ -71,6 +71,20 @@ MATRICES: dict[Group, tuple[str, ...]] = {
 """Matrices of a group, interleaved row block by row block (gate and up are the halves of gate_proj)."""
 
 
+LAYER = (Group.MIX, Group.OUT, Group.EXPAND, Group.CONTRACT)
+"""The groups of a layer. EMBED comes before the first layer, HEAD behind the last."""
+
+INPUTS: dict[Group, str] = {Group.CONTRACT: "intermediate"}
+OUTPUTS: dict[Group, str] = {Group.EXPAND: "intermediate", Group.HEAD: "vocab"}
+"""Which dimension the columns and the rows of a group's matrices have; where nothing stands, it is hidden. The rows
+of EMBED are those of its row loop."""
+
+
+def following(group: Group, last_layer: bool) -> Group:
+    """The group behind one that is not the HEAD."""
+    return LAYER[0] if group is LAYER[-1] and not last_layer else Group(group + 1)
+
+
 def gain_words(group: Group, last_layer: bool) -> int:
     """Side words of one output row of a group, without the x words of EMBED.
 
@@ -104,11 +118,11 @@ class Shape:
 
     def inputs(self, group: Group) -> int:
         """Columns of the matrices of a group."""
-        return self.intermediate if group is Group.CONTRACT else self.hidden
+        return int(getattr(self, INPUTS.get(group, "hidden")))
 
     def outputs(self, group: Group) -> int:
-        """Rows of each matrix of a group (of the row loop for EMBED)."""
-        return {Group.EXPAND: self.intermediate, Group.HEAD: self.vocab}.get(group, self.hidden)
+        """Rows of each matrix of a group."""
+        return int(getattr(self, OUTPUTS.get(group, "hidden")))
 
 
 @dataclass(frozen=True)
@@ -133,11 +147,12 @@ def side_beats(params: CoreParams, words: int) -> int:
 
 def groups(shape: Shape) -> Iterator[tuple[Group, int]]:
     """(group, layer) in stream order."""
-    yield Group.EMBED, 0
-    for layer in range(shape.layers):
-        for group in (Group.MIX, Group.OUT, Group.EXPAND, Group.CONTRACT):
-            yield group, layer
-    yield Group.HEAD, shape.layers
+    group, layer = Group.EMBED, 0
+    yield group, layer
+    while group is not Group.HEAD:
+        last_layer = layer == shape.layers - 1
+        group, layer = following(group, last_layer), layer + (group is LAYER[-1])
+        yield group, layer
 
 
 def segments(params: CoreParams, shape: Shape, contexts: int = 1) -> Iterator[Segment]:

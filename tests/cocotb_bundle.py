@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """cocotb side of the bundle's test: the top with AXI's own clock and reset."""
 
+from typing import Any
+
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
@@ -12,13 +14,13 @@ LANES = 4
 
 
 @cocotb.test(timeout_time=100, timeout_unit="us")
-async def all_interfaces_work(dut: object) -> None:
+async def all_interfaces_work(dut: Any) -> None:
     """A packet goes through and registers answer; a low ``aresetn`` resets them."""
     names = {"clock": dut.aclk, "reset": dut.aresetn, "reset_active_level": False}
     source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis_weights"), **names)
     sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis_result"), **names)
     registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil_csr"), **names)
-    cocotb.start_soon(Clock(dut.aclk, 10, "ns").start())
+    Clock(dut.aclk, 10, "ns").start()
 
     async def reset() -> None:
         dut.aresetn.value = 0

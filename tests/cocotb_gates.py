@@ -2,6 +2,7 @@
 """cocotb test: a design and its netlist, side by side, show the same on all outputs in every cycle."""
 
 import random
+from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
@@ -11,10 +12,10 @@ EXTREMES = (0, 1, -1, 2**17 - 1, -(2**17))
 
 
 @cocotb.test()
-async def same(dut: object) -> None:
+async def same(dut: Any) -> None:
     """Values from a small set, so that memories are read where they were written."""
     values = [*EXTREMES, *(random.randrange(-(2**17), 2**17) for _ in range(40))]
-    cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+    Clock(dut.clk, 10, "ns").start()
     for cycle in range(3000):
         dut.a.value, dut.b.value = random.choice(values), random.choice(values)
         for signal in (dut.rst, dut.ce, dut.we):

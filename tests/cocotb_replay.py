@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drives recorded inputs into a component's Verilog and compares the outputs of every cycle."""
 
+from typing import Any
+
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
@@ -9,7 +11,7 @@ from tritforge.sim.cocotb_run import test_parameters
 
 
 @cocotb.test()
-async def outputs_match(dut: object) -> None:
+async def outputs_match(dut: Any) -> None:
     """Every output of every cycle equals the recorded one."""
     cycles = test_parameters()["cycles"]
     for name in cycles[0]["inputs"]:

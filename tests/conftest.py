@@ -4,25 +4,10 @@
 import pytest
 
 LONGEST = (
-    *(
-        "test_limits",
-        "test_vector_units",
-        "test_core",
-        "test_control_units",
-        "test_units",
-        "test_side_result",
-        "test_csr",
-    ),
-    *(
-        "test_surroundings",
-        "test_array",
-        "test_gates",
-        "test_quantiser",
-        "test_store",
-        "test_faults",
-        "test_rtl_gen",
-        "test_trace",
-    ),
+    *("test_limits", "test_core", "test_path", "test_front", "test_sequencer", "test_arithmetic", "test_scales"),
+    *("test_result", "test_side", "test_registers", "test_gain", "test_statistics", "test_recurrence"),
+    *("test_header_reader", "test_surroundings", "test_array", "test_gates", "test_quantiser", "test_store"),
+    *("test_faults", "test_emit", "test_trace"),
 )
 
 

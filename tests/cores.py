@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tritforge.golden.checkpoints.reader import Checkpoint, ModelConfig
 from tritforge.golden.checkpoints.synthetic import write_random_checkpoint
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.quantise import IntegerCheckpoint
 from tritforge.host.image.image import Image
 from tritforge.host.image.pack import pack

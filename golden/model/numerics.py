@@ -7,21 +7,7 @@ Everything here is exact integer arithmetic on int64 tensors: the gateware repro
 import torch
 from torch import Tensor
 
-from tritforge.golden.model.formats import (  # noqa: F401 - the whole contract under one name
-    CODE_MAX,
-    DECAY_FRAC,
-    EPS,
-    GAIN_BITS,
-    OMEGA_FRAC,
-    SCALE_LEFT,
-    SIGMA_FRAC,
-    SIGMA_RANGE,
-    SIGMA_SEGMENTS,
-    SLOPE_EXTRA,
-    STAT_BITS,
-    UNIT_EXPONENT,
-    Formats,
-)
+from tritforge.golden.model.formats import CODE_MAX, SCALE_LEFT, SIGMA_FRAC, SIGMA_RANGE, SLOPE_EXTRA, Formats
 from tritforge.golden.model.tables import sigma_table
 
 

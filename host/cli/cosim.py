@@ -22,8 +22,8 @@ from tritforge.host.cli.options import (
 )
 from tritforge.host.cli.run import counters_json
 from tritforge.host.run.backends import saturation_warnings
-from tritforge.host.run.generate import Checked, Sampler, generate
-from tritforge.host.run.models import DEFAULT_PRESET, TALES, Kind, Model
+from tritforge.host.run.generate import Sampler, generate
+from tritforge.host.run.models import DEFAULT_PRESET, TALES, Model
 from tritforge.host.run.story import Story
 from tritforge.hw.params import preset
 from tritforge.perf.measured import plan
@@ -83,16 +83,13 @@ def demo(
         )
     ids = model.prompt(prompt)
     story = Story(model.codec, prompt, ids, None if as_json else out)
-    with model.session(Kind.RTL, check=True) as session:
-        backend, transport = session.backend, session.transport
-        assert isinstance(backend, Checked) and transport is not None, "a core that is checked"
+    with model.core_session(check=True) as session:
         with story:
-            transport.progress = story.cycles
-            for token in generate(backend, ids, count, STORY, story.read):
+            session.transport.progress = story.cycles
+            for token in generate(session.backend, ids, count, STORY, story.read):
                 story.add(token)
-        counters, compared = backend.counters(), backend.compared
-        assert counters is not None, "a core counts"
-        speed = transport.cycles / transport.seconds
+        counters, compared = session.core.counters(), session.compared
+        speed = session.transport.cycles / session.transport.seconds
     warnings += heed(saturation_warnings(counters.saturations))
     per_token = counters.cycles / counters.tokens
     facts = {

@@ -16,7 +16,7 @@ from tritforge.host.cli.options import Json, ModelPath, PresetName, Record, Sett
 from tritforge.host.run.backends import Arith, Backend, Ids, Output, check_ids, saturation_warnings
 from tritforge.host.run.driver import Counters
 from tritforge.host.run.generate import CHUNK, Checked, Sampler, after, generate
-from tritforge.host.run.models import Kind
+from tritforge.host.run.models import CoreSession, Kind
 from tritforge.host.run.story import Story
 
 BackendKind = Annotated[
@@ -73,7 +73,7 @@ def generate_text(
     story = Story(model.codec, prompt, ids, None if as_json else out)
     with model.session(backend, check, stall, trace, arith, threshold) as session:
         with story:
-            if session.transport:
+            if isinstance(session, CoreSession):
                 session.transport.progress = story.cycles
             for token in generate(session.backend, ids, count, sampler, story.read):
                 story.add(token)

@@ -25,7 +25,7 @@ from tokenizers import Tokenizer, models
 from tritforge.golden.checkpoints.config import ModelConfig
 from tritforge.host.image.image import config_bytes, image_header
 from tritforge.host.run.generate import Sampler, generate
-from tritforge.host.run.models import Kind, Model
+from tritforge.host.run.models import Model
 from tritforge.host.run.story import Story
 from tritforge.hw.params import CoreParams
 from tritforge.hw.register_map import REGISTERS, constants
@@ -174,8 +174,7 @@ def measure(
         taken = {"before": megabytes()}
         model = Model(path, params, status, simulator=Simulated if simulate else StandIn)
         ids = model.prompt(PROMPT)
-        with model.session(Kind.RTL) as session, Story(model.codec, PROMPT, ids, None) as story:
-            assert session.transport is not None, "a core, or what stands in for it"
+        with model.core_session() as session, Story(model.codec, PROMPT, ids, None) as story:
             session.transport.progress = story.cycles
             for token in generate(session.backend, ids, tokens, SAMPLER, story.read):
                 story.add(token)

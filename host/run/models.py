@@ -53,18 +53,30 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Session:
-    """A backend with what belongs to it.
+    """A backend, ready to run."""
+
+    backend: Backend
+
+
+@dataclass(frozen=True)
+class CoreSession(Session):
+    """A core that runs a model.
 
     Attributes
     ----------
     backend
-        Ready to run.
-    transport
-        The simulated core behind it, None where there is none.
+        The core, or what compares it with the golden integer model.
+    core, transport
+        The core itself, and the simulation behind it.
     """
 
-    backend: Backend
-    transport: "SimTransport | None" = None
+    core: CoreBackend
+    transport: "SimTransport"
+
+    @property
+    def compared(self) -> int:
+        """Tokens that were found equal so far."""
+        return self.backend.compared if isinstance(self.backend, Checked) else 0
 
 
 class Model:
@@ -217,8 +229,6 @@ class Model:
             raise TritforgeError(f"--trace shows what a core does in every cycle; it needs --backend {Kind.RTL}.")
         if stall and kind is not Kind.RTL:
             raise TritforgeError(f"--stall makes the streams of a core wait; it needs --backend {Kind.RTL}.")
-        if trace:
-            check_writable(trace)
         if kind is Kind.FLOAT:
             if self._settings:
                 raise TritforgeError("--set changes a core, and float has none; it needs --backend integer or rtl.")
@@ -240,11 +250,20 @@ class Model:
                 self._fit()
             yield Session(IntegerBackend(self.source(), arith, activations(bits, outlier_threshold)))
         else:
-            yield from self._rtl(check, stall, trace, outlier_threshold)
+            with self.core_session(check, stall, trace, outlier_threshold) as session:
+                yield session
 
-    def _rtl(
-        self, check: bool, stall: float, trace: Path | None, outlier_threshold: float | None
-    ) -> Iterator[Session]:
+    @contextmanager
+    def core_session(
+        self,
+        check: bool = False,
+        stall: float = 0.0,
+        trace: Path | None = None,
+        outlier_threshold: float | None = None,
+    ) -> Iterator[CoreSession]:
+        """Open the simulated core; see `session`."""
+        if trace:
+            check_writable(trace)
         given = activations(self.params.act_bits, outlier_threshold)
         image = self.image()
         self._fit(image)
@@ -252,13 +271,14 @@ class Model:
         with self._simulated(params, stall) as transport:
             if trace:
                 transport.record_trace()
-            backend: Backend = CoreBackend(transport, image, outlier_threshold)
+            core = CoreBackend(transport, image, outlier_threshold)
+            backend: Backend = core
             if check:
                 from tritforge.host.run.golden_backends import IntegerBackend
 
                 golden = IntegerBackend(self.source(), activations=given)
-                backend = Checked(backend, golden, lambda ids: self.locate(ids, outlier_threshold))
-            yield Session(backend, transport)
+                backend = Checked(core, golden, lambda ids: self.locate(ids, outlier_threshold))
+            yield CoreSession(backend, core, transport)
             if trace:
                 write_timeline(trace, transport.fetch_trace())
 

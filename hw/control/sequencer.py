@@ -3,20 +3,20 @@
 
 from collections.abc import Callable
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tritforge.hw import schedule as sc
 from tritforge.hw.array.array import Drain, array_latency
 from tritforge.hw.codes.store import VectorStore
 from tritforge.hw.control.dependency import GroupCourse
-from tritforge.hw.control.place import Place, settle
 from tritforge.hw.control.result import HeadRows, PacketEnd
+from tritforge.hw.control.rows import Rows
 from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.pipeline import delay
-from tritforge.hw.lib.width import cut, minus_one, plus_one
+from tritforge.hw.lib.width import cut, plus_one
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import ScaleSelect, ScaleWords
 from tritforge.hw.schedule import Group, Status
@@ -36,7 +36,7 @@ _STATES = (
     *("IDLE", "HEADER", "CHECK", "CONSTANTS", "ARRIVE", "TURN", "TURNED", "WAIT", "ROWS"),
     *("LEAVE", "LEFT", "DEPEND", "SETTLE", "FINISH", "RESULT"),
 )
-_CONDITIONS = ("was_empty", "was_buffered", "was_scaled", "blocked", "some")
+_CONDITIONS = ("was_empty", "was_buffered", "was_scaled", "some")
 
 
 class Sequencer(wiring.Component):
@@ -128,23 +128,21 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape, last_settle = self.shape, settle_cycles(self._params) - 1
-        place = settle(m, self._params, self)
-        leave = Signal()
-        self._leave(m, place, leave, self._state_base(m, place))
+        m.submodules.walk = walk = Rows(self._params)
+        for name in ("rows", "head", "array", "scale"):
+            connect(m, getattr(walk, name), flipped(getattr(self, name)))
 
         # what the surroundings say, a cycle later
-        empty, buffered, scaled, blocked, some = (Signal(name=name) for name in _CONDITIONS)
+        empty, buffered, scaled, some = (Signal(name=name) for name in _CONDITIONS)
         loaded, accepted = flags("loaded", "accepted")
         embed_blocks = Signal(8)
         waited = Signal(range(last_settle + 1))
         settled, embed_taken, embed_waits, torn = flags("settled", "embed_taken", "embed_waits", "torn")
-        working, stops, block_ends, group_ends = flags("working", "stops", "block_ends", "group_ends")
+        working, stops = flags("working", "stops")
         m.d.sync += [
             empty.eq(self.rows.empty),
             buffered.eq(self.rows.buffered),
             scaled.eq(self.scale.ready),
-            blocked.eq(place.head & ~self.head.room),
-            group_ends.eq(place.last_matrix & place.last_block),
             some.eq(self.level != 0),
             # as many at most as the side words have room for
             embed_blocks.eq(cut(embed_blocks + self.packet.embed_block - embed_taken, embed_blocks)),
@@ -187,27 +185,35 @@ class Sequencer(wiring.Component):
         begin = Signal()
         m.d.sync += begin.eq(at["ARRIVE"] & self.scale_words.valid)
         m.d.comb += [self.course.begin.eq(begin), self.constants.begin.eq(begin)]
-        # the place and what follows from it settle
+        # the position and what follows from it settle
         go("TURN", "TURNED")
         go("TURNED", "WAIT")
-        there = loaded & scaled & (buffered | ~place.needs_buffers)
-        go("WAIT", "ROWS", Mux(place.embed, embed_waits, there))
+        there = loaded & scaled & (buffered | ~walk.needs_buffers)
+        go("WAIT", "ROWS", Mux(walk.embed, embed_waits, there))
         m.d.comb += [
-            embed_taken.eq(at["WAIT"] & place.embed & embed_waits),
-            leave.eq(at["ROWS"] & place.gap_over & ~blocked),
-            block_ends.eq(leave & place.ends),
+            embed_taken.eq(at["WAIT"] & walk.embed & embed_waits),
+            walk.shape.eq(shape),
+            walk.clear.eq(at["IDLE"]),
+            walk.active.eq(at["ROWS"]),
+            walk.next_group.eq(at["DEPEND"] & empty),
+            self.packet.drained.eq(walk.drained),
+            self.course.next_three.eq(walk.next_three),
+            self.course.next_inner.eq(walk.next_inner),
+            self.group.eq(walk.group),
+            self.matrix.eq(walk.matrix),
+            self.block.eq(walk.block),
+            self.rows_context.eq(walk.context),
         ]
-        go("ROWS", "TURN", block_ends & ~group_ends)
-        go("ROWS", "LEAVE", block_ends & group_ends & ~place.head)
-        go("ROWS", "FINISH", block_ends & group_ends & place.head)
-        m.d.sync += loaded.eq((loaded | self.array.loaded) & ~(block_ends | at["SETTLE"]))
+        go("ROWS", "TURN", walk.ends & ~walk.ends_group)
+        go("ROWS", "LEAVE", walk.ends & walk.ends_group & ~walk.of_head)
+        go("ROWS", "FINISH", walk.ends & walk.ends_group & walk.of_head)
+        m.d.sync += loaded.eq((loaded | self.array.loaded) & ~(walk.ends | at["SETTLE"]))
         # the last row group reaches the vector path
         go("LEAVE", "LEFT")
         go("LEFT", "DEPEND")
         go("DEPEND", "CONSTANTS", empty)
-        m.d.comb += place.next_group.eq(at["DEPEND"] & empty)
-        m.d.sync += self.course.dependency.eq(place.next_group)
-        with m.If(place.next_group | at["SETTLE"] | at["FINISH"]):
+        m.d.sync += self.course.dependency.eq(walk.next_group)
+        with m.If(walk.next_group | at["SETTLE"] | at["FINISH"]):
             m.d.sync += self.scale_words.valid.eq(0)
 
         # a fault ends the packet wherever it is; once accepted, it may have changed the state
@@ -233,68 +239,6 @@ class Sequencer(wiring.Component):
         with m.If(self.restored):
             m.d.sync += self.header.torn.eq(0)
         return m
-
-    def _leave(self, m: Module, place: Place, leave: Signal, state_base: Signal) -> None:
-        """The next row group leaves: its tag, and on to the one after it."""
-        params, shape, matrix, block = self._params, self.shape, self.matrix, self.block
-        groups_log2, lane_bits = params.row_groups.bit_length() - 1, params.vector_rows.bit_length() - 1
-        context = self.rows_context
-        row_group = Signal(max(1, groups_log2))
-        gap = Signal.like(place.gap)
-        index = Cat(row_group[:groups_log2], block)
-        live = Signal(params.vector_rows)
-        last_row_group = Signal(init=params.row_groups == 1)
-        last_context = Signal() if params.batch > 1 else Const(1)
-        for lane in range(params.vector_rows):
-            number = Cat(Const(lane, lane_bits), row_group[:groups_log2])
-            m.d.comb += live[lane].eq(~place.last_block | (number <= place.last_row))
-        with m.If(~self.rows_active):
-            m.d.sync += last_row_group.eq(params.row_groups == 1)
-            if params.batch > 1:
-                m.d.sync += last_context.eq(place.contexts == 0)
-        with m.Elif(leave):
-            if params.row_groups > 1:
-                m.d.sync += last_row_group.eq(row_group == params.row_groups - 2)
-            if params.batch > 1:
-                with m.If(last_row_group):
-                    m.d.sync += last_context.eq(context + 1 == place.contexts)
-        m.d.comb += [
-            place.ends.eq(last_row_group & last_context),
-            self.head.live.eq(self.rows.tag.live),
-            self.head.context.eq(self.scale.context),
-        ]
-        m.d.sync += [
-            self.rows.tag.valid.eq(leave & ~place.head),
-            self.rows.tag.op.eq(place.op),
-            self.rows.tag.context.eq(context),
-            # those of the head, which may be more, have their number beside the tag
-            self.rows.tag.index.eq(cut(index, self.rows.tag.index)),
-            self.head.row.eq(cut(index << lane_bits, self.head.row)),
-            self.rows.tag.last.eq(place.ends),
-            self.rows.tag.live.eq(live),
-            self.rows.zero.eq(shape.zero.bit_select(context, 1)),
-            # only the rows of G have a state
-            self.rows.state_word.eq(cut(state_base + index, self.rows.state_word)),
-            self.head.valid.eq(leave & place.head & live[0]),
-            self.array.drain.eq(leave & ~place.embed),
-            self.array.reload.eq(last_row_group & ~last_context),
-            self.packet.drained.eq(leave & ~place.embed & place.ends),
-            self.array.next_context.eq(plus_one(context)),
-            # before a row block's rows, whether the scales of all its contexts are there
-            self.scale.context.eq(Mux(self.rows_active, context, place.contexts)),
-        ]
-        with m.If(leave):
-            m.d.sync += [row_group.eq(plus_one(row_group)), gap.eq(place.gap), place.gap_over.eq(place.gap == 0)]
-        with m.Elif(~place.gap_over):
-            m.d.sync += [gap.eq(minus_one(gap)), place.gap_over.eq(gap == 1)]
-        with m.If(leave & last_row_group):
-            m.d.sync += [row_group.eq(0), context.eq(plus_one(context))]
-        with m.If(leave & place.ends):
-            m.d.sync += [context.eq(0), matrix.eq(plus_one(matrix))]
-            with m.If(place.last_matrix):
-                m.d.sync += [matrix.eq(0), block.eq(Mux(place.last_block, 0, plus_one(block)))]
-        with m.If(self.packet.idle):
-            m.d.sync += [block.eq(0), row_group.eq(0), matrix.eq(0), context.eq(0)]
 
     def _reader(self, m: Module) -> Callable[[Value, int], Value]:
         """Header words to the reader, constants to registers; the result reads a whole segment in a state and says
@@ -344,20 +288,3 @@ class Sequencer(wiring.Component):
             return done
 
         return read
-
-    def _state_base(self, m: Module, place: Place) -> Signal:
-        """The state word of row group 0, two cycles after a change of context: G rows are as far apart at least."""
-        params, shape = self._params, self.shape
-        layer_base, state_base = (
-            Signal.like(self.rows.state_word, name=name) for name in ("layer_base", "state_base")
-        )
-        slot_words = params.max_layers * params.max_hidden // params.vector_rows
-        slot_bases = Array(slot * slot_words for slot in range(params.batch))
-        # used within the limits of layers and hidden only
-        m.d.sync += state_base.eq(cut(slot_bases[shape.slots[self.rows_context]] + layer_base, state_base))
-        layer_over = delay(m, place.next_group & (self.group == Group.CONTRACT), 1, "layer_over")
-        with m.If(self.packet.idle):
-            m.d.sync += layer_base.eq(0)
-        with m.Elif(layer_over):
-            m.d.sync += layer_base.eq(cut(layer_base + place.hidden_words, layer_base))
-        return state_base

@@ -417,8 +417,8 @@ class ScaleUnit(wiring.Component):
 def _saturated(exponent: Value) -> Value:
     """The value in SHIFT_BITS."""
     sign, high = exponent[-1], exponent[SHIFT_BITS - 1 : -1]
-    beyond = Mux(sign, ~high.all(), high.any())
-    return Cat(Mux(beyond, (~sign).replicate(SHIFT_BITS - 1), exponent[: SHIFT_BITS - 1]), sign).as_signed()
+    overflow = Mux(sign, ~high.all(), high.any())
+    return Cat(Mux(overflow, (~sign).replicate(SHIFT_BITS - 1), exponent[: SHIFT_BITS - 1]), sign).as_signed()
 
 
 def shared_select(

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Walks the schedule ahead of the weight stream: what runs of beats a packet has."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
 from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.one_hot import OneHot
-from tritforge.hw.lib.width import cut, minus_one, plus_one
+from tritforge.hw.lib.width import cut, minus_one
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Group
 from tritforge.hw.stream.header_reader import token_shape
+from tritforge.hw.stream.position import Position
 
 FLAGS = ("some", "side", "trits", "wrap", "embed", "release", "end")
 
@@ -67,66 +68,44 @@ class Walker(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         params, shape, run = self._params, self.shape, self.run
-        # cleared until the first packet, so that they need no reset, which comes from afar
-        group, matrix, block, layer = (
-            Signal(kind, name=name, reset_less=True)
-            for name, kind in (("group", Group), ("matrix", 2), ("block", 16), ("layer", 8))
-        )
-        last_layer, last_matrix = flags("last_layer", "last_matrix")
-        layers = Signal(8)
-        rows = Signal(16)
-        last = Signal(16)
-        reached = Signal(2)
-        last_block = Signal()
+        m.submodules.position = position = Position(params)
+        within, last_matrix = position.within, position.last_matrix
         trit_beats, beats = (Signal.like(run.left, name=name) for name in ("trit_beats", "beats"))
         gain_beats, embedding = (Signal.like(run.left, name=name) for name in ("gain_beats", "embedding"))
         constants = Signal(reset_less=True)
         trits = Signal(reset_less=True)
         no_gains = Signal()
 
-        # what follows from the place: from block and matrix settled three cycles later; from the group later still,
-        # but constants come first
-        within = {g: Signal(name=f"within_{g.name.lower()}") for g in Group}
-        last_of = Signal(2, reset_less=True)
-        m.d.sync += [within[g].eq(group == g) for g in Group]
+        # what follows from the group, late, but constants come first
         m.d.sync += [
-            layers.eq(minus_one(shape.layers)),
-            last_layer.eq(layer == layers),
-            last.eq(minus_one(rows)[params.rows.bit_length() - 1 :]),
-            reached.eq(Cat(block[:8] == last[:8], block[8:] == last[8:])),
-            rows.eq(shape.hidden),
             # all within the limits that a run's length is made for
-            trit_beats.eq(cut(Mux(within[Group.CONTRACT], shape.intermediate_beats, shape.hidden_beats), trit_beats)),
+            trit_beats.eq(cut(shape.hidden_beats, trit_beats)),
             embedding.eq(cut((shape.contexts + sc.gain_words(Group.EMBED, False)) * params.gain_beats, embedding)),
             no_gains.eq(gain_beats == 0),
-            last_matrix.eq(matrix == last_of),
         ]
-        m.d.comb += last_block.eq(reached.all())
         for g in Group:
             either = [sc.block_side_beats(params, g, last, contexts=0) for last in (False, True)]
             with m.If(within[g]):
-                if g in (Group.EXPAND, Group.HEAD):
-                    m.d.sync += rows.eq(shape.intermediate if g is Group.EXPAND else shape.vocab)
-                m.d.sync += [
-                    gain_beats.eq(embedding if g is Group.EMBED else Mux(last_layer, either[1], either[0])),
-                    last_of.eq(max(0, len(sc.MATRICES[g]) - 1)),
-                ]
+                if g in sc.INPUTS:
+                    m.d.sync += trit_beats.eq(cut(getattr(shape, f"{sc.INPUTS[g]}_beats"), trit_beats))
+                m.d.sync += gain_beats.eq(
+                    embedding if g is Group.EMBED else Mux(position.last_layer, either[1], either[0])
+                )
 
-        skips, block_over, group_over, layer_over = flags("skips", "block_over", "group_over", "layer_over")
+        skips, ends_rows, ends_group, final = flags("skips", "ends_rows", "ends_group", "final")
         states = OneHot(m, ("NONE", "FIRST", "SECOND", "READY"))
         at, go = states.at, states.go
-        valid, final = flags("valid", "final")
+        valid = Signal()
         m.d.comb += [
             skips.eq(~constants & ~trits & no_gains),
             valid.eq(at["SECOND"] & ~skips | at["READY"] & ~self.pop),
-            final.eq(last_matrix & last_block),
+            final.eq(last_matrix & position.last_block),
         ]
         m.d.sync += [
             beats.eq(Mux(constants, sc.side_beats(params, sc.CONSTANT_WORDS), Mux(trits, trit_beats, gain_beats))),
             # settled when the run is taken, as the run is; the embedding has no trits
-            block_over.eq(Mux(trits, last_matrix, run.embed)),
-            group_over.eq(Mux(trits, last_matrix, run.embed) & last_block),
-            layer_over.eq(trits & final & within[Group.CONTRACT] & ~last_layer),
+            ends_rows.eq(trits | run.embed),
+            ends_group.eq((trits | run.embed) & final),
             run.some.eq(valid),
             run.side.eq(valid & ~trits),
             run.trits.eq(valid & trits),
@@ -140,7 +119,7 @@ class Walker(wiring.Component):
             run.end.eq(trits & final & within[Group.HEAD]),
         ]
         if params.taps:
-            m.d.sync += [run.group.eq(group), run.matrix.eq(matrix), run.block.eq(block)]
+            m.d.sync += [run.group.eq(position.group), run.matrix.eq(position.matrix), run.block.eq(position.block)]
         go("NONE", "FIRST", self.start)
         go("FIRST", "SECOND")
         go("SECOND", "FIRST", skips)
@@ -149,17 +128,20 @@ class Walker(wiring.Component):
         go("READY", "NONE", self.pop & run.end)
         states.interrupt("NONE", self.clear)
         states.build()
+
+        # constants once a group, then side words and trits of each row block
+        m.d.comb += [
+            position.shape.eq(shape),
+            position.clear.eq(self.clear),
+            position.step.eq(self.pop & ends_rows),
+            position.next_group.eq(self.pop & ends_group),
+        ]
         with m.If(self.pop | (at["SECOND"] & skips)):
             m.d.sync += [constants.eq(0), trits.eq(~constants)]
-        with m.If(self.pop & trits):
-            m.d.sync += matrix.eq(plus_one(matrix))
-        with m.If(self.pop & block_over):
-            m.d.sync += [matrix.eq(0), block.eq(plus_one(block)), trits.eq(0)]
-        with m.If(self.pop & group_over):
-            m.d.sync += [constants.eq(1), block.eq(0), group.eq(plus_one(group))]
-        with m.If(self.pop & layer_over):
-            m.d.sync += [group.eq(Group.MIX), layer.eq(plus_one(layer))]
+        with m.If(position.step & last_matrix):
+            m.d.sync += trits.eq(0)
+        with m.If(position.next_group):
+            m.d.sync += constants.eq(1)
         with m.If(self.clear):
-            m.d.sync += [run.some.eq(0), run.side.eq(0), run.trits.eq(0)]
-            m.d.sync += [constants.eq(1), trits.eq(0), matrix.eq(0), block.eq(0), layer.eq(0), group.eq(Group.EMBED)]
+            m.d.sync += [run.some.eq(0), run.side.eq(0), run.trits.eq(0), constants.eq(1), trits.eq(0)]
         return m

@@ -72,7 +72,7 @@ class Bench:
     waits : cycles in which the contract kept a beat from being issued.
     """
 
-    def __init__(self, dut: object, params: CoreParams, gap: float = 0, stall: float = 0) -> None:
+    def __init__(self, dut: Any, params: CoreParams, gap: float = 0, stall: float = 0) -> None:
         self.dut, self.params, self.gap, self.stall = dut, params, gap, stall
         self.latency = array_latency(params)
         self.cycle = self.waits = 0
@@ -82,7 +82,7 @@ class Bench:
 
     async def run(self, blocks: Iterable[Block]) -> None:
         """Issue the blocks back to back but for the gaps and the waits that the contract asks for."""
-        cocotb.start_soon(Clock(self.dut.clk, 2, "ns").start())
+        Clock(self.dut.clk, 2, "ns").start()
         self.dut.rst.value = 1
         self.dut.feed__valid.value = self.dut.rows__drain.value = 0
         for _ in range(2):
@@ -192,7 +192,7 @@ def _random_blocks(params: CoreParams, count: int) -> Iterator[Block]:
 
 
 @cocotb.test()
-async def every_code_with_extremes(dut: object) -> None:
+async def every_code_with_extremes(dut: Any) -> None:
     """Every byte of the code meets every combination of extreme activations, in blocks of one beat."""
     params = _params()
     count = params.trit_code.trits
@@ -209,7 +209,7 @@ async def every_code_with_extremes(dut: object) -> None:
 
 
 @cocotb.test()
-async def largest_sums(dut: object) -> None:
+async def largest_sums(dut: Any) -> None:
     """The longest rows of equal trits and extreme codes reach the ends of the accumulator's range."""
     params = _params()
     beats = params.beats(params.max_inputs)
@@ -222,14 +222,14 @@ async def largest_sums(dut: object) -> None:
 
 @cocotb.test()
 @cocotb.parametrize(gap=[0, 0.4], stall=[0, 0.4])
-async def blocks_in_any_rhythm(dut: object, gap: float, stall: float) -> None:
+async def blocks_in_any_rhythm(dut: Any, gap: float, stall: float) -> None:
     """Blocks of any length and number of contexts, back to back or with gaps, drained at once or with stalls."""
     params = _params()
     await Bench(dut, params, gap, stall).run(_random_blocks(params, 40))
 
 
 @cocotb.test()
-async def a_block_drains_while_the_next_accumulates(dut: object) -> None:
+async def a_block_drains_while_the_next_accumulates(dut: Any) -> None:
     """Blocks long enough to hide the drain of the one before follow one another without a wait."""
     params = _params()
     rng = np.random.default_rng(random.getrandbits(32))
@@ -240,7 +240,7 @@ async def a_block_drains_while_the_next_accumulates(dut: object) -> None:
 
 
 @cocotb.test()
-async def contexts_are_read_in_any_order(dut: object) -> None:
+async def contexts_are_read_in_any_order(dut: Any) -> None:
     """Contexts are read out of order, in part, and more than once, but for a core of one."""
     params = _params()
     blocks = list(_random_blocks(params, 20))
@@ -253,7 +253,7 @@ async def contexts_are_read_in_any_order(dut: object) -> None:
 
 @cocotb.test()
 @cocotb.parametrize(gap=[0, 0.3])
-async def abandoned_blocks_are_forgotten(dut: object, gap: float) -> None:
+async def abandoned_blocks_are_forgotten(dut: Any, gap: float) -> None:
     """A block that stops anywhere before its last beat leaves nothing behind in the next."""
     params = _params()
     blocks = list(_random_blocks(params, 40))

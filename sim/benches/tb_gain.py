@@ -9,7 +9,7 @@ import cocotb
 import torch
 from cocotb.triggers import FallingEdge, Timer
 
-from tritforge.golden.model import numerics as nx
+from tritforge.golden.model.formats import DECAY_FRAC, SIGMA_FRAC
 from tritforge.hw.operations import OPS, SLOTS, Op
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import TOTAL_LATE
@@ -79,7 +79,18 @@ class Plan:
         self.expected["total"][final + TOTAL_LATE] = total
         self.cycle = final + TOTAL_LATE
 
-    def _row_group(self, model, op, context, contexts, block, index, rows, last, words) -> None:
+    def _row_group(
+        self,
+        model: GainModel,
+        op: Op,
+        context: int,
+        contexts: int,
+        block: int,
+        index: int,
+        rows: int,
+        last: bool,
+        words: torch.Tensor | None,
+    ) -> None:
         params, at = self.params, self.cycle
         rows_a_cycle, number = params.vector_rows, block * params.row_groups + index
         live = torch.tensor([number * rows_a_cycle + row < rows for row in range(rows_a_cycle)])
@@ -91,7 +102,7 @@ class Plan:
         fmt, here = params.formats, words[:, index * rows_a_cycle : (index + 1) * rows_a_cycle]
         wide, second = (random_signed(fmt.wide_bits, rows_a_cycle).clamp(min=-fmt.wide_max) for _ in range(2))
         if op is Op.F:
-            wide = wide.abs().clamp(max=1 << nx.SIGMA_FRAC)
+            wide = wide.abs().clamp(max=1 << SIGMA_FRAC)
         arrives = at + GainStage.lead
         self.inputs[arrives] |= {"wide": pack(wide, fmt.wide_bits), "second": pack(second, fmt.wide_bits)}
         first = arrives
@@ -141,7 +152,7 @@ async def gain(dut: Any) -> None:
             where = (mask, int(dut.values__which.value), int(dut.values__context.value))
             seen["value"][cycle] = (*where, live_rows(params, mask, codes))
         for name, tag, data, width in (
-            ("decay", "decay_tag", "decay", nx.DECAY_FRAC),
+            ("decay", "decay_tag", "decay", DECAY_FRAC),
             ("traced", "traced", "held", fmt.wide_bits),
         ):
             fields = split_tag(params, int(getattr(dut, tag).value))

@@ -10,6 +10,7 @@ from cocotb.triggers import FallingEdge, Timer
 from torch import Tensor
 
 from tritforge.golden.model import numerics as nx
+from tritforge.golden.model.formats import SCALE_LEFT
 from tritforge.golden.model.integer import IntegerModel
 from tritforge.hw.operations import OPS, Op, slots
 from tritforge.hw.scales.scales import TOTAL_LATE, VectorStatistics
@@ -57,11 +58,10 @@ class Bench:
         self.longest, self.exact = "", set[str]()
         self.ages = {name: test_parameters()[name] for name in ("until_empty", "until_buffered")}
 
-    async def step(self, **inputs: int) -> None:
+    async def step(self, op: Op | None = None, **inputs: int) -> None:
         """One cycle; ports that are not given are random, and nothing is issued."""
         dut, params, fmt = self.dut, self.params, self.fmt
         self.previous = (self.pulse, *self.statistics)
-        op = inputs.pop("op", None)
         noise = {"rows__tag": tag_value(params), "rows__zero": random.getrandbits(1)}
         noise |= {"constants__begin": 0, "constants__bias": random.getrandbits(64)}
         noise["acc"] = random.getrandbits(self.rows_a_cycle * params.acc_bits)
@@ -216,8 +216,8 @@ class Bench:
         shift = int(acc.abs().max()).bit_length() + fmt.mantissa - length
         shifts = torch.tensor(shift)
         y = nx.apply_scale(acc, torch.tensor(mantissa), shifts, fmt)
-        exact = nx.rshift_round(acc * mantissa << nx.SCALE_LEFT, max(shift + nx.SCALE_LEFT, 0))
-        clamped = (acc != 0) if shift < -nx.SCALE_LEFT else exact.abs() > fmt.wide_max
+        exact = nx.rshift_round(acc * mantissa << SCALE_LEFT, max(shift + SCALE_LEFT, 0))
+        clamped = (acc != 0) if shift < -SCALE_LEFT else exact.abs() > fmt.wide_max
         slot = self.slot_of[context]
         inputs = {"acc": pack(acc, params.acc_bits), "scale__mantissa": mantissa, "scale__shift": shift % (1 << 12)}
         base = slot * params.max_layers * params.max_hidden + self.layer * self.stride()

@@ -3,6 +3,7 @@
 
 import random
 from collections import deque
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -11,7 +12,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from torch import Tensor
 
-from tritforge.golden.model.numerics import Formats, code_reciprocal, codes
+from tritforge.golden.model.formats import Formats
+from tritforge.golden.model.numerics import code_reciprocal, codes
 from tritforge.hw.codes.quantiser import Quantiser
 from tritforge.hw.lib.floats import EXPONENT_BITS, code_float
 from tritforge.hw.params import CoreParams
@@ -41,15 +43,15 @@ def _random_vector(params: CoreParams) -> tuple[int, int, int, list[int]]:
     lowest, highest = 1 << (fmt.mantissa - 1), (1 << fmt.mantissa) - 1
     top = random.choice([lowest, lowest + 1, highest - 1, highest, random.randint(lowest, highest)])
     e_max = random.choice([1, fmt.magnitude_bits, 63 - extra, random.randint(1, 63 - extra)])
-    m, e = [], []
+    significands, exponents = [], []
     for _ in range(params.columns):
         below = min(random.choice([0, 0, 1, 2, random.randint(0, 12), random.randint(0, 63)]), e_max)
         limit = highest if below else top
-        m.append(random.choice([lowest, limit, random.randint(lowest, limit)]))
-        e.append(e_max - below)
-        if e[-1] == 0:
-            m[-1] = 0
-    m, e = torch.tensor(m), torch.tensor(e)
+        significands.append(random.choice([lowest, limit, random.randint(lowest, limit)]))
+        exponents.append(e_max - below)
+        if exponents[-1] == 0:
+            significands[-1] = 0
+    m, e = torch.tensor(significands), torch.tensor(exponents)
     negative = torch.randint(2, (params.columns,)).bool()
     reciprocal = code_reciprocal(torch.tensor(top), fmt)
     level = e_max - random.randint(0, extra)
@@ -57,7 +59,7 @@ def _random_vector(params: CoreParams) -> tuple[int, int, int, list[int]]:
     return _pack(m, e, negative.long(), params), int(reciprocal), level + extra, expected.tolist()
 
 
-def _codes(dut: object, params: CoreParams) -> list[int]:
+def _codes(dut: Any, params: CoreParams) -> list[int]:
     """The ``codes`` port's values."""
     bits, value = params.act_bits, dut.codes.value.to_unsigned()
     found = np.array([value >> bits * column & (1 << bits) - 1 for column in range(params.columns)])
@@ -65,11 +67,11 @@ def _codes(dut: object, params: CoreParams) -> list[int]:
 
 
 @cocotb.test()
-async def codes_equal_the_model(dut: object) -> None:
+async def codes_equal_the_model(dut: Any) -> None:
     """Every code of every vector, in order and in time, with gaps."""
     params = _params()
     torch.manual_seed(random.getrandbits(32))
-    cocotb.start_soon(Clock(dut.clk, 2, "ns").start())
+    Clock(dut.clk, 2, "ns").start()
     dut.rst.value, dut.i_valid.value = 1, 0
     for _ in range(2):
         await FallingEdge(dut.clk)
@@ -89,11 +91,11 @@ async def codes_equal_the_model(dut: object) -> None:
 
 
 @cocotb.test()
-async def stale_elements_stay_in_range(dut: object) -> None:
+async def stale_elements_stay_in_range(dut: Any) -> None:
     """An element beyond the maximum never gets the least number, and its neighbours their own."""
     params = _params()
     fmt = params.formats
-    cocotb.start_soon(Clock(dut.clk, 2, "ns").start())
+    Clock(dut.clk, 2, "ns").start()
     dut.rst.value, dut.i_valid.value = 0, 1
     largest, reciprocal = 1 << (fmt.mantissa - 1), (1 << fmt.mantissa) - 1
     for e_max in range(1 << EXPONENT_BITS):

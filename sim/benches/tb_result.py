@@ -3,6 +3,7 @@
 
 import random
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from cocotb.triggers import FallingEdge, ReadOnly
 from numpy.typing import NDArray
 
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.hw.control.result import ResultUnit
 from tritforge.hw.packet import Result, parse_result, scale_word, split_logits
 from tritforge.hw.params import CoreParams
@@ -64,7 +65,7 @@ def some_logits(shape: tuple[int, int]) -> NDArray[np.int64]:
     """Accumulators of a kind that a wrong comparison gets wrong: ties, negative numbers, both ends of the range."""
     rng = np.random.default_rng(random.getrandbits(32))
     end = 1 << params().acc_bits - 1
-    kinds = [
+    kinds: list[Callable[[], NDArray[np.int64]]] = [
         lambda: rng.integers(-end, end, shape),
         lambda: rng.integers(-3, 0, shape),
         lambda: rng.integers(0, 2, shape),
@@ -110,7 +111,7 @@ class Bench:
 
     def __init__(self, dut: Any, ready: float, offer: float) -> None:
         self.dut, self.ready, self.offer = dut, ready, offer
-        self.cycle, self.words = 0, []
+        self.cycle, self.words = 0, list[int]()
         self.held: tuple[int, int] | None = None
         self.ended = 0
         self.room = deque([1] * 2, maxlen=2)

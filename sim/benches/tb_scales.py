@@ -15,7 +15,7 @@ from cocotb.triggers import FallingEdge, Timer
 from tritforge.golden.model import integer
 from tritforge.golden.model import numerics as nx
 from tritforge.golden.model.activations import Activations
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.outlier_codes import widening
 from tritforge.golden.model.quantise import Matrix
 from tritforge.hw.packet import scale_word

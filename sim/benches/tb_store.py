@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from tritforge.golden.model import numerics as nx
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.hw.codes.store import ANNOUNCED, VectorStore
 from tritforge.hw.lib.floats import code_float
 from tritforge.hw.params import CoreParams
@@ -121,7 +121,7 @@ class Bench:
     def __init__(self, dut: Any, params: CoreParams) -> None:
         self.dut, self.params = dut, params
         self.group: Group | None = None
-        self.now, self.ready, self.entered, self.running = 0, False, [], False
+        self.now, self.ready, self.entered, self.running = 0, False, list[int](), False
         self.asked: tuple[int, int] | None = None
         self.factors: deque[dict[str, int]] = deque([{}] * ScaleUnit.factor_latency)
         self.reads: deque[tuple[Group, int] | None] = deque([None] * (VectorStore.read_latency - 1))

@@ -12,7 +12,7 @@ from cocotb.triggers import FallingEdge
 from torch import Tensor
 
 from tritforge.golden.model import numerics as nx
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import GAIN_BITS, SCALE_LEFT, SIGMA_SEGMENTS, Formats
 from tritforge.sim.cocotb_run import test_parameters
 
 torch.set_num_threads(1)
@@ -40,7 +40,7 @@ def formats() -> Formats:
 
 async def begin(dut: Any) -> None:
     """Start the clock and reset the unit; everything else happens at falling edges."""
-    cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+    Clock(dut.clk, 10, "ns").start()
     logging.getLogger("cocotb").setLevel(logging.WARNING)
     dut.rst.value = 1
     for _ in range(3):
@@ -98,27 +98,26 @@ async def rescale(dut: Any) -> None:
     fmt, count = formats(), 6000
     unit = Part(dut, "rescale")
     acc_bits = len(unit.acc)
-    shifts = [*range(-12, 71), -2048, 2047, 511, 512, 1024, -64]
+    offered = [*range(-12, 71), -2048, 2047, 511, 512, 1024, -64]
     inputs = {
         "acc": pick([*signed_values(acc_bits - 1, 200), -1 << (acc_bits - 1)], count),
         "mantissa": pick([*magnitudes(fmt.mantissa, 50), *[(1 << fmt.mantissa) - 1] * 50], count),
-        "shift": pick(shifts, count),
+        "shift": pick(offered, count),
     }
     # Either side of both limits: powers of two that make +-2**(wide_bits - 1), and their neighbours.
     for power in range(acc_bits - 1):
         shift = power + fmt.mantissa - fmt.wide_bits
-        for acc in ((1 << power) - 1, 1 << power, (1 << power) + 1) if shift >= -nx.SCALE_LEFT else ():
+        for acc in ((1 << power) - 1, 1 << power, (1 << power) + 1) if shift >= -SCALE_LEFT else ():
             for mantissa in ((1 << (fmt.mantissa - 1)) - 1, 1 << (fmt.mantissa - 1)):
                 inputs["acc"] += [acc, -acc]
                 inputs["mantissa"] += [mantissa] * 2
                 inputs["shift"] += [shift] * 2
-    acc, mantissa, shift = (torch.tensor(values) for values in inputs.values())
-    left = nx.SCALE_LEFT
-    exact = nx.rshift_round(acc * mantissa << left, (shift + left).clamp(0, 63))
-    clamped = torch.where(shift < -left, acc != 0, exact.abs() > fmt.wide_max)
-    expected = zip(
-        wrap(nx.apply_scale(acc, mantissa, shift, fmt), fmt.wide_bits), clamped.long().tolist(), strict=True
-    )
+    accs, mantissas, shifts = (torch.tensor(values) for values in inputs.values())
+    left = SCALE_LEFT
+    exact = nx.rshift_round(accs * mantissas << left, (shifts + left).clamp(0, 63))
+    clamped = torch.where(shifts < -left, accs != 0, exact.abs() > fmt.wide_max)
+    scaled = wrap(nx.apply_scale(accs, mantissas, shifts, fmt), fmt.wide_bits)
+    expected = zip(scaled, clamped.long().tolist(), strict=True)
     assert clamped.any() and not clamped.all()
     await begin(dut)
     compare(await stream(unit, unit.latency, inputs, ["y", "saturated"]), list(expected), inputs)
@@ -130,7 +129,7 @@ async def activation(dut: Any) -> None:
     fmt = formats()
     step = fmt.frac - 5
     xs = [*signed_values(fmt.wide_bits - 1, 500), -1 << (fmt.wide_bits - 1)]
-    for segment in range(nx.SIGMA_SEGMENTS + 1):
+    for segment in range(SIGMA_SEGMENTS + 1):
         ends = [(segment << step) + offset for offset in (-1, 0, 1, random.getrandbits(step))]
         xs += [sign * end for end in ends for sign in (1, -1)]
     functions = [random.getrandbits(1) for _ in xs]
@@ -147,8 +146,8 @@ async def activation(dut: Any) -> None:
 async def normaliser(dut: Any) -> None:
     """Code floats of products of all lengths."""
     fmt = formats()
-    largest = fmt.wide_max << (nx.GAIN_BITS - 1)
-    products = [*signed_values(fmt.wide_bits + nx.GAIN_BITS - 2, 2000), largest, -largest]
+    largest = fmt.wide_max << (GAIN_BITS - 1)
+    products = [*signed_values(fmt.wide_bits + GAIN_BITS - 2, 2000), largest, -largest]
     inputs = {"product": random.sample(products, len(products))}
     v = torch.tensor(inputs["product"])
     m, e = nx.normalise(v.abs() >> fmt.product_drop, fmt)

@@ -11,6 +11,7 @@ import torch
 from cocotb.triggers import FallingEdge
 
 from tritforge.golden.model import numerics as nx
+from tritforge.golden.model.formats import DECAY_FRAC, GAIN_BITS, STAT_BITS
 from tritforge.golden.model.integer import IntegerModel
 from tritforge.hw.params import CoreParams
 from tritforge.hw.vector.recurrence import Recurrence
@@ -39,14 +40,14 @@ class Updates:
         for values, value in zip(self.inputs.values(), row, strict=True):
             values.append(value)
         rows, wide = self.params.vector_rows, self.params.formats.wide_bits
-        noise = (random.getrandbits(rows * nx.DECAY_FRAC), random.getrandbits(rows * wide))
+        noise = (random.getrandbits(rows * DECAY_FRAC), random.getrandbits(rows * wide))
         self._operands.append(operands or noise)
 
     def round(self) -> None:
         """Every word once, from a zero state or not, some lanes left alone."""
         fmt, rows, words = self.params.formats, self.params.vector_rows, self.words
         shape = (words, rows)
-        decays = torch.tensor(pick(magnitudes(nx.DECAY_FRAC, 50), words * rows)).view(shape)
+        decays = torch.tensor(pick(magnitudes(DECAY_FRAC, 50), words * rows)).view(shape)
         candidates = torch.tensor(pick(signed_values(fmt.wide_bits - 1, 50), words * rows)).view(shape)
         zero = torch.tensor(pick([0, 0, 1], words)).bool()
         masks = torch.tensor(pick([0, 1, 1, 1], words * rows)).view(shape).bool()
@@ -59,7 +60,7 @@ class Updates:
                 self._cycle(0, random.randrange(words), random.getrandbits(1))
             at = self._last[word] = len(self.inputs["word"])
             mask = pack(masks[word].tolist(), 1)
-            operands = (pack(decays[word], nx.DECAY_FRAC), pack(candidates[word], fmt.wide_bits))
+            operands = (pack(decays[word], DECAY_FRAC), pack(candidates[word], fmt.wide_bits))
             self._cycle(mask, word, int(zero[word]), operands)
             if mask:
                 self.expected.append((at, mask, live_rows(self.params, mask, wrap(h[word], fmt.wide_bits))))
@@ -110,9 +111,7 @@ async def statistics(dut: Any) -> None:
     powers = [(0, "powers")] if params.extra_bits else []
     for bias, output in ((0, "total"), ((1 << 61) + 12345, "maxima"), *powers):
         second = pick([0, 1], count)
-        products = [
-            [value >> (0 if s else nx.GAIN_BITS - nx.STAT_BITS) for value in pick(largest, rows)] for s in second
-        ]
+        products = [[value >> (0 if s else GAIN_BITS - STAT_BITS) for value in pick(largest, rows)] for s in second]
         codes = [pick(magnitudes(code_bits, 30), rows) for _ in range(count)]
         # the largest come late, or nothing would be seen of what follows them
         codes = sorted(codes, key=lambda values: max(values).bit_length() + random.random() * 3)

@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from tritforge.golden.model import numerics as nx
-from tritforge.golden.model.numerics import Formats
+from tritforge.golden.model.formats import (
+    DECAY_FRAC,
+    GAIN_BITS,
+    OMEGA_FRAC,
+    SIGMA_FRAC,
+    STAT_BITS,
+    UNIT_EXPONENT,
+    Formats,
+)
 from tritforge.hw.operations import Op, tag_layout
 from tritforge.hw.packet import gain_word, split_gain
 from tritforge.hw.params import CoreParams
@@ -94,11 +102,11 @@ def random_words(params: CoreParams, op: Op, contexts: int, quiet: int = 0) -> T
     """Side words [kinds, rows] of an operation in one row block; gains of the first ``quiet`` rows are small."""
     fmt = params.formats
     kinds = {Op.EMBED: 3, Op.CONTRACT: 3}.get(op, 1)
-    gains = random_signed(nx.GAIN_BITS, kinds * params.rows)
-    gains.view(kinds, params.rows)[:, :quiet] >>= nx.GAIN_BITS // 2
+    gains = random_signed(GAIN_BITS, kinds * params.rows)
+    gains.view(kinds, params.rows)[:, :quiet] >>= GAIN_BITS // 2
     if op is Op.F:
-        gains = gains.abs().clamp(max=1 << nx.OMEGA_FRAC)
-    stats = random_signed(nx.STAT_BITS, kinds * params.rows)
+        gains = gains.abs().clamp(max=1 << OMEGA_FRAC)
+    stats = random_signed(STAT_BITS, kinds * params.rows)
     words = torch.from_numpy(gain_word(gains.numpy(), stats.numpy()).astype("int64")).view(kinds, params.rows)
     if op is not Op.EMBED:
         return words
@@ -128,7 +136,7 @@ class GainModel:
         """Count a row group with its gain words [kinds, V]; its values, [(code floats of its lanes)] by slot."""
         fmt = self._params.formats
         gains, stats = (torch.from_numpy(part) for part in split_gain(words.numpy().astype("uint32")))
-        stat = torch.tensor(1 << nx.UNIT_EXPONENT) if op is Op.UP else stats[0]
+        stat = torch.tensor(1 << UNIT_EXPONENT) if op is Op.UP else stats[0]
         squares = nx.rshift_round(wide * stat, fmt.square_shift).square()
         if op is not Op.UP:
             squares = squares + nx.rshift_round(second * self.kappa, fmt.epsilon_shift).square()
@@ -160,8 +168,8 @@ def seen_statistics(params: CoreParams, dut: Any) -> tuple[int, ...]:
 def decay(sigma: Tensor, words: Tensor) -> Tensor:
     """c of rows with the decay words [1, V]."""
     (gains, _) = split_gain(words.numpy().astype("uint32"))
-    c = nx.rshift_round(sigma * torch.from_numpy(gains)[0], nx.SIGMA_FRAC + nx.OMEGA_FRAC - nx.DECAY_FRAC)
-    return c.clamp(max=(1 << nx.DECAY_FRAC) - 1)
+    c = nx.rshift_round(sigma * torch.from_numpy(gains)[0], SIGMA_FRAC + OMEGA_FRAC - DECAY_FRAC)
+    return c.clamp(max=(1 << DECAY_FRAC) - 1)
 
 
 def live_rows(params: CoreParams, mask: int, values: Iterable[int]) -> tuple[int, ...]:

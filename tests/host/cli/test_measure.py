@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measurements as commands: what they print and refuse. Recording is in tests/perf/test_measured.py."""
+"""Measurements as commands: what they print and refuse. Recording is in tests/perf/measured/test_entries.py."""
 
 from pathlib import Path
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.command_line import ask, call, invoke, refuse
-from tests.golden.test_train import CODEC, TALE
+from tests.golden.train.test_train import CODEC, TALE
 from tritforge.golden.train.corpus import Labelled
 
 SIZE = ("--hidden", 16, "--layers", 1, "--intermediate", 16, "--vocab", 330, "--batch", 2, "--window", 16)
