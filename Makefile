@@ -77,8 +77,7 @@ report: $(READY)
 	@$(BIN)/tritforge report -o build/report.html
 
 docs: $(READY)
-	@$(BIN)/tritforge docs --write
-	@$(BIN)/mkdocs build
+	@$(BIN)/tritforge docs --write; faults=$$?; $(BIN)/mkdocs build && exit $$faults
 	@echo "Open build/site/index.html, or run $(BIN)/mkdocs serve for pages that follow each change."
 
 clean:

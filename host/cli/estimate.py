@@ -137,7 +137,12 @@ def compare_codes(
         }
         for row in rows(_shape(model), platform(platform_name), bandwidth or BANDWIDTHS)
     ]
-    print_rows(found, as_json)
+    if as_json:
+        print_json(found)
+        return
+    # a column for each code: so a terminal is wide enough
+    lines = [{"": what, **{str(row["code"]): row[what] for row in found}} for what in list(found[0])[1:]]
+    print_rows(lines, False)
 
 
 def write_report(

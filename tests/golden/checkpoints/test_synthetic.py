@@ -128,7 +128,7 @@ def test_the_command_makes_a_checkpoint_that_packs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ("3B", "--shape takes 370M, 1.3B, 2.7B, or hidden,layers,intermediate,vocab such as"),
+        ("3B", "A shape is 370M, 1.3B, 2.7B, or hidden,layers,intermediate,vocab such as"),
         ("24,2,44", "not '24,2,44'"),
         ("24,2,44,many", "not '24,2,44,many'"),
         ("24,0,44,301", "layers size must be a positive integer, not 0"),
