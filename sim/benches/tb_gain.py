@@ -19,7 +19,7 @@ from tritforge.hw.vector.gain import GAIN_OPS, GainStage
 from tritforge.hw.vector.gain_lane import GainLane
 from tritforge.hw.vector.normaliser import Normaliser
 from tritforge.sim.benches.common import begin, pack, under_test, unpack
-from tritforge.sim.benches.vector_model import (
+from tritforge.sim.benches.models.vector import (
     GainModel,
     SideModel,
     decay,

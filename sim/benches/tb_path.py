@@ -27,7 +27,7 @@ from tritforge.sim.benches.common import (
     under_test,
     unpack,
 )
-from tritforge.sim.benches.vector_model import (
+from tritforge.sim.benches.models.vector import (
     GainModel,
     SideModel,
     decay,

@@ -11,7 +11,7 @@ from cocotbext.axi import AxiResp
 
 from tritforge.hw.control.registers import LATE, STATE_LATENCY
 from tritforge.hw.register_map import REGISTERS, Access, constants, register
-from tritforge.sim.benches.registers_bench import LONG, MASK, SHORT, Bench, event_port, pauses
+from tritforge.sim.benches.models.registers import LONG, MASK, SHORT, Bench, event_port, pauses
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

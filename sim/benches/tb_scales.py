@@ -22,7 +22,7 @@ from tritforge.hw.packet import scale_word
 from tritforge.hw.scales.root import TOTAL_BITS
 from tritforge.hw.scales.scales import TOTAL_LATE, ScaleUnit
 from tritforge.sim.benches.common import begin, totals, under_test
-from tritforge.sim.benches.vector_model import golden_root
+from tritforge.sim.benches.models.vector import golden_root
 
 Place = tuple[int, int]
 """A vector or matrix, and a context."""

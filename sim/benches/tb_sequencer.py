@@ -19,7 +19,7 @@ from tritforge.hw.operations import OPS, Op, slots, tag_layout
 from tritforge.hw.schedule import Group, Shape, Status
 from tritforge.hw.stream.header_reader import HeaderReader
 from tritforge.sim.benches.common import begin, limits, packed, some_contexts, under_test
-from tritforge.sim.benches.sequencer_bench import (
+from tritforge.sim.benches.models.sequencer import (
     BUFFERED,
     OLDEST,
     YOUNGEST,

@@ -10,7 +10,7 @@ import torch
 from tritforge.golden.model import numerics as nx
 from tritforge.golden.model.formats import GAIN_BITS, SCALE_LEFT, SIGMA_SEGMENTS
 from tritforge.sim.benches.common import begin, compare, magnitudes, pick, signed_values, stream, totals, under_test
-from tritforge.sim.benches.vector_model import golden_root, wrap
+from tritforge.sim.benches.models.vector import golden_root, wrap
 from tritforge.sim.cocotb_run import test_parameters
 
 UNITS = ("rescale", "activation", "normaliser", "root", "quotient", "square", "mixed")

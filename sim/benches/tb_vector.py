@@ -26,7 +26,7 @@ from tritforge.sim.benches.common import (
     under_test,
     unpack,
 )
-from tritforge.sim.benches.vector_model import EXPONENT_BITS, live_rows, wrap
+from tritforge.sim.benches.models.vector import EXPONENT_BITS, live_rows, wrap
 from tritforge.sim.cocotb_run import test_parameters
 
 ROUNDS = 6
