@@ -131,7 +131,7 @@ class Core(wiring.Component):
         ]
 
         # the registers, far from everything: events, commands and the window into the state
-        told = events(
+        seen = events(
             m,
             params,
             cycle=front.cycle,
@@ -141,7 +141,7 @@ class Core(wiring.Component):
             torn=sequencer.header.torn,
             saturated=vector.saturated,
         )
-        connect(m, told, registers.events)
+        connect(m, seen, registers.events)
         late, read_data = STATE_LATENCY - Recurrence.read_latency, ("read_data",)
         connect(m, delayed(m, registers.state, "state", late, read_data, reset_less=read_data), vector.state)
         m.d.comb += [

@@ -40,6 +40,7 @@ from tritforge.golden.model.formats import STAT_BITS
 from tritforge.hw import schedule as sc
 from tritforge.hw.params import MAX_BATCH, CoreParams
 from tritforge.hw.register_map import geometry_word
+from tritforge.hw.schedule import HeaderWord as At
 
 Words = NDArray[np.uint32]
 
@@ -80,14 +81,14 @@ def header_words(params: CoreParams, shape: sc.Shape, contexts: Sequence[Context
     masks = sum(c.zero << 8 + i | c.logits << 16 + i for i, c in enumerate(contexts))
     tokens = np.zeros(MAX_BATCH, dtype="<u2")
     tokens[: len(contexts)] = [c.token for c in contexts]
-    words[:4] = [
+    words[: At.TOKENS] = [
         sc.MAGIC,
         geometry_word(params),
         len(contexts) | masks,
         sequence & 0xFFFFFFFF,
     ]
-    words[4:8] = tokens.view("<u4")
-    words[8:14] = [
+    words[At.TOKENS : At.SLOTS] = tokens.view("<u4")
+    words[At.SLOTS : At.RESERVED] = [
         sum(c.slot << 4 * i for i, c in enumerate(contexts)),
         shape.hidden,
         shape.layers,
@@ -95,7 +96,7 @@ def header_words(params: CoreParams, shape: sc.Shape, contexts: Sequence[Context
         shape.vocab,
         params.beats(shape.hidden) | params.beats(shape.intermediate) << 16,
     ]
-    words[15] = zlib.crc32(words[:15].tobytes())
+    words[At.CRC] = zlib.crc32(words[: At.CRC].tobytes())
     return pad_words(words.astype(np.uint32), params)
 
 

@@ -27,6 +27,26 @@ MAGIC = 0x31474654
 STREAM_VERSION = 2
 
 HEADER_WORDS = 16
+
+
+class HeaderWord(IntEnum):
+    """Where the words of a header are; hw/packet.py says what they mean."""
+
+    MAGIC = 0
+    GEOMETRY = 1
+    CONTEXTS = 2
+    SEQUENCE = 3
+    TOKENS = 4
+    SLOTS = 8
+    HIDDEN = 9
+    LAYERS = 10
+    INTERMEDIATE = 11
+    VOCAB = 12
+    BEATS = 13
+    RESERVED = 14
+    CRC = 15
+
+
 CONSTANT_WORDS = 8
 
 RESULT_MAGIC = 0x5446
@@ -47,6 +67,10 @@ class Status(IntEnum):
     LONG = 8
     ABORTED = 9
     STATE = 10
+
+
+STATUS_BITS = 4
+"""Bits of a Status."""
 
 
 class Group(IntEnum):

@@ -79,8 +79,10 @@ class Accumulator(wiring.Component):
         shape, depth = self.shadow.shape(), self._params.batch
         m.submodules.sums = sums = Memory(shape=shape, depth=depth, init=[])
         m.submodules.finished = finished = Memory(shape=shape, depth=depth, init=[])
-        read, write = sums.read_port(domain="comb"), sums.write_port()
-        finish, load = finished.write_port(), finished.read_port(domain="comb")
+        read = sums.read_port(domain="comb")
+        write = sums.write_port()
+        finish = finished.write_port()
+        load = finished.read_port(domain="comb")
         clear_d1 = Signal()
         m.d.sync += clear_d1.eq(self.clear)
         total = self._total(m, read.data, ~clear_d1)

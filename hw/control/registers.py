@@ -108,13 +108,13 @@ class Registers(wiring.Component):
         for at, part in enumerate(parts):
             m.d.sync += part.eq(cut(reduce(or_, words[at * _TOGETHER : (at + 1) * _TOGETHER]), part))
 
-        known, writable, writing = flags("known", "writable", "writing")
+        readable, writable, writing = flags("readable", "writable", "writing")
         groups = [selected[at : at + 8] for at in range(0, len(selected), 8)]
         m.d.sync += [
             writing.eq(bus.writing),
-            known.eq(Cat(delay(m, some.any(), 1, "known_part") for some in groups).any()),
+            readable.eq(Cat(delay(m, group.any(), 1, "readable_part") for group in groups).any()),
             writable.eq(bus.whole & access.any(lambda entry: entry.access is not Access.READ_ONLY)),
-            bus.error.eq(Mux(writing, ~writable, ~known) | state_error),
+            bus.error.eq(Mux(writing, ~writable, ~readable) | state_error),
             bus.read_data.eq(reduce(or_, parts)),
             access.read.eq(bus.access & ~writing & ~bus.error),
             access.write.eq(bus.access & writing & ~bus.error),
@@ -192,7 +192,7 @@ class Registers(wiring.Component):
         bus, new = access.bus, access.bus.write_data
         data, move = access.select["STATE_DATA"], access.select["STATE_ADDRESS"]
         m.d.sync += idle.eq(Cat(~self.events.busy, idle[:-1]))
-        long_idle, reachable, beyond, bad = flags("long_idle", "reachable", "beyond", "bad")
+        long_idle, reachable, past_end, bad = flags("long_idle", "reachable", "past_end", "bad")
         width, middle = len(address), bits // 2
         fits, address_fits = flags("fits", "address_fits")
         signs, negative, low, high, above, below = (Signal(name=f"number_{part}") for part in _PARTS)
@@ -210,8 +210,8 @@ class Registers(wiring.Component):
         m.d.sync += [
             long_idle.eq(idle.all()),
             reachable.eq(long_idle & idle[0] & ~self.events.busy),
-            beyond.eq(address == self.depth),
-            bad.eq(data & (~reachable | beyond | bus.writing & ~fits) | move & bus.writing & ~address_fits),
+            past_end.eq(address == self.depth),
+            bad.eq(data & (~reachable | past_end | bus.writing & ~fits) | move & bus.writing & ~address_fits),
         ]
         m.d.comb += [
             # beyond the last one nothing is written

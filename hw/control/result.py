@@ -62,7 +62,7 @@ class PacketEnd(wiring.Signature):
     """
 
     def __init__(self) -> None:
-        super().__init__({"begin": Out(1), "finish": Out(1), "status": Out(4), "done": In(1)})
+        super().__init__({"begin": Out(1), "finish": Out(1), "status": Out(sc.STATUS_BITS), "done": In(1)})
 
 
 class ResultUnit(wiring.Component):

@@ -110,9 +110,11 @@ class Rows(wiring.Component):
                             m.d.sync += op.eq(Op.OUT)
 
         # the next row group leaves, and on to the one after it
-        leave, gap_over, blocked = Signal(), Signal(init=1), Signal()
+        leave = Signal()
+        gap_over = Signal(init=1)
+        blocked = Signal()
         last_row_group = Signal(init=params.row_groups == 1)
-        last_context = Signal() if params.batch > 1 else Const(1)
+        last_context = Signal(name="last_context") if params.batch > 1 else Const(1)
         row_group = Signal(max(1, groups_log2))
         context = Signal(params.context_bits)
         waited = Signal.like(gap)

@@ -36,7 +36,7 @@ _STATES = (
     *("IDLE", "HEADER", "CHECK", "CONSTANTS", "ARRIVE", "TURN", "TURNED", "WAIT", "ROWS"),
     *("LEAVE", "LEFT", "DEPEND", "SETTLE", "FINISH", "RESULT"),
 )
-_CONDITIONS = ("was_empty", "was_buffered", "was_scaled", "some")
+_CONDITIONS = ("was_empty", "was_buffered", "was_scaled", "beats_wait")
 
 
 class Sequencer(wiring.Component):
@@ -133,7 +133,7 @@ class Sequencer(wiring.Component):
             connect(m, getattr(walk, name), flipped(getattr(self, name)))
 
         # what the surroundings say, a cycle later
-        empty, buffered, scaled, some = (Signal(name=name) for name in _CONDITIONS)
+        empty, buffered, scaled, beats_wait = (Signal(name=name) for name in _CONDITIONS)
         loaded, accepted = flags("loaded", "accepted")
         embed_blocks = Signal(8)
         waited = Signal(range(last_settle + 1))
@@ -143,7 +143,7 @@ class Sequencer(wiring.Component):
             empty.eq(self.rows.empty),
             buffered.eq(self.rows.buffered),
             scaled.eq(self.scale.ready),
-            some.eq(self.level != 0),
+            beats_wait.eq(self.level != 0),
             # as many at most as the side words have room for
             embed_blocks.eq(cut(embed_blocks + self.packet.embed_block - embed_taken, embed_blocks)),
             embed_waits.eq(embed_blocks != 0),
@@ -163,9 +163,9 @@ class Sequencer(wiring.Component):
             stops.eq(self.packet.fault & working & ~(at["SETTLE"] | at["FINISH"])),
         ]
         # at the end a cycle late
-        m.d.sync += working.eq(~(at["IDLE"] & ~some | at["SETTLE"] | at["FINISH"] | at["RESULT"]))
+        m.d.sync += working.eq(~(at["IDLE"] & ~beats_wait | at["SETTLE"] | at["FINISH"] | at["RESULT"]))
 
-        go("IDLE", "HEADER", some)
+        go("IDLE", "HEADER", beats_wait)
         with m.If(at["IDLE"]):
             m.d.sync += [self.result.status.eq(Status.OK), accepted.eq(0)]
         go("HEADER", "CHECK", read(at["HEADER"], sc.HEADER_WORDS))
@@ -188,8 +188,8 @@ class Sequencer(wiring.Component):
         # the position and what follows from it settle
         go("TURN", "TURNED")
         go("TURNED", "WAIT")
-        there = loaded & scaled & (buffered | ~walk.needs_buffers)
-        go("WAIT", "ROWS", Mux(walk.embed, embed_waits, there))
+        rows_ready = loaded & scaled & (buffered | ~walk.needs_buffers)
+        go("WAIT", "ROWS", Mux(walk.embed, embed_waits, rows_ready))
         m.d.comb += [
             embed_taken.eq(at["WAIT"] & walk.embed & embed_waits),
             walk.shape.eq(shape),

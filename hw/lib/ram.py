@@ -160,7 +160,8 @@ def _bank(
 ) -> data.View:
     """Blocks and their output register."""
     m.submodules[f"bank_{name}"] = bank = Memory(shape=word, depth=depth, init=[], attrs={"no_rw_check": 1})
-    reader, writer = bank.read_port(), bank.write_port(granularity=1)
+    reader = bank.read_port()
+    writer = bank.write_port(granularity=1)
     m.d.comb += [
         reader.en.eq(1),
         # a word alone has no address

@@ -245,7 +245,13 @@ class ScaleUnit(wiring.Component):
     ) -> tuple[WritePort, ReadPort, *tuple[ReadPort, ...]]:
         """Readable at any time: distributed memory instead of registers and selectors; ``more`` read ports."""
         m.submodules[name] = results = Memory(shape=layout, depth=depth, init=[])
-        return results.write_port(), *(results.read_port(domain="comb") for _ in range(1 + more))
+        reads = []
+        for _ in range(1 + more):
+            # by itself: Amaranth sees no name in a comprehension
+            read = results.read_port(domain="comb")
+            reads.append(read)
+        write = results.write_port()
+        return write, *reads
 
     def _reciprocals(self, m: Module, tensors: Signal, contexts: Signal, maxima: data.View) -> tuple[ReadPort, ...]:
         """One position a cycle; with extra bits, the port on which the scales read the exponents."""

@@ -42,7 +42,7 @@ class PacketControl(wiring.Signature):
                 "accept": Out(1),
                 "reject": Out(1),
                 "fault": In(1),
-                "fault_status": In(4),
+                "fault_status": In(sc.STATUS_BITS),
                 "clear": Out(1),
                 "embed_block": In(1),
                 "drained": Out(1),
@@ -167,7 +167,7 @@ class StreamFront(wiring.Component):
             decision.valid.eq(weights.tvalid),
             decision.ready.eq(weights.tready),
             decision.last.eq(state.last),
-            decision.run_valid.eq(run.some),
+            decision.run_valid.eq(run.valid),
             # dropped beats are of no run
             decision.wrap.eq(run.wrap),
             decision.release.eq(run.release),
@@ -178,11 +178,11 @@ class StreamFront(wiring.Component):
             over.eq(accepted & weights.tlast),
             walker.shape.eq(self.shape),
             # what was popped stays for a cycle
-            run_valid.eq(walker.run.some & state.in_body & ~popped),
+            run_valid.eq(walker.run.valid & state.in_body & ~popped),
             walker.pop.eq(popped),
         ]
         self._decide(m, state, ahead, released)
-        with m.If(accepted | ~run.some):
+        with m.If(accepted | ~run.valid):
             m.d.sync += [
                 run.left.eq(Mux(loads, ahead.left, minus_one(run.left))),
                 state.first.eq(loads),
@@ -191,13 +191,13 @@ class StreamFront(wiring.Component):
             ]
         with m.If(loads):
             m.d.sync += [run[name].eq(ahead[name]) for name in run.shape().members if name != "left"]
-        m.d.sync += popped.eq((loads | ~ahead.some) & run_valid)
-        with m.If(loads | ~ahead.some):
+        m.d.sync += popped.eq((loads | ~ahead.valid) & run_valid)
+        with m.If(loads | ~ahead.valid):
             m.d.sync += [ahead.eq(walker.run), *(ahead[name].eq(walker.run[name] & run_valid) for name in FLAGS)]
             # between packets there is nothing ahead, and the header comes as any other run
             with m.If(state.between):
                 m.d.sync += [ahead.left.eq(header - 1), ahead.one.eq(header == 1), ahead.two.eq(header == 2)]
-                m.d.sync += [ahead.some.eq(begin), ahead.side.eq(begin)]
+                m.d.sync += [ahead.valid.eq(begin), ahead.side.eq(begin)]
         m.d.sync += [
             beat.eq(weights.tdata),
             self.side.put.eq(accepted & run.side),
@@ -213,7 +213,7 @@ class StreamFront(wiring.Component):
         self._control(m, state, walker, kill, begin)
         with m.If(over):
             # nothing of the next packet before this one's end is understood
-            m.d.sync += [state.drop.eq(0), run.some.eq(0), run.side.eq(0), run.trits.eq(0)]
+            m.d.sync += [state.drop.eq(0), run.valid.eq(0), run.side.eq(0), run.trits.eq(0)]
         with m.If(kill):
             m.d.sync += [weights.tready.eq(0), state.offer.eq(0), state.drop.eq(~(state.complete | over))]
             m.d.sync += [one[name].eq(0) for one in (run, ahead) for name in FLAGS]
@@ -365,7 +365,7 @@ class StreamFront(wiring.Component):
             checks_d1.eq(checks),
             fed_d1.eq(state.fed),
             ready_d1.eq(self.weights.tready | state.offer),
-            no_codes_d1.eq(state.no_codes | ~state.run.some),
+            no_codes_d1.eq(state.no_codes | ~state.run.valid),
             self.cycle.eq(cycle),
             self.busy.eq(cycle != Cycle.IDLE),
         ]

@@ -13,6 +13,7 @@ from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.width import cut, plus_one
 from tritforge.hw.params import CONTEXTS_BITS, MAX_BATCH, CoreParams
 from tritforge.hw.register_map import geometry_word
+from tritforge.hw.schedule import HeaderWord as At
 
 CRC_POLYNOMIAL = 0xEDB88320
 """CRC-32 (IEEE), reflected."""
@@ -64,7 +65,7 @@ class HeaderCheck(wiring.Signature):
                 "clear": Out(1),
                 "torn": Out(params.batch),
                 "done": In(1),
-                "status": In(4),
+                "status": In(sc.STATUS_BITS),
             }
         )
 
@@ -87,19 +88,19 @@ class HeaderReader(wiring.Component):
         m = Module()
         params, shape = self._params, self.shape
         words = self._collect(m)
-        contexts, columns = words[2][:8], params.columns
+        contexts, columns = words[At.CONTEXTS][:8], params.columns
         m.d.comb += [
             # what is cut off here is refused below
             shape.contexts.eq(cut(contexts, shape.contexts)),
-            shape.zero.eq(words[2][8:][: params.batch]),
-            shape.logits.eq(words[2][16:][: params.batch]),
-            shape.sequence.eq(words[3]),
-            shape.hidden.eq(words[9][:16]),
-            shape.layers.eq(words[10][:8]),
-            shape.intermediate.eq(words[11][:16]),
-            shape.vocab.eq(words[12][:16]),
-            shape.hidden_beats.eq(words[13][:16]),
-            shape.intermediate_beats.eq(words[13][16:]),
+            shape.zero.eq(words[At.CONTEXTS][8:][: params.batch]),
+            shape.logits.eq(words[At.CONTEXTS][16:][: params.batch]),
+            shape.sequence.eq(words[At.SEQUENCE]),
+            shape.hidden.eq(words[At.HIDDEN][:16]),
+            shape.layers.eq(words[At.LAYERS][:8]),
+            shape.intermediate.eq(words[At.INTERMEDIATE][:16]),
+            shape.vocab.eq(words[At.VOCAB][:16]),
+            shape.hidden_beats.eq(words[At.BEATS][:16]),
+            shape.intermediate_beats.eq(words[At.BEATS][16:]),
         ]
         for span, beats in (
             (shape.hidden_span, shape.hidden_beats),
@@ -109,21 +110,24 @@ class HeaderReader(wiring.Component):
 
         # every line below is a register: few levels of logic, one after the other
         unused, no_slot, foreign, torn = self._contexts(m, words)
-        dimensions = zip(words[9:13], params.limits.values(), strict=True)
+        dimensions = zip(words[At.HIDDEN : At.VOCAB + 1], params.limits.values(), strict=True)
         outside = [flag for value, limit in dimensions for flag in _outside(m, value, limit)]
         misfits = [
             _misfits(m, beats, n, columns)
-            for beats, n in ((words[13][:16], words[9][:16]), (words[13][16:], words[11][:16]))
+            for beats, n in (
+                (words[At.BEATS][:16], words[At.HIDDEN][:16]),
+                (words[At.BEATS][16:], words[At.INTERMEDIATE][:16]),
+            )
         ]
         geometry = geometry_word(params)
         checks = [
-            ([register(m, words[0] != sc.MAGIC)], sc.Status.MAGIC),
+            ([register(m, words[At.MAGIC] != sc.MAGIC)], sc.Status.MAGIC),
             ([register(m, self._crc(m))], sc.Status.HEADER_CRC),
             (
-                [register(m, words[1][:16] != geometry & 0xFFFF), *unused],
+                [register(m, words[At.GEOMETRY][:16] != geometry & 0xFFFF), *unused],
                 sc.Status.FORMAT,
             ),
-            ([register(m, words[1][16:] != geometry >> 16)], sc.Status.GEOMETRY),
+            ([register(m, words[At.GEOMETRY][16:] != geometry >> 16)], sc.Status.GEOMETRY),
             (
                 [register(m, (contexts == 0) | (contexts > params.batch)), *no_slot, *outside, *misfits],
                 sc.Status.LIMITS,
@@ -131,8 +135,8 @@ class HeaderReader(wiring.Component):
             (foreign, sc.Status.TOKEN),
             (torn, sc.Status.STATE),
         ]
-        status = Signal(4)
-        settled = Signal(4, name="settled_status", reset_less=True)
+        status = Signal(sc.STATUS_BITS)
+        settled = Signal(sc.STATUS_BITS, name="settled_status", reset_less=True)
         for failed, code in reversed(checks):
             with m.If(register(m, Cat(failed).any())):
                 m.d.comb += status.eq(code)
@@ -203,22 +207,26 @@ class HeaderReader(wiring.Component):
         """Whether something is set that must not be, slots beyond the last, tokens beyond the vocabulary and slots
         whose state is torn; and what follows for ``shape``."""
         params, shape = self._params, self.shape
-        tokens = [words[4 + i // 2].word_select(i % 2, 16) for i in range(MAX_BATCH)]
-        slots = [words[8].word_select(i, 4) for i in range(MAX_BATCH)]
-        unused = [register(m, words[2][24:].any()), register(m, words[14].any())]
+        tokens = [words[At.TOKENS + i // 2].word_select(i % 2, 16) for i in range(MAX_BATCH)]
+        slots = [words[At.SLOTS].word_select(i, 4) for i in range(MAX_BATCH)]
+        unused = [register(m, words[At.CONTEXTS][24:].any()), register(m, words[At.RESERVED].any())]
         no_slot, foreign, torn, used = [], [], [], []
         for i, (token, slot) in enumerate(zip(tokens, slots, strict=True)):
-            active, zero, logits = register(m, words[2][:8] > i), words[2][8 + i], words[2][16 + i]
+            active, zero, logits = (
+                register(m, words[At.CONTEXTS][:8] > i),
+                words[At.CONTEXTS][8 + i],
+                words[At.CONTEXTS][16 + i],
+            )
             unused.append(register(m, ~active & (token.any() | slot.any() | zero | logits)))
             if i >= params.batch:
                 continue
             used.append(register(m, Mux(active, 1 << slot[: len(shape.slots[i])], 0)[: params.batch]))
             # an earlier context of this packet may have begun the slot's sequence anew
-            begun = register(m, Cat(words[2][8 + j] & (slots[j] == slot) for j in range(i + 1)).any())
+            begun = register(m, Cat(words[At.CONTEXTS][8 + j] & (slots[j] == slot) for j in range(i + 1)).any())
             m.d.comb += shape.slots[i].eq(cut(slot, shape.slots[i]))
             no_slot.append(register(m, active & (slot >= params.batch)))
             # a vocabulary beyond 16 bits is beyond the limits
-            foreign.append(register(m, active & (token >= words[12][:16])))
+            foreign.append(register(m, active & (token >= words[At.VOCAB][:16])))
             torn.append(register(m, (used[i] & self.check.torn).any() & ~begun))
         m.d.sync += shape.used.eq(reduce(or_, used))
         return unused, no_slot, foreign, torn

@@ -73,7 +73,9 @@ class Position(wiring.Component):
         )
         m.d.comb += [self.group.eq(group), self.matrix.eq(matrix), self.block.eq(block)]
 
-        layers, rows, last_block = Signal(8), Signal(16), Signal(16)
+        layers = Signal(8)
+        rows = Signal(16)
+        last_block = Signal(16)
         block_reached = Signal(2)
         last_matrix = Signal(2)
         m.d.sync += [

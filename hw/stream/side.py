@@ -117,7 +117,8 @@ class SideWords(wiring.Component):
             init=[],
             attrs={"ram_style": "block", "no_rw_check": 1},
         )
-        write, read = ring.write_port(), ring.read_port()
+        write = ring.write_port()
+        read = ring.read_port()
         beats, reader = self.beats, self.read
         base = Signal(range(self.depth))
         end = Signal(range(self.depth))

@@ -14,13 +14,13 @@ from tritforge.hw.schedule import Group
 from tritforge.hw.stream.header_reader import token_shape
 from tritforge.hw.stream.position import Position
 
-FLAGS = ("some", "side", "trits", "wrap", "embed", "release", "end")
+FLAGS = ("valid", "side", "trits", "wrap", "embed", "release", "end")
 
 
 def run_layout(params: CoreParams) -> data.StructLayout:
     """A run of beats of one kind.
 
-    Flags, all low if there is none. some : there is one. side, trits : which kind. wrap : the beats of trits behind
+    Flags, all low if there is none. valid : there is one. side, trits : which kind. wrap : the beats of trits behind
     its last one begin with the vector's first activations again. embed, release, end : its last beat completes a row
     block of the embedding, a group, the packet.
 
@@ -106,7 +106,7 @@ class Walker(wiring.Component):
             # settled when the run is taken, as the run is; the embedding has no trits
             ends_rows.eq(trits | run.embed),
             ends_group.eq((trits | run.embed) & final),
-            run.some.eq(valid),
+            run.valid.eq(valid),
             run.side.eq(valid & ~trits),
             run.trits.eq(valid & trits),
             run.left.eq(minus_one(beats)),
@@ -143,5 +143,5 @@ class Walker(wiring.Component):
         with m.If(position.next_group):
             m.d.sync += constants.eq(1)
         with m.If(self.clear):
-            m.d.sync += [run.some.eq(0), run.side.eq(0), run.trits.eq(0), constants.eq(1), trits.eq(0)]
+            m.d.sync += [run.valid.eq(0), run.side.eq(0), run.trits.eq(0), constants.eq(1), trits.eq(0)]
         return m

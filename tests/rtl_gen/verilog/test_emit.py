@@ -11,10 +11,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator, SimulatorContext
 
+from tests.cores import CORES
 from tests.loopback import Loopback
 from tests.rtl_samples import Accumulator, Arithmetic, Bank, Pipe, Trespasser, Wrapped
 from tritforge.hw.lib.width import plus_one
 from tritforge.rtl_gen.verilog import netlist
+from tritforge.rtl_gen.verilog.cached import cached_verilog
 from tritforge.rtl_gen.verilog.emit import emit_verilog
 from tritforge.rtl_gen.verilog.lint import LintError, lint
 from tritforge.sim.cocotb_run import CocotbFailure, run_cocotb
@@ -58,6 +60,13 @@ def test_ports_are_those_of_the_signature(tmp_path: Path) -> None:
         for name, member in component.signature.members.items()
     }
     assert ports == expected | {("clk", "input", 1), ("rst", "input", 1)}
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_every_signal_of_a_core_has_a_name(core: str) -> None:
+    """Amaranth reads names from bytecode: in tuples it sees some or none, as the version of Python has it."""
+    text = "\n".join(path.read_text() for path in cached_verilog(CORES[core]))
+    assert not re.findall(r"\b_(?:signal|signature)(?:_\w+)?\b", text)
 
 
 def test_units_keep_ports_they_do_not_use(tmp_path: Path) -> None:
