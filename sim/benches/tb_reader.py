@@ -42,10 +42,10 @@ class Bench:
             address, beats, last = self.offered
             dut.runs__payload.value = address | beats << self.address_bits | last << self.address_bits + 23
             if int(dut.runs__ready.value):
-                for beat in range(beats):
-                    place = (address + beat) % (1 << self.address_bits)
+                for offset in range(beats):
+                    place = (address + offset) % (1 << self.address_bits)
                     self.asked.append((place, 0, 0))
-                    self.due.append((memory.word(place), int(last and beat == beats - 1)))
+                    self.due.append((memory.word(place), int(last and offset == beats - 1)))
                 self.offered = None
 
         request = None
