@@ -55,6 +55,8 @@ def synth(
         raise TritforgeError(f"Unknown device '{device}'; choose from {', '.join(DEVICES)}.")
     if pnr and device != "ecp5-85k":
         raise TritforgeError(f"Only ecp5-85k can be placed and routed, not {device}; leave --pnr out.")
+    if pnr and routed:
+        raise TritforgeError("--pnr places and routes here, --import reads what was routed elsewhere; leave one out.")
     chosen, params = _seeds(seeds), chosen_core(name, settings)
     if (export or routed) and device != "ecp5-85k":
         raise TritforgeError(f"Only ecp5-85k can be placed and routed, not {device}.")

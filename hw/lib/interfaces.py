@@ -3,6 +3,7 @@
 
 from collections.abc import Collection
 from types import SimpleNamespace
+from typing import Any
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
@@ -49,8 +50,14 @@ class Edge:
 
     def inside(self, design: wiring.Component) -> SimpleNamespace:
         """The interface as the units in the design see it, to be connected to one of them."""
-        ports = {name: getattr(design, f"{self._prefix}_{name}") for name in self._signature.members}
-        return SimpleNamespace(signature=self._signature.flip(), **ports)
+        return SimpleNamespace(signature=self._signature.flip(), **self._named(design))
+
+    def outside(self, design: wiring.Component) -> SimpleNamespace:
+        """The interface as what surrounds the design sees it, to be connected to a unit beside it."""
+        return SimpleNamespace(signature=self._signature, **self._named(design))
+
+    def _named(self, design: wiring.Component) -> dict[str, Any]:
+        return {name: getattr(design, f"{self._prefix}_{name}") for name in self._signature.members}
 
 
 def delayed(

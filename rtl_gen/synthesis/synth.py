@@ -300,11 +300,20 @@ _ZERO = re.compile(
 )
 
 
-def run_script(folder: Path, files: Sequence[Path], top: str, script: Sequence[str], log: Log | None) -> None:
-    """Run a Yosys script on a design in a folder; `SynthError` with what it says if it fails."""
+def run_script(
+    folder: Path, files: Sequence[Path], top: str, script: Sequence[str], log: Log | None, library: str = ""
+) -> None:
+    """Run a Yosys script on a design in a folder, with a library of cells that the design names itself.
+
+    Raises
+    ------
+    SynthError
+        With what Yosys says if it fails.
+    """
     for file in (*ADDER_MAPS, *files):
         (folder / file.name).write_text(_ZERO.sub("", file.read_text()))
-    read = [f"read_verilog {' '.join(file.name for file in files)}", f"hierarchy -check -top {top}"]
+    reads = [f"{'read_rtlil' if file.suffix == '.il' else 'read_verilog'} {file.name}" for file in files]
+    read = [*([f"read_verilog -lib {library}"] if library else []), *reads, f"hierarchy -check -top {top}"]
     (folder / "script.ys").write_text("\n".join([*read, *script]) + "\n")
     status, lines = run("yosys", ["-s", "script.ys"], folder, log)
     if status:

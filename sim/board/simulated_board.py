@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A simulated board at a serial port: the design of a bitstream, from the line's bytes to the memory's pins."""
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tritforge.golden import Failure
+from tritforge.hw.board.machine import MachineParams
+from tritforge.rtl_gen.tools.build import Status
+from tritforge.rtl_gen.verilog.cached import cached_machine
+from tritforge.sim.board.chip_timing import ChipTiming, chip_timing
+from tritforge.sim.build_library import Recipe, build_library
+
+TOP = "board"
+SLICE = 1 << 18
+"""Cycles between two looks at the keyboard."""
+_KEPT = 64
+
+
+class MemoryViolation(Failure):
+    """The design has broken a rule of the memory chip; the message says which and when."""
+
+
+class _Violation(ctypes.Structure):
+    _fields_ = (("cycle", ctypes.c_uint64), ("rule", ctypes.c_char_p), ("bank", ctypes.c_uint32))
+
+
+class SimulatedBoard:
+    """A serial port (`host.board.port.SerialPort`) with a simulated board at its other end.
+
+    Time is the board's: `read` simulates until a byte has come or its time is over, and nothing passes in between.
+
+    Parameters
+    ----------
+    params
+        Of the machine.
+    status
+        Told what is going on while the simulation is compiled, which happens once for each distinct machine.
+
+    Attributes
+    ----------
+    progress
+        Called with the simulated cycles now and then; None for nobody.
+    """
+
+    def __init__(self, params: MachineParams, status: Status | None = None) -> None:
+        self.params = params
+        self.progress: Callable[[int], None] | None = None
+        self._library = _load(build_board(params, status))
+        timing = chip_timing(params.chip, params.clock_hz / 1e6)
+        self._board = self._library.board_create(ctypes.byref(timing), params.clock_hz, params.baud)
+
+    def write(self, content: bytes) -> None:
+        """Put bytes on their way; they take their time while something is read."""
+        self._library.board_send(self._board, content, len(content))
+
+    def read(self, count: int, timeout_s: float) -> bytes:
+        """Up to so many bytes, at least one where any comes in time."""
+        found = ctypes.create_string_buffer(count)
+        left = max(1, round(timeout_s * self.params.clock_hz))
+        while True:
+            came = int(self._library.board_receive(self._board, found, count))
+            if came or not left:
+                self._judge()
+                return found.raw[:came]
+            left -= int(self._library.board_run(self._board, min(left, SLICE), 1))
+            if self.progress is not None:
+                self.progress(self.cycles)
+
+    def close(self) -> None:
+        """Nothing is left of it."""
+        if self._board:
+            self._library.board_destroy(self._board)
+        self._board = None
+
+    def clock(self) -> float:
+        """Seconds since the beginning."""
+        return self.cycles / self.params.clock_hz
+
+    @property
+    def cycles(self) -> int:
+        """Since the beginning."""
+        return int(self._library.board_cycles(self._board))
+
+    def idle(self, cycles: int) -> None:
+        """Let time pass; bytes that come wait."""
+        self._library.board_run(self._board, cycles, 0)
+
+    def reset(self) -> None:
+        """What a reset button does: the memory keeps what it holds as long as it is refreshed."""
+        self._library.board_reset(self._board)
+
+    def memory(self) -> NDArray[np.uint8]:
+        """The memory's bytes, in place: what would take the line an hour of simulation is put there at once."""
+        size = int(self._library.board_memory_bytes(self._board))
+        return np.ctypeslib.as_array(self._library.board_memory(self._board), (size,))
+
+    @property
+    def refreshes(self) -> int:
+        """That the memory has had."""
+        return int(self._library.board_refreshes(self._board))
+
+    def _judge(self) -> None:
+        found = (_Violation * _KEPT)()
+        count = int(self._library.board_violations(self._board, found, _KEPT))
+        if count:
+            first = found[0]
+            raise MemoryViolation(
+                f"The memory's rule {first.rule.decode()} was broken in cycle {first.cycle:,}, bank {first.bank} "
+                f"({count:,} violations in all)."
+            )
+
+
+def build_board(params: MachineParams, status: Status | None = None) -> Path:
+    """The library of a simulated board, kept and built anew when anything that decides it has changed."""
+    here = Path(__file__).parent
+    recipe = Recipe("Vboard", (here / "board.cpp",), headers=(here / "sdram_chip.h",))
+    return build_library(cached_machine(params, TOP, status), TOP, recipe, status)
+
+
+@cache
+def _load(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    pointer, number = ctypes.c_void_p, ctypes.c_uint64
+    for name, result, arguments in (
+        ("board_create", pointer, (ctypes.POINTER(ChipTiming), number, number)),
+        ("board_destroy", None, (pointer,)),
+        ("board_reset", None, (pointer,)),
+        ("board_run", number, (pointer, number, ctypes.c_int)),
+        ("board_cycles", number, (pointer,)),
+        ("board_send", None, (pointer, ctypes.c_char_p, number)),
+        ("board_unsent", number, (pointer,)),
+        ("board_receive", number, (pointer, ctypes.c_char_p, number)),
+        ("board_memory", ctypes.POINTER(ctypes.c_uint8), (pointer,)),
+        ("board_memory_bytes", number, (pointer,)),
+        ("board_refreshes", number, (pointer,)),
+        ("board_violations", number, (pointer, ctypes.POINTER(_Violation), number)),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
