@@ -15,14 +15,14 @@ from tritforge.sim.cocotb_run import run_cocotb
 def bench(
     unit: wiring.Component, name: str, parameters: Mapping[str, Any], folder: Path, **options: Any
 ) -> list[str]:
-    """Run `sim.benches.tb_NAME` over a unit.
+    """Run `sim.benches.tb_NAME` over a unit, or `sim.benches.ROOM.tb_NAME`.
 
     Parameters
     ----------
     unit
         The component.
     name
-        Of its bench.
+        Of its bench; in a folder of the benches, ROOM.NAME.
     parameters
         The bench reads them.
     folder
@@ -35,7 +35,8 @@ def bench(
     list of str
         The cocotb tests that ran and passed.
     """
+    room, _, name = f"benches.{name}".rpartition(".")
     top = f"unit_{name}"
     files = emit_verilog(unit, top, folder)
     lint(files, top)
-    return run_cocotb(files, top, f"tritforge.sim.benches.tb_{name}", parameters, **options)
+    return run_cocotb(files, top, f"tritforge.sim.{room}.tb_{name}", parameters, **options)

@@ -16,8 +16,6 @@ from tritforge.host.board.port import LinkLost, SerialPort
 from tritforge.hw.board.frames import MOST_WORDS, SEQUENCES, WINDOW, Kind, Operation, to_board
 
 _READ_BYTES = 1 << 12
-_SETTLE_S = 0.02
-"""Longer than a gap: what was under way before a connection is over."""
 
 
 class BusError(Failure):
@@ -73,10 +71,12 @@ class Link:
     clock
         Seconds; a simulated port has its own, which goes on while it is read.
     timeout_s
-        Without an answer for so long, frames are sent again. The line must bring 4 kilobytes in less, and the board's
-        gap be over.
+        Without an answer for so long, frames are sent again. The line must bring 4 kilobytes in less, and ``gap_s``
+        be over.
     tries
         How often a frame is sent, at most, while nothing of use is answered.
+    gap_s
+        Of silence that ends a frame on the board, or longer: a connection begins with it.
     """
 
     def __init__(
@@ -86,8 +86,9 @@ class Link:
         clock: Callable[[], float] = time.monotonic,
         timeout_s: float = 0.5,
         tries: int = 8,
+        gap_s: float = 0.01,
     ) -> None:
-        self._port, self._clock, self._timeout_s, self._tries = port, clock, timeout_s, tries
+        self._port, self._clock, self._timeout_s, self._tries, self._gap_s = port, clock, timeout_s, tries, gap_s
         self._answers = Answers()
         self._tokens: list[Token] = []
         self._sequence = 0
@@ -102,7 +103,7 @@ class Link:
             If no board answers.
         """
         self._connected = False
-        settled = self._clock() + _SETTLE_S
+        settled = self._clock() + self._gap_s
         while self._clock() < settled:
             self._receive(settled)
         for _ in range(self._tries):

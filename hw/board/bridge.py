@@ -5,11 +5,15 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from tritforge.golden import TritforgeError
 from tritforge.hw.board.byte_bridge import ByteBridge
 from tritforge.hw.board.frames import GAP_CYCLES
 from tritforge.hw.board.token import TOKEN
 from tritforge.hw.board.uart import UartReceiver, UartTransmitter, cycles_a_bit
 from tritforge.hw.board.word_bus import WordBus
+
+BYTES_A_GAP = 2
+"""At least: a byte begins late at times, and its end is what counts."""
 
 
 class Bridge(wiring.Component):
@@ -32,11 +36,16 @@ class Bridge(wiring.Component):
     Raises
     ------
     TritforgeError
-        If the rate cannot be had from the clock.
+        If the rate cannot be had from the clock, or is too slow for the gap.
     """
 
     def __init__(self, clock_hz: int, baud: int, gap: int = GAP_CYCLES) -> None:
         self._cycles, self._gap = cycles_a_bit(clock_hz, baud), gap
+        if gap < BYTES_A_GAP * 10 * self._cycles:
+            raise TritforgeError(
+                f"A byte takes {10 * self._cycles} cycles at {baud} baud: the gap that ends a frame must be at least "
+                f"{BYTES_A_GAP} times as long, not {gap}."
+            )
         super().__init__(
             {
                 "rx": In(1, init=1),

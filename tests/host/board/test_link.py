@@ -14,7 +14,7 @@ TIMEOUT_S = 0.05
 
 
 def linked(port: SimulatedPort, tries: int = 8) -> Link:
-    link = Link(port, clock=port.clock, timeout_s=TIMEOUT_S, tries=tries)
+    link = Link(port, clock=port.clock, timeout_s=TIMEOUT_S, tries=tries, gap_s=2 * GAP_S)
     link.connect()
     return link
 
@@ -142,8 +142,9 @@ def test_a_second_host_begins_behind_a_dead_one() -> None:
     port = SimulatedPort()
     linked(port)
     port.write(bytes.fromhex("a501020003000000"))
-    port.now += 2 * GAP_S
+    began = port.now
     link = linked(port)
+    assert port.now - began < TIMEOUT_S
     link.write(0, [3])
     assert port.writes == [(0, 3)]
 

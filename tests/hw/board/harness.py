@@ -3,6 +3,7 @@
 
 import ctypes
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ _SOURCE = Path(__file__).with_name("harness.cpp")
 _LIBRARY = "libbridge.so"
 
 
+@cache
 def build(gap: int) -> Path:
     """The library."""
     fixed = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--threads", "1")
