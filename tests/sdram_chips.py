@@ -11,8 +11,6 @@ from tritforge.sim.board.chip_timing import ChipTiming, chip_timing
 from tritforge.sim.board.sdram_unit import SdramUnit, build_unit
 
 FAST = 1000 / 7
-QUICK = replace(ULX3S, t_power_up=20)
-"""That of the ULX3S, but for the power-up."""
 WIDE = SdramChip(
     name="A chip of 32 bits",
     dq_bits=32,
@@ -31,15 +29,20 @@ WIDE = SdramChip(
     initial_refreshes=2,
     latencies=((2, 100), (3, FAST)),
 )
-LARGE = replace(QUICK, name="A chip of 11 column bits", column_bits=11, row_bits=12, bank_bits=1)
+LARGE = replace(ULX3S, name="A chip of 11 column bits", column_bits=11, row_bits=12, bank_bits=1)
 """Its columns leave out the address bit that has all banks closed."""
+SLOW = replace(ULX3S, name="A chip that opens slowly", t_ras=95, t_rc=140, t_wr=35, t_rp=30, t_rcd=27)
+APART = replace(ULX3S, name="A chip that opens its banks one by one", t_rrd=60)
+"""At other chips the rules of these are kept whenever others are."""
 
 CONFIGURATIONS = {
-    "16-8-cl3": (QUICK, FAST, 128, 3),
-    "16-8-cl2": (QUICK, 100.0, 128, 2),
-    "16-8-slow": (QUICK, 25.0, 128, 2),
+    "16-8-cl3": (ULX3S, FAST, 128, 3),
+    "16-8-cl2": (ULX3S, 100.0, 128, 2),
+    "16-8-at-25": (ULX3S, 25.0, 128, 2),
+    "16-8-long": (SLOW, FAST, 128, 3),
+    "16-8-apart": (APART, FAST, 128, 3),
     "16-4-large": (LARGE, 133.0, 64, 3),
-    "16-1": (QUICK, FAST, 16, 3),
+    "16-1": (ULX3S, FAST, 16, 3),
     "32-4": (WIDE, FAST, 128, 3),
     "32-2": (WIDE, 66.0, 64, 2),
 }

@@ -15,7 +15,7 @@ CAPTURES = 4
 
 
 class Bursts(wiring.Component):
-    """Holds one burst until the data pins are free for it, and then has its command given.
+    """Holds two bursts until the data pins are free for them, and then has their commands given.
 
     A command in cycle t is at the pins in t + 1. Its successor may come ``transfers`` cycles later, or 2, and a write
     behind a read ``cas_latency + transfers + TURN`` later. What has to happen some cycles after a command hangs on a
@@ -33,8 +33,8 @@ class Bursts(wiring.Component):
     hand : In, a burst is handed over, only in a cycle with ``free``: its row can be read two cycles later.
     write, bank, column : In, of the burst handed over; the column's number counts bursts.
     free : Out, there is room for a burst.
-    command : Out, a register: READ or WRITE is to be given now. writing, at_bank, at_column : Out, registers: the
-        burst commanded, or waiting, or the last one.
+    command : Out, a register: READ or WRITE is to be given now. writing, at_bank, at_column : Out, registers: of this
+        burst, with ``command``.
     busy : Out, a register: one waits, or the bank of the last one must not be precharged yet. It comes two cycles
         after ``hand``, one after a ``hand`` in the cycle before has gone by in any case.
     data : In, to be written, stable from ``hand`` to ``sent``; in the cycle behind ``sent`` it is used last.
@@ -82,16 +82,13 @@ class Bursts(wiring.Component):
         read = self._runners(m, "read", self.command & ~self.writing, self.latency + CAPTURES)
         write = self._runners(m, "write", self.command & self.writing, max(write_hold, transfers))
 
-        full, turned, spaced = flags("full", "turned", "spaced")
-        m.d.comb += self.free.eq(~full | self.command)
+        turned, spaced = flags("turned", "spaced")
+        full = self._queue(m)
         m.d.sync += [
-            full.eq(self.hand | (full & ~self.command)),
             self.command.eq(full & ~self.command & spaced & (~self.writing | turned)),
             turned.eq(~any_of(read[: clocks.cas_latency + transfers + TURN - 2])),
             self.busy.eq(self.hand | full | any_of(read[: read_hold - 1]) | any_of(write[: write_hold - 1])),
         ]
-        with m.If(self.hand):
-            m.d.sync += [self.writing.eq(self.write), self.at_bank.eq(self.bank), self.at_column.eq(self.column)]
         if transfers > 2:
             # low from the cycle behind a command on, until the next one may be decided
             pause = Signal()
@@ -102,6 +99,25 @@ class Bursts(wiring.Component):
         self._write_data(m, write)
         self._read_data(m, read)
         return m
+
+    def _queue(self, m: Module) -> Signal:
+        """Whether a burst waits for its command; the next one may wait behind it."""
+        full, behind, moves = flags("full", "behind", "moves")
+        m.d.comb += [moves.eq(~full | self.command), self.free.eq(~behind | self.command)]
+        m.d.sync += behind.eq(Mux(moves, behind & self.hand, behind | self.hand))
+        with m.If(moves):
+            m.d.sync += full.eq(behind | self.hand)
+        for target, given in (
+            (self.writing, self.write),
+            (self.at_bank, self.bank),
+            (self.at_column, self.column),
+        ):
+            waiting = Signal.like(given, name=f"{given.name}_behind", reset_less=True)
+            with m.If(self.hand):
+                m.d.sync += waiting.eq(given)
+            with m.If(moves):
+                m.d.sync += target.eq(Mux(behind, waiting, given))
+        return full
 
     @staticmethod
     def _runners(m: Module, name: str, begin: Value, cycles: int) -> list[Value]:

@@ -119,7 +119,7 @@ class SdramChip:
             )
 
         def clocks(ns: float) -> int:
-            # 21 ns at 1000 / 7 MHz are 3 clocks, whatever the last bit of the quotient says
+            # 15 ns at 1000 / 7.5 MHz are 2 clocks, whatever the last bit of the quotient says
             return max(1, math.ceil(ns * mhz / 1000 - 1e-6))
 
         return SdramClocks(

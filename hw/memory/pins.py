@@ -27,7 +27,7 @@ class SdramPins(wiring.Signature):
                 "we_n": Out(1, init=1),
                 "ba": Out(chip.bank_bits),
                 "a": Out(chip.row_bits),
-                "dqm": Out(chip.dq_bits // 8, init=-1 & (1 << chip.dq_bits // 8) - 1),
+                "dqm": Out(chip.dq_bits // 8, init=(1 << chip.dq_bits // 8) - 1),
                 "dq_o": Out(chip.dq_bits),
                 "dq_oe": Out(1),
                 "dq_i": In(chip.dq_bits),

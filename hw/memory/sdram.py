@@ -26,11 +26,11 @@ ALL_BANKS = 10
 class SdramController(wiring.Component):
     """Reads and writes words that are a burst each, and keeps the memory alive.
 
-    Two requests are under way: one waits in `Bursts` until the data pins are free, and behind it the row of the next
-    one is opened meanwhile. Words in sequence fill a row and go on in the next bank, so that they never wait for a
+    While a burst runs two more wait in `Bursts` until the data pins are free, and behind them the row of the next one
+    is opened. Words in sequence fill a row and go on in the next bank, so that they never wait for a
     row::
 
-        request  taken  LOOK  CHOOSE  [PRECHARGE  rp]  [ACTIVATE  rcd]  HAND  (waits)  READ  data
+        taken  LOOK  CHOOSE  [PRECHARGE  rp]  [ACTIVATE  rcd]  handed over  (waits)  READ  data
 
     A write keeps its word until it has been sent, and no request is taken meanwhile. Eight refreshes come together,
     every eight tREFI: less is lost to closed rows. The power-up waits for some of these periods, and then its eight
@@ -39,8 +39,8 @@ class SdramController(wiring.Component):
     An address is {row, bank, column}, the column lowest, so that memory is contiguous.
 
     Throughput, in sequence and with a word of 8 transfers: a word in 8 cycles, but for
-    ``rp + 8 * rfc + max(rcd, 3)`` cycles in every ``8 * refi``. A write takes 12 cycles. Words of fewer transfers
-    take 4 cycles at least, and a few more at the end of a row.
+    ``rp + 8 * rfc + max(rcd, 3)`` cycles in every ``8 * refi``. A write takes 11 cycles. Words of fewer transfers
+    take 3 cycles at least.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ class SdramController(wiring.Component):
     latency : cycles from a request taken to its answer: where its row is open, nothing else waits and ``capture`` is
         0.
     port : In. pins : Out; every output is a register, and ``dq_i`` goes into one.
-    capture : In, cycles by which data come later than at the first rising edge of the clock behind the chip's own
-        edge that gives them out; changes only while nothing is read.
+    capture : In, cycles by which data are taken later than with the next edge of the clock after the chip's edge that
+        gives them out; changes only while nothing is read.
     initialised : Out, the chip takes requests; those that come before wait.
 
     Raises
@@ -76,7 +76,7 @@ class SdramController(wiring.Component):
             raise TritforgeError(f"{chip.name} is too slow in closing a row at {mhz:g} MHz; choose a slower clock.")
         self._chip, self._clocks, self._transfers = chip, clocks, transfers
         self._bursts = Bursts(chip, clocks, transfers)
-        self.latency = 3 + Bursts.least + self._bursts.latency
+        self.latency = 2 + Bursts.least + self._bursts.latency
         self.address_bits = chip.row_bits + chip.bank_bits + chip.column_bits - (transfers - 1).bit_length()
         super().__init__(
             {
@@ -115,12 +115,12 @@ class SdramController(wiring.Component):
             ]
 
         opened, hit = self._look_up(m, at, bank, row)
-        # of the last two bursts: others have ended long since
-        previous = Signal.like(bank)
+        # of the last three bursts: two may wait and one run, and others have ended long since
+        recent = [Signal(chip.bank_bits, name=f"recent_{number}") for number in range(3)]
         same = Signal()
         with m.If(bursts.hand):
-            m.d.sync += previous.eq(bursts.at_bank)
-        m.d.sync += same.eq((bank == bursts.at_bank) | (bank == previous))
+            m.d.sync += [register.eq(value) for register, value in zip(recent, [bank, *recent[:-1]], strict=True)]
+        m.d.sync += same.eq(any_of([bank == register for register in recent]))
 
         close, refresh, mode, precharge, activate, waited = flags(
             "close", "refresh", "mode", "precharge", "activate", "waited"
@@ -131,9 +131,11 @@ class SdramController(wiring.Component):
             mode.eq(at["MODE"] & waited),
             precharge.eq(at["PRECHARGE"] & waited & ~bursts.command & ~(same & bursts.busy)),
             activate.eq(at["ACTIVATE"] & waited & ~bursts.command),
-            bursts.hand.eq(at["HAND"] & waited & bursts.free),
+            # where a row is open, nothing is waited for
+            bursts.hand.eq(((at["HAND"] & waited) | (at["CHOOSE"] & opened & hit)) & bursts.free),
         ]
-        # a burst comes at least two cycles after it is handed over, and the next ACTIVATE at least four
+        # a burst comes at least two cycles after it is handed over, and the next ACTIVATE at least four; any command
+        # comes at least two after the mode register's, which is tMRD
         row_wait = max(clocks.rcd - Bursts.least, clocks.rrd - 4, 1)
         self._wait(
             m,
@@ -142,7 +144,6 @@ class SdramController(wiring.Component):
                 (close | precharge, clocks.rp),
                 (activate, row_wait),
                 (refresh, clocks.rfc),
-                (mode, clocks.mrd),
             ],
         )
         due, powered = self._periods(m, close)
@@ -161,14 +162,15 @@ class SdramController(wiring.Component):
         states.go("IDLE", "LOOK", port.request.valid)
         states.go("IDLE", "CLOSE", due & ~port.request.valid)
         states.go("LOOK", "CHOOSE")
-        states.go("CHOOSE", "HAND", opened & hit)
+        states.go("CHOOSE", "HAND", opened & hit & ~bursts.free)
         states.go("CHOOSE", "PRECHARGE", opened & ~hit)
         states.go("CHOOSE", "ACTIVATE", ~opened)
         states.go("PRECHARGE", "ACTIVATE", precharge)
         states.go("ACTIVATE", "HAND", activate)
-        states.go("HAND", "SEND", bursts.hand & write)
-        states.go("HAND", "CLOSE", bursts.hand & ~write & due)
-        states.go("HAND", "IDLE", bursts.hand & ~write & ~due)
+        for state in ("CHOOSE", "HAND"):
+            states.go(state, "SEND", bursts.hand & write)
+            states.go(state, "CLOSE", bursts.hand & ~write & due)
+            states.go(state, "IDLE", bursts.hand & ~write & ~due)
         states.go("SEND", "CLOSE", bursts.sent & due)
         states.go("SEND", "IDLE", bursts.sent & ~due)
         states.build()

@@ -6,7 +6,7 @@
 // it: they stand at edge n.
 //
 // The names of the rules:
-//   power-up        a command before the power-up time, which runs while cke is high
+//   power-up        a command before the power-up time, which runs while cke is high, or dqm low meanwhile
 //   initialisation  rows or a mode asked for before all banks were precharged; a row opened before the refreshes that
 //                   the chip wants first, and before its mode is set
 //   mode register   a burst length, type or latency that is reserved, or an option that this model has not
@@ -83,6 +83,8 @@ class SdramChip {
             if (!pins.cs_n && !(pins.ras_n && pins.cas_n && pins.we_n)) command(pins);
             powered_++;
         }
+        if (powered_ < t_.power_up && (~pins.dqm & ((1u << bytes_) - 1))) [[unlikely]]
+            violate("power-up", 0);
         if (left_) transfer(pins);
         SdramOut& slot = slots_[now_ & 3];
         SdramOut out = slot;

@@ -18,8 +18,8 @@ def test_times_are_rounded_up_and_refreshes_down() -> None:
 
 
 def test_a_whole_number_of_clocks_is_not_rounded() -> None:
-    clocks = replace(ULX3S, t_rcd=21, t_wr=21).clocks(1000 / 7, 3)
-    assert (clocks.rcd, clocks.wr, clocks.rfc) == (3, 3, 10)
+    clocks = replace(ULX3S, t_rcd=15, t_rp=15.01, t_rfc=60).clocks(1000 / 7.5, 3)
+    assert (clocks.rcd, clocks.rp, clocks.rfc) == (2, 3, 8)
 
 
 def test_a_row_is_open_long_enough_for_both_rules() -> None:

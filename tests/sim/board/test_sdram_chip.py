@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.sdram_chips import FAST, QUICK, WIDE, library
-from tritforge.hw.memory.chip import SdramChip
+from tests.sdram_chips import FAST, WIDE, library
+from tritforge.hw.memory.chip import ULX3S, SdramChip
 from tritforge.sim.board.chip_timing import ChipTiming, chip_timing
 from tritforge.sim.board.sdram_unit import PINS, Chip
 
@@ -26,7 +26,7 @@ Command = tuple[str, int, int]
 """Its name, bank and address."""
 
 
-def timing(chip: SdramChip = QUICK, **changes: int) -> ChipTiming:
+def timing(chip: SdramChip = ULX3S, **changes: int) -> ChipTiming:
     made = chip_timing(chip, FAST)
     for name, value in (TIMES | {"initial_refreshes": 2} | changes).items():
         setattr(made, name, value)
@@ -49,6 +49,12 @@ def pins(commands: Mapping[int, Command], cycles: int, data: Mapping[int, int] |
     return made
 
 
+def masked(given: NDArray[Any], cycles: int = TIMES["power_up"]) -> NDArray[Any]:
+    """The same pins with dqm high at first."""
+    given["dqm"][:cycles] = 0b1111
+    return given
+
+
 def begun(made: ChipTiming, mode: int = MODE) -> Chip:
     """A chip after its initialisation; its clocks go on from 0."""
     chip = Chip(library("16-8-cl3"), made)
@@ -59,7 +65,7 @@ def begun(made: ChipTiming, mode: int = MODE) -> Chip:
         start + made.rp + made.rfc: ("refresh", 0, 0),
         start + made.rp + 2 * made.rfc: ("mode", 0, mode),
     }
-    chip.clock(pins(commands, start + made.rp + 2 * made.rfc + made.mrd))
+    chip.clock(masked(pins(commands, start + made.rp + 2 * made.rfc + made.mrd)))
     assert not chip.violations()
     return chip
 
@@ -121,7 +127,7 @@ def test_a_command_out_of_place_is_found(rule: str, commands: dict[int, Command]
 
 def test_a_latency_too_short_for_the_clock_is_found() -> None:
     chip = Chip(library("16-8-cl3"), timing())
-    chip.clock(pins({100: ("precharge", 0, ALL), 105: ("mode", 0, 2 << 4 | 3)}, 110))
+    chip.clock(masked(pins({100: ("precharge", 0, ALL), 105: ("mode", 0, 2 << 4 | 3)}, 110)))
     assert set(chip.violations()) == {"CAS latency"}
 
 
@@ -144,8 +150,15 @@ def test_a_latency_too_short_for_the_clock_is_found() -> None:
 )
 def test_the_initialisation_has_an_order(rule: str, commands: dict[int, Command]) -> None:
     chip = Chip(library("16-8-cl3"), timing())
-    chip.clock(pins(commands, 140))
+    chip.clock(masked(pins(commands, 140)))
     assert set(chip.violations()) == {rule}
+
+
+def test_data_pins_are_masked_during_the_power_up() -> None:
+    for cycles, expected in ((99, set()), (98, {"power-up"})):
+        chip = Chip(library("16-8-cl3"), timing())
+        chip.clock(masked(pins({}, 140), cycles))
+        assert set(chip.violations()) == expected
 
 
 def test_a_chip_without_a_clock_takes_no_commands() -> None:
@@ -197,6 +210,13 @@ def test_a_burst_has_its_latency_and_order(latency: int, length: int, interleave
     assert not chip.violations()
 
 
+def test_a_burst_goes_on_while_rows_of_other_banks_are_closed_and_opened() -> None:
+    chip = begun(timing())
+    rows = {0: ACTIVATE, 3: ("activate", 2, 1)}
+    outs = chip.clock(pins(rows | {11: READ, 12: ("precharge", 2, 0), 17: ("activate", 0, 0)}, 30))
+    assert list(np.flatnonzero(outs["driven"])) == [*range(13, 21)] and not chip.violations()
+
+
 def test_masked_bytes_are_neither_written_nor_driven() -> None:
     chip = begun(timing(WIDE))
     data = {4 + k: 0x11111111 * (k + 1) for k in range(8)}
@@ -221,7 +241,7 @@ def test_data_pins_have_one_driver_at_a_time(gap: int, expected: set[str]) -> No
 
 def test_contents_lie_by_row_bank_and_column() -> None:
     chip = begun(timing())
-    memory = chip.memory(QUICK.size).view(np.uint16)
+    memory = chip.memory(ULX3S.size).view(np.uint16)
     commands: dict[int, Command] = {
         0: ("activate", 3, 0x1FFF),
         4: ("write", 3, 504),
@@ -235,7 +255,7 @@ def test_contents_lie_by_row_bank_and_column() -> None:
 
 
 def test_columns_go_around_the_address_bit_that_closes() -> None:
-    chip = begun(timing(replace(QUICK, column_bits=11, row_bits=12)), 3 << 4)
+    chip = begun(timing(replace(ULX3S, column_bits=11, row_bits=12)), 3 << 4)
     memory = chip.memory(1 << 20).view(np.uint16)
     memory[:] = np.arange(len(memory)) & 0xFFFF
     outs = chip.clock(pins({0: ("activate", 0, 0), 4: ("read", 0, 1 << 11 | 77)}, 10))
