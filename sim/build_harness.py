@@ -8,6 +8,7 @@ from tritforge.rtl_gen.tools.build import Status
 from tritforge.sim.build_library import Recipe, build_library
 
 HARNESS = Path(__file__).with_name("harness.cpp")
+MODEL = Path(__file__).with_name("memory_model.h")
 
 
 def build_harness(
@@ -51,6 +52,7 @@ def build_harness(
     recipe = Recipe(
         "Vcore",
         (HARNESS,),
+        (MODEL,),
         defines=(f"-DLANES={lanes}", *(["-DTAPS"] if taps else []), *(["-DSAIF"] if activity else [])),
         options=recording if activity else (),
         make=("OPT_FAST=-O1", "OPT_SLOW=-O0") if activity else (),

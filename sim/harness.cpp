@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "Vcore.h"
+#include "memory_model.h"
 #include "verilated.h"
 #ifdef SAIF
 #include "verilated_saif_c.h"
@@ -136,6 +137,10 @@ class Core {
     const std::vector<TraceEntry>& trace() const { return trace_; }
     uint64_t traced_cycles() const { return traced_cycles_; }
 
+    // The memory behind the stream from now on, or none.
+    void attach(const MemoryTiming* timing) { memory_.reset(timing ? new MemoryModel(*timing) : nullptr); }
+    MemoryModel* memory() { return memory_.get(); }
+
   private:
 #ifdef SAIF
     void open_saif(const char* path) {
@@ -177,6 +182,7 @@ class Core {
 
     std::unique_ptr<VerilatedContext> context_;
     std::unique_ptr<Vcore> top_;
+    std::unique_ptr<MemoryModel> memory_;
 #ifdef SAIF
     std::unique_ptr<VerilatedSaifC> saif_;
     uint64_t saif_cycles_ = 0;
@@ -187,20 +193,34 @@ class Core {
     bool recording_taps_ = false, recording_trace_ = false;
 };
 
-// Delivers a beat every so many cycles into a buffer that goes on filling while the core waits.
+// Delivers a beat every so many cycles into a buffer that goes on filling while the core waits, or as a modelled memory
+// does, which then reads the segments.
 class Memory {
   public:
-    explicit Memory(uint32_t interval) : interval_(interval) {}
+    Memory(uint32_t interval, MemoryModel* model, const Segment* segments, size_t count)
+        : interval_(interval), model_(model) {
+        if (!model_) return;
+        model_->stop();
+        for (size_t i = 0; i < count; i++)
+            if (segments[i].bytes) model_->run(segments[i].bytes);
+    }
     void tick() {
+        if (model_) return model_->tick(LANES);
         if (++cycle_ < interval_) return;
         cycle_ = 0;
         if (beats_ < MEMORY_BEATS) beats_++;
     }
-    bool has_beat() const { return beats_; }
-    void take() { beats_--; }
+    bool has_beat() const { return model_ ? model_->has_beat() : beats_; }
+    void take() {
+        if (model_)
+            model_->take();
+        else
+            beats_--;
+    }
 
   private:
     uint32_t interval_, cycle_ = 0, beats_ = 0;
+    MemoryModel* model_;
 };
 
 // Walks over the beats of a list of segments.
@@ -240,12 +260,22 @@ Core* harness_create() { return new Core; }
 void harness_destroy(Core* core) { delete core; }
 void harness_reset(Core* core) { core->reset(); }
 
+// The timing model of a memory, from now on in the place of the interval; a null pointer takes it away.
+void harness_attach(Core* core, const MemoryTiming* timing) { core->attach(timing); }
+
+// Clocks of its controller in which the memory waited to be asked, since it was attached, of all channels.
+uint64_t harness_memory_waited(Core* core) { return core->memory() ? core->memory()->waited() : 0; }
+
+uint64_t harness_read_endlessly(const MemoryTiming* timing, uint64_t beat_bytes, uint64_t beats) {
+    return read_endlessly(*timing, beat_bytes, beats);
+}
+
 int harness_exchange(Core* core, const Segment* segments, size_t n_segments, uint32_t flags, uint32_t* results,
                      uint64_t capacity, uint64_t* n_results, uint32_t interval, uint32_t in_stall, uint32_t out_stall,
                      uint64_t seed, uint64_t max_cycles, uint64_t* cycles_used, uint64_t* beats, Report report) {
     Vcore& p = core->ports();
     Source source(segments, n_segments);
-    Memory memory(interval);
+    Memory memory(interval, core->memory(), segments, n_segments);
     Dice idle(seed), pause(~seed);
     bool collecting = flags & EXPECT_RESULT;
     bool offered = false;

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tritforge.golden import Failure, TritforgeError
 from tritforge.sim.activity import first_of
+from tritforge.sim.memory_models import MemoryTiming
 
 _TIMEOUT, _OVERFLOW, _CANCELLED, _BUS_ERROR = 1, 2, 3, 4
 _SEND_LAST, _EXPECT_RESULT = 1, 2
@@ -123,6 +124,20 @@ class Harness:
         """Hold the core's reset for a few cycles."""
         self._library.harness_reset(self._core)
 
+    def attach(self, timing: MemoryTiming | None) -> None:
+        """Put the timing model of a memory behind the stream, in the place of an interval; None takes it away."""
+        self._library.harness_attach(self._core, None if timing is None else ctypes.byref(timing))
+
+    def memory_waited(self) -> int:
+        """Clocks of its controller in which the attached memory waited to be asked, the sum of its channels'."""
+        clocks: int = self._library.harness_memory_waited(self._core)
+        return clocks
+
+    def read_endlessly(self, timing: MemoryTiming, beat_bytes: int, beats: int) -> int:
+        """Cycles in which a memory gives so many beats of one run to something that takes each at once."""
+        cycles: int = self._library.harness_read_endlessly(ctypes.byref(timing), beat_bytes, beats)
+        return cycles
+
     def exchange(
         self,
         segments: Sequence[NDArray[np.uint8]],
@@ -151,7 +166,8 @@ class Harness:
         capacity
             Most result words to take.
         interval
-            Cycles in which the memory behind the stream delivers a beat, into a buffer of 16 beats.
+            Cycles in which the memory behind the stream delivers a beat, into a buffer of 16 beats; unless one is
+            attached.
         in_stall, out_stall
             Probabilities, below 1, that a cycle has no new beat or is not ready for a result.
         seed
@@ -319,6 +335,13 @@ def _load(path: Path) -> ctypes.CDLL:
     )
     library.harness_bare.argtypes = (core, pointer, u64, u64)
     library.harness_bare.restype = u64
+    timing = ctypes.POINTER(MemoryTiming)
+    library.harness_attach.argtypes = (core, timing)
+    library.harness_attach.restype = None
+    library.harness_memory_waited.argtypes = (core,)
+    library.harness_memory_waited.restype = u64
+    library.harness_read_endlessly.argtypes = (timing, u64, u64)
+    library.harness_read_endlessly.restype = u64
     library.harness_idle.argtypes = (core, u64)
     library.harness_csr_write.argtypes = (core, u32, u32)
     library.harness_csr_read.argtypes = (core, u32, pointer)

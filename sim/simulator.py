@@ -15,6 +15,7 @@ from tritforge.rtl_gen.tools.build import Status
 from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 from tritforge.sim.build_harness import build_harness
 from tritforge.sim.harness import Harness, Progress, Trace
+from tritforge.sim.memory_models import AttachedMemory, MemoryUse
 
 IDLE_CYCLES = 64
 """More than a core is busy after the last word of a result."""
@@ -37,13 +38,17 @@ class SimTransport:
         Cycles in which the memory delivers a beat.
     library
         A compiled netlist of the same core to run instead of its Verilog.
+    memory
+        The memory behind the weight stream, in the place of an interval.
 
     Attributes
     ----------
     progress
         Called with the cycles and beats of a running exchange now and then; None for nobody.
-    cycles
-        Simulated in exchanges so far.
+    memory
+        As given.
+    cycles, beats
+        Simulated, and accepted by the core, in exchanges so far.
     seconds
         Wall time that they took.
     """
@@ -56,15 +61,19 @@ class SimTransport:
         seed: int = 1,
         interval: int = 1,
         library: Path | None = None,
+        memory: AttachedMemory | None = None,
     ) -> None:
         self.progress: Progress | None = None
-        self.cycles, self.seconds = 0, 0.0
+        self.memory = memory
+        self.cycles, self.beats, self.seconds = 0, 0, 0.0
         self._params, self._stall, self._seed, self._interval = params, stall, seed, interval
         self._tracing = False
         if library is None:
             library = build_harness(cached_verilog(params, status), TOP, params.lanes, params.taps, status)
         self._harness = Harness(library, params.lanes)
         self._harness.reset()
+        if memory:
+            self._harness.attach(memory.timing)
 
     def __enter__(self) -> "SimTransport":
         return self
@@ -95,6 +104,7 @@ class SimTransport:
             progress=self.progress,
         )
         self.cycles += done.cycles
+        self.beats += done.beats
         self.seconds += time.perf_counter() - started
         return done.words
 
@@ -102,6 +112,12 @@ class SimTransport:
         """Cycles per second of the plainest loop around the same core, for a packet (see `Harness.bare`)."""
         done = self._harness.bare(packet, cycles)
         return done.cycles / done.seconds
+
+    def memory_use(self) -> MemoryUse:
+        """What the attached memory did in the exchanges so far; ValueError where there is none."""
+        if self.memory is None:
+            raise ValueError("No memory is attached to this core.")
+        return self.memory.use(self.beats * self._params.lanes, self.cycles, self._harness.memory_waited())
 
     def read_register(self, offset: int) -> int:
         """See `host.run.transport.Transport`."""

@@ -23,6 +23,7 @@ from tritforge.hw import register_map as rm
 from tritforge.hw import schedule as sc
 from tritforge.hw.packet import Context, header_words, split_gain, split_scale
 from tritforge.hw.params import CoreParams
+from tritforge.sim.memory_models import MemoryUse
 
 
 @dataclass
@@ -258,8 +259,11 @@ class FakeSim(FakeCore):
 
     flip_after: int | None = None
 
-    def __init__(self, params: object, status: object = None, stall: float = 0.0, seed: int = 1) -> None:
+    def __init__(
+        self, params: object, status: object = None, stall: float = 0.0, seed: int = 1, memory: object = None
+    ) -> None:
         super().__init__(params)
+        self.memory = memory
         self.cycles, self.seconds = 12345, 0.5
         self.progress = None
 
@@ -272,6 +276,9 @@ class FakeSim(FakeCore):
     def exchange(self, segments: list, last: bool = True, expect_result: bool = True) -> np.ndarray:
         self.flip = int(self.flip_after is not None and self.packets >= self.flip_after)
         return super().exchange(segments)
+
+    def memory_use(self) -> MemoryUse:
+        return MemoryUse(gigabytes_per_second=0.15, share_of_peak=0.75, waited=0.125)
 
     def record_taps(self) -> None:
         pass

@@ -41,7 +41,7 @@ def bench(
 
     The full sizes need 10 GB where builds are kept, and minutes.
 
-    With --record every section is kept as soon as it is measured.
+    With --record every section of which a document is made is kept as soon as it is measured.
 
     Example: tritforge bench --quick
     """
@@ -54,8 +54,10 @@ def bench(
     sections: list[Section] = []
     for section in Bench(say, progress).sections(full_size, only or ""):
         sections.append(section)
-        if record:
+        if record and any((one.file, one.name) == ("bench", section.title) for one in plan.every()):
             _record(section)
+        elif record:
+            say(f"{section.title}: not kept, since no document is made of it.")
     if not sections:
         raise TritforgeError(f"No section's title begins with '{only}'.")
     figures = [figure for section in sections for figure in section.figures]

@@ -14,6 +14,8 @@ from tritforge.host.cli.console import heed, progress, say
 from tritforge.host.run.backends import Ids
 from tritforge.host.run.models import DEFAULT_PRESET, Model
 from tritforge.hw.params import PRESETS, CoreParams, preset
+from tritforge.perf.estimates.clocks import clock
+from tritforge.sim.memory_models import MEMORIES, AttachedMemory
 
 LARGEST_SEED = 2**63 - 1
 """That every generator takes."""
@@ -27,6 +29,13 @@ Settings = Annotated[
     typer.Option(
         "--set", help="Change one parameter of the core, such as lanes=32; repeatable.", metavar="NAME=VALUE"
     ),
+]
+MemoryName = Annotated[
+    str | None,
+    typer.Option("--memory", help=f"Modelled memory behind the core: {', '.join(MEMORIES)}.", metavar="NAME"),
+]
+CoreMhz = Annotated[
+    float | None, typer.Option("--mhz", help="The core's clock, with --memory; as placed and routed.", metavar="MHZ")
 ]
 Record = Annotated[
     bool, typer.Option("--record", help="Keep the figures in perf/measured, which documents and estimates read.")
@@ -43,6 +52,16 @@ def opened_model(path: Path, name: str | None, settings: list[str] | None) -> tu
     """A model to run on the core that the options name; its warnings are printed, and returned for a JSON object."""
     model = Model(path, preset(name) if name else None, say, progress, _changes(settings))
     return model, heed(model.warnings)
+
+
+def chosen_memory(name: str | None, mhz: float | None, model: Model) -> AttachedMemory | None:
+    """The memory that the options put behind a model's core, whose clock, unless given, is that of the fastest
+    placement of the nearest preset."""
+    if name is None:
+        if mhz is not None:
+            raise TritforgeError("--mhz is the clock of a core beside that of its memory; it needs --memory.")
+        return None
+    return AttachedMemory(name, mhz or round(clock(model.params).value))
 
 
 def _changes(settings: list[str] | None) -> dict[str, str]:

@@ -12,12 +12,24 @@ from numpy.typing import NDArray
 from tritforge.golden import TritforgeError
 from tritforge.golden.files import check_writable, replacing
 from tritforge.host.cli.console import Advance, err, heed, out, print_json, progress
-from tritforge.host.cli.options import Json, ModelPath, PresetName, Record, Settings, opened_model, read_ids
+from tritforge.host.cli.options import (
+    CoreMhz,
+    Json,
+    MemoryName,
+    ModelPath,
+    PresetName,
+    Record,
+    Settings,
+    chosen_memory,
+    opened_model,
+    read_ids,
+)
 from tritforge.host.run.backends import Arith, Backend, Ids, Output, check_ids, saturation_warnings
 from tritforge.host.run.driver import Counters
 from tritforge.host.run.generate import CHUNK, Checked, Sampler, after, generate
 from tritforge.host.run.models import CoreSession, Kind
 from tritforge.host.run.story import Story
+from tritforge.sim.memory_models import AttachedMemory
 
 BackendKind = Annotated[
     Kind, typer.Option("--backend", help="The float32 reference, the integer model or the simulated core.")
@@ -60,6 +72,8 @@ def generate_text(
     name: PresetName = None,
     settings: Settings = None,
     stall: Stall = 0.0,
+    memory: MemoryName = None,
+    mhz: CoreMhz = None,
     trace: Trace = None,
     as_json: Json = False,
 ) -> None:
@@ -71,7 +85,9 @@ def generate_text(
     model, warnings = opened_model(path, name, settings)
     ids = model.prompt(prompt)
     story = Story(model.codec, prompt, ids, None if as_json else out)
-    with model.session(backend, check, stall, trace, arith, threshold) as session:
+    attached = chosen_memory(memory, mhz, model)
+    behind: dict[str, Any] = {}
+    with model.session(backend, check, stall, trace, arith, threshold, attached) as session:
         with story:
             if isinstance(session, CoreSession):
                 session.transport.progress = story.cycles
@@ -79,6 +95,8 @@ def generate_text(
                 story.add(token)
         counters, saturations = session.backend.counters(), session.backend.saturations()
         compared = session.backend.compared if isinstance(session.backend, Checked) else None
+        if attached and isinstance(session, CoreSession):
+            behind = memory_json(attached, session, counters)
     warnings += heed(saturation_warnings(saturations))
     if as_json:
         print_json(
@@ -92,6 +110,7 @@ def generate_text(
                 "saturations": saturations,
                 "warnings": warnings,
                 **counters_json(counters),
+                **({"memory": behind} if behind else {}),
             }
         )
     elif counters:
@@ -101,6 +120,13 @@ def generate_text(
             f"weight-stream occupancy {counters.occupancy:.1%}",
             style="dim",
         )
+        if behind:
+            err.print(
+                f"behind {behind['name']} at {behind['mhz']:g} MHz: {behind['tokens_per_second']:.4g} tokens/s, "
+                f"{behind['gigabytes_per_second']:.4g} GB/s, {behind['share_of_peak']:.1%} of the memory's peak; "
+                f"the core waited for it {behind['starved']:.1%} of the time, it for the core {behind['waited']:.1%}",
+                style="dim",
+            )
 
 
 def logits(
@@ -193,6 +219,14 @@ def evaluate(
 def counters_json(counters: Counters | None) -> dict[str, Any]:
     """The core's counters as part of a JSON object; nothing where there is no core."""
     return {"counters": asdict(counters) | {"occupancy": counters.occupancy}} if counters else {}
+
+
+def memory_json(memory: AttachedMemory, session: CoreSession, counters: Counters | None) -> dict[str, Any]:
+    """What of the tokens' time is the memory's, as part of a JSON object."""
+    cycles = session.transport.cycles
+    seconds = cycles / (memory.mhz * 1e6)
+    told = {"tokens_per_second": counters.tokens / seconds, "starved": counters.starved / cycles} if counters else {}
+    return {"name": memory.name, "mhz": memory.mhz, **asdict(session.transport.memory_use()), **told}
 
 
 def run_all(backend: Backend, ids: Ids, advance: Advance) -> list[Output]:

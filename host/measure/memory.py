@@ -56,7 +56,7 @@ class StandIn(SimTransport):
     read = 0
     """Bytes of packets so far."""
 
-    def __init__(self, params: CoreParams, *unused: object) -> None:
+    def __init__(self, params: CoreParams, *unused: object, **more: object) -> None:
         told = constants(params) | {"TOKENS": 1}
         self._registers = {entry.offset: told.get(entry.name, 0) for entry in REGISTERS}
         self._vocab = params.max_vocab

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tritforge.golden.checkpoints.reader import Checkpoint
     from tritforge.golden.model.quantise import IntegerCheckpoint
     from tritforge.golden.model.source import IntegerSource
+    from tritforge.sim.memory_models import AttachedMemory
     from tritforge.sim.simulator import SimTransport
 
 DEFAULT_PRESET = "edge"
@@ -201,6 +202,7 @@ class Model:
         trace: Path | None = None,
         arith: Arith = Arith.MATMUL,
         outlier_threshold: float | None = None,
+        memory: "AttachedMemory | None" = None,
     ) -> Iterator[Session]:
         """Open a backend.
 
@@ -218,6 +220,8 @@ class Model:
             How the integer model computes its ternary products.
         outlier_threshold
             See `host.run.driver.Driver`.
+        memory
+            Behind the core's weight stream, in the place of one that is never late.
         """
         if arith is not Arith.MATMUL and kind is not Kind.INTEGER:
             raise TritforgeError(
@@ -229,6 +233,8 @@ class Model:
             raise TritforgeError(f"--trace shows what a core does in every cycle; it needs --backend {Kind.RTL}.")
         if stall and kind is not Kind.RTL:
             raise TritforgeError(f"--stall makes the streams of a core wait; it needs --backend {Kind.RTL}.")
+        if memory and kind is not Kind.RTL:
+            raise TritforgeError(f"--memory stands behind a core's weight stream; it needs --backend {Kind.RTL}.")
         if kind is Kind.FLOAT:
             if self._settings:
                 raise TritforgeError("--set changes a core, and float has none; it needs --backend integer or rtl.")
@@ -250,7 +256,7 @@ class Model:
                 self._fit()
             yield Session(IntegerBackend(self.source(), arith, activations(bits, outlier_threshold)))
         else:
-            with self.core_session(check, stall, trace, outlier_threshold) as session:
+            with self.core_session(check, stall, trace, outlier_threshold, memory) as session:
                 yield session
 
     @contextmanager
@@ -260,6 +266,7 @@ class Model:
         stall: float = 0.0,
         trace: Path | None = None,
         outlier_threshold: float | None = None,
+        memory: "AttachedMemory | None" = None,
     ) -> Iterator[CoreSession]:
         """Open the simulated core; see `session`."""
         if trace:
@@ -268,7 +275,7 @@ class Model:
         image = self.image()
         self._fit(image)
         params = replace(self.params, taps=True) if trace else self.params
-        with self._simulated(params, stall) as transport:
+        with self._simulated(params, stall, memory) as transport:
             if trace:
                 transport.record_trace()
             core = CoreBackend(transport, image, outlier_threshold)
@@ -282,10 +289,12 @@ class Model:
             if trace:
                 write_timeline(trace, transport.fetch_trace())
 
-    def _simulated(self, params: CoreParams, stall: float = 0.0) -> "SimTransport":
+    def _simulated(
+        self, params: CoreParams, stall: float = 0.0, memory: "AttachedMemory | None" = None
+    ) -> "SimTransport":
         from tritforge.sim.simulator import SimTransport
 
-        return (self._simulator or SimTransport)(params, self._status, stall)
+        return (self._simulator or SimTransport)(params, self._status, stall, memory=memory)
 
     def _fit(self, image: Image | None = None) -> None:
         """Raise MisfitError where the core cannot run an image, or else what the user gave."""

@@ -48,6 +48,27 @@ def test_generate_prints_prompt_and_text_once(image: Path) -> None:
     assert call("generate", image, "--prompt", PROMPT, "--max-new-tokens", 9) == PROMPT + facts["text"] + "\n"
 
 
+def test_generate_tells_what_of_the_time_is_the_memorys(image: Path) -> None:
+    options = ("generate", image, "--prompt", PROMPT, "--max-new-tokens", 3)
+    plain = ask(*options, "--backend", "rtl")
+    facts = ask(*options, "--backend", "rtl", "--memory", "sdr-100x16", "--mhz", 50)
+    told, counters = facts["memory"], facts["counters"]
+    assert facts["tokens"] == plain["tokens"] and "memory" not in plain
+    assert told == {
+        **{"name": "sdr-100x16", "mhz": 50, "gigabytes_per_second": 0.15, "share_of_peak": 0.75, "waited": 0.125},
+        "tokens_per_second": counters["tokens"] / (12345 / 50e6),
+        "starved": counters["starved"] / 12345,
+    }
+    # the clock of the nearest preset
+    assert ask(*options, "--backend", "rtl", "--memory", "hbm2-4pc")["memory"]["mhz"] > 100
+    said = invoke(*map(str, (*options, "--backend", "rtl", "--memory", "sdr-100x16", "--mhz", 50))).stderr
+    assert "behind sdr-100x16 at 50 MHz: " in said and " tokens/s, 0.15 GB/s, 75.0% of the memory's peak" in said
+    refuse("it needs --memory", *options, "--backend", "rtl", "--mhz", 50)
+    refuse("it needs --backend rtl", *options, "--memory", "sdr-100x16")
+    refuse("A memory is sdr-100x16, ", *options, "--backend", "rtl", "--memory", "ddr5")
+    refuse("above 0 MHz, not -1", *options, "--backend", "rtl", "--memory", "sdr-100x16", "--mhz", -1)
+
+
 def test_generate_samples_by_its_seed(image: Path) -> None:
     options = ("generate", image, "--prompt", "a", "--temperature", 3, "--top-k", 50)
     first, again, other = (ask(*options, "--seed", seed)["tokens"] for seed in (1, 1, 2))

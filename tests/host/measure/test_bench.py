@@ -21,6 +21,7 @@ from tritforge.perf.measured import entries as measured
 from tritforge.perf.measured import plan
 from tritforge.perf.measured.subject import named
 from tritforge.perf.pages import tables_bench
+from tritforge.sim.memory_models import AttachedMemory
 
 
 @contextmanager
@@ -91,3 +92,26 @@ def test_a_section_is_recorded_with_what_it_is_of(
     assert tables_bench.closed_form(plan.BENCH["tales"]) == cycles
     result = invoke("bench", "--only", "nothing like that")
     assert result.exit_code == 2 and "No section's title begins with 'nothing like that'." in result.output
+
+
+def test_a_token_behind_a_memory(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = AttachedMemory("sdr-100x16", 100)
+    behind = replace(case, occupancy=0.0, memory=memory, of_peak=0.5)
+    assert behind.title == f"{case.title}, sdr-100x16 at 100 MHz"
+    plain, found = (
+        {figure.what: figure for figure in Bench(lambda line: None, silent).core(one)} for one in (case, behind)
+    )
+    assert found["beats"] == plain["beats"] and found["cycles"].value > 1.5 * plain["cycles"].value
+    peak, lost = found["of the memory's peak"], found["the memory waits for the core"].value
+    assert (peak.target, peak.met) == ("at least 0.5", True) and 0.5 < peak.value < 1 - lost
+    assert found["read"].value == pytest.approx(0.2 * peak.value)
+    # a beat of 16 bytes in 8 cycles
+    assert found["at 100 MHz"].value == pytest.approx(peak.value * 100e6 / (8 * found["beats"].value))
+    assert 0.3 < found["the core waits for the memory"].value < 1
+    assert "at 160 MHz, memory never late" in plain and "at 160 MHz, memory never late" not in found
+    # kept only where a document is made of it
+    monkeypatch.setattr(measured, "FOLDER", tmp_path / "measured")
+    monkeypatch.setattr(bench, "SHIPPED", behind)
+    result = invoke("bench", "--quick", "--only", behind.title, "--record")
+    assert result.exit_code == 0, result.output
+    assert "not kept, since no document is made of it" in result.stderr and not (tmp_path / "measured").exists()

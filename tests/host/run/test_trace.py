@@ -240,8 +240,8 @@ def test_a_core_shows_all_its_rows_and_cycles(stall: float, tmp_path: Path) -> N
 class TracedSim(FakeSim):
     """The core in software with a trace port."""
 
-    def __init__(self, params: CoreParams, *more: object) -> None:
-        super().__init__(params, *more)
+    def __init__(self, params: CoreParams, *more: object, **named: object) -> None:
+        super().__init__(params, *more, **named)
         self.taps, self.recording = params.taps, False
 
     def record_trace(self) -> None:

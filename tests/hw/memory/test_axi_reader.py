@@ -25,7 +25,7 @@ def test_runs_are_replayed(name: str, tmp_path: Path) -> None:
     parameters = CASES[name]
     reader = AxiReader(**parameters)
     assert reader.burst == parameters["burst"]
-    ran = bench(reader, "axi_reader", parameters, tmp_path)
+    ran = bench(reader, "memory.axi_reader", parameters, tmp_path)
     assert ran == ["replays", "from_the_usual_memory", "a_beat_a_cycle", "errors"]
 
 

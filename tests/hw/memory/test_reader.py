@@ -16,7 +16,7 @@ CASES = {"128 bits": (21, 128, 16), "deep": (24, 64, 32), "odd": (9, 16, 5), "sh
 @pytest.mark.parametrize("name", CASES)
 def test_runs_are_replayed(name: str, tmp_path: Path) -> None:
     reader, parameters = Reader(*CASES[name]), {"depth": CASES[name][-1]}
-    assert bench(reader, "reader", parameters, tmp_path) == ["replays", "a_beat_a_cycle", "gaps"]
+    assert bench(reader, "memory.reader", parameters, tmp_path) == ["replays", "a_beat_a_cycle", "gaps"]
 
 
 def test_needed_depth() -> None:
