@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tritforge.hw.board.frames import (
+from tritforge.hw.bridge.frames import (
     ANSWER_HEAD_BYTES,
     CLOSING_BYTES,
     CRC_BYTES,
@@ -21,7 +21,7 @@ from tritforge.hw.board.frames import (
 
 @dataclass(frozen=True)
 class Answer:
-    """A frame from the board, as `hw.board.frames` describes it.
+    """A frame from the board, as `hw.bridge.frames` describes it.
 
     Attributes
     ----------

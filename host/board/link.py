@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tritforge.golden import Failure, TritforgeError
 from tritforge.host.board.answers import Answer, Answers
 from tritforge.host.board.port import LinkLost, SerialPort
-from tritforge.hw.board.frames import MOST_WORDS, SEQUENCES, WINDOW, Kind, Operation, to_board
+from tritforge.hw.bridge.frames import MOST_WORDS, SEQUENCES, WINDOW, Kind, Operation, to_board
 
 _READ_BYTES = 1 << 12
 

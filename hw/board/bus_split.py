@@ -8,7 +8,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from tritforge.hw.board.word_bus import WordBus
+from tritforge.hw.bridge.word_bus import WordBus
 from tritforge.hw.lib.one_hot import OneHot
 
 

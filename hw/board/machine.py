@@ -8,7 +8,6 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from tritforge.golden import TritforgeError
-from tritforge.hw.board.bridge import Bridge
 from tritforge.hw.board.bus_split import BusSplit
 from tritforge.hw.board.machine_map import Identity
 from tritforge.hw.board.machine_registers import MachineRegisters
@@ -16,6 +15,7 @@ from tritforge.hw.board.memory_window import MemoryWindow
 from tritforge.hw.board.player import Player
 from tritforge.hw.board.register_window import RegisterWindow
 from tritforge.hw.board.result_writer import ResultWriter
+from tritforge.hw.bridge.bridge import Bridge
 from tritforge.hw.control.axi_lite import AxiLite
 from tritforge.hw.core import BUSES, Core
 from tritforge.hw.lib.interfaces import AxiStream, Edge

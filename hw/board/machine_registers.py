@@ -19,7 +19,7 @@ from tritforge.hw.board.machine_map import (
     SETTINGS_OFFSET,
     Identity,
 )
-from tritforge.hw.board.word_bus import WordBus
+from tritforge.hw.bridge.word_bus import WordBus
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.register_map import Access
 
@@ -84,14 +84,16 @@ class MachineRegisters(wiring.Component):
         go("GATHER", "DONE")
         go("DONE", "IDLE")
         states.build()
+        read_at = Signal(range(SETTINGS))
+        m.d.sync += read_at.eq(Mux(self.playing, self.setting, index[:-1]))
         m.d.comb += [
-            read.addr.eq(Mux(self.playing, self.setting, index[:-1])),
+            read.addr.eq(read_at),
+            self.setting_data.eq(read.data),
             write.addr.eq(index[:-1]),
             write.data.eq(bus.data),
             write.en.eq(at["FIND"] & bus.write & of_settings & ~outside & ~self.playing),
             bus.done.eq(at["DONE"]),
         ]
-        m.d.sync += self.setting_data.eq(read.data)
 
         shape = {
             "VERSION": MACHINE_VERSION,

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host's way into the memory: words of the bus in place of whole beats."""
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.golden import TritforgeError
-from tritforge.hw.board.word_bus import WORD_ADDRESS_BITS, WordBus
+from tritforge.hw.bridge.word_bus import WORD_ADDRESS_BITS, WordBus
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.memory.port import MemoryPort
 
@@ -63,12 +63,12 @@ class MemoryWindow(wiring.Component):
         go("ANSWER", "DONE", port.answer_valid)
         go("DONE", "IDLE")
         states.build()
-        with m.If(at["LOOK"] & bus.write):
-            for index in range(words):
-                with m.If(part == index):
-                    m.d.sync += beat[index].eq(bus.data)
-        with m.If(at["ANSWER"] & port.answer_valid):
-            m.d.sync += beat.as_value().eq(port.answer)
+        for index in range(words):
+            with m.If(at["LOOK"] & bus.write & (bus.address[:part_bits] == index)):
+                m.d.sync += beat[index].eq(bus.data)
+        parts = data.View(data.ArrayLayout(32, words), port.answer)
+        with m.If(at["ANSWER"]):
+            m.d.sync += bus.answer.eq(parts[part] if words > 1 else parts[0])
         m.d.sync += bus.error.eq(outside)
         m.d.comb += [
             port.request.valid.eq(at["ASK"]),
@@ -76,6 +76,5 @@ class MemoryWindow(wiring.Component):
             port.request.payload.write.eq(bus.write),
             port.request.payload.data.eq(beat.as_value()),
             bus.done.eq(at["DONE"]),
-            bus.answer.eq(Array(Cat(beat[index]) for index in range(words))[part] if words > 1 else beat[0]),
         ]
         return m

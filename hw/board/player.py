@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from tritforge.hw.board.machine_map import SETTINGS, Setting
 from tritforge.hw.board.result_writer import ResultEnd
-from tritforge.hw.board.token import TOKEN
+from tritforge.hw.bridge.token import TOKEN
 from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.multiplier import Multiplier
 from tritforge.hw.lib.one_hot import OneHot

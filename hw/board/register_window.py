@@ -5,7 +5,7 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from tritforge.hw.board.word_bus import WordBus
+from tritforge.hw.bridge.word_bus import WordBus
 from tritforge.hw.control.axi_lite import ADDRESS_BITS, AxiLite
 from tritforge.hw.lib.one_hot import OneHot
 

@@ -11,19 +11,29 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from tritforge.golden import TritforgeError
-from tritforge.hw.lib.flags import flags
+from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.width import cut, plus_one
 from tritforge.hw.memory.port import MemoryPort
+
+CYCLES = 3
+"""Of a request."""
 
 
 class Arbiter(wiring.Component):
     """Requests of several ports to one memory, the first port's first, and each answer to the port that asked.
 
-    A request waits in a register in front of the memory; with it goes, if it reads, the number of its port into a
-    queue whose head says whose the next answer is. A port waits as long as one before it has requests. What is read
-    behind a write, from any port, sees it, since the memory carries out requests in order.
+    Made for a memory whose words take several cycles, and for a fast clock: who is next is chosen in a cycle of its
+    own, so that ``ready`` of every port is a register::
 
-    Throughput: a request and an answer a cycle. Latency: a cycle of a request, none of an answer.
+        cycle     0       1       2              3
+        port    valid   ready
+        memory                  valid (waits)  next choice
+
+    With a request that reads, the number of its port goes into a queue whose head says whose the next answer is. A
+    port waits as long as one before it has requests. What is read behind a write, from any port, sees it, since the
+    memory carries out requests in order.
+
+    Throughput: a request in three cycles, an answer a cycle. Latency: two cycles of a request, none of an answer.
 
     Parameters
     ----------
@@ -31,8 +41,7 @@ class Arbiter(wiring.Component):
     address_bits, bits : of an address and of a word.
     writers : numbers of the ports that may write; ``write`` and ``data`` of the others are not looked at, which saves
         a table a bit.
-    outstanding : most reads that are taken and not answered, a power of two; so many that the memory never waits for
-        one, see `needed_outstanding`.
+    outstanding : most reads that are taken and not answered, a power of two, see `needed_outstanding`.
 
     Attributes
     ----------
@@ -41,26 +50,26 @@ class Arbiter(wiring.Component):
     """
 
     def __init__(
-        self, ports: int, address_bits: int, bits: int, writers: Collection[int], outstanding: int = 16
+        self, ports: int, address_bits: int, bits: int, writers: Collection[int], outstanding: int = 8
     ) -> None:
         if ports < 1:
             raise TritforgeError(f"An arbiter has 1 port or more, not {ports}.")
         if not {*writers} <= {*range(ports)}:
             raise TritforgeError(f"The ports that write are some of 0 to {ports - 1}, not {sorted(writers)}.")
-        if outstanding < 4 or outstanding & (outstanding - 1):
-            raise TritforgeError(f"The reads outstanding at an arbiter are 4, 8, 16 and so on, not {outstanding}.")
+        if outstanding < 2 or outstanding & (outstanding - 1):
+            raise TritforgeError(f"The reads outstanding at an arbiter are 2, 4, 8 and so on, not {outstanding}.")
         self._count, self._outstanding, self._writers = ports, outstanding, sorted(writers)
         port = MemoryPort(address_bits, bits)
         super().__init__({"ports": In(port).array(ports), "port": Out(port)})
 
     @staticmethod
-    def needed_outstanding(latency: int, interval: int = 1) -> int:
+    def needed_outstanding(latency: int, interval: int = CYCLES) -> int:
         """Least ``outstanding`` with which a memory never waits for it.
 
-        A read is outstanding from its register on, and two places are kept back since it is seen late that there is
-        room::
+        A read is outstanding from the cycle before the memory can take it to the one behind its answer, and the next
+        one is chosen two cycles before the memory can take it::
 
-            (latency + 1) / interval + 2, up to a power of two
+            (latency + 3) / interval, up to a power of two
 
         Parameters
         ----------
@@ -69,76 +78,71 @@ class Arbiter(wiring.Component):
         interval
             Cycles between two answers.
         """
-        return 1 << max(2, (1 - (-(latency + 1) // interval)).bit_length())
+        return 1 << max(1, (-(-(latency + 3) // interval) - 1).bit_length())
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        request = self.port.request
-        room = Signal(init=1)
-        takes, reads = flags("takes", "reads")
-        m.d.comb += takes.eq(room & (~request.valid | request.ready))
-
-        # the first that is valid
-        chosen: list[Signal] = []
+        request, users = self.port.request, [user.request for user in self.ports]
+        states = OneHot(m, ("CHOOSE", "TAKE", "OFFER"))
+        at = states.at
+        room = Signal()
+        chosen = Signal(self._count)
         earlier: Value = Const(0, 1)
-        for index, user in enumerate(self.ports):
-            chosen.append(Signal(name=f"chosen_{index}"))
-            m.d.comb += [
-                chosen[index].eq(user.request.valid & ~earlier),
-                user.request.ready.eq(takes & ~earlier),
-            ]
-            earlier = earlier | user.request.valid
-        requests = [user.request for user in self.ports]
-        is_write = reduce(
-            or_, (chosen[index] & requests[index].payload.write for index in self._writers), Const(0, 1)
-        )
-        m.d.comb += reads.eq(takes & earlier & ~is_write)
-        with m.If(~request.valid | request.ready):
+        for index, user in enumerate(users):
+            m.d.sync += chosen[index].eq(at["CHOOSE"] & room & user.valid & ~earlier)
+            m.d.comb += user.ready.eq(chosen[index])
+            earlier = earlier | user.valid
+        states.go("CHOOSE", "TAKE", room & earlier)
+        states.go("TAKE", "OFFER")
+        states.go("OFFER", "CHOOSE", request.ready)
+        states.build()
+
+        is_write = reduce(or_, (chosen[index] & users[index].payload.write for index in self._writers), Const(0, 1))
+        with m.If(at["TAKE"]):
             m.d.sync += [
-                request.valid.eq(earlier & room),
-                request.payload.address.eq(_first(requests, "address")),
+                request.payload.address.eq(_chosen(chosen, [user.payload.address for user in users])),
                 request.payload.write.eq(is_write),
             ]
-            # of a read they are anything
             if self._writers:
-                m.d.sync += request.payload.data.eq(_first([requests[index] for index in self._writers], "data"))
+                # of a read it is anything
+                first = Cat(chosen[index] for index in self._writers)
+                m.d.sync += request.payload.data.eq(_chosen(first, [users[i].payload.data for i in self._writers]))
+        m.d.comb += request.valid.eq(at["OFFER"])
 
         # who asked
         m.submodules.askers = askers = Memory(
             shape=unsigned(self._count), depth=self._outstanding, init=[], attrs={"ram_style": "distributed"}
         )
-        write, read = askers.write_port(), askers.read_port(domain="comb")
+        write = askers.write_port()
+        read = askers.read_port(domain="comb")
         ask_at = Signal(range(self._outstanding))
         answer_at = Signal(range(self._outstanding))
         level = Signal(range(self._outstanding + 1))
+        reads = Signal()
         m.d.comb += [
+            reads.eq(at["TAKE"] & ~is_write),
             write.addr.eq(ask_at),
-            write.data.eq(Cat(chosen)),
+            write.data.eq(chosen),
             write.en.eq(reads),
             read.addr.eq(answer_at),
+            # there are never more than there is room for
+            room.eq(level != self._outstanding),
         ]
         with m.If(reads):
             m.d.sync += ask_at.eq(plus_one(ask_at))
         with m.If(self.port.answer_valid):
             m.d.sync += answer_at.eq(plus_one(answer_at))
-        m.d.sync += [
-            # places of the queue that are taken, never more than there are
-            level.eq(cut(level + reads - self.port.answer_valid, level)),
-            # a cycle late: a read may be taken meanwhile
-            room.eq(level < self._outstanding - 1),
-        ]
-        for index, user in enumerate(self.ports):
+        m.d.sync += level.eq(cut(level + reads - self.port.answer_valid, level))
+        for index, port in enumerate(self.ports):
             m.d.comb += [
-                user.answer_valid.eq(self.port.answer_valid & read.data[index]),
-                user.answer.eq(self.port.answer),
+                port.answer_valid.eq(self.port.answer_valid & read.data[index]),
+                port.answer.eq(self.port.answer),
             ]
         return m
 
 
-def _first(requests: Sequence[wiring.PureInterface], field: str) -> Value:
-    """A field of the first valid request; of the last where none is valid."""
-    *others, last = requests
-    value: Value = last.payload[field]
-    for request in reversed(others):
-        value = Mux(request.valid, request.payload[field], value)
-    return value
+def _chosen(chosen: Value, values: Sequence[Value]) -> Value:
+    """The value of the one that is chosen; of one alone its own."""
+    if len(values) == 1:
+        return values[0]
+    return reduce(or_, (Mux(chosen[index], value, 0) for index, value in enumerate(values)))

@@ -5,8 +5,8 @@ import random
 from collections import deque
 from dataclasses import dataclass
 
-from tritforge.hw.board.frames import from_board
-from tritforge.sim.benches.models.board import BoardModel
+from tritforge.hw.bridge.frames import from_board
+from tritforge.sim.benches.models.bridge import BoardModel
 
 BYTE_S = 1e-5
 GAP_S = 1e-3

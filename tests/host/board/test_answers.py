@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tritforge.host.board.answers import Answer, Answers
-from tritforge.hw.board.frames import FAILED, FAILED_BEFORE, REFUSED, Kind, from_board
+from tritforge.hw.bridge.frames import FAILED, FAILED_BEFORE, REFUSED, Kind, from_board
 
 BYTE = st.integers(0, 255)
 SHORT = st.builds(

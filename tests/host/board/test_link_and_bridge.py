@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.host.board.simulated import Faults
-from tests.hw.board.harness import CYCLES, SENT, TOKEN, WORDS, WRITE, Harness
+from tests.hw.bridge.harness import CYCLES, SENT, TOKEN, WORDS, WRITE, Harness
 from tritforge.host.board.link import BusError, Link, Token
 
 CYCLE_S = 1e-8

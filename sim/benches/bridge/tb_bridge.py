@@ -8,9 +8,9 @@ import cocotb
 from cocotb.triggers import FallingEdge, RisingEdge, Timer
 from cocotbext.uart import UartSink, UartSource
 
-from tritforge.hw.board.frames import FAILED, REFUSED, Kind, Operation, from_board, to_board
+from tritforge.hw.bridge.frames import FAILED, REFUSED, Kind, Operation, from_board, to_board
 from tritforge.sim.benches.common import begin
-from tritforge.sim.benches.models.board import BoardModel
+from tritforge.sim.benches.models.bridge import BoardModel
 from tritforge.sim.cocotb_run import test_parameters
 
 BIT_NS = 40

@@ -8,9 +8,9 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from tritforge.hw.board.crc32 import Crc32
-from tritforge.hw.board.frames import START_FROM_BOARD, TOKEN_WORDS, Kind, Operation
-from tritforge.hw.board.token import TOKEN
+from tritforge.hw.bridge.crc32 import Crc32
+from tritforge.hw.bridge.frames import START_FROM_BOARD, TOKEN_WORDS, Kind, Operation
+from tritforge.hw.bridge.token import TOKEN
 from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.one_hot import OneHot
 
@@ -39,7 +39,7 @@ class Answer(wiring.Signature):
 
 
 class FrameSender(wiring.Component):
-    """Sends frames as `hw.board.frames` has them: answers, and tokens between them, which come first.
+    """Sends frames as `hw.bridge.frames` has them: answers, and tokens between them, which come first.
 
     A byte is chosen, goes bit by bit through the CRC, which brings it round again, and is offered.
 

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from tritforge.hw.board.frames import (
+from tritforge.hw.bridge.frames import (
     CRC_BYTES,
     FAILED,
     FAILED_BEFORE,

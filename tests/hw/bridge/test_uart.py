@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit_bench import bench
 from tritforge.golden import TritforgeError
-from tritforge.hw.board.uart import UartReceiver, UartTransmitter, cycles_a_bit
+from tritforge.hw.bridge.uart import UartReceiver, UartTransmitter, cycles_a_bit
 
 OFF_NS = {4: [0], 5: [-1, 0, 1], 44: [-8, 0, 8], 133: [-26, 0, 26]}
 """By cycles a bit, of 10 ns: by how much longer bits of the other end are, about 2 %."""
@@ -16,18 +16,18 @@ OFF_NS = {4: [0], 5: [-1, 0, 1], 44: [-8, 0, 8], 133: [-26, 0, 26]}
 @pytest.mark.parametrize("cycles", OFF_NS)
 def test_bytes_are_received(cycles: int, tmp_path: Path) -> None:
     told = {"cycles": cycles, "off_ns": OFF_NS[cycles]}
-    assert bench(UartReceiver(cycles), "board.uart", told, tmp_path, testcase="receiver") == ["receiver"]
+    assert bench(UartReceiver(cycles), "bridge.uart", told, tmp_path, testcase="receiver") == ["receiver"]
 
 
 @pytest.mark.parametrize("cycles", [4, 44])
 def test_what_is_no_byte_is_dropped(cycles: int, tmp_path: Path) -> None:
-    assert bench(UartReceiver(cycles), "board.uart", {"cycles": cycles}, tmp_path, testcase="broken") == ["broken"]
+    assert bench(UartReceiver(cycles), "bridge.uart", {"cycles": cycles}, tmp_path, testcase="broken") == ["broken"]
 
 
 @pytest.mark.parametrize("cycles", [4, 44])
 def test_bytes_are_sent(cycles: int, tmp_path: Path) -> None:
     told = {"cycles": cycles}
-    assert bench(UartTransmitter(cycles), "board.uart", told, tmp_path, testcase="transmitter") == ["transmitter"]
+    assert bench(UartTransmitter(cycles), "bridge.uart", told, tmp_path, testcase="transmitter") == ["transmitter"]
 
 
 @pytest.mark.parametrize(

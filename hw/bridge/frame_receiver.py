@@ -6,10 +6,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.golden import TritforgeError
-from tritforge.hw.board.crc32 import Crc32
-from tritforge.hw.board.frames import MOST_WORDS, START_TO_BOARD, Operation
-from tritforge.hw.board.uart import ByteArrival
-from tritforge.hw.board.word_bus import WORD_ADDRESS_BITS
+from tritforge.hw.bridge.crc32 import Crc32
+from tritforge.hw.bridge.frames import MOST_WORDS, START_TO_BOARD, Operation
+from tritforge.hw.bridge.uart import ByteArrival
+from tritforge.hw.bridge.word_bus import WORD_ADDRESS_BITS
 from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.ram import Ram
@@ -22,7 +22,7 @@ HEAD = data.StructLayout({"operation": 2, "sequence": 8, "count": 8, "address": 
 
 
 class FrameReceiver(wiring.Component):
-    """Finds frames among bytes, checks them and keeps the words of a write (`hw.board.frames` says how they look).
+    """Finds frames among bytes, checks them and keeps the words of a write (`hw.bridge.frames` says how they look).
 
     The bits of a byte go one by one through the CRC into a word: most registers only shift. Words wait in one half of
     a block RAM, the last one at address 0, while those of the frame before are read from the other half. A frame

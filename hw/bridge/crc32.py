@@ -5,7 +5,7 @@ from amaranth.hdl import Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from tritforge.hw.board.frames import CRC_POLYNOMIAL
+from tritforge.hw.bridge.frames import CRC_POLYNOMIAL
 
 
 class Crc32(wiring.Component):

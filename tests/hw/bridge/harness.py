@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritforge.golden import Failure
-from tritforge.hw.board.byte_bridge import ByteBridge
+from tritforge.hw.bridge.byte_bridge import ByteBridge
 from tritforge.rtl_gen.tools.build import cached_build, run_tool
 from tritforge.rtl_gen.tools.runtime import Runtime
 from tritforge.rtl_gen.tools.toolchain import spaceless, verilator, workplace

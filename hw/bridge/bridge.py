@@ -6,18 +6,18 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tritforge.golden import TritforgeError
-from tritforge.hw.board.byte_bridge import ByteBridge
-from tritforge.hw.board.frames import GAP_CYCLES
-from tritforge.hw.board.token import TOKEN
-from tritforge.hw.board.uart import UartReceiver, UartTransmitter, cycles_a_bit
-from tritforge.hw.board.word_bus import WordBus
+from tritforge.hw.bridge.byte_bridge import ByteBridge
+from tritforge.hw.bridge.frames import GAP_CYCLES
+from tritforge.hw.bridge.token import TOKEN
+from tritforge.hw.bridge.uart import UartReceiver, UartTransmitter, cycles_a_bit
+from tritforge.hw.bridge.word_bus import WordBus
 
 BYTES_A_GAP = 2
 """At least: a byte begins late at times, and its end is what counts."""
 
 
 class Bridge(wiring.Component):
-    """Executes frames that come whole and in order (`hw.board.frames`), answers them, and sends tokens between.
+    """Executes frames that come whole and in order (`hw.bridge.frames`), answers them, and sends tokens between.
 
     A write begins when its frame has been checked; what is read is sent as it comes.
 

@@ -7,10 +7,10 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from tritforge.hw.board.frame_receiver import HEAD, FrameReceiver
-from tritforge.hw.board.frame_sender import Answer
-from tritforge.hw.board.frames import MOST_WORDS, Operation
-from tritforge.hw.board.word_bus import WORD_ADDRESS_BITS, WordBus
+from tritforge.hw.bridge.frame_receiver import HEAD, FrameReceiver
+from tritforge.hw.bridge.frame_sender import Answer
+from tritforge.hw.bridge.frames import MOST_WORDS, Operation
+from tritforge.hw.bridge.word_bus import WORD_ADDRESS_BITS, WordBus
 from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.width import minus_one, plus_one

@@ -4,8 +4,8 @@
 import random
 from collections.abc import Callable
 
-from tests.hw.board.harness import WORDS
-from tritforge.hw.board.frames import HEAD_BYTES, SEQUENCES, Operation, crc, to_board
+from tests.hw.bridge.harness import WORDS
+from tritforge.hw.bridge.frames import HEAD_BYTES, SEQUENCES, Operation, crc, to_board
 
 GAP = None
 """Among bytes: the line is silent for a gap."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames mutated on their way: the bridge does what `hw.board.frames` says, and answers a good one after."""
+"""Frames mutated on their way: the bridge does what `hw.bridge.frames` says, and answers a good one after."""
 
 import random
 from array import array
@@ -7,10 +7,10 @@ from collections import Counter
 
 import numpy as np
 
-from tests.hw.board.harness import MARK, QUIET, READ, SENT, WORDS, WRITE, Harness
-from tests.hw.board.mutations import GAP, mutated, some_frame
-from tritforge.hw.board.frames import REFUSED, Operation, to_board
-from tritforge.sim.benches.models.board import BoardModel
+from tests.hw.bridge.harness import MARK, QUIET, READ, SENT, WORDS, WRITE, Harness
+from tests.hw.bridge.mutations import GAP, mutated, some_frame
+from tritforge.hw.bridge.frames import REFUSED, Operation, to_board
+from tritforge.sim.benches.models.bridge import BoardModel
 
 FRAMES = 100_000
 

@@ -5,17 +5,17 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from tritforge.hw.board.frame_executor import FrameExecutor
-from tritforge.hw.board.frame_receiver import FrameReceiver
-from tritforge.hw.board.frame_sender import FrameSender
-from tritforge.hw.board.frames import GAP_CYCLES
-from tritforge.hw.board.token import TOKEN
-from tritforge.hw.board.uart import ByteArrival
-from tritforge.hw.board.word_bus import WordBus
+from tritforge.hw.bridge.frame_executor import FrameExecutor
+from tritforge.hw.bridge.frame_receiver import FrameReceiver
+from tritforge.hw.bridge.frame_sender import FrameSender
+from tritforge.hw.bridge.frames import GAP_CYCLES
+from tritforge.hw.bridge.token import TOKEN
+from tritforge.hw.bridge.uart import ByteArrival
+from tritforge.hw.bridge.word_bus import WordBus
 
 
 class ByteBridge(wiring.Component):
-    """The bridge behind its serial line; see `hw.board.bridge.Bridge`.
+    """The bridge behind its serial line; see `hw.bridge.bridge.Bridge`.
 
     Parameters
     ----------

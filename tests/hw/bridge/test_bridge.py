@@ -7,8 +7,8 @@ import pytest
 
 from tests.unit_bench import bench
 from tritforge.golden import TritforgeError
-from tritforge.hw.board.bridge import Bridge
-from tritforge.hw.board.byte_bridge import ByteBridge
+from tritforge.hw.bridge.bridge import Bridge
+from tritforge.hw.bridge.byte_bridge import ByteBridge
 
 GAP = 256
 """Cycles; a byte takes 40."""
@@ -16,7 +16,7 @@ GAP = 256
 
 def test_the_bridge_does_what_frames_say(tmp_path: Path) -> None:
     names = ["operations", "third", "pulled", "tokens"]
-    assert bench(Bridge(100_000_000, 25_000_000, GAP), "board.bridge", {"gap": GAP}, tmp_path) == names
+    assert bench(Bridge(100_000_000, 25_000_000, GAP), "bridge.bridge", {"gap": GAP}, tmp_path) == names
 
 
 @pytest.mark.parametrize("gap", [8, 100])
