@@ -17,7 +17,33 @@ from tritforge.hw.packet import Context
 from tritforge.hw.schedule import HeaderWord, Status
 
 
-class BoardTransport:
+class CoreRegisters:
+    """The registers of a board's core, as a transport of the driver that has nothing else.
+
+    Parameters
+    ----------
+    board : connected.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def exchange(
+        self, segments: Sequence[NDArray[np.uint8]], last: bool = True, expect_result: bool = True
+    ) -> NDArray[np.uint32]:
+        """There is nothing loaded that could be run."""
+        raise NotImplementedError
+
+    def read_register(self, offset: int) -> int:
+        """See `host.run.transport.Transport`."""
+        return self._board.core_register(offset)
+
+    def write_register(self, offset: int, value: int) -> None:
+        """See `host.run.transport.Transport`."""
+        self._board.set_core_register(offset, value)
+
+
+class BoardTransport(CoreRegisters):
     """A board whose memory holds an image, as a transport of the driver (`host.run.transport`): of a packet only the
     beginning goes through the line.
 
@@ -33,7 +59,8 @@ class BoardTransport:
     """
 
     def __init__(self, board: Board, image: Image, where: Plan) -> None:
-        self._board, self._image, self._where = board, image, where
+        super().__init__(board)
+        self._image, self._where = image, where
         self.cycles = 0
 
     def exchange(
@@ -51,14 +78,6 @@ class BoardTransport:
     def put(self, packet: Sequence[NDArray[np.uint8]], contexts: int = 1) -> None:
         """Write the record of a packet into the scratch."""
         self._board.write_memory(self._where.scratch, self._where.split(packet, contexts)[0])
-
-    def read_register(self, offset: int) -> int:
-        """See `host.run.transport.Transport`."""
-        return self._board.core_register(offset)
-
-    def write_register(self, offset: int, value: int) -> None:
-        """See `host.run.transport.Transport`."""
-        self._board.set_core_register(offset, value)
 
 
 class BoardBackend(CoreBackend):
@@ -80,6 +99,12 @@ class BoardBackend(CoreBackend):
     def independent(self) -> bool:
         """Whether the memory holds the records that tokens on their own need."""
         return self._where.records is not None
+
+    @property
+    def beats(self) -> int:
+        """Of a token that the board plays by itself."""
+        where = self._where
+        return where.record_beats() + where.blocks * where.gains_beats + where.body_beats
 
     def play(self, token: int, count: int) -> Iterator[int]:
         """Run a token, and then let the board go on with what it says: up to ``count`` tokens, the first of which

@@ -32,7 +32,8 @@ from tritforge.host.run.story import Story
 from tritforge.sim.memory_models import AttachedMemory
 
 BackendKind = Annotated[
-    Kind, typer.Option("--backend", help="The float32 reference, the integer model or the simulated core.")
+    Kind,
+    typer.Option("--backend", help="The float32 reference, the integer model, the simulated core or a board."),
 ]
 ArithKind = Annotated[
     Arith, typer.Option("--arith", help="Products of the integer model: addsub adds and subtracts, nothing else.")
@@ -56,6 +57,10 @@ Trace = Annotated[
     ),
 ]
 Check = Annotated[bool, typer.Option("--check", help="Compare every logit of the core with the integer model.")]
+Port = Annotated[
+    str | None,
+    typer.Option("--port", help="Of the board: such as /dev/ttyUSB0, or sim:ulx3s-85f for a simulated one."),
+]
 
 
 def generate_text(
@@ -75,6 +80,7 @@ def generate_text(
     memory: MemoryName = None,
     mhz: CoreMhz = None,
     trace: Trace = None,
+    port: Port = None,
     as_json: Json = False,
 ) -> None:
     """Go on from a prompt, greedily unless a temperature is given.
@@ -87,7 +93,7 @@ def generate_text(
     story = Story(model.codec, prompt, ids, None if as_json else out)
     attached = chosen_memory(memory, mhz, model)
     behind: dict[str, Any] = {}
-    with model.session(backend, check, stall, trace, arith, threshold, attached) as session:
+    with model.session(backend, check, stall, trace, arith, threshold, attached, port) as session:
         with story:
             if isinstance(session, CoreSession):
                 session.transport.progress = story.cycles

@@ -125,7 +125,7 @@ class Driver:
         self._image = image
         self._stream = TokenStream(image)
         self._sequence = 0
-        self.params = self._identify()
+        self.params = identify(transport)
         reason = misfit(self.params, image)
         if reason:
             raise MisfitError(reason)
@@ -229,34 +229,40 @@ class Driver:
     def _write(self, name: str, value: int) -> None:
         self._transport.write_register(register(name).offset, value)
 
-    def _field(self, name: str, field: str) -> int:
-        where = register(name).field(field)
-        return (self._read(name) & where.mask) >> where.low
 
-    def _identify(self) -> CoreParams:
-        identity = self._read("ID")
-        if identity != CORE_ID:
-            raise MisfitError(f"No tritforge core answers: its ID reads {identity:#010x}, not {CORE_ID:#010x}.")
-        major = self._field("VERSION", "MAJOR")
-        if major != CORE_VERSION >> 16:
-            raise MisfitError(f"The core has register map {major}; this driver knows {CORE_VERSION >> 16}.")
-        stream, code = self._field("GEOMETRY", "STREAM_VERSION"), self._field("GEOMETRY", "CODE")
-        if stream != STREAM_VERSION:
-            raise MisfitError(f"The core takes stream version {stream}; this driver sends {STREAM_VERSION}.")
-        if code not in NUMBERS:
-            known = ", ".join(f"{c.number} ({c.name})" for c in NUMBERS.values())
-            raise MisfitError(f"The core takes trit code {code}; this driver knows {known}.")
-        limits: dict[str, Any] = {f"max_{name}": self._read(f"LIMIT_{name.upper()}") for name in LIMITS}
-        return CoreParams(
-            lanes=1 << self._field("GEOMETRY", "LOG2_LANES"),
-            element_bytes=self._field("GEOMETRY", "ELEMENT_BYTES"),
-            code=NUMBERS[code].name,
-            act_bits=self._read("ACTIVATIONS") if self._field("VERSION", "MINOR") else 8,
-            vector_rows=self._field("FORMATS", "VECTOR_ROWS"),
-            batch=self._read("LIMIT_BATCH"),
-            **limits,
-            formats=Formats(*(self._field("FORMATS", name) for name in ("WIDE_BITS", "FRAC", "MANTISSA"))),
-        )
+def identify(transport: Transport) -> CoreParams:
+    """The parameters of a core, as its registers tell them; MisfitError where there is none it knows."""
+
+    def read(name: str) -> int:
+        return transport.read_register(register(name).offset)
+
+    def field(name: str, part: str) -> int:
+        where = register(name).field(part)
+        return (read(name) & where.mask) >> where.low
+
+    identity = read("ID")
+    if identity != CORE_ID:
+        raise MisfitError(f"No tritforge core answers: its ID reads {identity:#010x}, not {CORE_ID:#010x}.")
+    major = field("VERSION", "MAJOR")
+    if major != CORE_VERSION >> 16:
+        raise MisfitError(f"The core has register map {major}; this driver knows {CORE_VERSION >> 16}.")
+    stream, code = field("GEOMETRY", "STREAM_VERSION"), field("GEOMETRY", "CODE")
+    if stream != STREAM_VERSION:
+        raise MisfitError(f"The core takes stream version {stream}; this driver sends {STREAM_VERSION}.")
+    if code not in NUMBERS:
+        known = ", ".join(f"{c.number} ({c.name})" for c in NUMBERS.values())
+        raise MisfitError(f"The core takes trit code {code}; this driver knows {known}.")
+    limits: dict[str, Any] = {f"max_{name}": read(f"LIMIT_{name.upper()}") for name in LIMITS}
+    return CoreParams(
+        lanes=1 << field("GEOMETRY", "LOG2_LANES"),
+        element_bytes=field("GEOMETRY", "ELEMENT_BYTES"),
+        code=NUMBERS[code].name,
+        act_bits=read("ACTIVATIONS") if field("VERSION", "MINOR") else 8,
+        vector_rows=field("FORMATS", "VECTOR_ROWS"),
+        batch=read("LIMIT_BATCH"),
+        **limits,
+        formats=Formats(*(field("FORMATS", name) for name in ("WIDE_BITS", "FRAC", "MANTISSA"))),
+    )
 
 
 def misfit(params: CoreParams, image: Image) -> str | None:

@@ -4,6 +4,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,6 +152,24 @@ def after(advance: Advance | None, start: int, total: int) -> Advance | None:
     return advance and (lambda done, _: advance(start + done, total))
 
 
+@runtime_checkable
+class Independent(Protocol):
+    """A backend that goes on from a token by itself (`host.board.backend.BoardBackend`).
+
+    Attributes
+    ----------
+    independent
+        Whether it can.
+    """
+
+    @property
+    def independent(self) -> bool: ...
+
+    def play(self, token: int, count: int) -> Iterator[int]:
+        """Run a token, and give up to ``count`` that follow, each the argmax; one that ends the text is the last."""
+        ...
+
+
 def generate(
     backend: Backend, prompt: list[int], count: int, sampler: Sampler, advance: Advance | None = None
 ) -> Iterator[int]:
@@ -172,6 +191,11 @@ def generate(
     backend.reset()
     generator = sampler.generator()
     ids = np.array(prompt, dtype=np.int64)
+    if sampler.greedy and isinstance(backend, Independent) and backend.independent:
+        for start, stop in pairwise([*range(0, len(ids) - 1, CHUNK), len(ids) - 1]):
+            backend.run(ids[start:stop], False, after(advance, start, len(ids)))
+        yield from (token for token in backend.play(prompt[-1], count) if token not in backend.config.eos)
+        return
     # only the last token's logits are drawn from
     single = [] if sampler.greedy else [len(ids) - 1]
     *parts, (last, _) = pairwise([*range(0, len(ids) - len(single), CHUNK), *single, len(ids)])

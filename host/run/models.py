@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tritforge.golden.checkpoints.reader import Checkpoint
     from tritforge.golden.model.quantise import IntegerCheckpoint
     from tritforge.golden.model.source import IntegerSource
+    from tritforge.host.board.backend import BoardBackend
+    from tritforge.host.board.session import Opened as OpenedBoard
     from tritforge.sim.memory_models import AttachedMemory
     from tritforge.sim.simulator import SimTransport
 
@@ -50,6 +52,7 @@ class Kind(StrEnum):
     FLOAT = "float"
     INTEGER = "integer"
     RTL = "rtl"
+    BOARD = "board"
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,21 @@ class CoreSession(Session):
     def compared(self) -> int:
         """Tokens that were found equal so far."""
         return self.backend.compared if isinstance(self.backend, Checked) else 0
+
+
+@dataclass(frozen=True)
+class BoardSession(Session):
+    """A board that runs a model.
+
+    Attributes
+    ----------
+    backend
+        The board, or what compares it with the golden integer model.
+    board
+        The board itself.
+    """
+
+    board: "BoardBackend"
 
 
 class Model:
@@ -203,6 +221,7 @@ class Model:
         arith: Arith = Arith.MATMUL,
         outlier_threshold: float | None = None,
         memory: "AttachedMemory | None" = None,
+        port: str | None = None,
     ) -> Iterator[Session]:
         """Open a backend.
 
@@ -222,13 +241,21 @@ class Model:
             See `host.run.driver.Driver`.
         memory
             Behind the core's weight stream, in the place of one that is never late.
+        port
+            Where the board is.
         """
+        if (kind is Kind.BOARD) != (port is not None):
+            raise TritforgeError(
+                f"--backend {Kind.BOARD} and --port belong together; a port is such as /dev/ttyUSB0 or sim:ulx3s-85f."
+            )
         if arith is not Arith.MATMUL and kind is not Kind.INTEGER:
             raise TritforgeError(
                 f"--arith {arith} is a way to run the integer model; it needs --backend {Kind.INTEGER}."
             )
-        if check and kind is not Kind.RTL:
-            raise TritforgeError(f"--check compares a core with the integer model; it needs --backend {Kind.RTL}.")
+        if check and kind not in (Kind.RTL, Kind.BOARD):
+            raise TritforgeError(
+                f"--check compares a core with the integer model; it needs --backend {Kind.RTL} or {Kind.BOARD}."
+            )
         if trace and kind is not Kind.RTL:
             raise TritforgeError(f"--trace shows what a core does in every cycle; it needs --backend {Kind.RTL}.")
         if stall and kind is not Kind.RTL:
@@ -253,11 +280,34 @@ class Model:
             bits = preset(DEFAULT_PRESET).act_bits
             if self._params or self._settings:
                 bits = self.params.act_bits
-                self._fit()
+                self.check_fit()
             yield Session(IntegerBackend(self.source(), arith, activations(bits, outlier_threshold)))
+        elif port is not None:
+            if self._params or self._settings:
+                raise TritforgeError("A board has the core that it has; leave --preset and --set out.")
+            from tritforge.host.board.session import opened
+
+            with opened(port, self._status) as board:
+                yield self.on_board(board, check, outlier_threshold)
         else:
             with self.core_session(check, stall, trace, outlier_threshold, memory) as session:
                 yield session
+
+    def on_board(
+        self, board: "OpenedBoard", check: bool = False, outlier_threshold: float | None = None
+    ) -> "BoardSession":
+        """The model on a board, packed for its core; see `session`."""
+        model = Model(self._path, board.core, self._status, self._bar)
+        image = model.image()
+        model.check_fit(image)
+        core = board.backend(image, outlier_threshold)
+        backend: Backend = core
+        if check:
+            from tritforge.host.run.golden_backends import IntegerBackend
+
+            golden = IntegerBackend(model.source(), activations=activations(board.core.act_bits, outlier_threshold))
+            backend = Checked(core, golden, lambda ids: "so look at the memory with tritforge board test")
+        return BoardSession(backend, core)
 
     @contextmanager
     def core_session(
@@ -273,7 +323,7 @@ class Model:
             check_writable(trace)
         given = activations(self.params.act_bits, outlier_threshold)
         image = self.image()
-        self._fit(image)
+        self.check_fit(image)
         params = replace(self.params, taps=True) if trace else self.params
         with self._simulated(params, stall, memory) as transport:
             if trace:
@@ -296,7 +346,7 @@ class Model:
 
         return (self._simulator or SimTransport)(params, self._status, stall, memory=memory)
 
-    def _fit(self, image: Image | None = None) -> None:
+    def check_fit(self, image: Image | None = None) -> None:
         """Raise MisfitError where the core cannot run an image, or else what the user gave."""
         given = image or self._given
         reason = misfit(self.params, given) if isinstance(given, Image) else self.params.misfit(self.config)

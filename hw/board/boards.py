@@ -11,6 +11,9 @@ BOARDS = {
 }
 """Machines by the name on the command line."""
 
+SEEDS = {"ulx3s-85f": (3, 6, 1)}
+"""Placements to try, one after the other, until one is fast enough."""
+
 
 def board_params(name: str) -> MachineParams:
     """The machine of a board; TritforgeError with the known names otherwise."""
