@@ -122,7 +122,7 @@ FULL_SIZE = (
     Case("370M", WIDE, 0.98),
     Case("370M", replace(WIDE, lanes=256, vector_rows=8), 0.97),
     Case("1.3B", WIDE, 0.99),
-    Case("370M", replace(WIDE, lanes=128), 0.0, AttachedMemory("ddr4-2400x64", 150), 0.89),
+    Case("370M", replace(WIDE, lanes=128, vector_rows=4), 0.0, AttachedMemory("ddr4-2400x64", 150), 0.89),
 )
 SHIPPED = Case(str(TALES), PRESETS["edge"])
 BATCHES, INTERVALS = (1, 2, 4, 8), (1, 4, 8)
