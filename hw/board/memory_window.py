@@ -50,7 +50,7 @@ class MemoryWindow(wiring.Component):
         beat = Signal(data.ArrayLayout(32, words), reset_less=True)
         m.d.sync += [
             part.eq(bus.address[:part_bits]),
-            outside.eq(bus.address[part_bits + address_bits : WORD_ADDRESS_BITS - 2].any()),
+            outside.eq(bus.address[part_bits + address_bits : WORD_ADDRESS_BITS - 1].any()),
             last.eq(bus.address[:part_bits].all()),
         ]
         states = OneHot(m, ("IDLE", "LOOK", "ASK", "ANSWER", "DONE"))
