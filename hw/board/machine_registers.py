@@ -135,7 +135,7 @@ class MachineRegisters(wiring.Component):
                 bus.error.eq(~Mux(bus.write, writable, readable)),
             ]
 
-        command = at["GATHER"] & bus.write & select["COMMAND"]
+        command = at["GATHER"] & select["COMMAND"]
         start, stop = BY_NAME["COMMAND"].field("START"), BY_NAME["COMMAND"].field("STOP")
         m.d.sync += [
             self.start.eq(command & bus.data[start.low] & ~self.playing),

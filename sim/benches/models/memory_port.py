@@ -24,10 +24,7 @@ class PortMemory:
         self.memory = WordMemory(bits)
         self._dut, self._address_bits = dut, address_bits
         dut.port__request__ready.value = 0
-        # a unit that only writes has no use for answers
-        self._answers = hasattr(dut, "port__answer_valid")
-        if self._answers:
-            dut.port__answer_valid.value = 0
+        dut.port__answer_valid.value = 0
 
     def cycle(self) -> None:
         """A cycle."""
@@ -37,6 +34,5 @@ class PortMemory:
             request = bits & (1 << address_bits) - 1, bits >> address_bits & 1, bits >> address_bits + 1
         ready, answer = self.memory.cycle(request)
         dut.port__request__ready.value = int(ready)
-        if self._answers:
-            dut.port__answer_valid.value = int(answer is not None)
-            dut.port__answer.value = random.getrandbits(self.memory.bits) if answer is None else answer
+        dut.port__answer_valid.value = int(answer is not None)
+        dut.port__answer.value = random.getrandbits(self.memory.bits) if answer is None else answer
