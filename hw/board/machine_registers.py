@@ -97,7 +97,7 @@ class MachineRegisters(wiring.Component):
 
         shape = {
             "VERSION": MACHINE_VERSION,
-            "BEAT_BYTES_LOG2": self._identity.beat_bytes.bit_length() - 1,
+            "BEAT_BYTES_LOG2": self._identity.beat_bytes.bit_length(),
             "BEATS_LOG2": self._address_bits,
         }
         values = {
@@ -135,7 +135,7 @@ class MachineRegisters(wiring.Component):
                 bus.error.eq(~Mux(bus.write, writable, readable)),
             ]
 
-        command = at["GATHER"] & select["COMMAND"]
+        command = at["GATHER"] & bus.write & select["COMMAND"]
         start, stop = BY_NAME["COMMAND"].field("START"), BY_NAME["COMMAND"].field("STOP")
         m.d.sync += [
             self.start.eq(command & bus.data[start.low] & ~self.playing),

@@ -3,42 +3,22 @@
 
 import random
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import cocotb
-from cocotb.triggers import FallingEdge
 
-from tritforge.hw.board.machine_map import SETTINGS
 from tritforge.hw.board.player import FINAL
-from tritforge.hw.memory.reader import BEATS_BITS
 from tritforge.hw.schedule import Status
 from tritforge.sim.benches.common import begin
+from tritforge.sim.benches.models.player import Run, Said, Surroundings, Token
 from tritforge.sim.cocotb_run import test_parameters
 
 SOON = 20
 """Cycles from a result to the next request, at most; what is said of a token is said meanwhile."""
 LEAD = {True: 5, False: 7}
 """Cycles in which a packet's first request is prepared, which count: of the first packet, and of the others."""
-Run = tuple[int, int, int]
-"""Address, beats, last."""
 Where = dict[str, Any]
 """A `host.board.plan.Plan`."""
-
-
-class Said(NamedTuple):
-    """What a core answers."""
-
-    token: int
-    status: int
-
-
-class Token(NamedTuple):
-    """What a player says of a token."""
-
-    number: int
-    token: int
-    cycles: int
-    status: int
 
 
 def packet(where: Where, record: int, contexts: int) -> Iterator[Run]:
@@ -51,100 +31,6 @@ def packet(where: Where, record: int, contexts: int) -> Iterator[Run]:
     yield where["body"], where["body_beats"], 1
 
 
-class Bench:
-    """A player between settings, a reader, a core and a line.
-
-    Attributes
-    ----------
-    cycle : that goes on. settings : that it finds. say : asked for what the core answers a packet.
-    takes, line, delay : chances that a run and a token are taken in a cycle, and that the core answers.
-    taken : runs, and when. asked : when the first run of each packet was asked for. results : when, and which.
-    pushed : when, and which. stuck : cycles in which a token waits. places : when and where results are to go.
-    """
-
-    def __init__(self, dut: Any) -> None:
-        self.dut, self.address_bits = dut, test_parameters()["address_bits"]
-        self.settings, self.say = [0] * SETTINGS, lambda: Said(0, 0)
-        self.takes = self.line = self.delay = 1.0
-        self.cycle = 0
-        self.begin_story()
-        self._setting: int | None = None
-        self._run: Run | None = None
-        self._token: Token | None = None
-        self._works = self._opens = False
-        for name in ("start", "stop", "runs__ready", "result__valid", "tokens__ready", "setting_data"):
-            getattr(dut, name).value = 0
-
-    def begin_story(self) -> None:
-        """Nothing is known of a story."""
-        self.taken: list[tuple[int, Run]] = []
-        self.asked: list[int] = []
-        self.results: list[tuple[int, Said]] = []
-        self.pushed: list[tuple[int, Token]] = []
-        self.stuck: set[int] = set()
-        self.places: list[tuple[int, int]] = []
-        self._opens = True
-
-    async def goes_on(self) -> None:
-        """The next cycle."""
-        dut = self.dut
-        await FallingEdge(dut.clk)
-        self.cycle += 1
-        dut.start.value = dut.stop.value = 0
-        # it has the settings while it plays
-        found = random.getrandbits(32) if self._setting is None else self.settings[self._setting]
-        dut.setting_data.value = found
-        self._setting = int(dut.setting.value) if int(dut.playing.value) else None
-        if int(dut.result_start.value):
-            self.places.append((self.cycle, int(dut.result_address.value)))
-        self._core()
-        self._reader()
-        self._line()
-
-    def _core(self) -> None:
-        dut, answers = self.dut, self._works and random.random() < self.delay
-        token, status = self.say() if answers else (random.getrandbits(16), random.getrandbits(4))
-        dut.result__valid.value, dut.result__token.value, dut.result__status.value = int(answers), token, status
-        if answers:
-            self._works, self._opens = False, True
-            self.results.append((self.cycle, Said(token, status)))
-            self.counted = int(dut.count.value)
-
-    def _reader(self) -> None:
-        dut, takes = self.dut, random.random() < self.takes
-        dut.runs__ready.value = int(takes)
-        run = None
-        if int(dut.runs__valid.value):
-            bits, mask = int(dut.runs__payload.value), (1 << self.address_bits) - 1
-            rest = bits >> self.address_bits
-            run = bits & mask, rest & (1 << BEATS_BITS) - 1, rest >> BEATS_BITS
-        assert self._run in (None, run), f"{self._run} was not taken, and is now {run}"
-        self._run = None if takes else run
-        if run is None:
-            return
-        if self._opens:
-            self.asked.append(self.cycle)
-            self._opens = False
-        if takes:
-            self.taken.append((self.cycle, run))
-            assert not self._works, "it goes on without a result"
-            self._works = bool(run[2])
-
-    def _line(self) -> None:
-        dut, takes = self.dut, random.random() < self.line
-        dut.tokens__ready.value = int(takes)
-        token = None
-        if int(dut.tokens__valid.value):
-            bits = int(dut.tokens__payload.value)
-            token = Token(bits & 0xFFFF, bits >> 16 & 0xFFFF, bits >> 32 & 0xFFFFFFFF, bits >> 64)
-        assert self._token in (None, token), f"{self._token} was not taken, and is now {token}"
-        if token is not None and self._token is None:
-            self.pushed.append((self.cycle, token))
-        self._token = None if takes else token
-        if self._token:
-            self.stuck.add(self.cycle)
-
-
 class Play:
     """A story, played and judged.
 
@@ -153,7 +39,7 @@ class Play:
     bench, story : of the test's parameters.
     """
 
-    def __init__(self, bench: Bench, story: dict[str, Any]) -> None:
+    def __init__(self, bench: Surroundings, story: dict[str, Any]) -> None:
         self._bench, self._story, self._where = bench, story, story["where"]
         self._stops: list[int] = []
         bench.begin_story()
@@ -221,9 +107,9 @@ class Play:
             if number not in pushed:
                 assert bench.stuck & {*meanwhile}, f"token {number} is left out"
                 continue
-            then, token = pushed[number]
+            then, told = pushed[number]
             status = one.status | (FINAL if number == made else 0)
-            assert token == Token(number, one.token, cycles[number - 1], status) and then in meanwhile
+            assert told == Token(number, one.token, cycles[number - 1], status) and then in meanwhile
         assert {*pushed} <= {*range(1, made + 1)}
         return made
 
@@ -247,15 +133,15 @@ class Play:
         return bench.results[index][0] - bench.asked[index] + LEAD[index == 0]
 
 
-async def begun(dut: Any) -> Bench:
+async def begun(dut: Any) -> Surroundings:
     """A player after its reset."""
-    bench = Bench(dut)
+    bench = Surroundings(dut)
     await begin(dut)
     await bench.goes_on()
     return bench
 
 
-def another_pace(bench: Bench) -> None:
+def another_pace(bench: Surroundings) -> None:
     """Of what surrounds it."""
     bench.takes, bench.delay = random.choice([1.0, 0.5, 0.1]), random.choice([1.0, 0.3, 0.02])
     bench.line = random.choice([1.0, 0.3, 0.01, 0.003])
@@ -269,7 +155,7 @@ def some_story(wanted: Callable[[dict[str, Any]], bool] = lambda story: True) ->
 
 @cocotb.test()
 async def stories(dut: Any) -> None:
-    """Each packet's runs, where each ends, what is said of each token; whatever the pace and however often started."""
+    """Each packet's runs, where each ends, what is said of each token, whatever the pace."""
     bench = await begun(dut)
     made = []
     for story in test_parameters()["stories"]:
