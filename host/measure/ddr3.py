@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The share of a DDR3 memory's peak that a long read gets, simulated; also a program, which prints a table."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from tritforge.golden import Failure
+from tritforge.host.board.ddr3 import Ddr3
+from tritforge.rtl_gen.ddr3.emit import cached_controller
+from tritforge.rtl_gen.ddr3.memory import ECPIX5, ORANGECRAB, Ddr3Params
+from tritforge.sim.ddr3.ddr3_unit import ROW_BITS, Ddr3Unit, build_ddr3, share
+
+BEATS = 1 << 15
+"""Words of a run, half a megabyte: 64 rows and more than a hundred refreshes."""
+
+
+def measure_ddr3(params: Ddr3Params, beats: int = BEATS) -> tuple[float, int]:
+    """One run of the reader in front of a controller, whose memory is initialised as a host does it.
+
+    Parameters
+    ----------
+    params
+        Of the controller.
+    beats
+        Words of the run.
+
+    Returns
+    -------
+    float, int
+        Of the peak, and the cycles from the first word to the last.
+
+    Raises
+    ------
+    Failure
+        If a word is not what was written.
+    """
+    unit = Ddr3Unit(build_ddr3(params))
+    try:
+        host = Ddr3(unit, cached_controller(params, ROW_BITS).description, sleep=unit.sleep)
+        host.initialise()
+        host.hand_over()
+        data = np.random.default_rng(beats).integers(0, 256, (beats, 16), np.uint8)
+        unit.fill(0, data)
+        got, cycles = unit.run(0, beats)
+    finally:
+        unit.close()
+    if not np.array_equal(got, data):
+        raise Failure(f"{int((got != data).any(1).sum())} words of {beats} are not what was written.")
+    return share(cycles), int(cycles[-1] - cycles[0])
+
+
+def main() -> None:
+    """Print a line for each controller."""
+    ecpix5 = Ddr3Params()
+    orangecrab = replace(ecpix5, chip=ORANGECRAB, clock_hz=48_000_000, reference_hz=48_000_000)
+    cases = [replace(ecpix5, outstanding=outstanding) for outstanding in (16, 8)]
+    cases += [replace(ecpix5, chip=replace(ECPIX5, t_rfc=None)), orangecrab]
+    cases += [replace(orangecrab, chip=replace(ORANGECRAB, t_rfc=None))]
+    print("chip          MHz  tRFC     outstanding  of peak   cycles")
+    for case in cases:
+        of_peak, cycles = measure_ddr3(case)
+        mhz, outstanding = case.clock_hz / 1e6, case.outstanding
+        t_rfc = "default" if case.chip.t_rfc is None else f"{case.chip.t_rfc:g} ns"
+        print(f"{case.chip.name:12} {mhz:4g}  {t_rfc:8} {outstanding:11}  {of_peak:.4f}  {cycles:7}")
+
+
+if __name__ == "__main__":
+    main()
