@@ -83,11 +83,15 @@ class DelayLines:
     description : of the controller.
     windows : where each strobe's data come right. With a wrong bitslip its transfers come in another order; with a
         delay outside they are altered, and two steps outside no burst is seen.
-    hole : a delay within them that does not work either.
+    hole : a delay within them at which every third burst is altered.
+    unseen : one at which data come right, and yet no burst is seen.
     """
 
-    def __init__(self, words: Words, description: Description, windows: Sequence[Window], hole: int = -1) -> None:
-        self._words, self._d, self._windows, self._hole = words, description, windows, hole
+    def __init__(
+        self, words: Words, description: Description, windows: Sequence[Window], hole: int = -1, unseen: int = -1
+    ) -> None:
+        self._words, self._d, self._windows, self._hole, self._unseen = words, description, windows, hole, unseen
+        self._bursts = 0
         self.delays, self.bitslips = [5] * len(windows), [3] * len(windows)
         self._chosen = self._moved = 0
         self.writes = self.reads = 0
@@ -105,6 +109,7 @@ class DelayLines:
             if value == (1 << len(self._windows)) - 1 and not self._chosen:
                 self._moved = 0
             self._chosen = value
+        self._bursts += name == "ddrphy_burstdet_clr"
         for strobe in range(len(self._windows)):
             if self._chosen >> strobe & 1 and name.startswith("ddrphy_rdly"):
                 values, turns = (self.bitslips, 4) if "bitslip" in name else (self.delays, 8)
@@ -129,11 +134,12 @@ class DelayLines:
             for strobe, window in enumerate(self._windows):
                 slipped = (phase * TRANSFERS + n + self.bitslips[strobe] - window.bitslip) % len(transfers)
                 byte = transfers[slipped] >> 8 * strobe & 0xFF
-                works = window.first <= self.delays[strobe] <= window.last and self.delays[strobe] != self._hole
+                works = window.first <= self.delays[strobe] <= window.last
+                works &= self.delays[strobe] != self._hole or self._bursts % 3 != 1
                 byte ^= 0 if works else 1 << n
                 came |= byte << 16 * n + 8 * strobe
         return np.array([came >> 32, came & 0xFFFFFFFF], np.uint32)
 
     def _seen(self, strobe: int) -> bool:
         window = self._windows[strobe]
-        return window.first - 2 < self.delays[strobe] < window.last + 2
+        return window.first - 2 < self.delays[strobe] < window.last + 2 and self.delays[strobe] != self._unseen

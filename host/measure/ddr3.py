@@ -11,8 +11,8 @@ from tritforge.rtl_gen.ddr3.emit import cached_controller
 from tritforge.rtl_gen.ddr3.memory import ECPIX5, ORANGECRAB, Ddr3Params
 from tritforge.sim.ddr3.ddr3_unit import ROW_BITS, Ddr3Unit, build_ddr3, share
 
-BEATS = 1 << 15
-"""Words of a run, half a megabyte: 64 rows and more than a hundred refreshes."""
+BEATS = 1 << 17
+"""Words of a run, 2 MB: 1,024 rows."""
 
 
 def measure_ddr3(params: Ddr3Params, beats: int = BEATS) -> tuple[float, int]:

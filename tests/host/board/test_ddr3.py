@@ -49,9 +49,9 @@ def test_each_strobe_gets_the_middle_of_its_window(windows: tuple[Window, Window
     assert lines.bitslips == [window.bitslip for window in windows]
 
 
-def test_the_longest_window_is_taken() -> None:
-    memory = OneWord()
-    lines = DelayLines(memory, DESCRIPTION, (Window(0, 0, 7), Window(2, 1, 7)), hole=5)
+@pytest.mark.parametrize("fault", ["hole", "unseen"])
+def test_the_longest_window_is_taken(fault: str) -> None:
+    lines = DelayLines(OneWord(), DESCRIPTION, (Window(0, 0, 7), Window(2, 1, 7)), **{fault: 5})
     assert Ddr3(lines, DESCRIPTION).level() == [Window(0, 0, 4), Window(2, 1, 4)]
 
 
