@@ -85,11 +85,12 @@ class BoardBackend(CoreBackend):
 
     Attributes
     ----------
+    where : in its memory everything is.
     cycles : of each token that the board has played by itself since the last reset.
     """
 
     def __init__(self, board: Board, image: Image, where: Plan, outlier_threshold: float | None = None) -> None:
-        self._board, self._where = board, where
+        self._board, self.where = board, where
         self._transport = BoardTransport(board, image, where)
         self._stream = TokenStream(image)
         self.cycles: list[int] = []
@@ -98,12 +99,12 @@ class BoardBackend(CoreBackend):
     @property
     def independent(self) -> bool:
         """Whether the memory holds the records that tokens on their own need."""
-        return self._where.records is not None
+        return self.where.records is not None
 
     @property
     def beats(self) -> int:
         """Of a token that the board plays by itself."""
-        where = self._where
+        where = self.where
         return where.record_beats() + where.blocks * where.gains_beats + where.body_beats
 
     def play(self, token: int, count: int) -> Iterator[int]:
@@ -117,7 +118,7 @@ class BoardBackend(CoreBackend):
         CoreError
             Where the core refuses a packet.
         """
-        where = self._where
+        where = self.where
         if not self.independent:
             raise TritforgeError("The board's memory has no room for the records of this model's tokens.")
         eos = self.config.eos
@@ -149,4 +150,4 @@ class BoardBackend(CoreBackend):
 
     def _room(self) -> int:
         """Results that the memory has room for."""
-        return self._where.results_beats * self._where.beat_bytes // 64
+        return self.where.results_beats * self.where.beat_bytes // 64

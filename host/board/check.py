@@ -9,16 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritforge.golden import Failure
-from tritforge.host.board.board import Board, Story
-from tritforge.host.board.plan import Plan
+from tritforge.host.board.board import STATUS_MASK, Board, Story
+from tritforge.host.board.plan import stream_plan
 from tritforge.hw.board.machine_map import BY_NAME, LEAST_CAPTURE
+from tritforge.hw.packet import Context, header_words
+from tritforge.hw.params import CoreParams
+from tritforge.hw.schedule import Shape, Status, token_beats
 
-PATTERN_BYTES = 4096
+PATTERN_BYTES = 1024
 PHASES = range(0, 32, 2)
 """Steps of the memory's clock: a whole period of the board's."""
 CAPTURES = range(LEAST_CAPTURE - 1, 4)
-BLOCK_BYTES = 1 << 12
-STREAM_BEATS = 1 << 16
+BLOCK_BYTES = {False: 1 << 8, True: 1 << 12}
+"""Of a block: of some, and where all of the memory is tested."""
+STREAM = Shape(256, 2, 704, 512)
+"""A model whose weights are whatever the memory holds."""
 Progress = Callable[[int, int], None]
 
 
@@ -87,41 +92,41 @@ def test_memory(board: Board, whole: bool = False, progress: Progress | None = N
         board.write_memory(at, _pattern(size, at))
     for at in lines:
         _compare(board, at, _pattern(size, at))
-    step = BLOCK_BYTES // size
+    block = BLOCK_BYTES[whole]
+    step = block // size
     blocks = list(range(0, beats, step)) if whole else [k * beats // 32 // step * step for k in range(32)]
     for number, at in enumerate(blocks, 1):
-        board.write_memory(at, _pattern(BLOCK_BYTES, at))
+        board.write_memory(at, _pattern(block, at))
         if progress is not None:
             progress(number, 2 * len(blocks))
     for number, at in enumerate(blocks, 1):
-        _compare(board, at, _pattern(BLOCK_BYTES, at))
+        _compare(board, at, _pattern(block, at))
         if progress is not None:
             progress(len(blocks) + number, 2 * len(blocks))
-    return len(lines) * size + len(blocks) * BLOCK_BYTES
+    return len(lines) * size + len(blocks) * block
 
 
-def bandwidth(board: Board) -> float:
-    """Bytes a second of the weight stream: a packet that is none is read to its end and refused."""
+def bandwidth(board: Board, core: CoreParams) -> float:
+    """Bytes a second of the weight stream: a token of a model of zeros and of whatever the memory holds, which comes
+    to its end like any other.
+
+    Raises
+    ------
+    Failure
+        Where the core refuses it.
+    """
     identity = board.identity
-    # zeros are no header
-    board.write_memory(0, np.zeros(8 * identity.beat_bytes, dtype=np.uint8))
-    end = identity.memory_bytes // identity.beat_bytes
-    where = Plan(
-        beat_bytes=identity.beat_bytes,
-        blocks=1,
-        head_beats=4,
-        x_beats=1,
-        gains_beats=1,
-        gains=5,
-        body=8,
-        body_beats=STREAM_BEATS,
-        records=None,
-        scratch=0,
-        results=end - 64,
-        results_beats=64,
-    )
+    where = stream_plan(core, STREAM, identity)
+    header = header_words(core, STREAM, [Context(0, zero=True)], 0)
+    record = np.zeros(where.record_beats() * identity.beat_bytes, dtype=np.uint8)
+    record[: 4 * len(header)] = header.view(np.uint8)
+    board.write_memory(where.scratch, record)
     (token,) = board.play(Story(where))
-    return (STREAM_BEATS + 6) * identity.beat_bytes * identity.clock_hz / token.cycles
+    if token.status & STATUS_MASK != Status.OK:
+        raise Failure(
+            f"The core ends a packet with status {Status(token.status & STATUS_MASK).name}; reset the board."
+        )
+    return token_beats(core, STREAM) * identity.beat_bytes * identity.clock_hz / token.cycles
 
 
 def _set(board: Board, setting: Setting) -> None:

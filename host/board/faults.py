@@ -17,11 +17,12 @@ class FaultyPort:
 
     Attributes
     ----------
+    chance : may be changed.
     count : faults so far. carried : bytes that were given to it or that it gave.
     """
 
     def __init__(self, port: SerialPort, chance: float, seed: int) -> None:
-        self._port, self._chance, self._dice = port, chance, random.Random(seed)
+        self._port, self.chance, self._dice = port, chance, random.Random(seed)
         self.count = self.carried = 0
 
     def write(self, data: bytes) -> None:
@@ -40,11 +41,11 @@ class FaultyPort:
         self._port.close()
 
     def _suffer(self, data: bytes) -> bytes:
-        if not self._chance:
+        if not self.chance:
             return data
         left = bytearray()
         for byte in data:
-            if self._dice.random() >= self._chance:
+            if self._dice.random() >= self.chance:
                 left.append(byte)
                 continue
             self.count += 1

@@ -4,7 +4,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,8 @@ from tritforge.host.board.port import LinkLost, SerialPort
 from tritforge.hw.bridge.frames import MOST_WORDS, SEQUENCES, WINDOW, Kind, Operation, to_board
 
 _READ_BYTES = 1 << 12
+_FIRST_WORDS, _LEAST_WORDS, _MORE_WORDS = 64, 8, 4
+"""Of a frame: at first, at least, and more with each that arrives; what does not arrive halves them."""
 
 
 class BusError(Failure):
@@ -50,6 +52,14 @@ class _Part:
     words: int
     data: bytes = b""
     sequence: int = 0
+
+    def split(self, words: int) -> list["_Part"]:
+        """Its first words, as many at most, and what is left of it."""
+        if self.words <= words:
+            return [self]
+        first = replace(self, words=words, data=self.data[: 4 * words])
+        rest = replace(self, address=self.address + 4 * words, words=self.words - words, data=self.data[4 * words :])
+        return [first, rest]
 
     def answered_by(self, answer: Answer) -> bool:
         """Whether it is this frame's; one that comes late is nobody's."""
@@ -92,6 +102,7 @@ class Link:
         self._answers = Answers()
         self._tokens: list[Token] = []
         self._sequence = 0
+        self._most_words = _FIRST_WORDS
         self._connected = False
 
     def connect(self) -> None:
@@ -130,17 +141,15 @@ class Link:
             If the board does not answer any more; how much is written is not known.
         """
         content = data if isinstance(data, bytes) else np.asarray(data, dtype="<u4").tobytes()
-        parts = [
-            _Part(Operation.WRITE, at, words, content[at - address : at - address + 4 * words])
-            for at, words in _pieces(address, len(content))
-        ]
-        self._carry_out(parts)
+        _check(address, len(content))
+        self._carry_out(_Part(Operation.WRITE, address, len(content) // 4, content))
 
     def read(self, address: int, words: int) -> NDArray[np.uint32]:
         """Words from a byte address on; raises as `write` does."""
-        parts = [_Part(Operation.READ, at, count) for at, count in _pieces(address, 4 * words)]
-        self._carry_out(parts)
-        return np.frombuffer(b"".join(part.data for part in parts), dtype="<u4").astype(np.uint32)
+        _check(address, 4 * words)
+        done = self._carry_out(_Part(Operation.READ, address, words))
+        content = b"".join(part.data for part in sorted(done, key=lambda part: part.address))
+        return np.frombuffer(content, dtype="<u4").astype(np.uint32)
 
     def tokens(self) -> list[Token]:
         """Those that have come since they were asked for last; what is read and written brings them too."""
@@ -159,23 +168,27 @@ class Link:
         self._connected = False
         self._port.close()
 
-    def _carry_out(self, parts: list[_Part]) -> None:
+    def _carry_out(self, access: _Part) -> list[_Part]:
+        """The frames that it took."""
         if not self._connected:
             raise LinkLost("There is no connection to the board, or not any more: connect first.")
         try:
-            self._exchange(deque(parts))
+            return self._exchange(deque([access] if access.words else []))
         except LinkLost:
             self._connected = False
             raise
 
-    def _exchange(self, waiting: deque[_Part]) -> None:
+    def _exchange(self, waiting: deque[_Part]) -> list[_Part]:
         """Send what waits, go back where an answer is missing, until all is answered; what the answers say."""
+        done: list[_Part] = []
         flight: deque[_Part] = deque()
         failures: list[BusError] = []
         tries, deadline = 1, 0.0
         while waiting or flight:
             while waiting and len(flight) < WINDOW:
-                flight.append(waiting.popleft())
+                part, *rest = waiting.popleft().split(self._most_words)
+                waiting.extendleft(rest)
+                flight.append(part)
                 flight[-1].sequence, self._sequence = self._sequence, _behind(self._sequence)
                 self._port.write(flight[-1].frame())
                 deadline = self._clock() + self._timeout_s
@@ -196,6 +209,7 @@ class Link:
                     elif answer.failed_before:
                         failures.append(_bus_error(part, None))
                 part = flight.popleft()
+                done.append(part)
                 if part.operation == Operation.READ:
                     part.data = answer.words
                 if answer.failed:
@@ -205,16 +219,19 @@ class Link:
                 first = min(failures, key=lambda failure: failure.address)
                 waiting = deque(part for part in waiting if part.address < first.address)
             if goes_on:
+                self._most_words = min(self._most_words + _MORE_WORDS, MOST_WORDS)
                 tries, deadline = 1, self._clock() + self._timeout_s
             elif goes_back:
                 if tries == self._tries:
                     raise LinkLost(f"The board has not answered {tries} times: check its cable, and connect anew.")
                 tries += 1
+                self._most_words = max(self._most_words // 2, _LEAST_WORDS)
                 for part in flight:
                     self._port.write(part.frame())
                 deadline = self._clock() + self._timeout_s
         if failures:
             raise first
+        return done
 
     def _receive(self, deadline: float, or_tokens: bool = False) -> list[Answer]:
         """Answers as soon as there are any, or tokens; none when the time is over. Tokens are put aside."""
@@ -242,15 +259,13 @@ def _behind(sequence: int) -> int:
     return (sequence + 1) % SEQUENCES
 
 
-def _pieces(address: int, size: int) -> list[tuple[int, int]]:
-    """Address and words of the frames for so many bytes."""
+def _check(address: int, size: int) -> None:
+    """Refuse what are no whole words of the board."""
     if address % 4 or size % 4 or not 0 <= address <= address + size <= 1 << 32:
         raise TritforgeError(
             f"{size} bytes from {address:#x} on are no whole words of the board: both must be multiples of 4, "
             "below 4 GiB together."
         )
-    end = address + size
-    return [(at, min(MOST_WORDS, (end - at) // 4)) for at in range(address, end, 4 * MOST_WORDS)]
 
 
 def _goes_back(refusal: Answer, flight: Sequence[_Part]) -> bool:

@@ -28,8 +28,16 @@ from tritforge.host.image.layout import Bytes
 from tritforge.host.image.stream import TokenStream
 from tritforge.hw.board.machine_map import Identity
 from tritforge.hw.packet import Context
-from tritforge.hw.params import MAX_BATCH
-from tritforge.hw.schedule import CONSTANT_WORDS, HEADER_WORDS, Group, block_side_beats, side_beats
+from tritforge.hw.params import MAX_BATCH, CoreParams
+from tritforge.hw.schedule import (
+    CONSTANT_WORDS,
+    HEADER_WORDS,
+    Group,
+    Shape,
+    block_side_beats,
+    side_beats,
+    token_beats,
+)
 
 DIRECTORY_BYTES = 256
 MAGIC = 0x31444654
@@ -117,7 +125,11 @@ def plan(image: Image, identity: Identity) -> Plan:
     TritforgeError
         Where not even the body has room, or the beats do not fit.
     """
-    params, shape = image.params, image.shape
+    return stream_plan(image.params, image.shape, identity)
+
+
+def stream_plan(params: CoreParams, shape: Shape, identity: Identity) -> Plan:
+    """The same for a model of that shape; see `plan`."""
     beat, total = params.lanes, identity.memory_bytes // identity.beat_bytes
     if beat != identity.beat_bytes:
         raise TritforgeError(
@@ -128,7 +140,7 @@ def plan(image: Image, identity: Identity) -> Plan:
     x, gains_beats = params.gain_beats, block_side_beats(params, Group.EMBED, False, 0)
     gains = DIRECTORY_BYTES // beat
     body = gains + blocks * gains_beats
-    body_beats = len(image.body) // beat
+    body_beats = token_beats(params, shape) - head - blocks * (x + gains_beats)
     records_beats = (head + blocks * x) * shape.vocab
     scratch_beats = head + blocks * x * MAX_BATCH
     left = total - body - body_beats - scratch_beats - LEAST_RESULTS // beat

@@ -182,7 +182,7 @@ def test(
             scanned = scan(board.board, phases, advance)
         with progress("Testing the memory") as advance:
             tested = test_memory(board.board, whole, advance)
-        rate = bandwidth(board.board)
+        rate = bandwidth(board.board, core)
     captures = sorted({setting.capture for setting in scanned.good})
     rows = {
         capture: "".join("#" if scanned.good[Setting(capture, phase)] else "." for phase in phases)

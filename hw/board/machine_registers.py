@@ -97,7 +97,7 @@ class MachineRegisters(wiring.Component):
 
         shape = {
             "VERSION": MACHINE_VERSION,
-            "BEAT_BYTES_LOG2": self._identity.beat_bytes.bit_length(),
+            "BEAT_BYTES_LOG2": self._identity.beat_bytes.bit_length() - 1,
             "BEATS_LOG2": self._address_bits,
         }
         values = {
