@@ -57,9 +57,10 @@ class Bench:
         return await self.master.write((MACHINE + BY_NAME[name].offset) // 4, value)
 
     async def command(self, value: int) -> tuple[int, int]:
-        """Cycles of start and stop that it gives."""
+        """Cycles of start and stop that it gives; a read gives none."""
         before = self.started, self.stopped
         assert await self.write("COMMAND", value)
+        assert await self.master.read((MACHINE + BY_NAME["COMMAND"].offset) // 4, 3) == 0
         await self.master.pause(3)
         return self.started - before[0], self.stopped - before[1]
 
@@ -146,7 +147,6 @@ async def commands(dut: Any) -> None:
         dut.playing.value = playing
         for value in (0, 1, 2, 3, 0xFFFFFFFC, 0xFFFFFFFF):
             assert await bench.command(value) == (value & 1 and not playing, value >> 1 & 1)
-            assert await bench.read("COMMAND") == 0
     for register in REGISTERS:
         if register.name != "COMMAND":
             before = bench.started, bench.stopped

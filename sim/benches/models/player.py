@@ -11,6 +11,8 @@ from tritforge.hw.board.machine_map import SETTINGS
 from tritforge.hw.memory.reader import BEATS_BITS
 from tritforge.sim.cocotb_run import test_parameters
 
+TOLD = 7
+"""Cycles from a result to its token."""
 Run = tuple[int, int, int]
 """Address, beats, last."""
 
@@ -37,7 +39,8 @@ class Surroundings:
     Attributes
     ----------
     cycle : that goes on. settings : that it finds. say : asked for what the core answers a packet.
-    takes, line, delay : chances that a run and a token are taken in a cycle, and that the core answers.
+    takes, line, delay : chances that a run and a token are taken in a cycle, and that the core answers. at_last : a
+        token is taken as late as it may be for the next one, if ``line`` does not.
     counted : what the player said of cycles with the last result.
     taken : runs, and when. asked : when the first run of each packet was asked for. results : when, and which.
     pushed : when, and which. stuck : cycles in which a token waits. places : when and where results are to go.
@@ -48,6 +51,7 @@ class Surroundings:
         self.settings = [0] * SETTINGS
         self.say: Callable[[], Said] = _silent
         self.takes = self.line = self.delay = 1.0
+        self.at_last = False
         self.cycle = 0
         self.counted = 0
         self.begin_story()
@@ -113,7 +117,9 @@ class Surroundings:
             self._works = bool(run[2])
 
     def _line(self) -> None:
-        dut, takes = self.dut, random.random() < self.line
+        dut = self.dut
+        takes = random.random() < self.line
+        takes |= self.at_last and bool(self.results) and self.cycle == self.results[-1][0] + TOLD - 1
         dut.tokens__ready.value = int(takes)
         token = None
         if int(dut.tokens__valid.value):
