@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritforge.golden import Failure, TritforgeError
-from tritforge.host.board.board import FINAL, MOST_TOKENS, STATUS_MASK, Board, Story
+from tritforge.host.board.board import FINAL, MOST_TOKENS, STATUS_MASK, Board, Story, logged_beats
 from tritforge.host.board.plan import Plan
 from tritforge.host.image.image import Image
 from tritforge.host.image.stream import TokenStream
@@ -150,4 +150,4 @@ class BoardBackend(CoreBackend):
 
     def _room(self) -> int:
         """Results that the memory has room for."""
-        return self.where.results_beats * self.where.beat_bytes // 64
+        return self.where.results_beats // logged_beats(self.where.beat_bytes)

@@ -30,8 +30,8 @@ LISTEN_S = 0.25
 STATUS_MASK, FINAL = 0x0F, 0x80
 MOST_TOKENS = 0xFFFF
 """In one go."""
-_LOGGED_WORDS = 5
-"""Token, scale, status word, sequence, cycles."""
+_LOGGED_WORDS, _LOGGED_ERROR_WORDS = 5, 3
+"""Token, scale, status word, sequence, cycles; an error has neither token nor scale."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Story:
     ----------
     where : in the memory everything is.
     contexts : of the first packet, whose record is in the scratch.
-    count : tokens at most. end : the token that ends it, None for none.
+    count : tokens at most; above 1 the first packet has one context and sends no logits, as all that follow.
+    end : the token that ends it, None for none.
     """
 
     where: Plan
@@ -73,6 +74,11 @@ class Story:
         for setting, value in values.items():
             words[setting] = value
         return words
+
+
+def logged_beats(beat_bytes: int) -> int:
+    """That the result of a token takes in the memory."""
+    return -(-4 * _LOGGED_WORDS // beat_bytes)
 
 
 class Board:
@@ -179,10 +185,13 @@ class Board:
 
     def result(self, first: int) -> NDArray[np.uint32]:
         """The words of a result packet that begins at a beat and is the last one, without its cycles."""
+        return self._packet(first)[:-1]
+
+    def _packet(self, first: int) -> NDArray[np.uint32]:
         size = self.identity.beat_bytes
         end, last = self.field("RESULT", "ADDRESS"), self.field("RESULT", "LAST_WORD")
         words = self.read_memory(first, end - first).view(np.uint32)
-        return words[: (end - first - 1) * size // 4 + last]
+        return words[: (end - first - 1) * size // 4 + last + 1]
 
     def _heard(self, given: int) -> list[Token]:
         return [token for token in self._link.listen(LISTEN_S) if token.number > given]
@@ -194,19 +203,21 @@ class Board:
         """Tokens from the memory: numbers above ``given`` up to ``done``."""
         if done <= given:
             return []
-        size = self.identity.beat_bytes
-        beats = -(-4 * _LOGGED_WORDS // size)
+        if story.count == 1:
+            # it may have several contexts, and logits
+            return [self._logged(story, done, self._packet(story.where.results))]
+        beats = logged_beats(self.identity.beat_bytes)
         words = self.read_memory(story.where.results + given * beats, (done - given) * beats)
         rows = words.view(np.uint32).reshape(done - given, -1)
-        return [self._logged(story, number, row) for number, row in enumerate(rows, given + 1)]
+        lengths = (_LOGGED_WORDS if row[2] >> 16 == RESULT_MAGIC else _LOGGED_ERROR_WORDS for row in rows)
+        logged = enumerate(zip(rows, lengths, strict=True), given + 1)
+        return [self._logged(story, number, row[:length]) for number, (row, length) in logged]
 
-    def _logged(self, story: Story, number: int, row: NDArray[np.uint32]) -> Token:
-        words = [int(word) for word in row[:_LOGGED_WORDS]]
-        if words[2] >> 16 == RESULT_MAGIC:
-            token, _, status_word, _, cycles = words
-        else:
-            # an error has neither token nor scale
-            status_word, _, cycles, token = *words[:3], 0
+    def _logged(self, story: Story, number: int, packet: NDArray[np.uint32]) -> Token:
+        """The token of a result packet and its cycles."""
+        words = [int(word) for word in packet]
+        *_, status_word, _, cycles = words
+        token = words[-_LOGGED_WORDS] if len(words) >= _LOGGED_WORDS else 0
         status = Status(status_word & STATUS_MASK)
         if number < story.count and token != story.end and status is Status.OK:
             # it may have been stopped

@@ -27,7 +27,7 @@ from tritforge.host.image.image import Image
 from tritforge.host.image.layout import Bytes
 from tritforge.host.image.stream import TokenStream
 from tritforge.hw.board.machine_map import Identity
-from tritforge.hw.packet import Context
+from tritforge.hw.packet import Context, trailer_words
 from tritforge.hw.params import MAX_BATCH, CoreParams
 from tritforge.hw.schedule import (
     CONSTANT_WORDS,
@@ -45,7 +45,7 @@ MAGIC = 0x31444654
 CHUNK_TOKENS = 256
 """Records that are made at a time."""
 LEAST_RESULTS = 1 << 16
-"""Bytes that are left for results, at least."""
+"""Bytes that are left for results, at least; more where all the logits of a packet are."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,8 @@ def stream_plan(params: CoreParams, shape: Shape, identity: Identity) -> Plan:
     body_beats = token_beats(params, shape) - head - blocks * (x + gains_beats)
     records_beats = (head + blocks * x) * shape.vocab
     scratch_beats = head + blocks * x * MAX_BATCH
-    left = total - body - body_beats - scratch_beats - LEAST_RESULTS // beat
+    least = max(LEAST_RESULTS, 4 * (MAX_BATCH * shape.vocab + trailer_words(MAX_BATCH) + 1))
+    left = total - body - body_beats - scratch_beats - -(-least // beat)
     if left < 0:
         raise TritforgeError(
             f"The model takes {(total - left) * beat / 1e6:.1f} MB and the board has "
