@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything in a board's memory has a place of its own, and a packet put together from there is the image's."""
 
+import zlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,9 @@ def test_whatever_is_no_directory_is_none() -> None:
         for change in (0x01, 0x80, 0xFF):
             altered = content[:at] + bytes([content[at] ^ change]) + content[at + 1 :]
             assert Directory.parse(altered) is None, at
-    for other in (bytes(DIRECTORY_BYTES), b"\xff" * DIRECTORY_BYTES, content[4:] + bytes(4)):
+    another = bytes([content[0] ^ 1]) + content[1:-4]
+    another += zlib.crc32(another).to_bytes(4, "little")
+    for other in (another, bytes(DIRECTORY_BYTES), b"\xff" * DIRECTORY_BYTES, content[4:] + bytes(4)):
         assert Directory.parse(other) is None
 
 
