@@ -14,8 +14,8 @@ from tritforge.host.cli.lazy import MARKUP, Command, Group, Lazy
 
 MODELS, CORES, FIGURES = "Models", "Cores", "Figures"
 COMMANDS = {
-    "random-checkpoint": Command("checkpoint", "random_checkpoint", MODELS),
-    "ternarise": Command("checkpoint", "ternarise", MODELS),
+    "random-checkpoint": Command("image", "random_checkpoint", MODELS),
+    "ternarise": Command("image", "ternarise", MODELS),
     "train": Group("train", ("model", "calibrate", "dream"), MODELS),
     "pack": Command("image", "pack", MODELS),
     "info": Command("image", "info", MODELS),
