@@ -16,7 +16,7 @@ PLATFORM ?= ecp5-85f
 export TRITFORGE_CACHE ?= $(CURDIR)/build
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types verilog cosim synth bench estimate report docs clean
+.PHONY: help setup demo test lint types verilog cosim synth board bench estimate report docs clean
 
 help:
 	@echo "make setup    create $(VENV) with everything needed (PYTHON=$(PYTHON), at least 3.11; TORCH_INDEX=URL of CPU builds)"
@@ -27,6 +27,7 @@ help:
 	@echo "make verilog  write the Verilog of the preset edge to build/verilog"
 	@echo "make cosim    check the core against the golden integer model"
 	@echo "make synth    synthesise, place and route the preset edge (a quarter of an hour)"
+	@echo "make board    build the bitstream of a ULX3S in build/board"
 	@echo "make bench    measure occupancy, prefill and speed, also at full size (10 GB, twenty minutes)"
 	@echo "make estimate tokens/s, watts and joules of one core (MODEL=$(MODEL) PRESET=$(PRESET) PLATFORM=$(PLATFORM))"
 	@echo "make report   write build/report.html: every estimate as tables and plots"
@@ -65,6 +66,9 @@ cosim: $(READY)
 
 synth: $(READY)
 	@$(BIN)/tritforge synth --preset edge --pnr
+
+board: $(READY)
+	@$(BIN)/tritforge board build ulx3s-85f -o build/board
 
 bench: $(READY)
 	@$(BIN)/tritforge bench --record
