@@ -96,6 +96,9 @@ def test_tokens_are_those_of_the_core(image: Image, lost: float) -> None:
         assert len(backend.cycles) == 20 and not machine.playing
         # it goes on from there, with the state that there is
         assert list(backend.play(said[19], 5)) == said[20:]
+        other = CoreBackend(FakeCore(PARAMS), image)
+        other.run(np.array([*prompt, *said[:-1]]), logits=False)
+        assert np.array_equal(backend.state(), other.state())
 
 
 def test_a_text_ends(image: Image, tmp_path: Path) -> None:
