@@ -26,6 +26,8 @@ BAUD = 3_000_000
 """Of all boards."""
 SIMULATED_TIMEOUT_S, SIMULATED_GAP_S = 0.012, 0.003
 """Of simulated time: a frame of 1 KB takes 3.4 ms, and nothing on the way takes as long as a USB adapter."""
+SIMULATED_TRIES = 20
+"""More than on a real line, for faults that no real line has."""
 READY_S = 0.01
 
 
