@@ -36,7 +36,7 @@ COMMANDS = {
     "bench": Command("bench", "bench", FIGURES),
     "measure": Group(
         "measure",
-        ("errors", "fidelity", "outliers", "repeated", "rows", "size", "memory", "timeline"),
+        ("errors", "fidelity", "outliers", "repeated", "rows", "size", "memory", "timeline", "ddr3"),
         FIGURES,
     ),
     "draw": Group("draw", ("trace", "rows"), FIGURES),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A core with its memory on a board: its bitstream, its simulation, a real one at a serial port."""
+"""A core with its memory on a board: its bitstream, its simulation, a real one at a serial port.
+
+Example: tritforge board simulate ulx3s-85f models/tales
+"""
 
 import subprocess
 from pathlib import Path
@@ -134,6 +137,7 @@ def simulate(
 def program(
     name: BoardName,
     folder: Annotated[Path, typer.Argument(help="With the bitstream.", metavar="DIR")] = Path("build/board"),
+    as_json: Json = False,
 ) -> None:
     """Load a bitstream into a board at USB, until its power is off.
 
@@ -158,6 +162,10 @@ def program(
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it says nothing"]
         raise Failure(f"openFPGALoader cannot load the board ({lines[-1]}); is it plugged in at the socket US1?")
+    if as_json:
+        print_json({"board": name, "bitstream": str(bitstream)})
+    else:
+        out.print(f"{bitstream} is in the board until its power is off")
 
 
 def test(

@@ -13,7 +13,7 @@ import typer
 
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.config import PUBLISHED
-from tritforge.host.cli.console import doing, out, print_json, print_rows, say
+from tritforge.host.cli.console import doing, out, print_json, print_rows, progress, say
 from tritforge.host.cli.options import SHAPES, Json, PresetName, Record, chosen_core, parse_shape
 from tritforge.host.run.models import DEFAULT_PRESET, TALES
 
@@ -200,6 +200,23 @@ def timeline(record: Record = False, as_json: Json = False) -> None:
     else:
         end = max(event.start + event.cycles for event in events)
         out.print(f"{TALES.name}: {len(events)} events in {end:,} cycles; --json has them", highlight=False)
+
+
+def ddr3(as_json: Json = False) -> None:
+    """Share of a DDR3 memory's peak that the AXI4 reader gets through LiteDRAM, simulated; minutes.
+
+    Needs the extra: pip install 'tritforge[ddr3]'.
+
+    Example: tritforge measure ddr3 --json
+    """
+    from tritforge.host.measure.ddr3 import cases, row
+
+    wanted, rows = cases(), []
+    with progress("Reading 2 MB") as advance:
+        for case in wanted:
+            rows.append(row(case))
+            advance(len(rows), len(wanted))
+    print_rows(rows, as_json)
 
 
 def _compare(

@@ -50,20 +50,23 @@ def measure_ddr3(params: Ddr3Params, beats: int = BEATS) -> tuple[float, int]:
     return share(cycles), int(cycles[-1] - cycles[0])
 
 
-def main() -> None:
-    """Print a line for each controller."""
+def cases() -> list[Ddr3Params]:
+    """Controllers that are told apart: reads outstanding, and tRFC as LiteDRAM has it."""
     ecpix5 = Ddr3Params()
     orangecrab = replace(ecpix5, chip=ORANGECRAB, clock_hz=48_000_000, reference_hz=48_000_000)
-    cases = [replace(ecpix5, outstanding=outstanding) for outstanding in (16, 8)]
-    cases += [replace(ecpix5, chip=replace(ECPIX5, t_rfc=None)), orangecrab]
-    cases += [replace(orangecrab, chip=replace(ORANGECRAB, t_rfc=None))]
-    print("chip          MHz  tRFC     outstanding  of peak   cycles")
-    for case in cases:
-        of_peak, cycles = measure_ddr3(case)
-        mhz, outstanding = case.clock_hz / 1e6, case.outstanding
-        t_rfc = "default" if case.chip.t_rfc is None else f"{case.chip.t_rfc:g} ns"
-        print(f"{case.chip.name:12} {mhz:4g}  {t_rfc:8} {outstanding:11}  {of_peak:.4f}  {cycles:7}")
+    found = [replace(ecpix5, outstanding=outstanding) for outstanding in (16, 8)]
+    found += [replace(ecpix5, chip=replace(ECPIX5, t_rfc=None)), orangecrab]
+    return [*found, replace(orangecrab, chip=replace(ORANGECRAB, t_rfc=None))]
 
 
-if __name__ == "__main__":
-    main()
+def row(case: Ddr3Params) -> dict[str, str | float | int]:
+    """What was measured of one; tRFC in ns."""
+    of_peak, cycles = measure_ddr3(case)
+    return {
+        "chip": case.chip.name,
+        "MHz": case.clock_hz / 1e6,
+        "tRFC": "LiteDRAM's" if case.chip.t_rfc is None else f"{case.chip.t_rfc:g}",
+        "outstanding": case.outstanding,
+        "of peak": of_peak,
+        "cycles": cycles,
+    }

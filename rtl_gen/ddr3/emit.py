@@ -19,6 +19,8 @@ from tritforge.rtl_gen.ddr3.memory import Ddr3Params
 from tritforge.rtl_gen.tools.build import Status, say
 
 PROGRAM = "tritforge.rtl_gen.ddr3.soc"
+_CALL = f"import json, pathlib, sys, {PROGRAM} as soc; soc.main(json.loads(sys.argv[1]), pathlib.Path(sys.argv[2]))"
+"""In a process of its own: LiteX keeps what it has built in global variables."""
 TOP = "ddr3"
 PACKAGES = ("litex", "litedram", "migen")
 DRIVEN = ("ddram_dq", "ddram_dqs_p")
@@ -86,7 +88,7 @@ def _emit(params: Ddr3Params, simulated_row_bits: int | None, folder: Path) -> N
     given = asdict(params)
     chip = given.pop("chip")
     given |= {"module": chip["module"], "t_rfc": chip["t_rfc"], "simulated_row_bits": simulated_row_bits}
-    command = [sys.executable, "-P", "-W", "ignore", "-m", PROGRAM, json.dumps(given), str(folder)]
+    command = [sys.executable, "-P", "-W", "ignore", "-c", _CALL, json.dumps(given), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Failure(f"LiteDRAM cannot write the controller: {done.stderr.strip().splitlines()[-1]}")

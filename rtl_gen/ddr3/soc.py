@@ -7,7 +7,6 @@ same text each time. Nothing else of the project imports this module, or LiteX.
 
 import json
 import logging
-import sys
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -197,7 +196,3 @@ def main(params: dict[str, Any], folder: Path) -> None:
     assert not verilog.data_files, "A memory with contents needs a file more."
     (folder / "ddr3.v").write_text(str(verilog))
     (folder / "ddr3.json").write_text(json.dumps(_description(soc, params), indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]), Path(sys.argv[2]))
