@@ -152,7 +152,7 @@ class Board:
         if not 1 <= story.count <= MOST_TOKENS:
             raise TritforgeError(f"A board makes 1 to {MOST_TOKENS:,} tokens in one go, not {story.count:,}.")
         if self.field("STATUS", "PLAYING"):
-            raise Failure("The board is still making tokens; wait, or stop it with tritforge board test.")
+            raise Failure("The board is still making tokens; wait, or connect anew, which ends them.")
         self._link.tokens()
         self._link.write(MACHINE + SETTINGS_OFFSET, story.settings())
         self.set_register("COMMAND", BY_NAME["COMMAND"].field("START").mask)

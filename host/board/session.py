@@ -98,17 +98,21 @@ def opened(
                 f"board ({known})."
             ) from error
         board = Board(link)
-        _wait_until_ready(board, link)
+        settle(board, link)
         yield Opened(board, link, identify(CoreRegisters(board)), simulated)
     finally:
         with suppress(LinkLost):
             link.close()
 
 
-def _wait_until_ready(board: Board, link: Link) -> None:
-    """The memory's initialisation takes less than a millisecond."""
+def settle(board: Board, link: Link) -> None:
+    """Wait for the memory, whose initialisation takes less than a millisecond, and end what a host that is gone has
+    begun."""
     for _ in range(100):
         if board.field("STATUS", "READY"):
-            return
+            break
         link.listen(READY_S)
-    raise TritforgeError("The board's memory is not ready; reset the board.")
+    else:
+        raise TritforgeError("The board's memory is not ready; reset the board.")
+    if board.field("STATUS", "PLAYING"):
+        board.stop()

@@ -7,7 +7,6 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from tritforge.golden import TritforgeError
 from tritforge.hw.board.bus_split import BusSplit
 from tritforge.hw.board.machine_map import Identity
 from tritforge.hw.board.machine_registers import MachineRegisters
@@ -83,8 +82,6 @@ class Machine(wiring.Component):
     """
 
     def __init__(self, params: MachineParams) -> None:
-        if params.core.batch > 1 and params.core.lanes < 4:
-            raise TritforgeError("A machine's core has four lanes or more.")
         self._params = params
         super().__init__(
             {

@@ -11,7 +11,6 @@ from tritforge.golden import Failure
 from tritforge.golden.files import make_folder, write_bytes, write_text
 from tritforge.hw.board.machine import Machine, MachineParams
 from tritforge.rtl_gen.bitstream.ulx3s import MACHINE, Ulx3s
-from tritforge.rtl_gen.cache.folder import cache_folder
 from tritforge.rtl_gen.synthesis import ecp5_pack
 from tritforge.rtl_gen.synthesis.pnr import Route, read_report
 from tritforge.rtl_gen.synthesis.synth import DEVICES, Area, recipe, run_script, unit_areas, versions
@@ -41,7 +40,6 @@ class Bitstream:
     areas : of the units of the machine, each with all it contains: by name.
     utilisation : of the device: used and available, by the kind of cell.
     route : the slowest clock and its path.
-    seed : of the placement.
     clock_hz : that the machine is to run at.
     """
 
@@ -124,11 +122,10 @@ def _netlist(files: Sequence[Path], status: Status | None, log: Log | None) -> P
     kept = [f"{module}/t:{name}" for module in (MACHINE, f"{MACHINE}_core") for name in names]
     script = [
         f"setattr -set keep_hierarchy 1 {TOP}/t:{MACHINE} {' '.join(kept)}",
-        "write_verilog -noattr -selected top.v",
+        *(f"select {TOP}", f"write_verilog -noattr -selected {TOP}.v", "select -clear"),
         f"{DEVICES['ecp5-85k'].command} -top {TOP}",
         "write_json netlist.json",
     ]
-    script[1:2] = [f"select {TOP}", f"write_verilog -noattr -selected {TOP}.v", "select -clear"]
     steps = [*recipe(script), Path(ecp5_pack.__file__).read_text()]
     with cached_build("board", TOP, steps, files) as folder:
         if folder.fresh:
@@ -171,8 +168,3 @@ def _run(tool: str, arguments: Sequence[str], folder: Path, log: Log | None) -> 
 def _read(routed: Path, seed: int) -> Route:
     report: dict[str, Any] = json.loads((routed / "report.json").read_text())
     return read_report(report, seed)
-
-
-def where() -> Path:
-    """Where bitstreams are built unless it is said."""
-    return cache_folder() / "bitstream"

@@ -17,7 +17,7 @@ from tritforge.host.board.board import FINAL, Story
 from tritforge.host.board.faults import FaultyPort
 from tritforge.host.board.link import BusError
 from tritforge.host.board.load import load, loaded
-from tritforge.host.board.session import Opened, opened
+from tritforge.host.board.session import Opened, opened, settle
 from tritforge.host.board.simulate import share
 from tritforge.host.run.generate import Sampler, generate
 from tritforge.host.run.golden_backends import IntegerBackend
@@ -81,6 +81,27 @@ def test_an_end_a_stop_and_a_length(board: Opened, model: Model) -> None:
     story.close()
     done = driver.register("DONE")
     assert not driver.field("STATUS", "PLAYING") and 1 <= done < 100
+
+
+def test_what_a_host_that_is_gone_has_begun_is_ended(board: Opened, model: Model) -> None:
+    backend = model.on_board(board).board
+    backend.run(np.array(model.prompt(PROMPT)[:1]), logits=False)
+    board.board.start(Story(backend.where, count=1000))
+    assert board.board.field("STATUS", "PLAYING")
+    settle(board.board, board.link)
+    assert not board.board.field("STATUS", "PLAYING") and board.board.register("DONE") < 1000
+
+
+def test_the_largest_vocabulary_of_its_core(board: Opened, tmp_path: Path) -> None:
+    """Records and tokens beyond 16,384, which the board follows by itself."""
+    write_random_checkpoint(tmp_path / "many", ModelConfig(16, 1, 16, board.core.max_vocab), 5)
+    many = Model(tmp_path / "many", board.core)
+    backend, golden = many.on_board(board).board, IntegerBackend(many.source())
+    wanted, token = [], board.core.max_vocab - 1
+    for _ in range(8):
+        token = int(golden.run(np.array([token]), logits=False).tokens[-1])
+        wanted.append(token)
+    assert max(wanted) > 16384 and list(backend.play(board.core.max_vocab - 1, 8)) == wanted
 
 
 def test_addresses_of_nothing(board: Opened) -> None:
