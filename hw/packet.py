@@ -18,6 +18,13 @@ Header, 16 words::
     14  zero
     15  CRC-32 (IEEE) of words 0..14
 
+Header of a packet for a linked core, which has a `Share` of the model, besides::
+
+     2  index of the core << 24 | number of cores less one << 28
+     9  own rows of hidden << 16           10  first own token << 16
+    11  own rows of intermediate << 16     12  own rows of vocab << 16
+    14  place of the first own row of hidden | of intermediate << 16, each the word of a vector | its column << 11
+
 Constants, 8 words: three scale words, kappa, bias (low, high), two zeros. The scales belong to the group's own
 matrices; kappa and bias to the vector that the group produces. A scale word is ``mantissa | exponent << 20``,
 the exponent a signed 12 bit number.
@@ -43,6 +50,9 @@ from tritforge.hw.register_map import geometry_word
 from tritforge.hw.schedule import HeaderWord as At
 
 Words = NDArray[np.uint32]
+
+START_WORD_BITS = 11
+"""Of a word's number in the place of a first own row; above it five bits of a column."""
 
 
 def pad_words(words: Words, params: CoreParams) -> Words:
@@ -76,7 +86,7 @@ class Context:
 
 
 def header_words(params: CoreParams, shape: sc.Shape, contexts: Sequence[Context], sequence: int) -> Words:
-    """The padded header of a packet with 1 to 8 contexts."""
+    """The padded header of a packet with 1 to 8 contexts; for a `Share` that of a linked core."""
     words = np.zeros(sc.HEADER_WORDS, dtype="<u4")
     masks = sum(c.zero << 8 + i | c.logits << 16 + i for i, c in enumerate(contexts))
     tokens = np.zeros(MAX_BATCH, dtype="<u2")
@@ -88,7 +98,7 @@ def header_words(params: CoreParams, shape: sc.Shape, contexts: Sequence[Context
         sequence & 0xFFFFFFFF,
     ]
     words[At.TOKENS : At.SLOTS] = tokens.view("<u4")
-    words[At.SLOTS : At.RESERVED] = [
+    words[At.SLOTS : At.START] = [
         sum(c.slot << 4 * i for i, c in enumerate(contexts)),
         shape.hidden,
         shape.layers,
@@ -96,8 +106,32 @@ def header_words(params: CoreParams, shape: sc.Shape, contexts: Sequence[Context
         shape.vocab,
         params.beats(shape.hidden) | params.beats(shape.intermediate) << 16,
     ]
+    if isinstance(shape, sc.Share):
+        words |= _share_words(params, shape)
     words[At.CRC] = zlib.crc32(words[: At.CRC].tobytes())
     return pad_words(words.astype(np.uint32), params)
+
+
+def _share_words(params: CoreParams, share: sc.Share) -> Words:
+    """What the header for a linked core has where other headers are zero."""
+    hidden, intermediate, vocab = (share.own(group) for group in (sc.Group.OUT, sc.Group.EXPAND, sc.Group.HEAD))
+
+    def place(rows: slice) -> int:
+        word, column = divmod(rows.start, params.columns)
+        return int(word | column << START_WORD_BITS)
+
+    words = np.zeros(sc.HEADER_WORDS, dtype="<u4")
+    words[At.CONTEXTS] = share.index << 24 | share.cores - 1 << 28
+    words[At.HIDDEN] = hidden.stop - hidden.start << 16
+    words[At.LAYERS] = vocab.start << 16
+    words[At.INTERMEDIATE] = intermediate.stop - intermediate.start << 16
+    words[At.VOCAB] = vocab.stop - vocab.start << 16
+    words[At.START] = place(hidden) | place(intermediate) << 16
+    return words
+
+
+BIAS_WORDS = slice(4, 6)
+"""Of constants. Of linked cores the first alone has the bias, as what they say of a vector is added up."""
 
 
 def constant_words(params: CoreParams, scales: Sequence[tuple[int, int]], kappa: int, bias: int) -> Words:

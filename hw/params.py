@@ -17,6 +17,8 @@ WORD_BYTES = 4
 WORD_BITS = BYTE * WORD_BYTES
 MAX_BATCH = 8
 """Contexts that a packet can have."""
+MAX_LINK_BYTES = 64
+"""Of a beat of a link."""
 CONTEXTS_BITS = MAX_BATCH.bit_length()
 """Of a number of contexts."""
 LIMITS: dict[str, tuple[int, int]] = {
@@ -59,6 +61,7 @@ class CoreParams:
         (`golden.model.outlier_codes`).
     vector_rows : output rows that the vector path takes a cycle, a power of two up to ``lanes / 4`` and ``columns``.
     batch : contexts, 1 to 8: tokens that one pass over the weights can serve.
+    link_bytes : bytes of a beat of the link to other cores that share the model, 0 to 64; 0 for a core without one.
     max_hidden, max_intermediate, max_layers, max_vocab : largest model that runs without regeneration.
     formats : widths of the vector path.
     taps : bring the accumulators and vector results out on debug ports.
@@ -70,6 +73,7 @@ class CoreParams:
     act_bits: int = 8
     vector_rows: int = 1
     batch: int = 1
+    link_bytes: int = 0
     max_hidden: int = 1024
     max_intermediate: int = 2816
     max_layers: int = 24
@@ -97,7 +101,9 @@ class CoreParams:
             )
         if self.max_hidden % self.vector_rows:
             raise TritforgeError(f"max_hidden must be a multiple of vector_rows ({self.vector_rows}).")
-        bounds = {"batch": (1, MAX_BATCH)} | {f"max_{name}": bounds for name, bounds in LIMITS.items()}
+        bounds = {"batch": (1, MAX_BATCH), "link_bytes": (0, MAX_LINK_BYTES)} | {
+            f"max_{name}": bounds for name, bounds in LIMITS.items()
+        }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -107,6 +113,11 @@ class CoreParams:
     def limits(self) -> dict[str, int]:
         """The largest model, by dimension, in the order of `LIMITS`."""
         return {name: getattr(self, f"max_{name}") for name in LIMITS}
+
+    @property
+    def linked(self) -> bool:
+        """Whether it can share a model with other cores; it takes packets for a `hw.schedule.Share` alone."""
+        return self.link_bytes > 0
 
     @property
     def beat_bits(self) -> int:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from tritforge.golden import TritforgeError
 from tritforge.hw.params import WORD_BYTES, CoreParams, Dimensions
 
 MAGIC = 0x31474654
@@ -27,6 +28,9 @@ MAGIC = 0x31474654
 STREAM_VERSION = 2
 
 HEADER_WORDS = 16
+
+MAX_CORES = 16
+"""Linked cores that can share a model: a header has four bits for a core's number."""
 
 
 class HeaderWord(IntEnum):
@@ -43,7 +47,7 @@ class HeaderWord(IntEnum):
     INTERMEDIATE = 11
     VOCAB = 12
     BEATS = 13
-    RESERVED = 14
+    START = 14
     CRC = 15
 
 
@@ -67,6 +71,7 @@ class Status(IntEnum):
     LONG = 8
     ABORTED = 9
     STATE = 10
+    PEER = 11
 
 
 STATUS_BITS = 4
@@ -147,6 +152,57 @@ class Shape:
     def outputs(self, group: Group) -> int:
         """Rows of each matrix of a group."""
         return int(getattr(self, OUTPUTS.get(group, "hidden")))
+
+
+@dataclass(frozen=True)
+class Share(Shape):
+    """The rows of a model that one of several linked cores has; the dimensions stay those of the whole model.
+
+    Each core has some rows of every matrix, with their gains, state and residual, and all inputs of each product. The
+    rows of a dimension are dealt out in granules, those of the first core first; what does not divide is one granule
+    more for each of the first cores. `TritforgeError` for a dimension that has fewer granules than there are cores.
+
+    cores, index : how many there are, and which of them this is. granule : rows that stay together, since the vector
+    path takes so many a cycle (`CoreParams.vector_rows`).
+    """
+
+    cores: int = 1
+    index: int = 0
+    granule: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "intermediate", "vocab"):
+            rows = getattr(self, name)
+            granules = -(-rows // self.granule)
+            if granules < self.cores:
+                raise TritforgeError(
+                    f"{self.cores} cores cannot share {name} {rows}, which has {granules} row groups "
+                    f"(vector_rows={self.granule}); take at most {granules} cores."
+                )
+
+    def own(self, group: Group) -> slice:
+        """The own rows among those of each matrix of a group."""
+        rows = super().outputs(group)
+        each, more = divmod(-(-rows // self.granule), self.cores)
+        start = each * self.index + min(self.index, more)
+        stop = start + each + (self.index < more)
+        return slice(start * self.granule, min(stop * self.granule, rows))
+
+    def first(self, group: Group) -> int:
+        """The number of the first own row."""
+        return int(self.own(group).start)
+
+    def outputs(self, group: Group) -> int:
+        """Own rows of each matrix of a group."""
+        own = self.own(group)
+        return int(own.stop - own.start)
+
+
+def shares(shape: Shape, cores: int, granule: int) -> tuple[Share, ...]:
+    """What each of so many linked cores has of a model; TritforgeError where they cannot share it."""
+    if not 1 <= cores <= MAX_CORES:
+        raise TritforgeError(f"1 to {MAX_CORES} linked cores can share a model, not {cores}.")
+    return tuple(Share(**vars(shape), cores=cores, index=index, granule=granule) for index in range(cores))
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ _MEANING = {
     Status.LONG: "the packet went on after its end",
     Status.ABORTED: "the host aborted it",
     Status.STATE: "the state of a slot is torn by an earlier error, so begin from a zero state",
+    Status.PEER: "another core of the ring ended the token",
 }
 
 

@@ -209,7 +209,7 @@ class HeaderReader(wiring.Component):
         params, shape = self._params, self.shape
         tokens = [words[At.TOKENS + i // 2].word_select(i % 2, 16) for i in range(MAX_BATCH)]
         slots = [words[At.SLOTS].word_select(i, 4) for i in range(MAX_BATCH)]
-        unused = [register(m, words[At.CONTEXTS][24:].any()), register(m, words[At.RESERVED].any())]
+        unused = [register(m, words[At.CONTEXTS][24:].any()), register(m, words[At.START].any())]
         no_slot, foreign, torn, used = [], [], [], []
         for i, (token, slot) in enumerate(zip(tokens, slots, strict=True)):
             active, zero, logits = (

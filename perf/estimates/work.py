@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a packet asks of each of N cores that share a model by output rows: cycles, bytes, operations.
 
-Tensor parallel: every core holds a share of the rows of each matrix, with the gains, state and residual of these
-rows, and all inputs of each product. At the end of a product it has its share of the next input; all cores need all
-of it, and the maxima and sums of squares over all rows (`exchange`).
+Tensor parallel (`hw.schedule.Share`): at the end of a product a core has its share of the next input; all cores need
+all of it, and the maxima and sums of squares over all rows (`exchange`). What counts is the first core's share, the
+largest, which all wait for.
 """
 
 from dataclasses import dataclass
@@ -12,22 +12,11 @@ from functools import cache
 from tritforge.hw.lib.floats import code_float
 from tritforge.hw.operations import OPS, slots
 from tritforge.hw.params import CoreParams
-from tritforge.hw.schedule import MATRICES, Group, Shape, gain_words, groups, token_beats
+from tritforge.hw.schedule import MATRICES, Group, Shape, Share, gain_words, groups, token_beats
 from tritforge.perf.estimates.cycles import CycleModel, Cycles
 
 STAGE = 4
 """Cycles of a stage of the tree that joins two cores' statistics, wires between the cores included (assumed)."""
-
-
-@dataclass(frozen=True)
-class Share(Shape):
-    """The rows that one of so many cores has of a model: the largest share, which all wait for."""
-
-    cores: int = 1
-
-    def outputs(self, group: Group) -> int:
-        """Rows of this core."""
-        return -(-super().outputs(group) // self.cores)
 
 
 @dataclass(frozen=True)
@@ -76,7 +65,7 @@ def work(params: CoreParams, shape: Shape, contexts: int = 1, cores: int = 1) ->
     read as code float, written as code; state and residual read and written once for each row that changes them, row
     buffers likewise.
     """
-    share = Share(shape.hidden, shape.layers, shape.intermediate, shape.vocab, cores)
+    share = Share(**vars(shape), cores=cores, granule=params.vector_rows)
     spans = slots(params)
     trit_beats = rows = vector = quantised = gained = kept = 0
     for group, layer in groups(share):
@@ -124,7 +113,7 @@ def exchange(params: CoreParams, shape: Shape, contexts: int, cores: int) -> int
     """
     if cores == 1:
         return 0
-    share = Share(shape.hidden, shape.layers, shape.intermediate, shape.vocab, cores)
+    share = Share(**vars(shape), cores=cores, granule=params.vector_rows)
     tree = 2 * (cores - 1).bit_length() * STAGE
     float_bytes, total = code_float(params.formats).size / 8, 0
     for group, layer in groups(shape):
