@@ -6,7 +6,7 @@ from operator import or_
 
 from amaranth.hdl import Module, Mux, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import Out, connect
+from amaranth.lib.wiring import In, Out, connect
 
 from tritforge.hw.array.array import TernaryArray
 from tritforge.hw.codes.store import VectorStore
@@ -18,7 +18,8 @@ from tritforge.hw.control.result import ResultUnit
 from tritforge.hw.control.sequencer import Sequencer
 from tritforge.hw.lib.interfaces import AxiStream, Edge, delayed
 from tritforge.hw.lib.pipeline import delay
-from tritforge.hw.params import CoreParams
+from tritforge.hw.link.exchange import Exchange
+from tritforge.hw.params import BYTE, CORE_BITS, CoreParams
 from tritforge.hw.scales.scales import ScaleUnit, shared_select
 from tritforge.hw.stream.front import StreamFront
 from tritforge.hw.stream.header_reader import HeaderReader
@@ -47,7 +48,9 @@ class Core(wiring.Component):
     """Weight stream in, one result packet a token out; see docs/architecture.md for the whole.
 
     Ports: ``s_axis_weights_*`` (AXI4-Stream, 8 * lanes bits), ``m_axis_result_*`` (AXI4-Stream, 32 bits),
-    ``s_axil_csr_*`` (AXI4-Lite), one clock, one synchronous reset; ``tap_*`` if the parameters ask for them.
+    ``s_axil_csr_*`` (AXI4-Lite), one clock, one synchronous reset; ``tap_*`` if the parameters ask for them. A core
+    with a link also ``s_axis_link_*`` from the core before it in the ring and ``m_axis_link_*`` to the next one
+    (AXI4-Stream), and the straps ``link_index``, its number, and ``link_last``, that of the last core.
 
     Parameters
     ----------
@@ -57,9 +60,12 @@ class Core(wiring.Component):
     def __init__(self, params: CoreParams) -> None:
         self._params = params
         signatures = (AxiStream(params.beat_bits).flip(), AxiStream(32), AxiLite().flip())
-        self._edges = [Edge(*pair) for pair in zip(BUSES, signatures, strict=True)]
-        ports = (edge.ports for edge in self._edges)
-        super().__init__(reduce(or_, ports) | (taps(params) if params.taps else {}))
+        self.edges = [Edge(*pair) for pair in zip(BUSES, signatures, strict=True)]
+        link = AxiStream(BYTE * params.link_bytes)
+        self.links = [Edge("s_axis_link", link.flip()), Edge("m_axis_link", link)] if params.linked else []
+        ports = (edge.ports for edge in (*self.edges, *self.links))
+        straps = {"link_index": In(CORE_BITS), "link_last": In(CORE_BITS)} if params.linked else {}
+        super().__init__(reduce(or_, ports) | straps | (taps(params) if params.taps else {}))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -77,7 +83,7 @@ class Core(wiring.Component):
         shape = header.shape
 
         # the edge
-        weights, results, csr = (edge.inside(self) for edge in self._edges)
+        weights, results, csr = (edge.inside(self) for edge in self.edges)
         connect(m, weights, front.weights)
         connect(m, results, result.result)
         connect(m, csr, registers.csr)
@@ -109,8 +115,11 @@ class Core(wiring.Component):
         produced, start = dependency(m, params, sequencer.course, shape)
         connect(m, produced, store.produced)
         connect(m, start, scales.operands)
-        connect(m, vector.values, store.values)
-        connect(m, vector.statistics, scales.statistics)
+        if params.linked:
+            self._exchange(m, header, front, sequencer, produced, store, scales, vector, result, registers)
+        else:
+            connect(m, vector.values, store.values)
+            connect(m, vector.statistics, scales.statistics)
         connect(m, sequencer.scale_words, scales.words)
         connect(m, store.factors, scales.factors)
         if params.extra_bits:
@@ -151,6 +160,52 @@ class Core(wiring.Component):
         if params.taps:
             self._taps(m, front, sequencer, array, scales, vector, store)
         return m
+
+    def _exchange(
+        self,
+        m: Module,
+        header: HeaderReader,
+        front: StreamFront,
+        sequencer: Sequencer,
+        produced: wiring.PureInterface,
+        store: VectorStore,
+        scales: ScaleUnit,
+        vector: VectorPath,
+        result: ResultUnit,
+        registers: Registers,
+    ) -> None:
+        """The other cores, between what the vector path makes and what the next group needs."""
+        params, shape = self._params, header.shape
+        m.submodules.exchange = exchange = Exchange(params, max(vector.until_empty.values()), result.settles)
+        before, behind = (edge.inside(self) for edge in self.links)
+        connect(m, before, exchange.before)
+        connect(m, behind, exchange.behind)
+        connect(m, sequencer.ring, exchange.course)
+        connect(m, produced, exchange.produced)
+        connect(m, vector.values, exchange.values)
+        connect(m, exchange.counted, vector.counted)
+        connect(m, vector.statistics, exchange.statistics)
+        connect(m, exchange.joined, scales.statistics)
+        m.d.comb += [
+            header.index.eq(self.link_index),
+            header.others.eq(self.link_last),
+            exchange.index.eq(self.link_index),
+            exchange.others.eq(self.link_last),
+            exchange.contexts.eq(shape.contexts),
+            exchange.first_token.eq(shape.first_token),
+            exchange.quantising.eq(store.quantising),
+            store.placed.eq(exchange.placed),
+            exchange.largest.eq(result.largest),
+            exchange.tokens.eq(result.tokens),
+            result.winners.eq(exchange.winners),
+            front.peer_failed.eq(sequencer.ring.peer_failed),
+            front.exchanges.eq(sequencer.exchanges),
+            exchange.hello.eq(registers.hello),
+            registers.link.index.eq(self.link_index),
+            registers.link.last.eq(self.link_last),
+            registers.link.heard.eq(exchange.heard.index),
+            registers.link.heard_valid.eq(exchange.heard.valid),
+        ]
 
     def _taps(
         self,

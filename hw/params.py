@@ -21,6 +21,8 @@ MAX_LINK_BYTES = 64
 """Of a beat of a link."""
 CONTEXTS_BITS = MAX_BATCH.bit_length()
 """Of a number of contexts."""
+CORE_BITS = 4
+"""Of a core's number in a ring, and of the number of others."""
 LIMITS: dict[str, tuple[int, int]] = {
     "hidden": (8, 8192),
     "layers": (1, 255),
@@ -80,6 +82,7 @@ class CoreParams:
     max_vocab: int = 32000
     formats: Formats = field(default_factory=Formats)
     taps: bool = False
+    link_bytes: int = 0
 
     def __post_init__(self) -> None:
         if self.lanes not in (4, 8, 16, 32, 64, 128, 256):
@@ -108,6 +111,11 @@ class CoreParams:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise TritforgeError(f"{name} must be {low} to {high}, not {value}.")
+
+    @property
+    def linked(self) -> bool:
+        """Whether the core has a link to others."""
+        return self.link_bytes > 0
 
     @property
     def limits(self) -> dict[str, int]:

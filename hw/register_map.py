@@ -117,6 +117,16 @@ COUNTERS: tuple[Counter, ...] = (
 )
 """In every cycle, what the event says is added: one bit, or `tokens_done`, a number of contexts."""
 
+LINK_COUNTERS: tuple[Counter, ...] = (
+    Counter(
+        "EXCHANGE",
+        0x0C0,
+        "exchange",
+        "Cycles in which the stream waited for other cores of the ring; there only in a core with a link, where "
+        "CYCLES is the sum of seven",
+    ),
+)
+
 REGISTERS: tuple[Register, ...] = (
     Register("ID", 0x000, _RO, "'TRIT' in little-endian ASCII."),
     Register(
@@ -173,6 +183,7 @@ REGISTERS: tuple[Register, ...] = (
         (
             Field("ABORT", 0, 1, "End the packet in flight with status ABORTED."),
             Field("CLEAR", 1, 1, "Set all counters to zero."),
+            Field("HELLO", 2, 1, "In a core with a link, between packets: say hello to the next core of the ring."),
         ),
     ),
     Register(
@@ -227,9 +238,36 @@ REGISTERS: tuple[Register, ...] = (
 )
 
 
+LINK_REGISTERS: tuple[Register, ...] = (
+    Register(
+        "LINK",
+        0x04C,
+        _RO,
+        "Where a core with a link is in its ring; there only in such a core.",
+        (
+            Field("INDEX", 0, 4, "Number of the core, as it is strapped."),
+            Field("LAST", 4, 4, "Number of the last core, as it is strapped."),
+            Field("HEARD", 8, 4, "Number of the core before it, as that one said in its last hello."),
+            Field("HEARD_VALID", 12, 1, "It has said hello since the reset."),
+        ),
+    ),
+    *(entry for counter in LINK_COUNTERS for entry in counter.registers),
+)
+
+
+def registers_of(params: CoreParams) -> tuple[Register, ...]:
+    """The registers of a core."""
+    return REGISTERS + (LINK_REGISTERS if params.linked else ())
+
+
+def counters_of(params: CoreParams) -> tuple[Counter, ...]:
+    """The counters of a core."""
+    return COUNTERS + (LINK_COUNTERS if params.linked else ())
+
+
 def register(name: str) -> Register:
     """The register of that name; KeyError if there is none."""
-    return {entry.name: entry for entry in REGISTERS}[name]
+    return {entry.name: entry for entry in REGISTERS + LINK_REGISTERS}[name]
 
 
 def geometry_word(params: CoreParams) -> int:
@@ -279,9 +317,10 @@ def markdown() -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| `0x{r.offset:03X}` | [{r.name}](#{r.name.lower()}) | {r.access} | {r.description} |" for r in REGISTERS
+        f"| `0x{r.offset:03X}` | [{r.name}](#{r.name.lower()}) | {r.access} | {r.description} |"
+        for r in REGISTERS + LINK_REGISTERS
     ]
-    for entry in REGISTERS:
+    for entry in REGISTERS + LINK_REGISTERS:
         lines += [
             "",
             f"## {entry.name}",
@@ -310,7 +349,7 @@ def c_header() -> str:
         f"#define TRITFORGE_ID_VALUE 0x{CORE_ID:08X}u",
         f"#define TRITFORGE_VERSION_VALUE 0x{CORE_VERSION:08X}u",
     ]
-    for entry in REGISTERS:
+    for entry in REGISTERS + LINK_REGISTERS:
         lines += [
             "",
             f"/* {entry.access}: {entry.description} */",

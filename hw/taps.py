@@ -5,16 +5,18 @@ from enum import IntEnum
 
 from amaranth.lib import data
 
+from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Group
 
 
 class Cycle(IntEnum):
-    """What the weight stream does in a cycle; of a token's cycles, each is exactly one of the last six.
+    """What the weight stream does in a cycle; of a token's cycles, each is exactly one of the others.
 
     BEAT : a beat is accepted. REPEAT : the array takes the offered beat for a context that is not its last. STARVED :
     the core is ready and no beat is offered. DRAIN : the stream waits until rows are drained, or for room among the
     side words. DEPENDENCY : it waits for activations, or for the check of the header. RESULT : all beats are in, the
-    rows behind them and the result are not out.
+    rows behind them and the result are not out. EXCHANGE : in a core with a link, any of these three while other
+    cores are waited for.
     """
 
     IDLE = 0
@@ -24,6 +26,12 @@ class Cycle(IntEnum):
     DRAIN = 4
     DEPENDENCY = 5
     RESULT = 6
+    EXCHANGE = 7
+
+
+def causes(params: CoreParams) -> list[Cycle]:
+    """What a cycle of a packet can be in a core."""
+    return [kind for kind in Cycle if kind is not Cycle.IDLE and (params.linked or kind is not Cycle.EXCHANGE)]
 
 
 TRACE = data.StructLayout(

@@ -2,19 +2,21 @@
 """The vector store: quantiser inputs as they are produced, codes as the array consumes them."""
 
 from dataclasses import dataclass
-from math import gcd
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from tritforge.hw.codes.cursors import Placing, place
+from tritforge.hw.codes.placed import phases, placed_layout
+from tritforge.hw.codes.produced import Produced, Values
 from tritforge.hw.codes.quantiser import Quantiser
 from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.floats import code_float
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.ram import Ram
-from tritforge.hw.lib.width import cut, minus_one, plus_one
-from tritforge.hw.params import CONTEXTS_BITS, CoreParams
+from tritforge.hw.lib.width import minus_one, plus_one
+from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import Factors, ScaleUnit
 from tritforge.hw.stream.front import CodeRead, StreamFront
 
@@ -29,55 +31,6 @@ class _Source:
     phase: int
     row: int
     wraps: bool
-
-
-class Produced(wiring.Signature):
-    """What kind of vectors a group produces and when they are quantised.
-
-    Attributes
-    ----------
-    begin : Out, pulse, before the first value of a group.
-    three : Out, three vectors are written, not one.
-    contexts : Out, 1 to ``params.batch``, for both sides; constant from ``begin`` until the codes are available.
-    span : Out, positions of a vector that is being written, contexts * ceil(elements / columns).
-    start : Out, pulse, when all values are written. vectors, quantise_span : Out, 1 to 3 and the span of what is
-        quantised; constant from ``start`` until the last position is in the quantiser.
-    """
-
-    def __init__(self, params: CoreParams) -> None:
-        span = range(params.store_positions + 1)
-        super().__init__(
-            {
-                "begin": Out(1),
-                "three": Out(1),
-                "contexts": Out(CONTEXTS_BITS),
-                "span": Out(span),
-                "start": Out(1),
-                "vectors": Out(2),
-                "quantise_span": Out(span),
-            }
-        )
-
-
-class Values(wiring.Signature):
-    """Values of a group's vectors, V elements of one of them a cycle, seen from the vector path.
-
-    Attributes
-    ----------
-    valid : Out, mask of rows, from row 0 on; the others are past the vector's end.
-    which, context : Out, the vector, 0 unless there are three, and whose.
-    floats : Out, code floats, one a row.
-    """
-
-    def __init__(self, params: CoreParams) -> None:
-        super().__init__(
-            {
-                "valid": Out(params.vector_rows),
-                "which": Out(2),
-                "context": Out(params.context_bits),
-                "floats": Out(data.ArrayLayout(code_float(params.formats), params.vector_rows)),
-            }
-        )
 
 
 class VectorStore(wiring.Component):
@@ -131,6 +84,9 @@ class VectorStore(wiring.Component):
     factors : Out, a cycle after their position is sent, from registers; ``ready`` may rise at any time from four
         cycles after the last value on, and then stays; it is low or stale until ``start``.
     reads : In, a position that can be read; ``codes`` : Out, ``params.act_bits`` a column.
+    placed : In, of a linked core in place of ``values``: rows of all cores, in any order, `placed_layout`; written as
+        early as they come, two cycles earlier than ``values``.
+    quantising : Out, of a linked core: from the cycle behind ``start`` until the last position is sent.
     busy : Out, a position is sent.
     clear : In, see above.
     """
@@ -145,7 +101,11 @@ class VectorStore(wiring.Component):
         super().__init__(
             {
                 "produced": In(Produced(params)),
-                "values": In(Values(params)),
+                **(
+                    {"placed": In(placed_layout(params)), "quantising": Out(1)}
+                    if params.linked
+                    else {"values": In(Values(params))}
+                ),
                 "factors": Out(Factors(params)),
                 "reads": In(CodeRead(params)),
                 "codes": Out(data.ArrayLayout(signed(params.act_bits), params.columns)),
@@ -168,43 +128,12 @@ class VectorStore(wiring.Component):
         return m
 
     def _write_side(self, m: Module, banks: list[Ram]) -> None:
-        """A cursor a context, of a cycle ago, and what each bank takes at the cursor."""
-        params, produced, arriving = self._params, self.produced, self.values
+        """What each bank takes of a row group that has its place."""
+        params = self._params
         columns, rows = params.columns, params.vector_rows
-        first_columns = [phase * rows % columns for phase in range(columns // gcd(rows, columns))]
-        place = range(self.depth + params.batch)
-        layout = data.StructLayout({"position": place, "next_word": place, "phase": range(len(first_columns))})
-        cursors = Array(Signal(layout, name=f"cursor_{context}") for context in range(params.batch))
-        cursor = Signal(layout)
-        step = produced.contexts if params.batch > 1 else 1
-        context = delay(m, arriving.context, 1, "context", reset_less=True)
-        m.d.comb += cursor.eq(cursors[context] if params.batch > 1 else cursors[0])
-
-        # row 0 is the last to lack an element
-        valid = delay(m, arriving.valid, 1, "valid")
-        group_ends = delay(m, arriving.valid[0] & ((arriving.which == 2) | ~produced.three), 1, "group_ends")
-        reaches_end = [phase for phase, first in enumerate(first_columns) if first + rows >= columns]
-        for number, own in enumerate(cursors):
-            with m.If(produced.begin):
-                m.d.sync += [own.position.eq(number), own.next_word.eq(step + number), own.phase.eq(0)]
-            with m.Elif(group_ends & (context == number if params.batch > 1 else 1)):
-                m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, plus_one(cursor.phase)))
-                with m.If(cursor.phase.matches(*reaches_end)):
-                    # behind the last element both are out of range and unused
-                    following = cut(cursor.next_word + step, own.next_word)
-                    m.d.sync += [own.position.eq(cursor.next_word), own.next_word.eq(following)]
-
-        offset, word, next_word = (
-            Signal(range(self.depth), name=name, reset_less=True) for name in ("offset", "word", "next_word")
-        )
-        m.d.sync += [
-            # of what is written, all are within the depth
-            offset.eq(cut(Array([0, produced.span, produced.span << 1])[arriving.which], offset)),
-            word.eq(cut(cursor.position + offset, word)),
-            next_word.eq(cut(cursor.next_word + offset, next_word)),
-        ]
-        values = delay(m, arriving.floats, 2, "values", reset_less=True)
-        current = delay(m, cursor.phase, 1, "phase", reset_less=True)
+        first_columns = phases(params)
+        found = self._placing(m)
+        current = delay(m, found.phase, 1, "phase", reset_less=True)
         writes = Signal(columns)
         for column, bank in enumerate(banks):
             row_of = [(column - first) % columns for first in first_columns]
@@ -214,7 +143,7 @@ class VectorStore(wiring.Component):
                 if row < rows
             ]
             # no multiplexer, of which synthesis would make a reset
-            writing = Cat((cursor.phase == source.phase) & valid[source.row] for source in sources)
+            writing = Cat((found.phase == source.phase) & found.valid[source.row] for source in sources)
             m.d.sync += writes[column].eq(writing.any())
             m.d.comb += bank.write.eq(writes[column])
             # nothing is selected where there is one source, as in every bank if V divides the columns
@@ -222,9 +151,22 @@ class VectorStore(wiring.Component):
                 for source in sources:
                     with m.Default() if source is sources[-1] else m.Case(source.phase):
                         m.d.comb += [
-                            bank.write_data[0].eq(values[source.row]),
-                            bank.write_address.eq(next_word if source.wraps else word),
+                            bank.write_data[0].eq(found.values[source.row]),
+                            bank.write_address.eq(found.next_word if source.wraps else found.word),
                         ]
+
+    def _placing(self, m: Module) -> Placing:
+        """Rows with their place: counted here, or, where they come from many cores, before."""
+        if not self._params.linked:
+            return place(m, self._params, self.produced, self.values)
+        placed = self.placed
+        values, word = (delay(m, placed[name], 1, name, reset_less=True) for name in ("floats", "word"))
+        next_word = (
+            delay(m, placed.next_word, 1, "next_word", reset_less=True)
+            if "next_word" in dict(placed.shape())
+            else word
+        )
+        return Placing(placed.valid, placed.phase, values, word, next_word)
 
     def _quantise_side(self, m: Module, banks: list[Ram]) -> Signal:
         """Walks the positions of a group's vectors through the quantiser, their factors beside them.
@@ -241,6 +183,8 @@ class VectorStore(wiring.Component):
         last = Signal()
         context = Signal.like(factors.context)
         m.d.comb += [self.busy.eq(running & factors.ready), one.eq(produced.quantise_span == 1)]
+        if params.linked:
+            m.d.comb += self.quantising.eq(running)
         with m.If(self._ended):
             m.d.sync += position.eq(0)
         with m.Elif(self.busy):

@@ -5,7 +5,7 @@ from amaranth.hdl import Module, Mux
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
-from tritforge.hw.codes.store import Produced
+from tritforge.hw.codes.produced import Produced
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import ScaleStart
@@ -47,6 +47,10 @@ def dependency(
         start.tensors.eq(vectors),
         start.contexts.eq(shape.contexts),
     ]
+    if params.linked:
+        for name in ("first_word", "first_phase"):
+            ours = Mux(course.next_inner, shape[f"intermediate_{name}"], shape[f"hidden_{name}"])
+            m.d.sync += getattr(produced, name).eq(ours)
     if params.extra_bits:
         m.d.comb += start.length.eq(Mux(course.next_inner, shape.intermediate, shape.hidden))
     return produced, start

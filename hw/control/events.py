@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Out
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.params import CONTEXTS_BITS, CoreParams
 from tritforge.hw.schedule import Status
-from tritforge.hw.taps import Cycle
+from tritforge.hw.taps import causes
 
 
 class Events(wiring.Signature):
@@ -19,13 +19,13 @@ class Events(wiring.Signature):
     busy : Out, a packet is in flight; also counted (CYCLES).
     torn : Out, mask of slots whose state is not that of a token boundary.
     error_set : Out, mask of ERRORS bits to set.
-    beat, repeat, starved, drain, dependency, result, saturated : Out, each cycle high adds 1 to its counter; of the
-        first six (`hw.taps.Cycle`) exactly one is high in each busy cycle.
+    beat, repeat, starved, drain, dependency, result, saturated : Out, each cycle high adds 1 to its counter; of all
+        but the last, and of exchange in a core with a link (`hw.taps.causes`), one is high in each busy cycle.
     tokens_done : Out, added to TOKENS in every cycle.
     """
 
     def __init__(self, params: CoreParams) -> None:
-        kinds = (kind.name.lower() for kind in Cycle if kind is not Cycle.IDLE)
+        kinds = (kind.name.lower() for kind in causes(params))
         super().__init__(
             {
                 "busy": Out(1),
@@ -59,10 +59,9 @@ def events(
     torn, saturated : see `Events`.
     """
     found = Events(params).create(path=("events",))
-    for kind in Cycle:
-        if kind is not Cycle.IDLE:
-            name = kind.name.lower()
-            m.d.comb += getattr(found, name).eq(delay(m, cycle == kind, 1, name))
+    for kind in causes(params):
+        name = kind.name.lower()
+        m.d.comb += getattr(found, name).eq(delay(m, cycle == kind, 1, name))
     finish, status = delay(m, end.finish, 1, "ended_finish"), delay(m, end.status, 1, "ended_status")
     m.d.comb += [
         found.busy.eq(delay(m, busy, 1, "busy")),

@@ -7,7 +7,7 @@ from functools import reduce
 from operator import or_
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tritforge.golden.model.activations import THRESHOLD_BITS
@@ -17,7 +17,7 @@ from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, plus_one
 from tritforge.hw.params import CoreParams
-from tritforge.hw.register_map import COUNTERS, REGISTERS, Access, Counter, Register, constants, register
+from tritforge.hw.register_map import Access, Counter, Register, constants, counters_of, register, registers_of
 from tritforge.hw.vector.recurrence import StateWindow
 
 LATE = 6
@@ -26,6 +26,8 @@ STATE_LATENCY = 7
 """Cycles from the state's ``address`` to its ``read_data``."""
 
 _PARTS = ("signs", "negative", "low", "high", "above", "below")
+LINK = data.StructLayout({field.name.lower(): field.width for field in register("LINK").fields})
+"""What a core with a link knows of its ring."""
 _TOGETHER = 2
 """Words that are joined before a register."""
 
@@ -37,6 +39,7 @@ class _Access:
     """The access on the bus, selected two cycles before; ``read`` and ``write`` are pulses a cycle behind one that
     succeeds, when ``bus.write_data`` and what is selected are still there."""
 
+    entries: tuple[Register, ...]
     bus: AxiLiteSlave
     select: dict[str, Value]
     read: Signal
@@ -44,7 +47,7 @@ class _Access:
 
     def any(self, condition: Callable[[Register], bool]) -> Value:
         """It is to a register that meets the condition."""
-        return Cat(self.select[entry.name] for entry in REGISTERS if condition(entry)).any()
+        return Cat(self.select[entry.name] for entry in self.entries if condition(entry)).any()
 
 
 class Registers(wiring.Component):
@@ -65,6 +68,7 @@ class Registers(wiring.Component):
     events : In, what is shown and counted.
     abort_token, clear : Out, pulses from CONTROL; ``clear`` also clears the counters here.
     outlier_threshold : Out, field THRESHOLD of OUTLIERS, with ``params.extra_bits`` only.
+    link, hello : In and Out, with ``params.linked`` only: register LINK; pulse from CONTROL.
     state : Out, the state memory; ``read_data`` is valid `STATE_LATENCY` cycles after its address. The host has it
         when the core is idle; it writes never when the core has been busy for more than `LATE` cycles or idle for
         less.
@@ -81,6 +85,7 @@ class Registers(wiring.Component):
                 "clear": Out(1),
                 **({"outlier_threshold": Out(THRESHOLD_BITS)} if params.extra_bits else {}),
                 "state": Out(StateWindow(params)),
+                **({"link": In(LINK), "hello": Out(1)} if params.linked else {}),
             }
         )
 
@@ -91,10 +96,11 @@ class Registers(wiring.Component):
         connect(m, flipped(self.csr), bus.axi)
 
         # one-hot; behind the first register of the words' disjunction, the second
-        selected = Signal(len(REGISTERS))
-        m.d.sync += selected.eq(Cat(bus.index == entry.offset // 4 for entry in REGISTERS))
-        select = {entry.name: selected[position] for position, entry in enumerate(REGISTERS)}
-        access = _Access(bus, select, Signal(name="read"), Signal(name="write"))
+        entries = registers_of(self.params)
+        selected = Signal(len(entries))
+        m.d.sync += selected.eq(Cat(bus.index == entry.offset // 4 for entry in entries))
+        select = {entry.name: selected[position] for position, entry in enumerate(entries)}
+        access = _Access(entries, bus, select, Signal(name="read"), Signal(name="write"))
 
         state, state_error = self._state(m, access)
         torn = register("STATUS").field("TORN")
@@ -125,7 +131,10 @@ class Registers(wiring.Component):
         control, errors = register("CONTROL"), register("ERRORS")
         sticky = Signal(16)
         data = access.bus.write_data
-        for name, port in (("ABORT", self.abort_token), ("CLEAR", self.clear)):
+        commands = {"ABORT": self.abort_token, "CLEAR": self.clear}
+        if self.params.linked:
+            commands["HELLO"] = self.hello
+        for name, port in commands.items():
             m.d.sync += port.eq(access.write & access.select[control.name] & data[control.field(name).low])
         cleared = Signal.like(sticky)
         m.d.sync += [
@@ -133,6 +142,8 @@ class Registers(wiring.Component):
             sticky.eq(sticky & ~cleared | delay(m, self.events.error_set, 2, "error_set")),
         ]
         values: _Values = {errors.name: sticky}
+        if self.params.linked:
+            values["LINK"] = self.link.as_value()
         if self.params.extra_bits:
             values["OUTLIERS"] = self.outlier_threshold
             with m.If(access.write & access.select["OUTLIERS"]):
@@ -144,7 +155,7 @@ class Registers(wiring.Component):
         # also the counters' reset
         wiped = Signal(init=1)
         m.d.sync += wiped.eq(self.clear)
-        for counter in COUNTERS:
+        for counter in counters_of(self.params):
             count = self._long_counter if counter.long else self._short_counter
             values |= count(m, access, counter, wiped)
         return values

@@ -81,7 +81,7 @@ class ResultUnit(wiring.Component):
 
     Attributes
     ----------
-    latency : cycles from ``finish`` to the trailer's first word.
+    latency : cycles from ``finish`` to the trailer's first word. settles : from the last row group to its token.
     rows : In, a row group. acc : In, its accumulators, in the same cycle.
     logits : In, mask of the contexts that send their logits, stable from the first row on to the last.
     contexts, sequence : In, 1 to ``params.batch``, and the packet's number; needed from ``finish`` to ``done``, as
@@ -89,13 +89,15 @@ class ResultUnit(wiring.Component):
     packet : In.
     scale_context : Out, the context whose logit scale is to be in ``scale``, In, in the same cycle.
     result : Out, 32 bit words.
+    largest, tokens : Out, of a linked core: the best of its rows, for each context. winners : In, the tokens of
+        the best of all cores.
     """
 
     def __init__(self, params: CoreParams) -> None:
         self._params = params
         # row and its register, two a level of the tree, two with the largest so far; the word's two registers
-        self._settles = 2 * params.vector_rows.bit_length() + 2
-        self.latency = self._settles + 3
+        self.settles = 2 * params.vector_rows.bit_length() + 2
+        self.latency = self.settles + 3
         super().__init__(
             {
                 "packet": In(PacketEnd()),
@@ -107,6 +109,15 @@ class ResultUnit(wiring.Component):
                 "scale_context": Out(params.context_bits),
                 "scale": In(OutputScale(params)),
                 "result": Out(AxiStream(32)),
+                **(
+                    {
+                        "largest": Out(data.ArrayLayout(signed(params.acc_bits), params.batch)),
+                        "tokens": Out(data.ArrayLayout(16, params.batch)),
+                        "winners": In(data.ArrayLayout(16, params.batch)),
+                    }
+                    if params.linked
+                    else {}
+                ),
             }
         )
 
@@ -129,7 +140,7 @@ class ResultUnit(wiring.Component):
             scale[20:].eq(self.scale.shift.as_unsigned()),
             head.eq(self.packet.status | Mux(ok, self.contexts, 0) << 8 | sc.RESULT_MAGIC << 16),
         ]
-        settled = delay(m, self.packet.finish, self._settles, "finished")
+        settled = delay(m, self.packet.finish, self.settles, "finished")
         closing, closes, scale_sent = flags("closing", "closes", "scale_sent")
         states = OneHot(m, ("ROWS", "TOKEN", "SCALE", "HEAD", "SEQUENCE", "TAKEN"))
         at, go = states.at, states.go
@@ -248,6 +259,10 @@ class ResultUnit(wiring.Component):
             ]
         with m.If(self.packet.begin):
             m.d.sync += seen.eq(0)
+        if params.linked:
+            for index in range(params.batch):
+                m.d.comb += [self.largest[index].eq(largest[index]), self.tokens[index].eq(tokens[index])]
+            return Array(self.winners)
         return tokens
 
     def _larger(

@@ -13,7 +13,7 @@ from tritforge.hw.operations import OPS, Op, slots
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import ScaleSelect
 from tritforge.hw.schedule import LAYER, Group
-from tritforge.hw.stream.header_reader import token_shape
+from tritforge.hw.stream.header_reader import own_rows, token_shape
 from tritforge.hw.stream.position import Position
 from tritforge.hw.vector.path import RowIssue
 
@@ -189,7 +189,10 @@ class Rows(wiring.Component):
         slot_bases = Array(slot * slot_words for slot in range(params.batch))
         m.d.sync += [
             layer_words.eq(
-                cut((shape.hidden + params.vector_rows - 1) >> (params.vector_rows.bit_length() - 1), layer_words)
+                cut(
+                    (own_rows(shape, "hidden") + params.vector_rows - 1) >> (params.vector_rows.bit_length() - 1),
+                    layer_words,
+                )
             ),
             # used within the limits of layers and hidden only
             state_base.eq(cut(slot_bases[shape.slots[self.context]] + layer_base, state_base)),

@@ -17,6 +17,7 @@ from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, plus_one
+from tritforge.hw.link.course import RingCourse
 from tritforge.hw.params import CoreParams
 from tritforge.hw.scales.scales import ScaleSelect, ScaleWords
 from tritforge.hw.schedule import Group, Status
@@ -34,7 +35,7 @@ def settle_cycles(params: CoreParams) -> int:
 
 _STATES = (
     *("IDLE", "HEADER", "CHECK", "CONSTANTS", "ARRIVE", "TURN", "TURNED", "WAIT", "ROWS"),
-    *("LEAVE", "LEFT", "DEPEND", "SETTLE", "FINISH", "RESULT"),
+    *("LEAVE", "LEFT", "DEPEND", "SETTLE", "END", "FINISH", "RESULT"),
 )
 _CONDITIONS = ("was_empty", "was_buffered", "was_scaled", "beats_wait")
 
@@ -65,7 +66,9 @@ class Sequencer(wiring.Component):
     A group's row groups are issued when the array has ``loaded`` their block and its scales are ready (EMBED: when
     ``packet.embed_block`` has been counted), context after context. After a group's last row group, once the vector
     path is ``empty``, ``course.dependency`` pulses: the statistics are final, scales and codes of the next group can
-    be computed. Constants are read while that happens. All that the sequencer gives is a register; what goes with a
+    be computed. Constants are read while that happens. In a core with a link the rows that others need leave while
+    the ``ring`` has room for them, and a group is over when it is on all cores (``joined``), as is the packet (END);
+    ``exchanges`` says that one of these is waited for. All that the sequencer gives is a register; what goes with a
     row group, ``array.drain`` and the scale's place among it, comes together with ``rows`` or ``head``.
 
     A bad header is rejected; that or a ``packet.fault`` ends the packet: everything settles under ``packet.clear``,
@@ -122,12 +125,14 @@ class Sequencer(wiring.Component):
                 "group": Out(Group),
                 "matrix": Out(2),
                 "block": Out(16),
+                **({"ring": Out(RingCourse()), "exchanges": Out(1)} if params.linked else {}),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape, last_settle = self.shape, settle_cycles(self._params) - 1
+        linked = self._params.linked
         m.submodules.walk = walk = Rows(self._params)
         for name in ("rows", "head", "array", "scale"):
             connect(m, getattr(walk, name), flipped(getattr(self, name)))
@@ -152,18 +157,22 @@ class Sequencer(wiring.Component):
         m.d.sync += [self.packet.accept.eq(0), self.packet.reject.eq(0)]
         m.d.comb += self.result.begin.eq(self.packet.accept)
 
+        group_over, embed_ready, end = empty, embed_waits, "FINISH"
+        if linked:
+            # the cores come to the end of a group and of the packet together
+            group_over, embed_ready, end = self.ring.joined, embed_waits & self.ring.room, "END"
         read = self._reader(m)
-        states = OneHot(m, _STATES)
+        states = OneHot(m, [name for name in _STATES if linked or name != "END"])
         at, go = states.at, states.go
         m.d.comb += [
             self.packet.idle.eq(at["IDLE"]),
             self.header.clear.eq(at["IDLE"]),
             self.packet.clear.eq(at["SETTLE"]),
             self.rows_active.eq(at["ROWS"]),
-            stops.eq(self.packet.fault & working & ~(at["SETTLE"] | at["FINISH"])),
+            stops.eq(self.packet.fault & working & ~(at["SETTLE"] | at[end] | at["FINISH"])),
         ]
         # at the end a cycle late
-        m.d.sync += working.eq(~(at["IDLE"] & ~beats_wait | at["SETTLE"] | at["FINISH"] | at["RESULT"]))
+        m.d.sync += working.eq(~(at["IDLE"] & ~beats_wait | at["SETTLE"] | at[end] | at["FINISH"] | at["RESULT"]))
 
         go("IDLE", "HEADER", beats_wait)
         with m.If(at["IDLE"]):
@@ -189,13 +198,16 @@ class Sequencer(wiring.Component):
         go("TURN", "TURNED")
         go("TURNED", "WAIT")
         rows_ready = loaded & scaled & (buffered | ~walk.needs_buffers)
-        go("WAIT", "ROWS", Mux(walk.embed, embed_waits, rows_ready))
+        if linked:
+            # the head's rows go to nobody
+            rows_ready = rows_ready & (self.ring.room | walk.of_head)
+        go("WAIT", "ROWS", Mux(walk.embed, embed_ready, rows_ready))
         m.d.comb += [
-            embed_taken.eq(at["WAIT"] & walk.embed & embed_waits),
+            embed_taken.eq(at["WAIT"] & walk.embed & embed_ready),
             walk.shape.eq(shape),
             walk.clear.eq(at["IDLE"]),
             walk.active.eq(at["ROWS"]),
-            walk.next_group.eq(at["DEPEND"] & empty),
+            walk.next_group.eq(at["DEPEND"] & group_over),
             self.packet.drained.eq(walk.drained),
             self.course.next_three.eq(walk.next_three),
             self.course.next_inner.eq(walk.next_inner),
@@ -206,12 +218,12 @@ class Sequencer(wiring.Component):
         ]
         go("ROWS", "TURN", walk.ends & ~walk.ends_group)
         go("ROWS", "LEAVE", walk.ends & walk.ends_group & ~walk.of_head)
-        go("ROWS", "FINISH", walk.ends & walk.ends_group & walk.of_head)
+        go("ROWS", end, walk.ends & walk.ends_group & walk.of_head)
         m.d.sync += loaded.eq((loaded | self.array.loaded) & ~(walk.ends | at["SETTLE"]))
         # the last row group reaches the vector path
         go("LEAVE", "LEFT")
         go("LEFT", "DEPEND")
-        go("DEPEND", "CONSTANTS", empty)
+        go("DEPEND", "CONSTANTS", group_over)
         m.d.sync += self.course.dependency.eq(walk.next_group)
         with m.If(walk.next_group | at["SETTLE"] | at["FINISH"]):
             m.d.sync += self.scale_words.valid.eq(0)
@@ -228,7 +240,9 @@ class Sequencer(wiring.Component):
                 m.d.sync += [waited.eq(plus_one(waited)), settled.eq(waited == last_settle)]
             with m.Elif(empty):
                 m.d.sync += [waited.eq(0), settled.eq(0)]
-        go("SETTLE", "FINISH", settled & empty)
+        go("SETTLE", end, settled & empty)
+        if linked:
+            self._end(m, at, go, empty, accepted, torn, walk.of_head)
         go("FINISH", "RESULT")
         m.d.sync += self.result.finish.eq(at["FINISH"])
         go("RESULT", "IDLE", self.result.done)
@@ -239,6 +253,35 @@ class Sequencer(wiring.Component):
         with m.If(self.restored):
             m.d.sync += self.header.torn.eq(0)
         return m
+
+    def _end(
+        self,
+        m: Module,
+        at: dict[str, Signal],
+        go: Callable[[str, str, Value], None],
+        empty: Signal,
+        accepted: Signal,
+        torn: Signal,
+        of_head: Value,
+    ) -> None:
+        """What the other cores hear of the course; and that of a token which fails on one of them no core gives a
+        result."""
+        ring, failed = self.ring, Signal()
+        m.d.sync += failed.eq((failed | at["SETTLE"]) & ~at["IDLE"])
+        m.d.comb += [
+            ring.idle.eq(at["IDLE"]),
+            ring.begin.eq(self.course.begin),
+            ring.of_head.eq(of_head),
+            ring.finished.eq(at["DEPEND"] & empty),
+            ring.ended.eq(at["END"]),
+            ring.failed.eq(failed),
+        ]
+        # a row block waits for room, a group or the packet for other cores
+        waits = at["WAIT"] & ~ring.room & ~of_head | ring.finished & ~ring.joined | at["END"] & ~ring.over
+        m.d.sync += self.exchanges.eq(waits)
+        go("END", "FINISH", ring.over)
+        with m.If(at["END"] & ring.over & ring.peer_failed & (self.result.status == Status.OK)):
+            m.d.sync += [self.result.status.eq(Status.PEER), torn.eq(accepted)]
 
     def _reader(self, m: Module) -> Callable[[Value, int], Value]:
         """Header words to the reader, constants to registers; the result reads a whole segment in a state and says

@@ -117,6 +117,7 @@ class StreamFront(wiring.Component):
 
     After the header the front waits for ``accept`` or ``reject``. A packet that ends early or late, or
     ``abort_token``, raises ``fault``; then, as after ``reject``, the front drops beats up to the packet's last.
+    In a core with a link ``peer_failed`` does as an abort, and ``exchanges`` says that other cores are waited for.
     ``cycle`` says what the stream did, ``busy`` that it was something; with debug ports, ``group``, ``matrix`` and
     ``block`` say where it was.
     """
@@ -142,6 +143,7 @@ class StreamFront(wiring.Component):
                 "codes": Out(CodeRead(params)),
                 "feed": Out(Feed(params)),
                 "abort_token": In(1),
+                **({"peer_failed": In(1), "exchanges": In(1)} if params.linked else {}),
                 "busy": Out(1),
                 "cycle": Out(Cycle),
                 **place,
@@ -302,7 +304,10 @@ class StreamFront(wiring.Component):
         ]
         states = OneHot(m, ("REST", "HEADER", "CHECK", "BODY", "TAIL", "FAULT", "DROP"))
         at, go = states.at, states.go
+        linked = self._params.linked
         abort, over, end = self.abort_token, state.over_d1, state.end_d1
+        if linked:
+            abort = abort | self.peer_failed
         fails, aborted = flags("fails", "aborted")
         idle = Signal(name="idle_d1")
         failed = Signal()
@@ -337,7 +342,7 @@ class StreamFront(wiring.Component):
             reason.eq(Mux(over, Status.SHORT, Status.LONG)),
         ]
         with m.If(abort):
-            m.d.sync += reason.eq(Status.ABORTED)
+            m.d.sync += reason.eq(Mux(self.abort_token, Status.ABORTED, Status.PEER) if linked else Status.ABORTED)
         # of the last packet's end the sequencer may know already
         answered = self.packet.clear | tail_aborted & idle
         with m.If(at["FAULT"] & answered):
@@ -360,6 +365,7 @@ class StreamFront(wiring.Component):
             Signal(name=f"{name}_d1") for name in ("outside", "checks", "fed", "ready", "no_codes")
         )
         cycle = Signal(Cycle)
+        exchanges_d1 = delay(m, self.exchanges, 1, "exchanges") if linked else None
         m.d.sync += [
             outside_d1.eq(outside),
             checks_d1.eq(checks),
@@ -377,6 +383,9 @@ class StreamFront(wiring.Component):
             m.d.comb += cycle.eq(Cycle.REPEAT)
         with m.Elif(ready_d1):
             m.d.comb += cycle.eq(Cycle.STARVED)
+        if exchanges_d1 is not None:
+            with m.Elif(exchanges_d1):
+                m.d.comb += cycle.eq(Cycle.EXCHANGE)
         with m.Elif(outside_d1):
             m.d.comb += cycle.eq(Cycle.RESULT)
         with m.Elif(checks_d1 | no_codes_d1):

@@ -4,14 +4,16 @@
 from functools import reduce
 from operator import add, or_, xor
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
+from tritforge.hw.codes.placed import phases
 from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.width import cut, plus_one
-from tritforge.hw.params import CONTEXTS_BITS, MAX_BATCH, CoreParams
+from tritforge.hw.packet import START_WORD_BITS
+from tritforge.hw.params import CONTEXTS_BITS, CORE_BITS, MAX_BATCH, CoreParams
 from tritforge.hw.register_map import geometry_word
 from tritforge.hw.schedule import HeaderWord as At
 
@@ -41,8 +43,25 @@ def token_shape(params: CoreParams) -> data.StructLayout:
             "hidden_span": range(params.batch * params.beats(params.max_hidden) + 1),
             "intermediate_span": range(params.batch * params.beats(params.max_intermediate) + 1),
             "sequence": 32,
+            **(_share(params) if params.linked else {}),
         }
     )
+
+
+def _share(params: CoreParams) -> dict[str, ShapeLike]:
+    """Of a linked core: its rows, its first token, and where its rows begin in a vector (`placed_layout`)."""
+    first = {"first_word": range(params.store_positions), "first_phase": range(len(phases(params)))}
+    return {
+        **{f"{name}_rows": 16 for name in ("hidden", "intermediate", "vocab")},
+        "first_token": 16,
+        **{f"{name}_{at}": shape for name in ("hidden", "intermediate") for at, shape in first.items()},
+    }
+
+
+def own_rows(shape: data.View, dimension: str) -> Value:
+    """Rows of this core: all of them unless it has a link."""
+    name = f"{dimension}_rows"
+    return shape[name if name in dict(shape.shape()) else dimension]
 
 
 class HeaderCheck(wiring.Signature):
@@ -82,7 +101,8 @@ class HeaderReader(wiring.Component):
 
     def __init__(self, params: CoreParams) -> None:
         self._params = params
-        super().__init__({"check": In(HeaderCheck(params)), "shape": Out(token_shape(params))})
+        straps = {"index": In(CORE_BITS), "others": In(CORE_BITS)} if params.linked else {}
+        super().__init__({"check": In(HeaderCheck(params)), "shape": Out(token_shape(params)), **straps})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -102,6 +122,8 @@ class HeaderReader(wiring.Component):
             shape.hidden_beats.eq(words[At.BEATS][:16]),
             shape.intermediate_beats.eq(words[At.BEATS][16:]),
         ]
+        if params.linked:
+            self._shares(m, words, contexts)
         for span, beats in (
             (shape.hidden_span, shape.hidden_beats),
             (shape.intermediate_span, shape.intermediate_beats),
@@ -112,6 +134,12 @@ class HeaderReader(wiring.Component):
         unused, no_slot, foreign, torn = self._contexts(m, words)
         dimensions = zip(words[At.HIDDEN : At.VOCAB + 1], params.limits.values(), strict=True)
         outside = [flag for value, limit in dimensions for flag in _outside(m, value, limit)]
+        if params.linked:
+            # the upper halves are the core's rows, of a dimension each, but for those of the layers
+            outside = outside[::2] + [
+                register(m, (words[at][16:] == 0) | (words[at][16:] > words[at][:16]))
+                for at in (At.HIDDEN, At.INTERMEDIATE, At.VOCAB)
+            ]
         misfits = [
             _misfits(m, beats, n, columns)
             for beats, n in (
@@ -120,6 +148,7 @@ class HeaderReader(wiring.Component):
             )
         ]
         geometry = geometry_word(params)
+        foreign_core = [register(m, words[At.CONTEXTS][24:] != Cat(self.index, self.others))] if params.linked else []
         checks = [
             ([register(m, words[At.MAGIC] != sc.MAGIC)], sc.Status.MAGIC),
             ([register(m, self._crc(m))], sc.Status.HEADER_CRC),
@@ -127,7 +156,7 @@ class HeaderReader(wiring.Component):
                 [register(m, words[At.GEOMETRY][:16] != geometry & 0xFFFF), *unused],
                 sc.Status.FORMAT,
             ),
-            ([register(m, words[At.GEOMETRY][16:] != geometry >> 16)], sc.Status.GEOMETRY),
+            ([register(m, words[At.GEOMETRY][16:] != geometry >> 16), *foreign_core], sc.Status.GEOMETRY),
             (
                 [register(m, (contexts == 0) | (contexts > params.batch)), *no_slot, *outside, *misfits],
                 sc.Status.LIMITS,
@@ -143,6 +172,25 @@ class HeaderReader(wiring.Component):
         m.d.sync += settled.eq(status)
         m.d.comb += self.check.status.eq(settled)
         return m
+
+    def _shares(self, m: Module, words: list[Signal], contexts: Value) -> None:
+        """What a header says of this core's rows."""
+        params, shape = self._params, self.shape
+        for name, at in (("hidden", At.HIDDEN), ("intermediate", At.INTERMEDIATE), ("vocab", At.VOCAB)):
+            m.d.comb += shape[f"{name}_rows"].eq(words[at][16:])
+        m.d.comb += shape.first_token.eq(words[At.LAYERS][16:])
+        starts = phases(params)
+        for half, name in enumerate(("hidden", "intermediate")):
+            place = words[At.START].word_select(half, 16)
+            first, phase = shape[f"{name}_first_word"], shape[f"{name}_first_phase"]
+            m.d.sync += [
+                first.eq(cut(self._span(m, place[:START_WORD_BITS], contexts, len(first)), first)),
+                phase.eq(
+                    Array(starts.index(column) if column in starts else 0 for column in range(32))[
+                        place[START_WORD_BITS:]
+                    ]
+                ),
+            ]
 
     def _collect(self, m: Module) -> list[Signal]:
         """The words, and ``done`` when the last one has been checked."""
@@ -209,7 +257,9 @@ class HeaderReader(wiring.Component):
         params, shape = self._params, self.shape
         tokens = [words[At.TOKENS + i // 2].word_select(i % 2, 16) for i in range(MAX_BATCH)]
         slots = [words[At.SLOTS].word_select(i, 4) for i in range(MAX_BATCH)]
-        unused = [register(m, words[At.CONTEXTS][24:].any()), register(m, words[At.START].any())]
+        unused = []
+        if not params.linked:
+            unused = [register(m, words[At.CONTEXTS][24:].any()), register(m, words[At.START].any())]
         no_slot, foreign, torn, used = [], [], [], []
         for i, (token, slot) in enumerate(zip(tokens, slots, strict=True)):
             active, zero, logits = (

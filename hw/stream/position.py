@@ -9,7 +9,7 @@ from tritforge.hw import schedule as sc
 from tritforge.hw.lib.width import cut, minus_one, plus_one
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Group
-from tritforge.hw.stream.header_reader import token_shape
+from tritforge.hw.stream.header_reader import own_rows, token_shape
 
 
 class Position(wiring.Component):
@@ -83,7 +83,7 @@ class Position(wiring.Component):
             layers.eq(minus_one(shape.layers)),
             self.last_layer.eq(layer == layers),
             self.last_matrix.eq(matrix == last_matrix),
-            rows.eq(shape.hidden),
+            rows.eq(own_rows(shape, "hidden")),
             # no dimension is 0
             self.last_row.eq(cut(rows - 1, self.last_row)),
             last_block.eq(minus_one(rows)[self._params.rows.bit_length() - 1 :]),
@@ -93,7 +93,7 @@ class Position(wiring.Component):
         for g in Group:
             if g in sc.OUTPUTS:
                 with m.If(within[g]):
-                    m.d.sync += rows.eq(getattr(shape, sc.OUTPUTS[g]))
+                    m.d.sync += rows.eq(own_rows(shape, sc.OUTPUTS[g]))
             if len(sc.MATRICES[g]) > 1:
                 with m.If(within[g]):
                     m.d.comb += last_matrix.eq(len(sc.MATRICES[g]) - 1)

@@ -6,7 +6,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tritforge.golden.model.formats import DECAY_FRAC
-from tritforge.hw.codes.store import Values
+from tritforge.hw.codes.produced import Values
 from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.pipeline import LocalCopy, delay, delayed_tags
 from tritforge.hw.lib.width import cut, plus_one
@@ -70,7 +70,7 @@ class GainStage(wiring.Component):
     values : Out, for matrix ``which``.
     decay_tag, decay : Out, c of each row for the recurrence, when the tag is valid.
     traced, held : Out, each row group (of EMBED the loaded one) once, one cycle after ``wide``.
-    statistics : Out, of Statistics.
+    statistics : Out, of Statistics. counted : In, of a linked core: the values of all cores, which the maxima are of.
     """
 
     lead = 4 + SideWords.latency
@@ -108,6 +108,7 @@ class GainStage(wiring.Component):
                 "traced": Out(tag_layout(params)),
                 "held": Out(wide),
                 "statistics": Out(VectorStatistics(params)),
+                **({"counted": In(Values(params))} if params.linked else {}),
             }
         )
 
@@ -223,13 +224,14 @@ class GainStage(wiring.Component):
         """Rows and words through their units to the statistics and out; what controls these comes a cycle early."""
         m.submodules.statistics = statistics = self._statistics
         connect(m, statistics.found, flipped(self.statistics))
+        counted = self.counted if self._params.linked else self.values
         m.d.comb += [
             statistics.begin.eq(self.constants.begin),
             statistics.bias.eq(self.constants.bias),
-            statistics.value_valid.eq(self.values.valid),
-            statistics.value_context.eq(self.values.context),
-            statistics.which.eq(self.values.which),
-            statistics.values.eq(self.values.floats),
+            statistics.value_valid.eq(counted.valid),
+            statistics.value_context.eq(counted.context),
+            statistics.which.eq(counted.which),
+            statistics.values.eq(counted.floats),
         ]
         for index, unit in enumerate(self._units):
             m.submodules[f"row_{index}"] = unit

@@ -9,7 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tritforge.golden.model.formats import DECAY_FRAC
-from tritforge.hw.codes.store import Values
+from tritforge.hw.codes.produced import Values
 from tritforge.hw.lib.pipeline import LocalCopy, delay, delayed_tags
 from tritforge.hw.lib.ram import Ram
 from tritforge.hw.operations import Op, is_op, tag_layout
@@ -101,6 +101,7 @@ class VectorPath(wiring.Component):
     contexts : In, of the packet. constants : In, of the group.
     side : Out, to SideWords.
     values : Out, for the vector store. statistics : Out, for the scale unit.
+    counted : In, of a linked core: the values of all cores, which the maxima are of.
     state : In, for the host, see Recurrence.
     saturated : Out, a row of a row group was clamped; once for each row group.
     tap_valid, tap_op, tap : Out, mask of live rows, operation and result at the gain stage.
@@ -142,6 +143,7 @@ class VectorPath(wiring.Component):
                 "side": Out(SideRead(params)),
                 "values": Out(Values(params)),
                 "statistics": Out(VectorStatistics(params)),
+                **({"counted": In(Values(params))} if params.linked else {}),
                 "state": In(StateWindow(params)),
                 "saturated": Out(1),
                 "tap_valid": Out(rows),
@@ -155,7 +157,7 @@ class VectorPath(wiring.Component):
         m.submodules.recurrence = recurrence = self._recurrence
         m.submodules.gain = gain = self._gain
         connect(m, flipped(self.state), recurrence.state)
-        for port in ("constants", "side", "values", "statistics"):
+        for port in ("constants", "side", "values", "statistics", *(["counted"] if self._params.linked else [])):
             connect(m, flipped(getattr(self, port)), getattr(gain, port))
         m.d.comb += gain.contexts.eq(self.contexts)
         tags = delayed_tags(m, self.rows.tag, self._units[0].function_stage + 1, "tag")

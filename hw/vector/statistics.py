@@ -56,7 +56,7 @@ class Statistics(wiring.Component):
         tree = (rows - 1).bit_length()
         self.power_latency = 1 + Squarer.latency + tree + 2
         self.latency = 1 + self.power_latency + 1
-        self.maximum_latency = 3 + tree
+        self.maximum_latency = maximum_latency(params)
         super().__init__(
             {
                 "begin": In(1),
@@ -192,6 +192,11 @@ class Statistics(wiring.Component):
                     m.d.sync += stored.eq(0)
                 with m.Elif(changes):
                     m.d.sync += stored.eq(new)
+
+
+def maximum_latency(params: CoreParams) -> int:
+    """Cycles from a value to its maximum."""
+    return 3 + (params.vector_rows - 1).bit_length()
 
 
 def _kept(product: Value, shift: int) -> Value:

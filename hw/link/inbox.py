@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a core hears of the others, joined with what it has itself: rows, sums of squares, candidates."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from tritforge.hw.codes.placed import placed_layout
+from tritforge.hw.codes.produced import Values
+from tritforge.hw.lib.flags import flags
+from tritforge.hw.lib.pipeline import delay
+from tritforge.hw.lib.width import cut, plus_one
+from tritforge.hw.link.course import RingCourse
+from tritforge.hw.link.message import (
+    PART_BITS,
+    TOKEN_BITS,
+    Kind,
+    end_layout,
+    message_layout,
+    sum_layout,
+    sums,
+)
+from tritforge.hw.params import CORE_BITS, CoreParams
+from tritforge.hw.scales.scales import VectorStatistics
+from tritforge.hw.vector.statistics import maximum_latency
+
+_SAID = (sum_layout, end_layout)
+BEGUN = 4
+"""Cycles from a group's ``begin`` until its statistics have begun anew, and one to spare."""
+HEARD = data.StructLayout({"index": CORE_BITS, "valid": 1})
+"""Of the core before this one."""
+
+
+class Inbox(wiring.Component):
+    """Takes messages while they are of the group that this core is in, so that who is ahead waits in the ring.
+
+    Rows of other cores go to the vector store between this core's own, which never wait. When the sums of all
+    have come, nothing is taken until this core has quantised the group's vectors and begun the next. Statistics join
+    when this core's are final, too. A token is over when all cores have ended it; where one has failed, messages are
+    dropped until then.
+
+    Throughput: a message a cycle but for END, one in three. Latency: 2 cycles from a row to ``placed``.
+
+    Parameters
+    ----------
+    params : of a linked core.
+
+    Attributes
+    ----------
+    others : In, number of other cores.
+    here : In, messages.
+    course : In, of the sequencer; ``room`` is the outbox's and only passed on.
+    room, summed, told : In, of the outbox.
+    quantising : In, the vector store's values are still read.
+    rows : In, this core's, `placed_layout`. placed : Out, all rows, for the vector store. counted : Out, the same for
+        the maxima.
+    statistics : In, of the rows of this core, but maxima of all. joined : Out, of all rows.
+    offers, offered : In, this core's candidates. taken : Out, one is.
+    winners : Out, the token of each context, final with ``course.over``.
+    heard : Out.
+    """
+
+    def __init__(self, params: CoreParams) -> None:
+        self._params = params
+        self._settles = maximum_latency(params) + 4
+        super().__init__(
+            {
+                "others": In(CORE_BITS),
+                "here": In(stream.Signature(message_layout(params))),
+                "course": In(RingCourse()),
+                "room": In(1),
+                "summed": In(1),
+                "told": In(1),
+                "quantising": In(1),
+                "rows": In(placed_layout(params)),
+                "placed": Out(placed_layout(params)),
+                "counted": Out(Values(params)),
+                "statistics": In(VectorStatistics(params)),
+                "joined": Out(VectorStatistics(params)),
+                "offers": In(1),
+                "offered": In(end_layout(params)),
+                "taken": Out(1),
+                "winners": Out(data.ArrayLayout(TOKEN_BITS, params.batch)),
+                "heard": Out(HEARD),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        course, here = self.course, self.here
+        of_rows, of_sum, of_end, of_hello = flags("of_rows", "of_sum", "of_end", "of_hello")
+        begun, current, complete, ended, takes, counts = flags(
+            "begun", "current", "complete", "ended", "takes", "counts"
+        )
+        rows_ready, end_ready, has_rows = flags("rows_ready", "end_ready", "has_rows")
+        kind, body = here.payload.kind, here.payload.body
+        said_sum, said_end = (layout(self._params)(body[: layout(self._params).size]) for layout in _SAID)
+        m.d.comb += [
+            of_rows.eq(kind == Kind.ROWS),
+            of_sum.eq(kind == Kind.SUM),
+            of_end.eq(kind == Kind.END),
+            of_hello.eq(kind == Kind.HELLO),
+            # what has ended for all is over: the message behind it is of the next token
+            current.eq((course.failed | begun & ~self.quantising & ~complete) & ~ended),
+            here.ready.eq(of_hello | current & (course.failed | (~of_rows | rows_ready) & (~of_end | end_ready))),
+            takes.eq(here.valid & here.ready),
+            counts.eq(takes & ~course.failed),
+            course.room.eq(self.room),
+        ]
+        with m.If(takes & of_hello):
+            m.d.sync += [self.heard.index.eq(body[:CORE_BITS]), self.heard.valid.eq(1)]
+
+        # who has said all of the group, and of the token
+        summed, ends = Signal(CORE_BITS, name="summed_cores"), Signal(CORE_BITS)
+        m.d.comb += [complete.eq(summed == self.others), ended.eq(ends == self.others)]
+        with m.If(course.begin):
+            m.d.sync += summed.eq(0)
+        with m.Elif(counts & of_sum & said_sum.last):
+            m.d.sync += summed.eq(plus_one(summed))
+        with m.If(course.idle):
+            m.d.sync += ends.eq(0)
+        with m.Elif(takes & of_end & said_end.last):
+            m.d.sync += ends.eq(plus_one(ends))
+        m.d.sync += begun.eq((begun | delay(m, course.begin, BEGUN, "begin")) & ~(course.idle | course.joined))
+
+        # a core that speaks of another part of the token has another packet
+        astray = Mux(course.of_head, of_rows | of_sum, of_end)
+        m.d.sync += course.peer_failed.eq(
+            (course.peer_failed | counts & (astray & ~of_hello | of_end & said_end.failed)) & ~course.idle
+        )
+
+        rows = placed_layout(self._params)(body[: placed_layout(self._params).size])
+        m.d.comb += rows_ready.eq(~has_rows | ~self.rows.valid[0])
+        self._merge(m, counts & of_rows, rows, has_rows)
+        self._join(m, counts & of_sum, said_sum, complete & ~has_rows)
+        busy = self._compare(m, counts & of_end & ~said_end.failed, said_end)
+        m.d.comb += [end_ready.eq(~self.offers & ~busy), self.taken.eq(self.offers & ~busy)]
+        quiet = Signal(3)
+        m.d.sync += [
+            quiet.eq(Cat(self.told & ended & ~busy, quiet[:-1])),
+            course.over.eq(quiet.all() & self.told & ended & ~busy),
+        ]
+        return m
+
+    def _merge(self, m: Module, arrives: Value, rows: data.View, has_rows: Signal) -> None:
+        """This core's rows as they come, those of others between them."""
+        held = Signal.like(rows, name="arrived", reset_less=True)
+        own, placed = self.rows, self.placed
+        valid = Signal.like(own.valid)
+        m.d.comb += valid.eq(own.valid | held.valid & (has_rows & ~own.valid[0]).replicate(len(valid)))
+        m.d.sync += [
+            has_rows.eq(arrives | has_rows & own.valid[0]),
+            placed.eq(Mux(own.valid[0], own, held)),
+            placed.valid.eq(valid),
+        ]
+        with m.If(arrives):
+            m.d.sync += held.eq(rows)
+        m.d.comb += [getattr(self.counted, name).eq(placed[name]) for name in ("valid", "which", "context", "floats")]
+
+    def _join(self, m: Module, arrives: Value, said: data.View, complete: Value) -> None:
+        """Sums of the other cores, then of all; maxima are of all already."""
+        params, course = self._params, self.course
+        halves = [Signal(PART_BITS, name=f"said_{half}") for half in ("lower", "upper")]
+        context = delay(m, said.context, 1, "said_context", reset_less=True)
+        number = delay(m, said.part[1:], 1, "said_number", reset_less=True)
+        mine = self.statistics
+        m.d.sync += [half.eq(Mux(arrives & (said.part[0] == at), said.value, 0)) for at, half in enumerate(halves)]
+        for index in range(params.batch):
+            own = [mine.total[index], *(mine.powers[index] if params.extra_bits else [])]
+            all_of_them = [self.joined.total[index], *(self.joined.powers[index] if params.extra_bits else [])]
+            for which in range(sums(params)):
+                chosen = (context == index if params.batch > 1 else 1) & (number == which if sums(params) > 1 else 1)
+                name = f"_{index}_{which}"
+                lower, upper = self._add_up(m, name, halves, Value.cast(chosen))
+                low, carry = Signal(PART_BITS, name=f"low{name}"), Signal(name=f"carry{name}")
+                high = Signal(PART_BITS, name=f"high{name}")
+                # neither wraps: a sum over all rows has 64 bits
+                m.d.sync += [
+                    Cat(low, carry).eq(lower + own[which][:PART_BITS]),
+                    high.eq(cut(upper + own[which][PART_BITS:] + carry, high)),
+                ]
+                m.d.comb += all_of_them[which].eq(Cat(low, high))
+            m.d.comb += self.joined.maxima[index].eq(mine.maxima[index])
+        waited = Signal(range(self._settles + 1))
+        m.d.sync += course.joined.eq(self.summed & course.finished & complete & (waited == self._settles))
+        with m.If(~(self.summed & complete)):
+            m.d.sync += waited.eq(0)
+        with m.Elif(waited != self._settles):
+            m.d.sync += waited.eq(plus_one(waited))
+
+    def _add_up(self, m: Module, name: str, halves: list[Signal], chosen: Value) -> list[Signal]:
+        """A sum in halves, the upper a cycle later; it begins with the group."""
+        lower, upper = (Signal(PART_BITS, name=f"{half}{name}", reset_less=True) for half in ("lower", "upper"))
+        carry = Signal(name=f"carries{name}", reset_less=True)
+        late = delay(m, halves[1] & chosen.replicate(PART_BITS), 1, f"late{name}", reset_less=True)
+        m.d.sync += [
+            Cat(lower, carry).eq(lower + (halves[0] & chosen.replicate(PART_BITS))),
+            upper.eq(cut(upper + late + carry, upper)),
+        ]
+        with m.If(self.course.begin):
+            m.d.sync += [lower.eq(0), carry.eq(0), upper.eq(0)]
+        return [lower, upper]
+
+    def _compare(self, m: Module, arrives: Value, said: data.View) -> Signal:
+        """The best candidate of each context: the largest accumulator, of equal ones the lowest token. The result
+        says that one is being compared."""
+        params = self._params
+        one = Signal(end_layout(params), name="candidate", reset_less=True)
+        stage = Signal(2, name="comparing")
+        seen = Signal(params.batch)
+        key_bits = TOKEN_BITS + params.acc_bits
+        best = Array(Signal(signed(key_bits), name=f"best_{index}", reset_less=True) for index in range(params.batch))
+        key, above = Signal(signed(key_bits)), Signal(reset_less=True)
+        difference = Signal(signed(key_bits + 1))
+        loads = Signal()
+        m.d.comb += [
+            loads.eq(self.taken | arrives),
+            # the lower token is the better one
+            key.eq(Cat(~one.token, one.acc).as_signed()),
+            difference.eq(best[one.context] - key),
+        ]
+        m.d.sync += [
+            stage.eq(Cat(loads, stage[0])),
+            above.eq(difference[-1] | ~seen.bit_select(one.context, 1)),
+        ]
+        with m.If(loads):
+            m.d.sync += one.eq(Mux(self.taken, self.offered, said))
+        with m.If(stage[1] & above):
+            m.d.sync += [best[one.context].eq(key), seen.bit_select(one.context, 1).eq(1)]
+        with m.If(self.course.idle):
+            m.d.sync += seen.eq(0)
+        for index in range(params.batch):
+            m.d.comb += self.winners[index].eq(~best[index][:TOKEN_BITS])
+        busy = Signal(name="comparing_any")
+        m.d.comb += busy.eq(stage.any())
+        return busy

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a core tells the others: its rows as they leave the vector path, then sums of squares, then candidates."""
+
+from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from tritforge.hw.codes.placed import placed_layout
+from tritforge.hw.lib.flags import flags
+from tritforge.hw.lib.width import cut, plus_one
+from tritforge.hw.link.message import (
+    PART_BITS,
+    TOKEN_BITS,
+    Kind,
+    end_layout,
+    message_layout,
+    sum_layout,
+    sums,
+)
+from tritforge.hw.params import CONTEXTS_BITS, CORE_BITS, CoreParams
+from tritforge.hw.scales.scales import TOTAL_LATE, VectorStatistics
+from tritforge.hw.vector.path import ANNOUNCED
+
+SPARE = 8
+"""Places that messages without a row leave to rows."""
+ON_THE_WAY = 8
+"""Rows between the vector path and the queue, and between its level and who issues rows."""
+
+
+def most_words(params: CoreParams) -> int:
+    """Row groups that a row block leaves at most."""
+    return 3 * params.row_groups * params.batch
+
+
+class Outbox(wiring.Component):
+    """Queues this core's messages.
+
+    Rows come when they come, so they are issued only while there is ``room`` for a whole row block and all that is
+    under way. The sums follow a group's last row, the candidates the head's.
+
+    Throughput: a message a cycle. Latency: 4 cycles from a row to ``messages``.
+
+    Parameters
+    ----------
+    params : of a linked core.
+    flight : row groups that may be in the vector path, at one a cycle.
+    settles : cycles from the head's last row group to its token.
+
+    Attributes
+    ----------
+    depth : places for rows: those of two row blocks, since a block is issued whole, and all that are under way.
+    index : In, of the core.
+    rows : In, this core's, `placed_layout`; ``valid`` qualifies it.
+    room : Out, another row block may be issued.
+    finished : In, high behind a group's last row (``empty`` of the vector path) until the group is over.
+    statistics : In, of this core's rows; final when ``finished`` has been high for `SETTLED` cycles.
+    summed : Out, high when the sums are on their way, until ``finished`` falls.
+    ended : In, high behind the head's last row, or where the packet ends early, until it is over. failed : In, with
+        it, the packet ended early.
+    largest, tokens : In, the candidate of each context, final when ``ended`` has been high for some cycles.
+    first_token : In, number of the core's first token.
+    contexts : In, of the packet.
+    offers : Out, ``offered`` (`end_layout`) is said, once the unit that compares candidates says it is ``taken``.
+    told : Out, high when the candidates are on their way, until ``ended`` falls.
+    hello : In, pulse, between packets.
+    messages : Out.
+    """
+
+    SETTLED = ANNOUNCED + TOTAL_LATE + 4
+
+    def __init__(self, params: CoreParams, flight: int, settles: int) -> None:
+        self._params = params
+        self._block, self._flight = most_words(params), flight + ON_THE_WAY
+        self.depth = 1 << (2 * self._block + self._flight + SPARE - 1).bit_length()
+        self._settles = settles + 4
+        super().__init__(
+            {
+                "index": In(CORE_BITS),
+                "rows": In(placed_layout(params)),
+                "room": Out(1),
+                "finished": In(1),
+                "statistics": In(VectorStatistics(params)),
+                "summed": Out(1),
+                "ended": In(1),
+                "failed": In(1),
+                "largest": In(data.ArrayLayout(signed(params.acc_bits), params.batch)),
+                "tokens": In(data.ArrayLayout(TOKEN_BITS, params.batch)),
+                "first_token": In(TOKEN_BITS),
+                "contexts": In(CONTEXTS_BITS),
+                "offers": Out(1),
+                "offered": Out(end_layout(params)),
+                "taken": In(1),
+                "told": Out(1),
+                "hello": In(1),
+                "messages": Out(stream.Signature(message_layout(params))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        params = self._params
+        layout = message_layout(params)
+        m.submodules.queue = queue = SyncFIFOBuffered(width=layout.size, depth=self.depth)
+        spoken, entry = Signal(layout), Signal(layout, reset_less=True)
+        speaks, enters, space, greets = flags("speaks", "enters", "space", "greets")
+        m.d.sync += [
+            space.eq(queue.level < self.depth - SPARE),
+            self.room.eq(queue.level < self.depth - SPARE - self._flight - self._block),
+            enters.eq(speaks),
+            entry.eq(spoken),
+        ]
+        m.d.comb += [
+            queue.w_data.eq(entry),
+            queue.w_en.eq(enters),
+            self.messages.payload.eq(queue.r_data),
+            self.messages.valid.eq(queue.r_rdy),
+            queue.r_en.eq(self.messages.ready),
+        ]
+        part, end, context, last_context = self._counts(m)
+        waited = Signal(range(max(self.SETTLED, self._settles) + 1))
+        body = spoken.body
+        with m.FSM(name="course"):
+            with m.State("REST"):
+                m.d.sync += [waited.eq(0), part.eq(0), context.eq(0)]
+                with m.If(self.ended):
+                    m.next = "CANDIDATES"
+                with m.Elif(self.finished):
+                    m.next = "STATISTICS"
+            with m.State("STATISTICS"):
+                m.d.sync += waited.eq(plus_one(waited))
+                with m.If(waited == self.SETTLED):
+                    m.next = "SUMS"
+                with m.If(self.ended):
+                    m.next = "REST"
+            with m.State("SUMS"):
+                m.d.comb += [
+                    speaks.eq(space),
+                    spoken.kind.eq(Kind.SUM),
+                    body.eq(cut(self._sum(m, part, context), body)),
+                ]
+                with m.If(space):
+                    m.d.sync += part.eq(plus_one(part))
+                    with m.If(part == 2 * sums(params) - 1):
+                        m.d.sync += [part.eq(0), context.eq(plus_one(context))]
+                        with m.If(last_context):
+                            m.next = "SUMMED"
+                with m.If(self.ended):
+                    m.next = "REST"
+            with m.State("SUMMED"):
+                m.d.comb += self.summed.eq(1)
+                with m.If(~self.finished):
+                    m.next = "REST"
+            with m.State("CANDIDATES"):
+                m.d.sync += waited.eq(plus_one(waited))
+                with m.If(self.failed | (waited == self._settles)):
+                    m.next = "ENDS"
+            with m.State("ENDS"):
+                m.d.comb += [
+                    speaks.eq(space & (self.failed | self.taken)),
+                    spoken.kind.eq(Kind.END),
+                    body.eq(cut(end.as_value(), body)),
+                    self.offers.eq(space & ~self.failed),
+                ]
+                with m.If(speaks):
+                    m.d.sync += context.eq(plus_one(context))
+                    with m.If(end.last):
+                        m.next = "ENDED"
+            with m.State("ENDED"):
+                m.d.comb += self.told.eq(1)
+                with m.If(~self.ended):
+                    m.next = "REST"
+        m.d.comb += self.offered.eq(end)
+
+        # rows come in no other state than the first, and where a packet ends early nobody misses one
+        with m.If(self.rows.valid[0]):
+            m.d.comb += [speaks.eq(1), spoken.kind.eq(Kind.ROWS), body.eq(cut(self.rows.as_value(), body))]
+        with m.Elif(greets):
+            m.d.comb += [speaks.eq(1), spoken.kind.eq(Kind.HELLO), body.eq(cut(self.index, body))]
+        m.d.sync += greets.eq(self.hello)
+        return m
+
+    def _counts(self, m: Module) -> tuple[Signal, data.View, Signal, Signal]:
+        """Part of a sum and context that are next, the context's candidate, whether the context is the last."""
+        params = self._params
+        part = Signal(range(2 * sums(params)))
+        context = Signal(params.context_bits)
+        last_context = Signal()
+        end = Signal(end_layout(params))
+        m.d.comb += [
+            last_context.eq(context == self.contexts - 1 if params.batch > 1 else 1),
+            end.token.eq(cut(self.tokens[context] + self.first_token, end.token)),
+            end.acc.eq(self.largest[context]),
+            end.context.eq(context),
+            end.last.eq(last_context | self.failed),
+            end.failed.eq(self.failed),
+        ]
+        return part, end, context, last_context
+
+    def _sum(self, m: Module, part: Signal, context: Signal) -> Signal:
+        """Body of SUM."""
+        params = self._params
+        said = Signal(sum_layout(params))
+        own = [self.statistics.total[context]]
+        if params.extra_bits:
+            own += [self.statistics.powers[context][which] for which in range(sums(params) - 1)]
+        m.d.comb += [
+            said.value.eq(Cat(*own).word_select(part, PART_BITS)),
+            said.part.eq(part),
+            said.context.eq(context),
+            said.last.eq((context == self.contexts - 1 if params.batch > 1 else 1) & (part == 2 * sums(params) - 1)),
+        ]
+        return said.as_value()

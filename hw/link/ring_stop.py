@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a core stands in the ring: what comes is for it and, mostly, for those behind it."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from tritforge.hw.lib.width import minus_one
+from tritforge.hw.link.message import Kind, message_layout
+from tritforge.hw.params import CORE_BITS, CoreParams
+
+ARRIVING = 4
+LEAVING = 8
+"""Messages that wait on either side."""
+
+
+class RingStop(wiring.Component):
+    """Takes each message that comes both off the ring and on to the next core, while it has hops left.
+
+    Every message goes once around, to each of the other cores, and messages of one core keep their order, whatever
+    the links between the cores do. Two messages need room before the core adds one of its own, and one that goes
+    on needs only its own: so a place is free somewhere in the ring at all times, and it moves until nothing waits.
+
+    Throughput: a message a cycle. Latency: 2 cycles from ``arriving`` to ``here``, 4 to ``leaving``.
+
+    Parameters
+    ----------
+    params : of a linked core.
+
+    Attributes
+    ----------
+    others : In, number of other cores in the ring.
+    arriving : In, messages of the core before this one. leaving : Out, those to the next one.
+    own : In, of this core; its hops are set here, but for HELLO, which has none. Where there are no others it is
+        taken and nothing is sent.
+    here : Out, for this core.
+    """
+
+    def __init__(self, params: CoreParams) -> None:
+        self._layout = message_layout(params)
+        messages = stream.Signature(self._layout)
+        super().__init__(
+            {
+                "others": In(CORE_BITS),
+                "arriving": In(messages),
+                "leaving": Out(messages),
+                "own": In(messages),
+                "here": Out(messages),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.arrivals = arrivals = SyncFIFOBuffered(width=self._layout.size, depth=ARRIVING)
+        m.submodules.departures = departures = SyncFIFOBuffered(width=self._layout.size, depth=LEAVING)
+        first, onward, added = (self._layout(arrivals.r_data), Signal(self._layout), Signal(self._layout))
+        passes, taken, goes_on, adds, alone = (
+            Signal(name=name) for name in ("passes", "taken", "goes_on", "adds", "alone")
+        )
+        room, room_for_two = Signal(name="room"), Signal(name="room_for_two")
+        # as of a cycle ago, in which one may have come in
+        m.d.sync += [
+            room.eq(departures.level < LEAVING - 1),
+            room_for_two.eq(departures.level < LEAVING - 3),
+            alone.eq(self.others == 0),
+        ]
+        m.d.comb += [
+            arrivals.w_data.eq(self.arriving.payload.as_value()),
+            arrivals.w_en.eq(self.arriving.valid),
+            self.arriving.ready.eq(arrivals.w_rdy),
+            goes_on.eq(first.hops != 0),
+            passes.eq(~goes_on | room),
+            self.here.payload.eq(first),
+            self.here.valid.eq(arrivals.r_rdy & passes),
+            taken.eq(self.here.valid & self.here.ready),
+            arrivals.r_en.eq(taken),
+            onward.eq(first),
+            onward.hops.eq(minus_one(first.hops)),
+            added.eq(self.own.payload),
+            added.hops.eq(Mux(self.own.payload.kind == Kind.HELLO, 0, minus_one(self.others))),
+            # what goes on comes first
+            self.own.ready.eq(alone | room_for_two & ~(taken & goes_on)),
+            adds.eq(self.own.valid & self.own.ready & ~alone),
+            departures.w_data.eq(Mux(taken & goes_on, onward, added)),
+            departures.w_en.eq(taken & goes_on | adds),
+            self.leaving.payload.eq(departures.r_data),
+            self.leaving.valid.eq(departures.r_rdy),
+            departures.r_en.eq(self.leaving.ready),
+        ]
+        return m
