@@ -82,7 +82,6 @@ class CoreParams:
     max_vocab: int = 32000
     formats: Formats = field(default_factory=Formats)
     taps: bool = False
-    link_bytes: int = 0
 
     def __post_init__(self) -> None:
         if self.lanes not in (4, 8, 16, 32, 64, 128, 256):
@@ -111,11 +110,6 @@ class CoreParams:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise TritforgeError(f"{name} must be {low} to {high}, not {value}.")
-
-    @property
-    def linked(self) -> bool:
-        """Whether the core has a link to others."""
-        return self.link_bytes > 0
 
     @property
     def limits(self) -> dict[str, int]:

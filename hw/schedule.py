@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from tritforge.golden import TritforgeError
-from tritforge.hw.params import WORD_BYTES, CoreParams, Dimensions
+from tritforge.hw.params import CORE_BITS, WORD_BYTES, CoreParams, Dimensions
 
 MAGIC = 0x31474654
 """'TFG1', little-endian."""
@@ -29,7 +29,7 @@ STREAM_VERSION = 2
 
 HEADER_WORDS = 16
 
-MAX_CORES = 16
+MAX_CORES = 1 << CORE_BITS
 """Linked cores that can share a model: a header has four bits for a core's number."""
 
 
