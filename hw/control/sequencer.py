@@ -164,15 +164,16 @@ class Sequencer(wiring.Component):
         read = self._reader(m)
         states = OneHot(m, [name for name in _STATES if linked or name != "END"])
         at, go = states.at, states.go
+        over = at["END"] | at["FINISH"] if linked else at["FINISH"]
         m.d.comb += [
             self.packet.idle.eq(at["IDLE"]),
             self.header.clear.eq(at["IDLE"]),
             self.packet.clear.eq(at["SETTLE"]),
             self.rows_active.eq(at["ROWS"]),
-            stops.eq(self.packet.fault & working & ~(at["SETTLE"] | at[end] | at["FINISH"])),
+            stops.eq(self.packet.fault & working & ~(at["SETTLE"] | over)),
         ]
         # at the end a cycle late
-        m.d.sync += working.eq(~(at["IDLE"] & ~beats_wait | at["SETTLE"] | at[end] | at["FINISH"] | at["RESULT"]))
+        m.d.sync += working.eq(~(at["IDLE"] & ~beats_wait | at["SETTLE"] | over | at["RESULT"]))
 
         go("IDLE", "HEADER", beats_wait)
         with m.If(at["IDLE"]):
