@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from tritforge.golden import Failure, TritforgeError
 from tritforge.host.board.board import FINAL, MOST_TOKENS, STATUS_MASK, Board, Story, logged_beats
-from tritforge.host.board.plan import Plan
 from tritforge.host.image.image import Image
 from tritforge.host.image.stream import TokenStream
 from tritforge.host.run.backends import CoreBackend
 from tritforge.host.run.driver import CoreError
+from tritforge.hw.board.layout import Plan
 from tritforge.hw.packet import Context
 from tritforge.hw.schedule import HeaderWord, Status
 

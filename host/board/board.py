@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tritforge.golden import Failure, TritforgeError
 from tritforge.host.board.link import Link, Token
-from tritforge.host.board.plan import Plan
+from tritforge.hw.board.layout import Plan
 from tritforge.hw.board.machine_map import (
     BY_NAME,
     CORE,
@@ -36,7 +36,7 @@ _LOGGED_WORDS, _LOGGED_ERROR_WORDS = 5, 3
 
 @dataclass(frozen=True)
 class Story:
-    """What a board is to play; addresses and lengths in beats, as `host.board.plan.Plan` has them.
+    """What a board is to play; addresses and lengths in beats, as `hw.board.layout.Plan` has them.
 
     Attributes
     ----------
@@ -188,8 +188,9 @@ class Board:
         return self._packet(first)[:-1]
 
     def _packet(self, first: int) -> NDArray[np.uint32]:
-        size = self.identity.beat_bytes
-        end, last = self.field("RESULT", "ADDRESS"), self.field("RESULT", "LAST_WORD")
+        size, said = self.identity.beat_bytes, self.register("RESULT")
+        places = (BY_NAME["RESULT"].field(name) for name in ("ADDRESS", "LAST_WORD"))
+        end, last = ((said & place.mask) >> place.low for place in places)
         words = self.read_memory(first, end - first).view(np.uint32)
         return words[: (end - first - 1) * size // 4 + last + 1]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tritforge.golden import Failure
 from tritforge.host.board.board import STATUS_MASK, Board, Story
-from tritforge.host.board.plan import stream_plan
+from tritforge.hw.board.layout import place
 from tritforge.hw.board.machine_map import BY_NAME, LEAST_CAPTURE
 from tritforge.hw.packet import Context, header_words
 from tritforge.hw.params import CoreParams
@@ -116,7 +116,7 @@ def bandwidth(board: Board, core: CoreParams) -> float:
         Where the core refuses it.
     """
     identity = board.identity
-    where = stream_plan(core, STREAM, identity)
+    where = place(core, STREAM, identity.memory_bytes)
     header = header_words(core, STREAM, [Context(0, zero=True)], 0)
     record = np.zeros(where.record_beats() * identity.beat_bytes, dtype=np.uint8)
     record[: 4 * len(header)] = header.view(np.uint8)

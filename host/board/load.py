@@ -9,9 +9,10 @@ import numpy as np
 
 from tritforge.golden import Failure, TritforgeError
 from tritforge.host.board.board import Board
-from tritforge.host.board.plan import DIRECTORY_BYTES, Directory, Plan, content, digest, plan
+from tritforge.host.board.plan import Directory, content, digest, plan
 from tritforge.host.image.image import Image
 from tritforge.host.image.layout import Bytes
+from tritforge.hw.board.layout import DIRECTORY_BYTES, Plan
 
 STEP_BYTES = 1 << 16
 """Written between two notes of how far it is."""
@@ -28,7 +29,7 @@ def loaded(board: Board, image: Image) -> bool:
     return found == Directory(digest(image, where), where.loaded_beats, True)
 
 
-def load(board: Board, image: Image, progress: Progress | None = None, verify: bool = True) -> Plan:
+def load(board: Board, image: Image, progress: Progress | None = None) -> Plan:
     """Load an image.
 
     What was loaded of the same image before is kept, so an interrupted load goes on where it was; and all of it is
@@ -39,7 +40,6 @@ def load(board: Board, image: Image, progress: Progress | None = None, verify: b
     board : not playing.
     image : packed for its core.
     progress : told how far it is.
-    verify : read back. Without it the board is taken as loaded only by who says so.
 
     Raises
     ------
@@ -55,19 +55,17 @@ def load(board: Board, image: Image, progress: Progress | None = None, verify: b
         state = found
     if state.verified:
         return where
-    total = where.loaded_beats * where.beat_bytes * (2 if verify else 1)
+    size = where.loaded_beats * where.beat_bytes
     for at, part in _parts(image, where, state.loaded):
         board.write_memory(where.gains + at, part)
         state = replace(state, loaded=at + len(part) // where.beat_bytes)
         board.write_memory(0, _bytes(state))
         if progress is not None:
-            progress(state.loaded * where.beat_bytes, total)
-    if not verify:
-        return where
+            progress(state.loaded * where.beat_bytes, 2 * size)
     for at, part in _parts(image, where, 0):
         _compare(board, where, at, part)
         if progress is not None:
-            progress(where.loaded_beats * where.beat_bytes + at * where.beat_bytes + len(part), total)
+            progress(size + at * where.beat_bytes + len(part), 2 * size)
     board.write_memory(0, _bytes(replace(state, verified=True)))
     return where
 

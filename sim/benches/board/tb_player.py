@@ -19,7 +19,7 @@ SOON = 20
 LEAD = {True: 5, False: 7}
 """Cycles in which a packet's first request is prepared, which count: of the first packet, and of the others."""
 Where = dict[str, Any]
-"""A `host.board.plan.Plan`."""
+"""A `hw.board.layout.Plan`."""
 
 
 def packet(where: Where, record: int, contexts: int) -> Iterator[Run]:

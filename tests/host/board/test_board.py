@@ -12,7 +12,7 @@ from tests.host.board.machine import Machine
 from tritforge.golden import Failure, TritforgeError
 from tritforge.host.board.board import FINAL, MOST_TOKENS, Board, Story
 from tritforge.host.board.link import Token
-from tritforge.host.board.plan import Plan
+from tritforge.hw.board.layout import Plan
 from tritforge.hw.board.machine_map import END_ENABLE, MACHINE_ID, SETTINGS, Setting
 from tritforge.hw.schedule import RESULT_MAGIC, Status
 
@@ -52,7 +52,7 @@ def error(dice: random.Random, status: Status) -> list[int]:
 
 def where(beat_bytes: int) -> Plan:
     """Results behind the first half of the memory; what is before is anything."""
-    return Plan(beat_bytes, 3, 4, 1, 2, 64, 70, 9, 100, 80, BEATS // 2, BEATS // 2)
+    return Plan(beat_bytes, 0, 3, 4, 1, 2, 9, 64, 70, 100, 80, BEATS // 2, BEATS // 2)
 
 
 def told(machine: Machine, results: Sequence[Sequence[int]], given: Sequence[Token]) -> None:

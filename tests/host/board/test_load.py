@@ -11,9 +11,10 @@ from tests.cores import CORES, packed
 from tritforge.golden import Failure, TritforgeError
 from tritforge.host.board import load as loading
 from tritforge.host.board.load import AGAIN, load, loaded, preload, require
-from tritforge.host.board.plan import DIRECTORY_BYTES, content, plan
+from tritforge.host.board.plan import content, plan
 from tritforge.host.board.port import LinkLost
 from tritforge.host.image.image import Image
+from tritforge.hw.board.layout import DIRECTORY_BYTES
 from tritforge.hw.board.machine_map import Identity
 
 BEATS = 1 << 15
@@ -81,6 +82,17 @@ def holds(image: Image, board: FakeBoard) -> bool:
     return np.array_equal(board.memory[DIRECTORY_BYTES : DIRECTORY_BYTES + len(data)], data)
 
 
+def load_unread(board: FakeBoard, image: Image) -> None:
+    """Load, and go away before anything is read back."""
+
+    def progress(done: int, total: int) -> None:
+        if 2 * done == total:
+            raise LinkLost("pulled")
+
+    with pytest.raises(LinkLost):
+        load(board, image, progress)
+
+
 def test_an_image_is_loaded_once(image: Image, board: FakeBoard) -> None:
     assert not loaded(board, image)
     with pytest.raises(TritforgeError, match="does not hold this model; load it"):
@@ -135,7 +147,7 @@ def test_a_load_goes_on_where_it_was_interrupted(image: Image, board: FakeBoard)
 
 
 def test_a_part_that_is_loaded_is_not_written_again(image: Image, board: FakeBoard) -> None:
-    load(board, image, verify=False)
+    load_unread(board, image)
     assert not loaded(board, image) and holds(image, board)
     board.written.clear()
     load(board, image)
@@ -152,7 +164,7 @@ def test_another_image_is_loaded_from_the_beginning(image: Image, board: FakeBoa
 
 @pytest.mark.parametrize("place", [0.0, 0.3, 0.999])
 def test_an_altered_byte_is_found_and_mended(image: Image, board: FakeBoard, place: float) -> None:
-    load(board, image, verify=False)
+    load_unread(board, image)
     at = DIRECTORY_BYTES + int(place * len(wanted(image, board)))
     board.memory[at] ^= 0x10
     board.written.clear()

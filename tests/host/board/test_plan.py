@@ -12,20 +12,15 @@ import pytest
 from tests.cores import CORES, packed
 from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.reader import ModelConfig
-from tritforge.host.board.plan import (
-    DIRECTORY_BYTES,
-    LEAST_RESULTS,
-    Directory,
-    Plan,
-    content,
-    digest,
-    plan,
-)
+from tritforge.host.board.plan import Directory, content, digest, plan
 from tritforge.host.image.image import Image
 from tritforge.host.image.stream import TokenStream
-from tritforge.hw.board.machine_map import Identity
+from tritforge.hw.board.layout import DIRECTORY_BYTES, LEAST_RESULTS, Plan, place, sizes
+from tritforge.hw.board.machine_map import BLOCKS_BITS, STRIDE_BITS, Identity
+from tritforge.hw.memory.reader import BEATS_BITS
 from tritforge.hw.packet import Context
-from tritforge.hw.params import MAX_BATCH, CoreParams
+from tritforge.hw.params import LIMITS, MAX_BATCH, CoreParams
+from tritforge.hw.schedule import Shape
 
 GEOMETRIES = ("4x1", "16x2", "256x4")
 LARGE = 1 << 24
@@ -95,6 +90,26 @@ def test_what_does_not_fit_is_refused(image: Image) -> None:
     )
     with pytest.raises(TritforgeError, match=f"beats of {image.params.lanes} bytes, the board of 32; pack"):
         plan(image, Identity(32, 1 << 30, 100_000_000))
+
+
+def test_a_body_that_the_machine_cannot_count_is_refused() -> None:
+    """A matter of its beats; the last that is taken, and the first that is not."""
+    models = [Shape(2048, layers, 5632, 256) for layers in range(1, 64)]
+    few = [model for model in models if sizes(CoreParams(), model).body_beats < 1 << BEATS_BITS]
+    taken, refused = few[-1], models[len(few)]
+    assert place(CoreParams(), taken, 1 << 30).body_beats == sizes(CoreParams(), taken).body_beats
+    with pytest.raises(TritforgeError, match=r"has [\d,]+ beats, and a board's machine counts to 8,388,607; take"):
+        place(CoreParams(), refused, 1 << 30)
+    assert place(CoreParams(lanes=32), refused, 1 << 30)
+
+
+@pytest.mark.parametrize("element_bytes", [1, 2])
+def test_the_machine_counts_the_records_of_every_core(element_bytes: int) -> None:
+    """Of the narrowest beats, with the largest inputs."""
+    largest = {name: most for name, (_, most) in LIMITS.items()}
+    found = sizes(CoreParams(lanes=4, element_bytes=element_bytes), Shape(**largest))
+    assert found.blocks >> BLOCKS_BITS == 0 and found.record_beats(MAX_BATCH) >> BEATS_BITS == 0
+    assert found.record_beats() >> STRIDE_BITS == 0
 
 
 @pytest.mark.parametrize("contexts", range(1, MAX_BATCH + 1))

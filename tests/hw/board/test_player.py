@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit_bench import bench
 from tritforge.host.board.board import Story
-from tritforge.host.board.plan import Plan
+from tritforge.hw.board.layout import Plan
 from tritforge.hw.board.machine_map import Setting
 from tritforge.hw.board.player import Player
 
@@ -28,7 +28,7 @@ def some_plan(dice: random.Random, address_bits: int, large: bool) -> Plan:
     records = dice.choice([0, 1, dice.randrange(end // 2), end - 2 * stride])
     gains, body, scratch, results = (dice.choice([0, dice.randrange(end // 2)]) for _ in range(4))
     gains_beats, body_beats = dice.randint(1, 300), dice.choice([1, dice.randint(1, (1 << 23) - 1)])
-    return Plan(16, blocks, head, x_beats, gains_beats, gains, body, body_beats, records, scratch, results, 0)
+    return Plan(16, 0, blocks, head, x_beats, gains_beats, body_beats, gains, body, records, scratch, results, 0)
 
 
 def some_story(dice: random.Random, address_bits: int, number: int) -> dict[str, Any]:
