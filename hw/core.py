@@ -55,6 +55,11 @@ class Core(wiring.Component):
     Parameters
     ----------
     params : geometry, limits and widths.
+
+    Attributes
+    ----------
+    edges, links : its AXI interfaces; the second from and to other cores.
+    buses : their prefixes.
     """
 
     def __init__(self, params: CoreParams) -> None:
@@ -64,6 +69,7 @@ class Core(wiring.Component):
         link = AxiStream(BYTE * params.link_bytes)
         self.links = [Edge("s_axis_link", link.flip()), Edge("m_axis_link", link)] if params.linked else []
         ports = (edge.ports for edge in (*self.edges, *self.links))
+        self.buses = [edge.prefix for edge in (*self.edges, *self.links)]
         straps = {"link_index": In(CORE_BITS), "link_last": In(CORE_BITS)} if params.linked else {}
         super().__init__(reduce(or_, ports) | straps | (taps(params) if params.taps else {}))
 

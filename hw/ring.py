@@ -26,6 +26,10 @@ class Ring(wiring.Component):
     ----------
     params : of each core; it has a link.
     cores : 1 to 16.
+
+    Attributes
+    ----------
+    buses : prefixes of the AXI interfaces.
     """
 
     def __init__(self, params: CoreParams, cores: int) -> None:
@@ -41,6 +45,7 @@ class Ring(wiring.Component):
             [Edge(f"{bus}_{core}", signature) for bus, signature in zip(BUSES, signatures, strict=True)]
             for core in range(cores)
         ]
+        self.buses = [edge.prefix for edges in self._edges for edge in edges]
         super().__init__(reduce(or_, (edge.ports for edges in self._edges for edge in edges)))
 
     def elaborate(self, platform: object) -> Module:

@@ -137,6 +137,11 @@ def verilog(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.", metavar="DIR")],
     name: PresetName = DEFAULT_PRESET,
     settings: Settings = None,
+    cores: Annotated[
+        int,
+        typer.Option(help="Linked cores on one chip: a top with a stream, a result and registers of each.", min=1),
+    ] = 1,
+    link: Annotated[bool, typer.Option("--link", help="One core with link ports, for a ring of chips.")] = False,
     bundle: Annotated[
         bool, typer.Option("--bundle", help="Add a top with AXI's clock and reset names, and a FuseSoC core file.")
     ] = False,
@@ -149,18 +154,22 @@ def verilog(
 
     Example: tritforge verilog --preset edge --set lanes=32 -o build/verilog
     """
-    from tritforge.hw.core import BUSES, Core
+    from tritforge.hw.core import Core
+    from tritforge.hw.link.message import with_link
+    from tritforge.hw.ring import Ring
     from tritforge.rtl_gen.verilog.bundle import fusesoc_core, ip_top
     from tritforge.rtl_gen.verilog.emit import emit_verilog
 
     params, top = chosen_core(name, settings), TOP
-    gateware = Core(params)
+    if cores > 1 or link:
+        params = with_link(params)
+    gateware: Core | Ring = Ring(params, cores) if cores > 1 else Core(params)
     with doing("Writing Verilog"):
         files = [file.name for file in emit_verilog(gateware, TOP, output)]
     if bundle:
         top = f"{TOP}_ip"
         files.append(f"{top}.v")
-        write_text(output / files[-1], ip_top(gateware, TOP, BUSES))
+        write_text(output / files[-1], ip_top(gateware, TOP, gateware.buses))
         write_text(output / f"{TOP}.core", fusesoc_core(TOP, metadata.version("tritforge"), files))
     manifest = {
         "top": top,

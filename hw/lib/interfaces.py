@@ -41,11 +41,11 @@ class Edge:
 
     Attributes
     ----------
-    ports : members of the design's signature.
+    prefix : as given. ports : members of the design's signature.
     """
 
     def __init__(self, prefix: str, signature: wiring.Signature) -> None:
-        self._prefix, self._signature = prefix, signature
+        self.prefix, self._signature = prefix, signature
         self.ports = {f"{prefix}_{name}": member for name, member in signature.members.items()}
 
     def inside(self, design: wiring.Component) -> SimpleNamespace:
@@ -57,7 +57,7 @@ class Edge:
         return SimpleNamespace(signature=self._signature, **self._named(design))
 
     def _named(self, design: wiring.Component) -> dict[str, Any]:
-        return {name: getattr(design, f"{self._prefix}_{name}") for name in self._signature.members}
+        return {name: getattr(design, f"{self.prefix}_{name}") for name in self._signature.members}
 
 
 def delayed(

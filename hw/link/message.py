@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What cores tell each other: one message a row group, a few a dependency, one a context at a token's end."""
 
+from dataclasses import replace
 from enum import IntEnum
 
 from amaranth.hdl import signed, unsigned
@@ -53,6 +54,11 @@ def message_layout(params: CoreParams) -> data.StructLayout:
     """A message. hops : cores that it still goes on to behind the one it reaches. body : as its kind says."""
     bodies = (placed_layout(params), sum_layout(params), end_layout(params))
     return data.StructLayout({"kind": 2, "hops": CORE_BITS, "body": unsigned(max(body.size for body in bodies))})
+
+
+def with_link(params: CoreParams) -> CoreParams:
+    """The core with a link: the one it has, or one that takes a message a beat."""
+    return params if params.linked else replace(params, link_bytes=message_bytes(params))
 
 
 def message_bytes(params: CoreParams) -> int:
