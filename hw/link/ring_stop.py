@@ -59,13 +59,11 @@ class RingStop(wiring.Component):
             Signal(name=name) for name in ("passes", "taken", "goes_on", "adds", "alone")
         )
         room, room_for_two = Signal(name="room"), Signal(name="room_for_two")
-        # as of a cycle ago, in which one may have come in
-        m.d.sync += [
-            room.eq(departures.level < LEAVING - 1),
-            room_for_two.eq(departures.level < LEAVING - 3),
-            alone.eq(self.others == 0),
-        ]
+        m.d.sync += alone.eq(self.others == 0)
         m.d.comb += [
+            # both exact: a place that one of them does not see would be lost to the ring
+            room.eq(departures.w_rdy),
+            room_for_two.eq(departures.level < LEAVING - 1),
             arrivals.w_data.eq(self.arriving.payload.as_value()),
             arrivals.w_en.eq(self.arriving.valid),
             self.arriving.ready.eq(arrivals.w_rdy),
