@@ -91,7 +91,7 @@ async def everybody_hears_everybody(dut: Any) -> None:
         for _ in range(60):
             await cores.cycle(speaks, hears)
     await cores.drain()
-    assert cores.all_heard and all(said > 10 for said in cores.said)
+    assert cores.all_heard and sum(cores.said) > 100
 
 
 @cocotb.test()
