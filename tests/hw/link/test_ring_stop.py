@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.hw.link.stops import Stops
 from tests.unit_bench import bench
 from tritforge.hw.link.message import with_link
 from tritforge.hw.params import preset
-from tritforge.sim.benches.link.stops import Stops
 
 
 @pytest.mark.parametrize("count", [2, 3, 8])
