@@ -106,7 +106,7 @@ def simulate(
 
     with opened(f"{SIMULATED}{name}", say, wrapped) as board:
         (line,) = lines
-        model = Model(path, board.core, say, progress)
+        model = Model(path, board.core, say, progress, cores=0)
         warnings = heed(model.warnings)
         ids = model.prompt(prompt)
         backend = model.on_board(board).board
@@ -237,7 +237,7 @@ def load(port: Port, path: ModelPath, as_json: Json = False) -> None:
     from tritforge.host.board.session import opened
 
     with opened(port, say) as board:
-        model = Model(path, board.core, say, progress)
+        model = Model(path, board.core, say, progress, cores=0)
         warnings = heed(model.warnings)
         image = model.image()
         model.check_fit(image)

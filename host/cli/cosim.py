@@ -22,8 +22,9 @@ from tritforge.host.cli.options import (
 )
 from tritforge.host.cli.run import counters_json
 from tritforge.host.run.backends import saturation_warnings
+from tritforge.host.run.fit import DEFAULT_PRESET
 from tritforge.host.run.generate import Sampler, generate
-from tritforge.host.run.models import DEFAULT_PRESET, TALES, Model
+from tritforge.host.run.models import TALES, Model
 from tritforge.host.run.story import Story
 from tritforge.hw.params import preset
 from tritforge.perf.measured import plan

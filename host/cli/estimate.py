@@ -13,7 +13,8 @@ from tritforge.golden.checkpoints.config import PUBLISHED
 from tritforge.golden.files import check_writable, make_folder, write_text
 from tritforge.host.cli.console import err, out, print_json, print_rows, say
 from tritforge.host.cli.options import Json, PresetName, Settings, chosen_core
-from tritforge.host.run.models import DEFAULT_PRESET, Model
+from tritforge.host.run.fit import DEFAULT_PRESET
+from tritforge.host.run.models import Model
 from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import Shape
 from tritforge.perf.figure import number

@@ -25,9 +25,9 @@ from tritforge.host.cli.console import by_kind, doing, heed, out, print_json, pr
 from tritforge.host.cli.options import LARGEST_SEED, SHAPES, Json, PresetName, Settings, chosen_core, parse_shape
 from tritforge.host.image.image import Image
 from tritforge.host.image.pack import pack as pack_image
-from tritforge.host.run.models import DEFAULT_PRESET
+from tritforge.host.run.fit import DEFAULT_PRESET
 from tritforge.hw import register_map
-from tritforge.hw.schedule import Shape, token_beats
+from tritforge.hw.schedule import MAX_CORES, Shape, token_beats
 from tritforge.rtl_gen.cache.folder import ROOT, cache_folder
 
 TOP = "tritforge"
@@ -45,11 +45,13 @@ def pack(
     settings: Settings = None,
     embedding_bits: Annotated[int, typer.Option(help="Bits of an embedding value, 8 or 16.")] = 16,
     embedding_group: Annotated[int, typer.Option(help="Embedding values that share a scale; 0: 32.")] = 0,
+    cores: Annotated[int, typer.Option(help=f"Linked cores that share the model, 1 to {MAX_CORES}.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Pack a checkpoint into an image: trits at 1.6 bits, in the order in which a core consumes them.
 
-    An image serves every core with the same lanes, element bytes, code and formats that is large enough.
+    An image serves every core with the same lanes, element bytes, code and formats that is large enough. With --cores
+    it holds the rows of each of so many cores, which have the same vector_rows too.
 
     Example: tritforge pack models/tales -o tales.tfi --preset edge
     """
@@ -58,7 +60,7 @@ def pack(
     warnings = heed(found.warnings)
     with progress(f"Packing {checkpoint}") as advance:
         source = IntegerCheckpoint(found, params.formats, embedding_bits, embedding_group)
-        summary = pack_image(source, params, output, advance)
+        summary = pack_image(source, params, output, advance, cores)
     seconds = time.perf_counter() - started
     if as_json:
         print_json({"image": str(output), **asdict(summary), "seconds": seconds, "warnings": warnings})
@@ -70,6 +72,13 @@ def pack(
         table.add_row(kind, str(len(group)), f"{size:,}", f"{8 * size / values:.3f}", f"{zeros:.1%}")
     out.print(table)
     out.print(f"{output}: {summary.size:,} bytes in {seconds:.1f} s")
+    if cores > 1:
+        out.print(f"{cores} cores, with a body of {_range(summary.bodies)} bytes each")
+
+
+def _range(sizes: list[int]) -> str:
+    low, high = min(sizes), max(sizes)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def info(
@@ -98,7 +107,9 @@ def info(
         "embedding_group": header.embedding_group,
         "residual_frac": header.residual_frac,
         "tokenizer": header.sections["tokenizer"].length > 0,
-        "beats_per_token": token_beats(image.params, image.shape),
+        "beats_per_token": token_beats(image.params, image.shares[0]),
+        "cores": image.cores,
+        "bytes_per_core": [body.nbytes for body in image.bodies],
         "sections": {name: asdict(section) for name, section in header.sections.items()},
     }
     if as_json:
@@ -107,11 +118,16 @@ def info(
     table = Table(show_header=False)
     for key, value in facts.items():
         if key != "sections":
-            text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-            table.add_row(key.replace("_", " "), text)
+            table.add_row(key.replace("_", " "), _text(value))
     for key, section in header.sections.items():
         table.add_row(f"section {key}", f"{section.length:,} bytes, CRC {section.crc:08x} verified")
     out.print(table)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {one}" for key, one in value.items())
+    return ", ".join(f"{one:,}" for one in value) if isinstance(value, list) else str(value)
 
 
 def _print_installation(as_json: bool) -> None:

@@ -15,7 +15,8 @@ from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.config import PUBLISHED
 from tritforge.host.cli.console import doing, out, print_json, print_rows, progress, say
 from tritforge.host.cli.options import SHAPES, Json, PresetName, Record, chosen_core, parse_shape
-from tritforge.host.run.models import DEFAULT_PRESET, TALES
+from tritforge.host.run.fit import DEFAULT_PRESET
+from tritforge.host.run.models import TALES
 
 CHARACTERS, TOKENS = 8000, 256
 """Of the text and of the yardstick, if nothing else is said."""

@@ -12,7 +12,8 @@ from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.config import PUBLISHED, ModelConfig
 from tritforge.host.cli.console import heed, progress, say
 from tritforge.host.run.backends import Ids
-from tritforge.host.run.models import DEFAULT_PRESET, Model
+from tritforge.host.run.fit import DEFAULT_PRESET
+from tritforge.host.run.models import Model
 from tritforge.hw.params import PRESETS, CoreParams, preset
 from tritforge.perf.estimates.clocks import clock
 from tritforge.sim.memory_models import MEMORIES, AttachedMemory

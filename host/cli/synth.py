@@ -13,7 +13,7 @@ from rich.table import Table
 from tritforge.golden import TritforgeError
 from tritforge.host.cli.console import doing, follow, out, print_json, say
 from tritforge.host.cli.options import Json, PresetName, Record, Settings, chosen_core
-from tritforge.host.run.models import DEFAULT_PRESET
+from tritforge.host.run.fit import DEFAULT_PRESET
 from tritforge.hw.params import CoreParams
 from tritforge.perf.measured.entries import made, on_verilog, put
 from tritforge.perf.measured.subject import named

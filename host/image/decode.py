@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 
 from tritforge.golden.model.quantise import IntegerHead, IntegerLayer, Matrix, Norm
 from tritforge.host.image.image import Image
-from tritforge.host.image.layout import GroupView, decode_trits, in_rows
-from tritforge.hw.packet import split_gain, split_scale
-from tritforge.hw.schedule import Group
+from tritforge.host.image.layout import decode_trits, in_rows
+from tritforge.hw.packet import BIAS_WORDS, split_gain, split_scale
+from tritforge.hw.schedule import LAYER, Group
 
 
 class DecodedImage:
@@ -29,55 +29,62 @@ class DecodedImage:
 
     def layer(self, index: int) -> IntegerLayer:
         """Decode one layer."""
-        image = self._image
-        mix, out = image.view(Group.MIX, index), image.view(Group.OUT, index)
-        expand, contract = image.view(Group.EXPAND, index), image.view(Group.CONTRACT, index)
-        hidden = image.shape.hidden
-        mix_words = in_rows(mix.gains, hidden)
+        mix, out, expand, contract = (_Whole(self._image, group, index) for group in LAYER)
         norms = {
             "mix": self._entry_norm(index),
-            "out": _norm(mix, mix_words[:, 1:]),
-            "expand": _norm(out, in_rows(out.gains, hidden)),
-            "contract": _norm(expand, in_rows(expand.gains, image.shape.intermediate), stat=False),
+            "out": _norm(mix.constants, mix.words[:, 1:]),
+            "expand": _norm(out.constants, out.words),
+            "contract": _norm(expand.constants, expand.words, stat=False),
         }
-        gate = np.concatenate([self._trits(expand, Group.EXPAND, name) for name in ("gate", "up")])
-        matrices = {
-            name: Matrix(self._trits(mix, Group.MIX, name), *split_scale(int(mix.constants[k])))
-            for k, name in enumerate(("f", "i", "g"))
-        }
-        matrices |= {
-            "o": Matrix(self._trits(out, Group.OUT, "o"), *split_scale(int(out.constants[0]))),
-            "gate": Matrix(gate, *split_scale(int(expand.constants[0]))),
-            "down": Matrix(self._trits(contract, Group.CONTRACT, "down"), *split_scale(int(contract.constants[0]))),
-        }
-        return IntegerLayer(split_gain(mix_words[:, 0])[0], norms, matrices)
+        matrices = {name: mix.matrix(name, scale=k) for k, name in enumerate("fig")}
+        matrices |= {"o": out.matrix("o"), "gate": expand.matrix("gate", "up"), "down": contract.matrix("down")}
+        return IntegerLayer(split_gain(mix.words[:, 0])[0], norms, matrices)
 
     def head(self) -> IntegerHead:
         """Decode the final norm and lm_head."""
-        image = self._image
-        last = image.shape.layers - 1
-        before, head = image.view(Group.CONTRACT, last), image.view(Group.HEAD, last + 1)
-        norm = _norm(before, in_rows(before.gains, image.shape.hidden))
-        trits = self._trits(head, Group.HEAD, "lm_head")
-        return IntegerHead(norm, Matrix(trits, *split_scale(int(head.constants[0]))))
+        layers = self._image.shape.layers
+        return IntegerHead(self._entry_norm(layers), _Whole(self._image, Group.HEAD, layers).matrix("lm_head"))
 
     def _entry_norm(self, layer: int) -> Norm:
-        """The norm in front of a layer's MIX, which the product before it carries."""
+        """The norm in front of a layer's MIX or of the head, which the product before it carries."""
         if layer == 0:
-            constants, words = self._image.entry
-            return _norm(GroupView(constants, words, {}), words)
-        before = self._image.view(Group.CONTRACT, layer - 1)
-        return _norm(before, in_rows(before.gains, self._image.shape.hidden))
-
-    def _trits(self, view: GroupView, group: Group, name: str) -> NDArray[np.int8]:
-        shape, params = self._image.shape, self._image.params
-        return decode_trits(view.trits[name], shape.outputs(group), shape.inputs(group), params)
+            return _norm(*self._image.entry)
+        before = _Whole(self._image, Group.CONTRACT, layer - 1)
+        return _norm(before.constants, before.words)
 
 
-def _norm(view: GroupView, words: NDArray[np.uint32], stat: bool = True) -> Norm:
+class _Whole:
+    """A group with the rows of all cores.
+
+    Attributes
+    ----------
+    constants
+        Those of the first core.
+    words
+        The side words [n, kinds].
+    """
+
+    def __init__(self, image: Image, group: Group, layer: int) -> None:
+        views = image.views(group, layer)
+        self._params, self._group = image.params, group
+        self._parts = list(zip(views, image.shares, strict=True))
+        self.constants = views[0].constants
+        self.words = np.concatenate([in_rows(view.gains, share.outputs(group)) for view, share in self._parts])
+
+    def matrix(self, *names: str, scale: int = 0) -> Matrix:
+        """Matrices, one below the other, and the scale that is the constants' so many-th."""
+        trits = [
+            decode_trits(view.trits[name], share.outputs(self._group), share.inputs(self._group), self._params)
+            for name in names
+            for view, share in self._parts
+        ]
+        return Matrix(np.concatenate(trits), *split_scale(int(self.constants[scale])))
+
+
+def _norm(constants: NDArray[np.uint32], words: NDArray[np.uint32], stat: bool = True) -> Norm:
     """The norm whose constants a group carries; ``words`` [n, gains] as in `hw.schedule.gain_words`."""
     gains, stats = split_gain(words)
     vectors = [np.ascontiguousarray(v) for v in gains.T]
     outer = np.ascontiguousarray(stats[:, 0]) if stat else None
-    kappa, bias = int(view.constants[3]), int(view.constants[4]) | int(view.constants[5]) << 32
-    return Norm(outer, tuple(vectors), kappa, bias)
+    low, high = constants[BIAS_WORDS].tolist()
+    return Norm(outer, tuple(vectors), int(constants[3]), low | high << 32)

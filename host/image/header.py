@@ -4,9 +4,11 @@
 import struct
 import zlib
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from tritforge.golden import TritforgeError
 from tritforge.golden.model.formats import Formats
+from tritforge.host.image.layout import body_groups
 from tritforge.hw import schedule as sc
 from tritforge.hw.params import CoreParams, limits_for
 from tritforge.hw.trits import CODES, NUMBERS
@@ -14,12 +16,14 @@ from tritforge.hw.trits import CODES, NUMBERS
 MAGIC = b"\x93TFI\r\n\x1a\n"
 """Changed by whatever takes the file for text."""
 VERSION = 3
+SHARED_VERSION = 4
+"""Of an image that several linked cores share."""
 HEADER_BYTES = 512
 ALIGNMENT = 4096
 """Sections start at multiples of it, so that a DMA engine can map them."""
 SECTIONS = ("config", "tokenizer", "codes", "scales", "entry", "body")
 
-_FIELDS = struct.Struct("<8sII8sIIIIIIIIIIIiQII")
+_FIELDS = struct.Struct("<8sII8sIIIIIIIIIIIiQIIII")
 _SECTION = struct.Struct("<16sQQII")
 _TABLE = 96
 _CRC = struct.Struct("<I")
@@ -56,6 +60,8 @@ class Header:
         8 or 16; values that share a scale.
     residual_frac
         Fraction bits of the residual.
+    cores, granule
+        Linked cores that share the model, each with a body of its own, and the rows that stay together (`Share`).
     sections
         By name, in the order of the file.
     size
@@ -70,6 +76,8 @@ class Header:
     embedding_bits: int
     embedding_group: int
     residual_frac: int
+    cores: int = 1
+    granule: int = 1
     sections: dict[str, Section] = field(default_factory=dict)
     size: int = 0
 
@@ -84,15 +92,30 @@ class Header:
             **limits_for(self.shape),
         )
 
+    @cached_property
+    def shares(self) -> tuple[sc.Share, ...]:
+        """What each core has; TritforgeError where the model cannot be shared so."""
+        return sc.shares(self.shape, self.cores, self.granule)
+
+    @cached_property
+    def bodies(self) -> tuple[slice, ...]:
+        """The bytes of each core in the section body, aligned as sections are."""
+        params, found, end = self.params, [], 0
+        for share in self.shares:
+            start = -(-end // ALIGNMENT) * ALIGNMENT
+            *_, (_, _, last) = body_groups(params, share)
+            end = start + last.stop
+            found.append(slice(start, end))
+        return tuple(found)
+
     def lengths(self) -> dict[str, int]:
         """Bytes that the dimensions ask for, of the sections that depend on them alone."""
-        shape, params = self.shape, self.params
-        side = sc.side_beats(params, sc.HEADER_WORDS) + sc.group_beats(params, shape, sc.Group.EMBED, 0)
+        shape = self.shape
         return {
             "codes": shape.vocab * shape.hidden * self.embedding_bits // 8,
             "scales": 4 * shape.vocab * (shape.hidden // self.embedding_group),
             "entry": 4 * (sc.CONSTANT_WORDS + 3 * shape.hidden),
-            "body": params.lanes * (sc.token_beats(params, shape) - side),
+            "body": self.bodies[-1].stop,
         }
 
     def place(self, lengths: dict[str, int]) -> "Header":
@@ -111,13 +134,15 @@ class Header:
 
     def pack(self) -> bytes:
         """The header as bytes."""
-        fmt, shape = self.formats, self.shape
+        fmt, shape, shared = self.formats, self.shape, self.cores > 1
         fixed = _FIELDS.pack(
-            *(MAGIC, VERSION, CODES[self.code].number, self.code.encode()),  # the name is cut to eight characters
+            *(MAGIC, SHARED_VERSION if shared else VERSION),
+            *(CODES[self.code].number, self.code.encode()),  # the name is cut to eight characters
             *(self.lanes, self.element_bytes, fmt.wide_bits, fmt.frac, fmt.mantissa),
             *(shape.hidden, shape.layers, shape.intermediate, shape.vocab),
             *(self.embedding_bits, self.embedding_group, self.residual_frac),
             *(self.size, len(self.sections), sc.STREAM_VERSION),
+            *((self.cores, self.granule) if shared else (0, 0)),
         )
         table = b"".join(_SECTION.pack(n.encode(), s.offset, s.length, s.crc, 0) for n, s in self.sections.items())
         body = (fixed.ljust(_TABLE, b"\0") + table).ljust(HEADER_BYTES - _CRC.size, b"\0")
@@ -131,21 +156,23 @@ class Header:
         if len(data) < HEADER_BYTES:
             raise ImageError(f"it is truncated within its header of {HEADER_BYTES} bytes; copy it again.")
         (_, version, code, name, lanes, element_bytes, wide, frac, mantissa, *dimensions) = _FIELDS.unpack_from(data)
-        if version != VERSION:
+        if version not in (VERSION, SHARED_VERSION):
             remedy = "update tritforge" if version > VERSION else "pack the checkpoint again"
-            raise ImageError(f"it has image version {version}, but this release reads {VERSION}; {remedy}.")
+            known = f"{VERSION} and {SHARED_VERSION}"
+            raise ImageError(f"it has image version {version}, but this release reads {known}; {remedy}.")
         if zlib.crc32(data[: HEADER_BYTES - _CRC.size]) != _CRC.unpack_from(data, HEADER_BYTES - _CRC.size)[0]:
             raise ImageError("its header was altered (CRC); copy the file again.")
         if code not in NUMBERS:
             told = name.rstrip(b"\0").decode("ascii", "replace")
             known = ", ".join(CODES)
             raise ImageError(f"its trits use the code '{told}', but this release reads {known}; pack it again.")
-        hidden, layers, intermediate, vocab, bits, group, residual_frac, size, count, stream = dimensions
+        hidden, layers, intermediate, vocab, bits, group, residual_frac, size, count, stream, *shared = dimensions
         if stream != sc.STREAM_VERSION:
             raise ImageError(
                 f"its body has stream version {stream}, this release sends {sc.STREAM_VERSION}; pack anew."
             )
         entries = [_SECTION.unpack_from(data, _TABLE + n * _SECTION.size) for n in range(min(count, len(SECTIONS)))]
+        cores, granule = shared if version == SHARED_VERSION else (1, 1)
         try:
             header = cls(
                 lanes=lanes,
@@ -156,6 +183,8 @@ class Header:
                 embedding_bits=bits,
                 embedding_group=group,
                 residual_frac=residual_frac,
+                cores=cores,
+                granule=granule,
                 sections={e[0].rstrip(b"\0").decode(): Section(*e[1:4]) for e in entries},
                 size=size,
             )

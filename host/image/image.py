@@ -47,6 +47,8 @@ class Image:
         A core of the image's geometry, just large enough for the model.
     shape, config, fmt, embedding
         The model's dimensions and configuration, the widths of the vector path and the embedding.
+    cores, shares
+        Linked cores that share the model, and what each has of it; a core without a link has what one has.
     """
 
     def __init__(self, path: Path, header: Header, data: Bytes) -> None:
@@ -57,7 +59,11 @@ class Image:
         self.shape: Shape = header.shape
         self.fmt: Formats = header.formats
         self.config = self._read_config()
-        self._groups = {(group, layer): reach for group, layer, reach in body_groups(self.params, self.shape)}
+        self.cores, self.shares = header.cores, header.shares
+        self._groups = [
+            {(group, layer): reach for group, layer, reach in body_groups(self.params, share)}
+            for share in self.shares
+        ]
 
     @classmethod
     def open(cls, path: Path | str, verify: bool = False, progress: Progress | None = None) -> "Image":
@@ -108,10 +114,20 @@ class Image:
             if crc != self.header.sections[name].crc:
                 raise ImageError(f"its section {name} was altered (CRC); copy the file again.")
 
+    @cached_property
+    def bodies(self) -> tuple[Bytes, ...]:
+        """What each core consumes after the EMBED group, in stream order; views of the file."""
+        section = self._section("body")
+        return tuple(section[reach] for reach in self.header.bodies)
+
     @property
     def body(self) -> Bytes:
-        """What the core consumes after the EMBED group, in stream order; a view of the file."""
-        return self._section("body")
+        """That of one core which has the whole model; ImageError where several share it."""
+        if self.cores > 1:
+            raise ImageError(
+                f"{self.path} is packed for {self.cores} linked cores; pack the checkpoint without --cores."
+            )
+        return self.bodies[0]
 
     @property
     def entry(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
@@ -141,9 +157,12 @@ class Image:
         except Exception as error:  # the library raises nothing narrower
             raise ImageError(f"The tokenizer in {self.path} is unreadable ({error}); pack it again.") from error
 
-    def view(self, group: Group, layer: int) -> GroupView:
-        """Words and codes of one group, mapped."""
-        return group_view(self.body[self._groups[group, layer]], self.params, self.shape, group, layer)
+    def views(self, group: Group, layer: int) -> list[GroupView]:
+        """Words and codes of one group, mapped, of each core."""
+        return [
+            group_view(body[groups[group, layer]], self.params, share, group, layer)
+            for body, groups, share in zip(self.bodies, self._groups, self.shares, strict=True)
+        ]
 
     def _section(self, name: str) -> Bytes:
         section = self.header.sections[name]

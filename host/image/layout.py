@@ -80,7 +80,8 @@ def in_blocks(words: NDArray[np.uint32], params: CoreParams) -> NDArray[np.uint3
 
 def in_rows(gains: NDArray[np.uint32], n: int) -> NDArray[np.uint32]:
     """Side words [n, kinds] of the first n rows, from [blocks, kinds, rows]."""
-    return gains.swapaxes(1, 2).reshape(-1, gains.shape[1])[:n]
+    blocks, kinds, rows = gains.shape
+    return gains.swapaxes(1, 2).reshape(blocks * rows, kinds)[:n]
 
 
 def encode_trits(trits: NDArray[np.int8], params: CoreParams) -> Bytes:

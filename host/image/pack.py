@@ -19,7 +19,7 @@ from tritforge.host.image.header import Header
 from tritforge.host.image.image import Progress, config_bytes
 from tritforge.host.image.layout import Bytes, encode_trits, group_bytes, group_view, in_blocks
 from tritforge.hw import schedule as sc
-from tritforge.hw.packet import constant_words, gain_word
+from tritforge.hw.packet import BIAS_WORDS, constant_words, gain_word
 from tritforge.hw.params import CoreParams
 
 TENSORS = {
@@ -31,6 +31,7 @@ TENSORS = {
     "up": "mlp.gate_proj (up)",
     "down": "mlp.down_proj",
 }
+_ZEROS = bytes(1 << 20)
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,16 @@ class Packed:
 
 @dataclass(frozen=True)
 class Summary:
-    """What was packed: its matrices and the bytes of the image."""
+    """What was packed: its matrices, the bytes of the image, and those of each core's body."""
 
     tensors: list[Packed]
     size: int
+    bodies: list[int]
 
 
-def pack(checkpoint: Quantised, params: CoreParams, path: Path | str, progress: Progress | None = None) -> Summary:
+def pack(
+    checkpoint: Quantised, params: CoreParams, path: Path | str, progress: Progress | None = None, cores: int = 1
+) -> Summary:
     """Write an image for cores with the geometry of `params`.
 
     Parameters
@@ -77,11 +81,13 @@ def pack(checkpoint: Quantised, params: CoreParams, path: Path | str, progress: 
         The image; it appears when it is complete.
     progress
         Called with the bytes written and their total after every group.
+    cores
+        Linked cores that share the model, each with a body of its own.
 
     Raises
     ------
     TritforgeError
-        For a model beyond the core's limits, or other formats than the core's.
+        For a model beyond the core's limits or that so many cores cannot share, or other formats than the core's.
     CheckpointError
         For a tensor that cannot be used.
     """
@@ -91,9 +97,10 @@ def pack(checkpoint: Quantised, params: CoreParams, path: Path | str, progress: 
         raise TritforgeError(limit)
     if checkpoint.fmt != params.formats:
         raise TritforgeError("The checkpoint was quantised for other formats than the core's; use the core's.")
+    shares = sc.shares(shape, cores, params.vector_rows)
     make_folder(path.parent)
     with replacing(path) as temporary, temporary.open("wb") as file:
-        return _Packer(checkpoint, params, shape, file, progress).run()
+        return _Packer(checkpoint, params, shares, file, progress).run()
 
 
 class _Packer:
@@ -103,11 +110,11 @@ class _Packer:
         self,
         source: Quantised,
         params: CoreParams,
-        shape: sc.Shape,
+        shares: tuple[sc.Share, ...],
         file: BinaryIO,
         progress: Progress | None,
     ) -> None:
-        self._source, self._params, self._shape = source, params, shape
+        self._source, self._params, self._shares = source, params, shares
         self._file, self._progress = file, progress
         self._tensors: list[Packed] = []
         self._layer = source.layer(0)
@@ -117,11 +124,11 @@ class _Packer:
         parts = self._small_sections()
         header = self._header({name: part.nbytes for name, part in parts.items()})
         for name, part in parts.items():
-            header = self._write(header, name, iter([part]))
-        header = self._write(header, "body", self._body())
+            header = self._write(header, name, part)
+        header = self._write_bodies(header)
         self._file.seek(0)
         self._file.write(header.pack())
-        return Summary(self._tensors, header.size)
+        return Summary(self._tensors, header.size, [body.stop - body.start for body in header.bodies])
 
     def _small_sections(self) -> dict[str, NDArray[Any]]:
         embedding, norm = self._source.embedding, self._layer.norms["mix"]
@@ -137,36 +144,52 @@ class _Packer:
         }
 
     def _header(self, lengths: dict[str, int]) -> Header:
-        embedding = self._source.embedding
+        embedding, shape = self._source.embedding, sc.Shape.of(self._source.config)
         header = Header(
             lanes=self._params.lanes,
             element_bytes=self._params.element_bytes,
             code=self._params.code,
             formats=self._params.formats,
-            shape=self._shape,
+            shape=shape,
             embedding_bits=8 * embedding.codes.itemsize,
-            embedding_group=self._shape.hidden // embedding.scales.shape[1],
+            embedding_group=shape.hidden // embedding.scales.shape[1],
             residual_frac=embedding.residual_frac,
+            cores=len(self._shares),
+            granule=self._shares[0].granule,
         )
         return header.place(header.lengths() | lengths)
 
-    def _write(self, header: Header, name: str, parts: Iterator[NDArray[Any]]) -> Header:
+    def _write(self, header: Header, name: str, part: NDArray[Any]) -> Header:
         """Write a section and the padding behind it; return the header with its CRC."""
-        reach, crc = header.reach(name), 0
+        reach = header.reach(name)
         self._file.seek(reach.start)
-        for part in parts:
-            crc = zlib.crc32(part.data, crc)
-            self._file.write(part.data)
-            if self._progress is not None:
-                self._progress(self._file.tell(), header.size)
+        self._file.write(part.data)
         padding = bytes(reach.stop - self._file.tell())
         self._file.write(padding)
-        section = replace(header.sections[name], crc=zlib.crc32(padding, crc))
-        return replace(header, sections=header.sections | {name: section})
+        return _with_crc(header, name, zlib.crc32(padding, zlib.crc32(part.data)))
 
-    def _body(self) -> Iterator[Bytes]:
-        """The groups after EMBED, each with the norm of the vector that it produces."""
-        count = self._shape.layers
+    def _write_bodies(self, header: Header) -> Header:
+        """Write the bodies of all cores, group by group; return the header with the CRC of their section."""
+        start, written = header.sections["body"].offset, 0
+        places, crcs = [start + body.start for body in header.bodies], [0] * len(self._shares)
+        for parts in self._groups():
+            for core, part in enumerate(parts):
+                self._file.seek(places[core])
+                self._file.write(part.data)
+                places[core] += part.nbytes
+                written += part.nbytes
+                crcs[core] = zlib.crc32(part.data, crcs[core])
+            if self._progress is not None:
+                self._progress(start + written, header.size)
+        crc = end = 0
+        for body, own in zip(header.bodies, crcs, strict=True):
+            crc = _joined(zlib.crc32(bytes(body.start - end), crc), own, body.stop - body.start)
+            end = body.stop
+        return _with_crc(header, "body", crc)
+
+    def _groups(self) -> Iterator[list[Bytes]]:
+        """The groups after EMBED, of each core, each with the norm of the vector that it produces."""
+        count = self._source.config.layers
         for index in range(count):
             norms, matrices = self._layer.norms, self._layer.matrices
             decay = gain_word(self._layer.omega)
@@ -193,25 +216,50 @@ class _Packer:
         matrices: dict[str, Matrix],
         norm: Norm | None,
         decay: NDArray[np.uint32] | None = None,
-    ) -> Bytes:
-        """The bytes of one group; ``decay`` [n] are the words of MIX that go before the gains."""
-        data = np.zeros(group_bytes(self._params, self._shape, group, layer), dtype=np.uint8)
-        view = group_view(data, self._params, self._shape, group, layer)
-        view.constants[:] = _constants(self._params, matrices, norm)
-        if norm is not None:
-            words = _norm_words(norm)
-            if decay is not None:
-                words = np.concatenate([decay[:, np.newaxis], words], axis=1)
-            view.gains[:] = in_blocks(words, self._params)
+    ) -> list[Bytes]:
+        """The bytes of one group of each core; ``decay`` [n] are the words of MIX that go before the gains."""
+        params, parts, sizes = self._params, [], dict.fromkeys(matrices, 0)
+        words = None if norm is None else _norm_words(norm)
+        if words is not None and decay is not None:
+            words = np.concatenate([decay[:, np.newaxis], words], axis=1)
+        for share in self._shares:
+            own = share.own(group)
+            data = np.zeros(group_bytes(params, share, group, layer), dtype=np.uint8)
+            view = group_view(data, params, share, group, layer)
+            view.constants[:] = _constants(params, matrices, norm)
+            if share.index:
+                view.constants[BIAS_WORDS] = 0
+            if words is not None:
+                view.gains[:] = in_blocks(words[own], params)
+            for name, matrix in matrices.items():
+                view.trits[name][:] = encode_trits(matrix.trits[own], params)
+                sizes[name] += view.trits[name].size
+            parts.append(data)
         for name, matrix in matrices.items():
-            view.trits[name][:] = encode_trits(matrix.trits, self._params)
             tensor = f"model.layers.{layer}.{TENSORS[name]}" if name in TENSORS else name
-            self._note(tensor, matrix.trits, view.trits[name].size)
-        return data
+            self._note(tensor, matrix.trits, sizes[name])
+        return parts
 
     def _note(self, tensor: str, values: NDArray[Any], size: int) -> None:
         zeros = 1 - int(np.count_nonzero(values)) / values.size
         self._tensors.append(Packed(tensor, values.shape, size, 8 * size / values.size, zeros))
+
+
+def _with_crc(header: Header, name: str, crc: int) -> Header:
+    section = replace(header.sections[name], crc=crc)
+    return replace(header, sections=header.sections | {name: section})
+
+
+def _joined(crc: int, own: int, length: int) -> int:
+    """The CRC of bytes that have ``crc`` and, behind them, ``length`` bytes that have ``own`` by themselves.
+
+    A CRC is linear but for what it starts with and ends in, so it is theirs over that of zero bytes in their place.
+    """
+    begun, alone = crc, 0
+    for start in range(0, length, len(_ZEROS)):
+        zeros = _ZEROS[: length - start]
+        begun, alone = zlib.crc32(zeros, begun), zlib.crc32(zeros, alone)
+    return begun ^ alone ^ own
 
 
 def _norm_words(norm: Norm) -> NDArray[np.uint32]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from tritforge.golden import TritforgeError
 from tritforge.host.image.image import Image
 from tritforge.host.image.layout import Bytes, group_bytes, group_view, in_blocks
-from tritforge.hw.packet import Context, header_words
+from tritforge.hw.packet import BIAS_WORDS, Context, header_words
 from tritforge.hw.params import MAX_BATCH
-from tritforge.hw.schedule import Group
+from tritforge.hw.schedule import Group, Shape, Share
 
 
 class TokenStream:
@@ -21,7 +21,7 @@ class TokenStream:
     Parameters
     ----------
     image
-        The model; its body is part of every packet without being copied.
+        The model; its bodies are part of every packet without being copied.
     """
 
     def __init__(self, image: Image) -> None:
@@ -32,28 +32,48 @@ class TokenStream:
         """The segments of one packet, whole beats each: header, EMBED group, body.
 
         The EMBED group is overwritten by the next packet of as many contexts. `TritforgeError` for a token outside
-        the vocabulary, and for more contexts than a packet can carry or none.
+        the vocabulary, for more contexts than a packet can carry or none, and for an image that several cores share.
         """
-        params, shape = self._image.params, self._image.shape
-        count = len(contexts)
-        if not 1 <= count <= MAX_BATCH:
-            raise TritforgeError(f"A packet carries 1 to {MAX_BATCH} contexts, not {count}.")
-        for context in contexts:
-            check_token(context.token, shape.vocab)
-        data, words = self._embed(count)
-        rows = self._image.embedding.rows([context.token for context in contexts])
-        words[:] = in_blocks(rows.T.astype(np.int32).view(np.uint32), params)
-        header = header_words(params, shape, contexts, sequence)
-        return [header.view(np.uint8), data, self._image.body]
+        body, rows = self._image.body, self._rows(contexts)
+        (share,) = self._image.shares
+        return [self._header(self._image.shape, contexts, sequence), self._embedded(share, rows), body]
 
-    def _new_embed(self, contexts: int) -> tuple[Bytes, NDArray[np.uint32]]:
-        """An EMBED group for so many contexts, and the view of its x words [blocks, contexts, rows]."""
-        params, shape = self._image.params, self._image.shape
-        data = np.zeros(group_bytes(params, shape, Group.EMBED, 0, contexts), dtype=np.uint8)
-        view = group_view(data, params, shape, Group.EMBED, 0, contexts)
+    def packets(self, contexts: Sequence[Context], sequence: int = 0) -> list[list[Bytes]]:
+        """The segments of the packet of each linked core, core 0 first; otherwise as `packet`."""
+        image, rows = self._image, self._rows(contexts)
+        return [
+            [self._header(share, contexts, sequence), self._embedded(share, rows), body]
+            for share, body in zip(image.shares, image.bodies, strict=True)
+        ]
+
+    def _header(self, shape: Shape, contexts: Sequence[Context], sequence: int) -> Bytes:
+        return header_words(self._image.params, shape, contexts, sequence).view(np.uint8)
+
+    def _rows(self, contexts: Sequence[Context]) -> NDArray[np.uint32]:
+        """The embedding rows of the contexts' tokens as words [hidden, contexts]."""
+        if not 1 <= len(contexts) <= MAX_BATCH:
+            raise TritforgeError(f"A packet carries 1 to {MAX_BATCH} contexts, not {len(contexts)}.")
+        for context in contexts:
+            check_token(context.token, self._image.shape.vocab)
+        rows = self._image.embedding.rows([context.token for context in contexts])
+        return rows.T.astype(np.int32).view(np.uint32)
+
+    def _embedded(self, share: Share, rows: NDArray[np.uint32]) -> Bytes:
+        """The EMBED group of a core."""
+        data, words = self._embed(share, rows.shape[1])
+        words[:] = in_blocks(rows[share.own(Group.EMBED)], self._image.params)
+        return data
+
+    def _new_embed(self, share: Share, contexts: int) -> tuple[Bytes, NDArray[np.uint32]]:
+        """An EMBED group of a core for so many contexts, and the view of its x words [blocks, contexts, rows]."""
+        params = self._image.params
+        data = np.zeros(group_bytes(params, share, Group.EMBED, 0, contexts), dtype=np.uint8)
+        view = group_view(data, params, share, Group.EMBED, 0, contexts)
         constants, gains = self._image.entry
         view.constants[:] = constants
-        view.gains[:, contexts:] = in_blocks(gains, params)
+        if share.index:
+            view.constants[BIAS_WORDS] = 0
+        view.gains[:, contexts:] = in_blocks(gains[share.own(Group.EMBED)], params)
         return data, view.gains[:, :contexts]
 
 

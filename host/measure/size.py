@@ -6,7 +6,7 @@ from typing import Any
 
 from tritforge.golden.checkpoints.config import PUBLISHED, ModelConfig
 from tritforge.host.image.image import image_header
-from tritforge.host.run.models import DEFAULT_PRESET
+from tritforge.host.run.fit import DEFAULT_PRESET
 from tritforge.hw.params import CoreParams, preset
 from tritforge.hw.schedule import MATRICES, Shape, groups
 from tritforge.perf.pages.markdown import table

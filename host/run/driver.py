@@ -268,13 +268,19 @@ def identify(transport: Transport) -> CoreParams:
 
 def misfit(params: CoreParams, image: Image) -> str | None:
     """A sentence that says why a core cannot run an image, or None if it can."""
-    wanted, shape = image.params, image.shape
+    wanted, shared = image.params, image.cores > 1
+    if shared and not params.linked:
+        return (
+            f"The image is packed for {image.cores} cores that are linked, but the core has no link; "
+            "pack the checkpoint without --cores."
+        )
     for what, has, wants in (
         ("formats", params.formats, wanted.formats),
         ("lanes", params.lanes, wanted.lanes),
         ("element bytes", params.element_bytes, wanted.element_bytes),
         ("trit code", params.code, wanted.code),
+        *([("vector_rows", params.vector_rows, image.header.granule)] if shared else []),
     ):
         if has != wants:
             return f"The core has {what} {has}, but the image is for {wants}; pack the checkpoint for this core."
-    return params.misfit(shape)
+    return params.misfit(image.shape)

@@ -23,9 +23,10 @@ from tritforge.golden.model.activations import activations
 from tritforge.host.image.image import Image, ImageError, Progress
 from tritforge.host.run.backends import Arith, Backend, CoreBackend, check_ids
 from tritforge.host.run.driver import MisfitError, misfit
+from tritforge.host.run.fit import DEFAULT_PRESET, core, cores_of, fitting_preset
 from tritforge.host.run.generate import Checked
 from tritforge.host.run.trace import write_timeline
-from tritforge.hw.params import PRESETS, CoreParams, preset
+from tritforge.hw.params import CoreParams, preset
 from tritforge.rtl_gen.cache.content import content_digest
 from tritforge.rtl_gen.cache.folder import ROOT, cache_folder
 from tritforge.rtl_gen.cache.sources import code_digest
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from tritforge.sim.memory_models import AttachedMemory
     from tritforge.sim.simulator import SimTransport
 
-DEFAULT_PRESET = "edge"
 NAMED = 32
 """Characters of a model's name in that of its image."""
 TALES = ROOT / "models" / "tales"
@@ -113,6 +113,8 @@ class Model:
         Opens a progress bar with a label, while something that takes long is counted.
     settings
         Changes to the core by name, such as {"lanes": "32"} (`CoreParams.override`).
+    cores
+        Linked cores that share the model, 0 for one core without a link; None: those that an image is packed for.
     simulator
         What stands in for the simulated core, made and used like it; None for `sim.simulator.SimTransport`.
 
@@ -120,6 +122,8 @@ class Model:
     ------
     CheckpointError, ImageError
         Where there is neither or it cannot be used.
+    MisfitError
+        For an image that is packed for another number of cores.
     TritforgeError
         For settings that no core has.
     """
@@ -131,6 +135,7 @@ class Model:
         status: Callable[[str], None] = lambda line: None,
         bar: Callable[[str], AbstractContextManager[Progress | None]] = lambda label: nullcontext(),
         settings: Mapping[str, str] | None = None,
+        cores: int | None = None,
         simulator: "Callable[..., SimTransport] | None" = None,
     ) -> None:
         if not path.exists():
@@ -139,6 +144,8 @@ class Model:
         self._path = path
         self._params, self._settings, self._simulator = params, settings or {}, simulator
         self._given = _opened(path)
+        self._asked = cores
+        self.cores = cores_of(self._given, cores) if isinstance(self._given, Image) else cores or 0
         if params or settings:
             _ = self.params  # at once, so that settings are judged whatever runs the model
 
@@ -156,8 +163,8 @@ class Model:
     def params(self) -> CoreParams:
         """The core to run on or to quantise for; raise MisfitError where no preset fits the image."""
         if isinstance(self._given, Image) and not self._params:
-            return fitting_preset(self._given, self._settings)
-        return (self._params or preset(DEFAULT_PRESET)).override(self._settings)
+            return fitting_preset(self._given, self._settings, self.cores > 0)
+        return core(self._params or preset(DEFAULT_PRESET), self._settings, self.cores > 0)
 
     @cached_property
     def codec(self) -> TextCodec:
@@ -197,19 +204,19 @@ class Model:
         from tritforge.host.image.pack import pack
 
         with self._bar(f"Packing {self._path}") as progress:
-            pack(self._quantised(self._given), self.params, path, progress)
+            pack(self._quantised(self._given), self.params, path, progress, self.cores or 1)
         return Image.open(path)
 
     def _digest(self, checkpoint: "Checkpoint") -> str:
         """Names everything that decides the bytes of the image."""
         params = (self.params.lanes, self.params.element_bytes, self.params.code, self.params.formats)
+        shared = (self.cores, self.params.vector_rows) if self.cores > 1 else ()
         tokenizer = self._path / TOKENIZER
         files = [*checkpoint.files(), *([tokenizer] if tokenizer.is_file() else [])]
         with self._bar(f"Reading {self._path}") as progress:
             content = content_digest(files, progress)
-        return hashlib.sha256(repr((params, content, code_digest("tritforge.host.image.pack"))).encode()).hexdigest()[
-            :16
-        ]
+        named = repr((params, *shared, content, code_digest("tritforge.host.image.pack")))
+        return hashlib.sha256(named.encode()).hexdigest()[:16]
 
     @contextmanager
     def session(
@@ -262,6 +269,8 @@ class Model:
             raise TritforgeError(f"--stall makes the streams of a core wait; it needs --backend {Kind.RTL}.")
         if memory and kind is not Kind.RTL:
             raise TritforgeError(f"--memory stands behind a core's weight stream; it needs --backend {Kind.RTL}.")
+        if self._asked and kind is not Kind.RTL:
+            raise TritforgeError(f"--cores is a number of simulated cores; it needs --backend {Kind.RTL}.")
         if kind is Kind.FLOAT:
             if self._settings:
                 raise TritforgeError("--set changes a core, and float has none; it needs --backend integer or rtl.")
@@ -297,7 +306,7 @@ class Model:
         self, board: "OpenedBoard", check: bool = False, outlier_threshold: float | None = None
     ) -> "BoardSession":
         """The model on a board, packed for its core; see `session`."""
-        model = Model(self._path, board.core, self._status, self._bar)
+        model = Model(self._path, board.core, self._status, self._bar, cores=0)
         image = model.image()
         model.check_fit(image)
         core = board.backend(image, outlier_threshold)
@@ -374,20 +383,3 @@ def _opened(path: Path) -> "Checkpoint | Image":
     from tritforge.golden.checkpoints.reader import Checkpoint
 
     return Checkpoint(path)
-
-
-def fitting_preset(image: Image, settings: Mapping[str, str]) -> CoreParams:
-    """The default preset if the image fits it, else the first that it fits, with the settings applied.
-
-    Where none fits with the settings, one that fits without them, so that what does not fit is what was set.
-    """
-    names = sorted(PRESETS, key=lambda name: name != DEFAULT_PRESET)
-    for applied in (settings, {}):
-        for name in names:
-            with suppress(TritforgeError):
-                if misfit(PRESETS[name].override(applied), image) is None:
-                    return PRESETS[name].override(settings)
-    if settings:
-        return PRESETS[DEFAULT_PRESET].override(settings)
-    reason = misfit(PRESETS[DEFAULT_PRESET], image)
-    raise MisfitError(f"No preset fits {image.path} ({reason}) Give --preset and --set.")

@@ -22,6 +22,11 @@ def test_a_model_beyond_the_core_is_refused(model: Path, image: Path) -> None:
     refuse("The core has element bytes 4, but the image is for 2", "demo", "--model", "two.tfi", *wide)
 
 
+def test_a_shared_image_on_a_core_without_a_link_is_refused(model: Path) -> None:
+    call("pack", model, "-o", "two.tfi", *TINY, "--cores", 2)
+    refuse("is packed for 2 cores that are linked, but the core has no link", "cosim", *TINY, "--image", "two.tfi")
+
+
 def test_an_image_that_no_preset_fits_is_refused_with_the_remedy(model: Path) -> None:
     call("pack", model, "-o", "odd.tfi", "--set", "lanes=8")
     refuse("No preset fits odd.tfi", "generate", "odd.tfi", "--prompt", "a", "--backend", "rtl")

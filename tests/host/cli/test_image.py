@@ -32,6 +32,21 @@ def test_pack_takes_the_geometry_and_the_embedding_from_options(model: Path) -> 
     assert facts["model"] == {"hidden": 24, "layers": 2, "intermediate": 44, "vocab": 301}
 
 
+def test_pack_and_info_tell_what_each_core_has(model: Path) -> None:
+    facts = ask("pack", model, "-o", "three.tfi", *TINY, "--cores", 3)
+    low, high = min(facts["bodies"]), max(facts["bodies"])
+    text = call("pack", model, "-o", "three.tfi", *TINY, "--cores", 3)
+    assert f"3 cores, with a body of {low:,} to {high:,} bytes each" in text and low < high
+    told = ask("info", "three.tfi")
+    assert told["cores"] == 3 and told["bytes_per_core"] == facts["bodies"]
+    assert "cores" in (text := call("info", "three.tfi")) and ", ".join(f"{n:,}" for n in facts["bodies"]) in text
+    options = ("--prompt", "a", "--max-new-tokens", 3)
+    assert ask("generate", "three.tfi", *options)["tokens"] == ask("generate", model, *options)["tokens"]
+    refuse("1 to 16 linked cores can share a model, not 17", "pack", model, "-o", "x.tfi", *TINY, "--cores", 17)
+    many = ("--cores", 16, "--set", "vector_rows=2", "--set", "lanes=8")
+    refuse("16 cores cannot share hidden 24, which has 12 row groups", "pack", model, "-o", "x.tfi", *TINY, *many)
+
+
 def test_info_prints_what_it_verified(image: Path) -> None:
     text = call("info", image)
     assert text.count("verified") == 6 and "hidden 24, layers 2" in text

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.checkpoints import SMALL, random_checkpoint
+from tests.host.image.integers import assert_same
 from tritforge.golden.checkpoints.reader import Checkpoint
 from tritforge.golden.model.formats import Formats
 from tritforge.golden.model.integer import IntegerModel
 from tritforge.golden.model.quantise import IntegerCheckpoint
-from tritforge.golden.model.source import IntegerSource
 from tritforge.host.image.decode import DecodedImage
 from tritforge.host.image.header import SECTIONS, Header
 from tritforge.host.image.image import Image, ImageError
@@ -77,31 +77,6 @@ def packed(folder: Path, params: CoreParams, path: Path, **embedding: int) -> tu
     source = IntegerCheckpoint(Checkpoint(folder), params.formats, **embedding)
     pack(source, params, path)
     return source, Image.open(path, verify=True)
-
-
-def assert_same(image: IntegerSource, source: IntegerSource) -> None:
-    """Every integer of every layer is equal."""
-
-    def flat(source: IntegerSource) -> list:
-        layers = [source.layer(n) for n in range(source.config.layers)]
-        norms = [(f"{n}.{key}", norm) for n, layer in enumerate(layers) for key, norm in layer.norms.items()]
-        norms.append(("head", source.head().norm))
-        weights = [(f"{n}.{key}", m) for n, layer in enumerate(layers) for key, m in layer.matrices.items()]
-        weights.append(("head", source.head().matrix))
-        values = [(f"{n}.omega", layer.omega) for n, layer in enumerate(layers)]
-        for name, norm in norms:
-            values.append((f"{name}.stat", np.zeros(0) if norm.stat is None else norm.stat))
-            values += [(f"{name}.gain{k}", gain) for k, gain in enumerate(norm.gains)]
-            values.append((f"{name}.constants", np.array([norm.kappa, norm.bias])))
-        for name, matrix in weights:
-            values.append((f"{name}.trits", matrix.trits))
-            values.append((f"{name}.scale", np.array([matrix.mantissa, matrix.exponent])))
-        ids = np.arange(source.config.vocab)
-        return sorted([*values, ("embedding", source.embedding.rows(ids))], key=lambda item: item[0])
-
-    for (name, has), (wanted, wants) in zip(flat(image), flat(source), strict=True):
-        assert name == wanted
-        assert has.dtype == wants.dtype and np.array_equal(has, wants), name
 
 
 @pytest.mark.parametrize("params", CORES, ids=lambda params: f"{params.lanes}x{params.element_bytes}-{params.code}")
@@ -188,7 +163,7 @@ BAD = {
     "cut in the header": (lambda d: d[:300], "it is truncated within its header of 512 bytes; copy it again"),
     "cut in the body": (lambda d: d[:-1], r"it is truncated to \d+ of \d+ bytes; copy it again"),
     "too long": (lambda d: d + b"\0", "it holds 1 bytes behind its end"),
-    "newer": (lambda d: patched(d, 8, b"\4"), "it has image version 4, but this release reads 3; update"),
+    "newer": (lambda d: patched(d, 8, b"\5"), "it has image version 5, but this release reads 3 and 4; update"),
     "older": (lambda d: patched(d, 8, b"\2"), "it has image version 2, .* pack the checkpoint again"),
     "header altered": (lambda d: patched(d, 44, b"\7"), r"its header was altered \(CRC\)"),
     "other code": (
