@@ -7,8 +7,10 @@ from pathlib import Path
 from tritforge.rtl_gen.tools.build import Status
 from tritforge.sim.build_library import Recipe, build_library
 
-HARNESS = Path(__file__).with_name("harness.cpp")
-MODEL = Path(__file__).with_name("memory_model.h")
+HERE = Path(__file__).parent
+HARNESS, RING = HERE / "harness.cpp", HERE / "ring" / "ring.cpp"
+HEADERS = tuple(HERE / name for name in ("core.h", "exchange.h", "memory_model.h"))
+RING_HEADERS = (*HEADERS, HERE / "ring" / "link.h", HERE / "ring" / "team.h")
 
 
 def build_harness(
@@ -18,8 +20,9 @@ def build_harness(
     taps: bool = False,
     status: Status | None = None,
     activity: bool = False,
+    link_bytes: int = 0,
 ) -> Path:
-    """Build the harness of a core.
+    """Build the harness of a core, or of a ring of cores with links.
 
     Parameters
     ----------
@@ -36,11 +39,14 @@ def build_harness(
     activity
         Whether `Harness.activity` is to record how often every net changes; far slower. Meant for netlists, and
         compiled with little optimisation: there is much to compile and little to run.
+    link_bytes
+        Bytes of a beat of the core's links; 0 for one that has none.
 
     Returns
     -------
     Path
-        The shared library, to be opened by `sim.harness.Harness`; kept as `build_library` says.
+        The shared library, to be opened by `sim.harness.Harness`, with links by `sim.ring.ring.Ring`; kept as
+        `build_library` says.
 
     Raises
     ------
@@ -49,11 +55,12 @@ def build_harness(
     """
     # names of gates begin with an underscore; the lint of a tool's netlist is nobody's business
     recording = ("--trace-saif", "--trace-underscore", "--output-split", "20000", "-Wno-fatal", "-Wno-lint")
+    link = (f"-DLINK_BYTES={link_bytes}",) if link_bytes else ()
     recipe = Recipe(
         "Vcore",
-        (HARNESS,),
-        (MODEL,),
-        defines=(f"-DLANES={lanes}", *(["-DTAPS"] if taps else []), *(["-DSAIF"] if activity else [])),
+        (RING if link else HARNESS,),
+        RING_HEADERS if link else HEADERS,
+        defines=(f"-DLANES={lanes}", *link, *(["-DTAPS"] if taps else []), *(["-DSAIF"] if activity else [])),
         options=recording if activity else (),
         make=("OPT_FAST=-O1", "OPT_SLOW=-O0") if activity else (),
     )

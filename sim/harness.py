@@ -3,9 +3,9 @@
 
 import ctypes
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -13,47 +13,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tritforge.golden import Failure, TritforgeError
 from tritforge.sim.activity import first_of
 from tritforge.sim.memory_models import MemoryTiming
-
-_TIMEOUT, _OVERFLOW, _CANCELLED, _BUS_ERROR = 1, 2, 3, 4
-_SEND_LAST, _EXPECT_RESULT = 1, 2
-_REPORT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint64, ctypes.c_uint64)
-
-Progress = Callable[[int, int], None]
-"""Called now and then with the cycles and beats of the running exchange."""
-
-
-class HarnessError(Failure):
-    """The core did not do what the exchange expects of it."""
-
-
-class HarnessTimeout(HarnessError):
-    """The core made no progress for longer than allowed."""
-
-
-class _Segment(ctypes.Structure):
-    _fields_ = (("data", ctypes.c_void_p), ("bytes", ctypes.c_uint64))
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """What came of an exchange.
-
-    Attributes
-    ----------
-    words
-        Result words, uint32.
-    cycles
-        Clock cycles it took.
-    beats
-        Beats the core accepted.
-    """
-
-    words: NDArray[np.uint32]
-    cycles: int
-    beats: int
+from tritforge.sim.native import (
+    CANCELLED,
+    OVERFLOW,
+    REPORT,
+    TIMEOUT,
+    Course,
+    Exchange,
+    HarnessError,
+    HarnessTimeout,
+    Progress,
+    Reporter,
+    Segment,
+    Trace,
+    check_csr,
+    course,
+    fetched_taps,
+    fetched_trace,
+    segment_list,
+)
 
 
 class Bare(NamedTuple):
@@ -62,25 +42,6 @@ class Bare(NamedTuple):
     cycles: int
     beats: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class Trace:
-    """The trace port over a number of cycles.
-
-    Attributes
-    ----------
-    starts
-        uint64 [n], ascending from 0: cycles in which the port has a new value.
-    words
-        uint64 [n], the values; hw.taps.TRACE has their layout.
-    cycles
-        Length of the whole: the last value lasts until there.
-    """
-
-    starts: NDArray[np.uint64]
-    words: NDArray[np.uint64]
-    cycles: int
 
 
 class Harness:
@@ -186,34 +147,27 @@ class Harness:
         HarnessError
             If there are more than `capacity` result words. Reset the core after either error.
         """
-        if interval < 1:
-            raise TritforgeError(f"The interval between beats is 1 or more cycles, not {interval}.")
-        parts = (_Segment * len(segments))(*(self._segment(segment) for segment in segments))
-        words = np.empty(capacity, np.uint32)
-        count, cycles, beats = ctypes.c_uint64(), ctypes.c_uint64(), ctypes.c_uint64()
-        report = _Reporter(progress)
-        status = self._library.harness_exchange(
-            self._core,
-            parts,
-            len(parts),
-            last * _SEND_LAST | expect_result * _EXPECT_RESULT,
-            words.ctypes.data,
-            capacity,
-            ctypes.byref(count),
-            interval,
-            _chance("in_stall", in_stall),
-            _chance("out_stall", out_stall),
-            seed,
-            max_idle_cycles,
-            ctypes.byref(cycles),
-            ctypes.byref(beats),
-            _REPORT(report),
+        parts, words = segment_list(segments, self._lanes), np.empty(capacity, np.uint32)
+        given = course(
+            words,
+            last=last,
+            expect_result=expect_result,
+            interval=interval,
+            in_stall=in_stall,
+            out_stall=out_stall,
+            seed=seed,
         )
-        if status == _CANCELLED:
+        count, cycles, beats = ctypes.c_uint64(), ctypes.c_uint64(), ctypes.c_uint64()
+        report = Reporter(progress)
+        status = self._library.harness_exchange(
+            *(self._core, parts, len(parts), ctypes.byref(given), max_idle_cycles),
+            *(ctypes.byref(count), ctypes.byref(cycles), ctypes.byref(beats), REPORT(report)),
+        )
+        if status == CANCELLED:
             raise report.error
-        if status == _OVERFLOW:
+        if status == OVERFLOW:
             raise HarnessError(f"The core sent more than the {capacity} result words there is room for.")
-        if status == _TIMEOUT:
+        if status == TIMEOUT:
             raise HarnessTimeout(
                 f"The core made no progress for {max_idle_cycles} cycles, after {beats.value} of "
                 f"{sum(part.bytes for part in parts) // self._lanes} beats and {count.value} result words."
@@ -226,8 +180,7 @@ class Harness:
         It counts nothing and drops the result words, so its rate is what `exchange` can at best have. TritforgeError
         as for `exchange`.
         """
-        for segment in segments:
-            self._segment(segment)
+        segment_list(segments, self._lanes)
         packet = np.concatenate([np.empty(0, np.uint8), *segments])
         started = time.perf_counter()
         beats = self._library.harness_bare(self._core, packet.ctypes.data, packet.size, cycles)
@@ -241,12 +194,12 @@ class Harness:
         """Read a 32-bit register at a byte address; `HarnessError` if the core refuses or does not answer."""
         value = ctypes.c_uint32()
         status = self._library.harness_csr_read(self._core, address, ctypes.byref(value))
-        _check_csr(status, "read of", address)
+        check_csr(status, "read of", address)
         return value.value
 
     def csr_write(self, address: int, value: int) -> None:
         """Write a 32-bit register at a byte address; errors as for `csr_read`."""
-        _check_csr(self._library.harness_csr_write(self._core, address, value), "write to", address)
+        check_csr(self._library.harness_csr_write(self._core, address, value), "write to", address)
 
     def record_taps(self, on: bool = True) -> None:
         """Start or stop recording the debug taps (of a library built with them)."""
@@ -254,10 +207,7 @@ class Harness:
 
     def fetch_taps(self) -> NDArray[np.uint32]:
         """Take what was recorded, live row by live row: [n, 2] of (kind << 4 | op, value); kind 0 is acc, 1 wide."""
-        words = self._library.harness_taps_fetch(self._core, None)
-        taps = np.empty((words // 2, 2), np.uint32)
-        self._library.harness_taps_fetch(self._core, taps.ctypes.data)
-        return taps
+        return fetched_taps(partial(self._library.harness_taps_fetch, self._core))
 
     def record_trace(self, on: bool = True) -> None:
         """Begin to record the trace port (of a library built with taps) anew, or stop."""
@@ -265,11 +215,7 @@ class Harness:
 
     def fetch_trace(self) -> Trace:
         """What was recorded since `record_trace`; recording goes on."""
-        cycles = ctypes.c_uint64()
-        entries = self._library.harness_trace_fetch(self._core, None, ctypes.byref(cycles))
-        trace = np.empty((entries, 2), np.uint64)
-        self._library.harness_trace_fetch(self._core, trace.ctypes.data, ctypes.byref(cycles))
-        return Trace(trace[:, 0].copy(), trace[:, 1].copy(), cycles.value)
+        return fetched_trace(partial(self._library.harness_trace_fetch, self._core))
 
     @contextmanager
     def activity(self, path: Path) -> Iterator[None]:
@@ -283,45 +229,6 @@ class Harness:
         finally:
             self._library.harness_activity(self._core, None, None)
 
-    def _segment(self, segment: NDArray[np.uint8]) -> _Segment:
-        if segment.dtype != np.uint8 or not segment.flags.c_contiguous or segment.size % self._lanes:
-            raise TritforgeError(
-                f"A segment must be a contiguous uint8 array of whole {self._lanes}-byte beats, "
-                f"not {segment.size} x {segment.dtype}."
-            )
-        return _Segment(segment.ctypes.data, segment.size)
-
-
-class _Reporter:
-    """Passes progress on and keeps what the callback raises (Ctrl-C too): it cannot pass through C."""
-
-    error: BaseException = HarnessError("The exchange was cancelled.")
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
-
-    def __call__(self, cycles: int, beats: int) -> int:
-        try:
-            if self._progress is not None:
-                self._progress(cycles, beats)
-        except BaseException as error:
-            self.error = error
-            return 1
-        return 0
-
-
-def _chance(name: str, probability: float) -> int:
-    if not 0 <= probability < 1:
-        raise TritforgeError(f"{name} is a probability from 0 to less than 1, not {probability}.")
-    return int(probability * 2**32)
-
-
-def _check_csr(status: int, access: str, address: int) -> None:
-    if status == _TIMEOUT:
-        raise HarnessTimeout(f"The core does not answer a {access} register {address:#x}.")
-    if status == _BUS_ERROR:
-        raise HarnessError(f"The core answers a {access} register {address:#x} with an error.")
-
 
 def _load(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
@@ -330,8 +237,8 @@ def _load(path: Path) -> ctypes.CDLL:
     library.harness_destroy.argtypes = (core,)
     library.harness_reset.argtypes = (core,)
     library.harness_exchange.argtypes = (
-        *(core, ctypes.POINTER(_Segment), ctypes.c_size_t, u32, pointer, u64, pointer),
-        *(u32, u32, u32, u64, u64, pointer, pointer, _REPORT),
+        *(core, ctypes.POINTER(Segment), ctypes.c_size_t, ctypes.POINTER(Course), u64),
+        *(pointer, pointer, pointer, REPORT),
     )
     library.harness_bare.argtypes = (core, pointer, u64, u64)
     library.harness_bare.restype = u64

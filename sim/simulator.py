@@ -14,8 +14,9 @@ from tritforge.hw.params import CoreParams
 from tritforge.rtl_gen.tools.build import Status
 from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 from tritforge.sim.build_harness import build_harness
-from tritforge.sim.harness import Harness, Progress, Trace
+from tritforge.sim.harness import Harness
 from tritforge.sim.memory_models import AttachedMemory, MemoryUse
+from tritforge.sim.native import Progress, Trace
 
 IDLE_CYCLES = 64
 """More than a core is busy after the last word of a result."""

@@ -20,17 +20,18 @@ COLOURS = {
     "starved": "#d6b400",
     "drain": "#e07b7b",
     "dependency": "#b3261e",
+    "exchange": "#00838f",
     "result": "#b8bcc2",
     "busy": "#5b6b7b",
 }
 LEFT, WIDTH, TOP, ROW, PITCH = 110, 860, 30, 22, 30
-WAITS = ("starved", "drain", "dependency")
+WAITS = ("starved", "drain", "dependency", "exchange")
 
 Event = dict[str, Any]
 
 
 def picture(timeline: dict[str, Any], tracks: Sequence[str], layers: int) -> str:
-    """The timeline from its begin to the end of a number of layers.
+    """The timeline from its begin to the end of a number of layers; of many cores the weight streams alone.
 
     Parameters
     ----------
@@ -59,10 +60,17 @@ def picture(timeline: dict[str, Any], tracks: Sequence[str], layers: int) -> str
         raise TritforgeError(f"The timeline has {len(ends)} layers; draw at most so many with --layers.")
     end = max(e["ts"] + e["dur"] for e in events if e["name"].startswith(f"L{layers - 1} "))
     shown = [e | {"dur": min(e["dur"], end - e["ts"])} for e in events if e["ts"] < end]
-    rows = {name: [e for e in shown if e["tid"] == track] for track, name in enumerate(tracks)}
-    stream = [e for e in rows[tracks[0]] if e["name"] not in WAITS]
-    waits = [e for e in rows[tracks[0]] if e["name"] in WAITS]
-    rows = {tracks[0]: stream, "its waits": waits} | {name: rows[name] for name in tracks[1:]}
+    rows: dict[str, list[Event]] = {}
+    first, *others = sorted({e.get("pid", 1) for e in shown})
+    if others:
+        shown = [e for e in shown if e["tid"] == 0]
+        for number, core in enumerate((first, *others)):
+            rows |= _stream(f"core {number}", f"waits of {number}", [e for e in shown if e["pid"] == core])
+        stream = rows["core 0"]
+    else:
+        rows |= _stream(tracks[0], "its waits", [e for e in shown if e["tid"] == 0])
+        rows |= {name: [e for e in shown if e["tid"] == track] for track, name in enumerate(tracks) if track}
+        stream = rows[tracks[0]]
     scale, bottom = WIDTH / end, TOP + len(rows) * PITCH
     parts = [f'<rect width="{LEFT + WIDTH + 30}" height="{bottom + 80}" fill="#fff"/>']
     for index, (name, content) in enumerate(rows.items()):
@@ -71,6 +79,14 @@ def picture(timeline: dict[str, Any], tracks: Sequence[str], layers: int) -> str
     size = f'viewBox="0 0 {LEFT + WIDTH + 30} {bottom + 80}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="system-ui, sans-serif" font-size="12">'
     return "\n".join([head, "<title>Timeline of a token</title>", *parts, "</svg>", ""])
+
+
+def _stream(name: str, waits: str, events: list[Event]) -> dict[str, list[Event]]:
+    """The rows of a core's stream by their names: its row blocks, and the waits in them."""
+    return {
+        name: [e for e in events if e["name"] not in WAITS],
+        waits: [e for e in events if e["name"] in WAITS],
+    }
 
 
 def _colour(event: Event) -> str:

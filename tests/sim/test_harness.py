@@ -28,7 +28,8 @@ from tritforge.rtl_gen.verilog.emit import emit_verilog
 from tritforge.sim.activity import read_saif
 from tritforge.sim.build_harness import build_harness
 from tritforge.sim.cocotb_run import CocotbFailure, run_cocotb
-from tritforge.sim.harness import Harness, HarnessError, HarnessTimeout
+from tritforge.sim.harness import Harness
+from tritforge.sim.native import HarnessError, HarnessTimeout
 
 LENGTHS = (1, 2, 37, 300)
 

@@ -26,7 +26,7 @@ from tritforge.hw.schedule import MATRICES, Group, Shape, groups, segments
 from tritforge.hw.taps import TRACE, Cycle
 from tritforge.rtl_gen.verilog.cached import TOP
 from tritforge.rtl_gen.verilog.emit import emit_verilog
-from tritforge.sim.harness import Trace
+from tritforge.sim.native import Trace
 from tritforge.sim.simulator import IDLE_CYCLES, SimTransport
 
 KINDS = ("beat", "repeat", "starved", "drain", "dependency", "result")
@@ -164,6 +164,42 @@ def test_equal_slices_are_one_and_nest() -> None:
     for (name, start, cycles), (other, behind, _) in pairwise(waits):
         border = any(s == behind for _, s, _ in blocks)
         assert name != other or start + cycles < behind or border
+
+
+def test_the_cores_of_a_ring_are_processes_in_one_time() -> None:
+    """The second begins four cycles later, and waits for the first within and behind its last row block."""
+    head = [(3, stream(Cycle.BEAT, Group.HEAD)), (2, stream(Cycle.EXCHANGE, Group.HEAD))]
+    head += [(1, stream(Cycle.BEAT, Group.HEAD)), (1, stream(Cycle.RESULT, 6)), (4, stream(Cycle.EXCHANGE, 6))]
+    told = timeline(recorded(IDLE, *TOKEN), recorded(IDLE, (4, stream(Cycle.IDLE)), *head))
+    events = {core: [e for e in told["traceEvents"] if e["pid"] == core + 1] for core in (0, 1)}
+    alone = timeline(recorded(*TOKEN))["traceEvents"]
+    assert [e for e in events[0] if e["ph"] == "X"] == [e for e in alone if e["ph"] == "X"]
+    assert [e["args"]["name"] for e in told["traceEvents"] if e["name"] == "process_name"] == ["core 0", "core 1"]
+    assert [(e["name"], e["ts"], e["dur"]) for e in events[1] if e["ph"] == "X"] == [
+        ("HEAD lm_head #0", 4, 6),
+        ("result", 10, 5),
+        ("exchange", 7, 2),
+        ("exchange", 11, 4),
+    ]
+    cycles = [
+        {"beat": 23, "repeat": 1, "starved": 1, "drain": 5, "dependency": 8, "result": 5, "exchange": 0},
+        {"beat": 4, "repeat": 0, "starved": 0, "drain": 0, "dependency": 0, "result": 1, "exchange": 6},
+    ]
+    assert told["otherData"] == {"time": "1 us is one cycle", "cores": cycles}
+
+
+def test_a_picture_of_a_ring_shows_all_streams(tmp_path: Path) -> None:
+    token = [(5, stream(Cycle.BEAT)), (3, stream(Cycle.BEAT, Group.MIX)), (2, stream(Cycle.EXCHANGE, Group.MIX))]
+    token += [(10, stream(Cycle.BEAT, Group.OUT, quantiser=1))]
+    write_timeline(tmp_path / "t.json", recorded(*token), recorded(*token))
+    call("draw", "trace", tmp_path / "t.json", "-o", tmp_path / "t.svg", "--layers", 1)
+    tree = ElementTree.parse(tmp_path / "t.svg")
+    labels = [e.text for e in tree.iter("{http://www.w3.org/2000/svg}text")]
+    assert labels[:4] == ["core 0", "waits of 0", "core 1", "waits of 1"]
+    paths = {e.get("fill"): e.get("d") for e in tree.iter("{http://www.w3.org/2000/svg}path") if e.get("fill")}
+    unit = 860 / 20
+    assert "#5b6b7b" not in paths
+    assert paths["#00838f"] == f"M{110 + 8 * unit:.1f} 120h{2 * unit:.1f}v22h-{2 * unit:.1f}z"
 
 
 @pytest.mark.parametrize("trace", [recorded(), recorded(IDLE)])
