@@ -21,7 +21,7 @@ from tritforge.perf.measured.subject import machine, named
 from tritforge.perf.pages.tables_bench import value
 
 if TYPE_CHECKING:
-    from tritforge.host.measure.bench import Figure, Section
+    from tritforge.host.measure.figures import Figure, Section
 
 
 def bench(

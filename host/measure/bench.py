@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measurements of the whole: occupancy, simulation speed, prefill, packing, each figure with its kind."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +18,8 @@ from tritforge.golden.model.activations import activations
 from tritforge.host.image.decode import DecodedImage
 from tritforge.host.image.image import Image, Progress
 from tritforge.host.image.stream import TokenStream
+from tritforge.host.measure.figures import Figure, Section, at_least, at_most
+from tritforge.host.measure.packing import packing
 from tritforge.host.run.backends import CoreBackend
 from tritforge.host.run.driver import Counters
 from tritforge.host.run.generate import difference
@@ -28,6 +27,7 @@ from tritforge.host.run.golden_backends import IntegerBackend
 from tritforge.host.run.models import TALES, Model
 from tritforge.hw.packet import Context
 from tritforge.hw.params import PRESETS, CoreParams
+from tritforge.perf.figure import Tag
 from tritforge.perf.measured.entries import on_model
 from tritforge.rtl_gen.cache.folder import cache_folder
 from tritforge.sim.memory_models import AttachedMemory
@@ -37,66 +37,10 @@ Say = Callable[[str], None]
 Bar = Callable[[str], AbstractContextManager[Progress | None]]
 CLOCK_MHZ = 160
 """For projections: what the 64-lane core shall reach on a small FPGA."""
-PEAK = """
-import os, subprocess, sys
-_, status, usage = os.wait4(subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL).pid, 0)
-print(usage.ru_maxrss)
-sys.exit(status != 0)
-"""
-"""Prints the peak memory of a command in kB; from a small process, since a child begins with its parent's peak."""
 SATURATIONS = "saturations"
 """The figure of results that were too large for their integers."""
 PROMPT = 16
 """Tokens of the prefill measurements."""
-
-
-class Tag(StrEnum):
-    """How a figure was obtained: by running it, by arithmetic from measured figures, or with assumptions."""
-
-    MEASURED = "measured"
-    DERIVED = "derived"
-    PROJECTED = "projected"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the table.
-
-    Attributes
-    ----------
-    what, value, unit, tag
-        Such as "cycles", 1100507, "per token", measured.
-    target
-        What it was to be, in words; empty where nothing was set.
-    met
-        Whether it is; None without a target.
-    """
-
-    what: str
-    value: float
-    unit: str
-    tag: Tag
-    target: str = ""
-    met: bool | None = None
-
-
-@dataclass(frozen=True)
-class Section:
-    """Figures under one heading, and what they are of.
-
-    Attributes
-    ----------
-    cores, on
-        That were run; digests of the model (`perf.measured.entries`).
-    shape
-        Dimensions of the model whose token it is: hidden, layers, intermediate, vocab.
-    """
-
-    title: str
-    figures: list[Figure]
-    cores: tuple[CoreParams, ...] = ()
-    on: tuple[tuple[str, str], ...] = ()
-    shape: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -167,7 +111,9 @@ class Bench:
             yield Section(title, self.prefill(), cores, self._on(SHIPPED.model))
         title = "packing, 2.7B"
         if full_size and title.startswith(only):
-            yield Section(title, self.packing("2.7B"), on=self._on("2.7B"))
+            folder = self._checkpoint("2.7B")
+            self._say("Packing 2.7B")
+            yield Section(title, packing(folder, _folder() / "2.7B-packed.tfi"), on=self._on("2.7B"))
 
     def _on(self, model: str) -> tuple[tuple[str, str], ...]:
         """Digest of a model."""
@@ -206,10 +152,10 @@ class Bench:
         targets, timed = case.occupancy > 0, case.model == "370M" and case.memory is None
         return [
             *_cycles(counters, case),
-            Figure("simulated", seconds, "s a token", Tag.MEASURED, *_most(seconds, 10, timed)),
+            Figure("simulated", seconds, "s a token", Tag.MEASURED, *at_most(seconds, 10, timed)),
             Figure("simulated cycles", rate, "a second", Tag.MEASURED),
-            Figure("of a bare C++ loop's cycles", share, "", Tag.MEASURED, *_least(share, 0.8, targets)),
-            Figure("integer model", golden_seconds, "s a token", Tag.MEASURED, *_most(golden_seconds, 2, timed)),
+            Figure("of a bare C++ loop's cycles", share, "", Tag.MEASURED, *at_least(share, 0.8, targets)),
+            Figure("integer model", golden_seconds, "s a token", Tag.MEASURED, *at_most(golden_seconds, 2, timed)),
             Figure("tokens with logits and states bit-exact", len(ids), f"of {len(ids)}", Tag.MEASURED),
             Figure(SATURATIONS, saturations, f"in {len(ids)} tokens", Tag.MEASURED),
             *(behind or [Figure(f"at {CLOCK_MHZ} MHz, memory never late", projected, "tokens/s", Tag.PROJECTED)]),
@@ -235,31 +181,6 @@ class Bench:
                 figures.append(Figure(what, cycles, "cycles a token", Tag.MEASURED))
         return figures
 
-    def packing(self, shape: str) -> list[Figure]:
-        """Speed and memory of the packer."""
-        folder = self._checkpoint(shape)
-        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-        path = _folder() / f"{shape}-packed.tfi"
-        limits = ("max_hidden=2560", "max_intermediate=6912", "max_layers=32")
-        sets = (argument for limit in limits for argument in ("--set", limit))
-        self._say(f"Packing {shape}")
-        started = time.perf_counter()
-        python = [sys.executable, "-P"]
-        command = [*python, "-m", "tritforge.host", "pack", str(folder), "-o", str(path), "--preset", "wide", *sets]
-        done = subprocess.run([*python, "-c", PEAK, *command], capture_output=True, text=True, check=False)
-        seconds = time.perf_counter() - started
-        if done.returncode:
-            raise Failure(f"Packing {shape} failed; run tritforge pack {folder} to see why.")
-        memory, rate = int(done.stdout) * 1024 / 1e9, size / seconds / 1e6
-        image = path.stat().st_size
-        path.unlink()
-        return [
-            Figure("checkpoint", size / 1e9, "GB", Tag.MEASURED),
-            Figure("image", image / 1e9, "GB", Tag.MEASURED),
-            Figure("speed", rate, "MB/s of checkpoint, one core", Tag.MEASURED, *_least(rate, 150)),
-            Figure("peak memory", memory, "GB", Tag.MEASURED, *_most(memory, 2)),
-        ]
-
     def _checkpoint(self, name: str) -> Path:
         """The shipped model's folder, or that of a random checkpoint of a published shape."""
         if name not in PUBLISHED:
@@ -284,7 +205,7 @@ def _cycles(counters: Counters, case: Case) -> list[Figure]:
     """The cycles of one token by cause, and the occupancy."""
     causes = ("beats", "starved", "drain", "dependency", "result")
     parts = [Figure(cause, getattr(counters, cause), "cycles", Tag.MEASURED) for cause in causes]
-    targets = _least(counters.occupancy, case.occupancy, case.occupancy > 0)
+    targets = at_least(counters.occupancy, case.occupancy, case.occupancy > 0)
     return [
         Figure("cycles", counters.cycles, "a token", Tag.MEASURED),
         *parts,
@@ -298,7 +219,7 @@ def _behind(case: Case, transport: SimTransport, counters: Counters) -> list[Fig
     if not case.memory:
         return []
     use, seconds = transport.memory_use(), transport.cycles / (case.memory.mhz * 1e6)
-    asked = _least(use.share_of_peak, case.of_peak, case.of_peak > 0)
+    asked = at_least(use.share_of_peak, case.of_peak, case.of_peak > 0)
     return [
         Figure("the core waits for the memory", counters.starved / transport.cycles, "of the time", Tag.DERIVED),
         Figure("the memory waits for the core", use.waited, "of the time", Tag.MEASURED),
@@ -306,11 +227,3 @@ def _behind(case: Case, transport: SimTransport, counters: Counters) -> list[Fig
         Figure("of the memory's peak", use.share_of_peak, "", Tag.DERIVED, *asked),
         Figure(f"at {case.memory.mhz:g} MHz", 1 / seconds, "tokens/s", Tag.PROJECTED),
     ]
-
-
-def _least(value: float, least: float, asked: bool = True) -> tuple[str, bool] | tuple[()]:
-    return (f"at least {least:g}", value >= least) if asked else ()
-
-
-def _most(value: float, most: float, asked: bool = True) -> tuple[str, bool] | tuple[()]:
-    return (f"at most {most:g}", value <= most) if asked else ()

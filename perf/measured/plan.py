@@ -115,6 +115,9 @@ BENCH = {
     "tales": Measurement("bench", "tales, 16 lanes", "tritforge bench --only tales --record"),
     "370M": Measurement("bench", "370M, 64 lanes", "tritforge bench --only '370M, 64' --record", True),
     "370M on 256 lanes": Measurement("bench", "370M, 256 lanes", "tritforge bench --only '370M, 256' --record", True),
+    "370M behind DDR4": Measurement(
+        "bench", "370M, 128 lanes, ddr4-2400x64 at 150 MHz", "tritforge bench --only '370M, 128' --record", True
+    ),
     "1.3B": Measurement("bench", "1.3B, 64 lanes", "tritforge bench --only 1.3B --record", True),
     "prefill": Measurement(
         "bench", "prefill of 16 tokens, tales, 16 lanes", "tritforge bench --only prefill --record"

@@ -22,12 +22,12 @@ def figures(measured: Measurement) -> Figures:
 
 def section(measured: Measurement) -> str:
     """The figures of a section as a table, with a remark."""
-    data = measured.entry.data
-    rows = []
-    for figure in data["figures"]:
+    found, rows = figures(measured), []
+    for figure in found.values():
         rows.append((figure["what"], value(figure["value"]), figure["unit"], figure["tag"], _target(figure)))
         if figure["what"] == "cycles":
-            rows.append(("the closed form's", f"{closed_form(measured):,}", "a token", "derived", ""))
+            never_late = ", memory never late" if found["starved"]["value"] else ""
+            rows.append((f"the closed form's{never_late}", f"{closed_form(measured):,}", "a token", "derived", ""))
     head = ("", "value", "", "kind", "target")
     note = f"\n{lost()}\n" if measured == plan.BENCH["tales"] else ""
     return table(head, (True, False, True, True, True), rows) + note

@@ -16,7 +16,9 @@ from tests.cores import CORES, MODEL
 from tritforge.golden import Failure
 from tritforge.golden.checkpoints.synthetic import write_random_checkpoint
 from tritforge.host.measure import bench
-from tritforge.host.measure.bench import Bench, Case, Figure, Section, Tag
+from tritforge.host.measure.bench import Bench, Case
+from tritforge.host.measure.figures import Figure, Section
+from tritforge.perf.figure import Tag
 from tritforge.perf.measured import entries as measured
 from tritforge.perf.measured import plan
 from tritforge.perf.measured.subject import named
