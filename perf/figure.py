@@ -10,8 +10,10 @@ class Tag(StrEnum):
 
     MEASURED = "measured"
     """Counted or measured where it is said."""
+    SIMULATED = "simulated"
+    """Counted where it is simulated, cycle by cycle."""
     DERIVED = "derived"
-    """Arithmetic on measured figures and data sheets."""
+    """Arithmetic on measured or simulated figures and data sheets."""
     PROJECTED = "projected"
     """Arithmetic that an assumption goes into."""
     ASSUMED = "assumed"
@@ -93,4 +95,6 @@ def _figure(value: "Figure | float") -> Figure:
 
 def _result(*tags: Tag) -> Tag:
     weakest = max(tags, key=_WEIGHT.__getitem__)
-    return {Tag.MEASURED: Tag.DERIVED, Tag.ASSUMED: Tag.PROJECTED}.get(weakest, weakest)
+    if weakest is Tag.ASSUMED:
+        return Tag.PROJECTED
+    return Tag.DERIVED if _WEIGHT[weakest] < _WEIGHT[Tag.DERIVED] else weakest

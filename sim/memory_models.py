@@ -32,10 +32,16 @@ class MemoryTiming(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Measured:
-    """A share of the peak that a sequential reader was measured to get, and where."""
+    """A share of the peak that a sequential reader was found to get, where, and whether that was a simulation.
+
+    low, high : between which it was where there are several.
+    """
 
     share: float
     source: str
+    simulated: bool = True
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -189,13 +195,23 @@ MEMORIES = {
     ),
     "ddr3-800x16": replace(_DDR3, measured=Measured(0.895, f"{LITEDRAM}, 1:4, 100 MHz, tRFC 260 ns")),
     "ddr3-600x16": replace(
-        _DDR3, mhz=75, burst=2, measured=Measured(0.930, f"{LITEDRAM}, 1:2 as on ECP5, 75 MHz, tRFC 260 ns")
+        _DDR3,
+        mhz=75,
+        burst=2,
+        measured=Measured(
+            0.9307, "rtl_gen/ddr3 with hw/memory/axi_reader.py, 1:2 as on ECP5, 75 MHz, tRFC 260 ns (docs/ddr3.md)"
+        ),
     ),
     "ddr4-2400x64": replace(
-        _DDR4, measured=Measured(0.8925, "LiteDRAM's published 0.886 to 0.899 of DDR4-2400 to 3200 x16")
+        _DDR4,
+        measured=Measured(
+            0.8925, "published for LiteDRAM, DDR4-2400 to 3200 of 16 pins", simulated=False, low=0.886, high=0.899
+        ),
     ),
     "ddr4-2666x64": replace(_DDR4, mhz=1000 / 3),
-    "hbm2-1pc": replace(_HBM2, measured=Measured(0.922, "425 of 460.8 GB/s on a U280 (arXiv 2005.04324)")),
+    "hbm2-1pc": replace(
+        _HBM2, measured=Measured(0.922, "425 of 460.8 GB/s on a U280 (Shuhai, arXiv 2005.04324)", simulated=False)
+    ),
     "hbm2-4pc": replace(_HBM2, channels=4, stripe_bytes=64),
     "lpddr4-3200x32": MemoryModel(
         mhz=400,

@@ -12,7 +12,7 @@ from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.config import PUBLISHED
 from tritforge.golden.files import check_writable, make_folder, write_text
 from tritforge.host.cli.console import err, out, print_json, print_rows, say
-from tritforge.host.cli.options import Json, PresetName, Settings, chosen_core
+from tritforge.host.cli.options import SHAPES, Json, PresetName, Settings, chosen_core, parse_shape
 from tritforge.host.run.fit import DEFAULT_PRESET
 from tritforge.host.run.models import Model
 from tritforge.hw.params import CoreParams
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from tritforge.perf.estimates.estimate import Estimate
     from tritforge.perf.figure import Figure
 
-ModelName = Annotated[
-    str, typer.Argument(help=f"{', '.join(PUBLISHED)}, a checkpoint folder or an image.", metavar="MODEL")
-]
+ModelName = Annotated[str, typer.Argument(help=f"{SHAPES}; else a checkpoint folder or an image.", metavar="MODEL")]
 PlatformName = Annotated[
     str,
     typer.Option(
@@ -46,17 +44,22 @@ def estimate_core(
 ) -> None:
     """Estimate tokens/s, watts and joules a token of one core on a platform, with what limits it.
 
+    On a board with a line to a host also what host and line take for each token, and how much of the memory.
+
     Example: tritforge estimate 370M --preset edge --platform ecp5-85f
     """
     from tritforge.perf.estimates.estimate import estimate
     from tritforge.perf.estimates.platform import platform
 
     there, shape = platform(platform_name), _shape(model)
-    found = estimate(shape, _params(name, settings, shape), there, contexts)
+    params = _params(name, settings, shape)
+    found = estimate(shape, params, there, contexts)
+    by_host = None if there.line is None else estimate(shape, params, there, contexts, by_host=True)
     if as_json:
-        print_json({"model": model, **_json(found)})
+        print_json({"model": model, **_json(found), **(_port(found, by_host) if by_host else {})})
         return
-    out.print(_table(found, f"{model}, {found.params.lanes} lanes on {there.name} ({there.memory.kind})"))
+    title = f"{model}, {found.params.lanes} lanes on {there.name} ({there.memory.kind})"
+    out.print(_table(found, by_host, title))
 
 
 def project_cores(
@@ -108,13 +111,13 @@ def compare_codes(
     platform_name: PlatformName = DEFAULT_PLATFORM,
     bandwidth: Annotated[
         list[float] | None,
-        typer.Option(help="GB/s that the memory delivers; repeatable. Default 1.42 10.", metavar="GB/s"),
+        typer.Option(help="GB/s that the memory delivers; repeatable. Default 0.56 10.", metavar="GB/s"),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare the trit codes on the preset edge: bytes, LUT4s, clock and tokens/s.
 
-    Example: tritforge codes 370M --platform ecp5-85f --bandwidth 1.42 --bandwidth 10
+    Example: tritforge codes 370M --platform ecp5-85f --bandwidth 0.56 --bandwidth 10
     """
     from tritforge.perf.estimates.platform import platform
     from tritforge.perf.pages.codes import BANDWIDTHS, rows
@@ -174,7 +177,8 @@ def write_report(
 
 
 def _shape(model: str) -> Shape:
-    return Shape.of(PUBLISHED.get(model) or Model(Path(model)).config)
+    is_shape = model in PUBLISHED or re.fullmatch(r"[\d,]+", model)
+    return Shape.of(parse_shape(model) if is_shape else Model(Path(model)).config)
 
 
 def _params(name: str | None, settings: list[str] | None, shape: Shape) -> CoreParams:
@@ -194,7 +198,7 @@ def _range(text: str) -> range:
     return range(first, last + 1)
 
 
-def _table(found: "Estimate", title: str) -> Table:
+def _table(found: "Estimate", by_host: "Estimate | None", title: str) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("", no_wrap=True)
     for column in ("low", "nominal", "high", "kind"):
@@ -208,6 +212,17 @@ def _table(found: "Estimate", title: str) -> Table:
     row("clock, MHz", found.platform.clock.figure)
     row("memory, GB/s", found.platform.memory.bandwidth * 1e-9)
     table.add_section()
+    if by_host is not None and by_host.line is not None:
+        records = "derived" if found.line is None else "no room"
+        table.add_row("MB beside the records", "", f"{found.megabytes:.3g}", "", "derived")
+        table.add_row("MB of records", "", f"{found.records_megabytes:.3g}", "", records)
+        table.add_row("bytes a token on the line", "", f"{found.port.pushed:,}", "", "derived")
+        table.add_section()
+        table.add_row("tokens sent by the host: bytes", "", f"{found.port.sent:,}", "", "derived")
+        row("ms of host and line", by_host.line * 1e3)
+        row("tokens/s", by_host.rate)
+        table.add_row("limited by", "", by_host.limit)
+        table.add_section()
     for what, watts in found.power.items():
         row(f"W, {what}" + (f" ({found.platform.scope})" if what == "static" else ""), watts)
     row("W", found.watts)
@@ -215,7 +230,7 @@ def _table(found: "Estimate", title: str) -> Table:
     row("pJ/trit", found.picojoules_a_trit)
     table.add_section()
     for what, part in found.occupied.items():
-        table.add_row(f"{what} of the device", "", f"{part:.1%}", "", "derived" if part <= 1 else "too large")
+        table.add_row(f"{what} taken", "", f"{part:.1%}", "", "derived" if part <= 1 else "too large")
     table.add_section()
     total = sum(found.phases.values())
     for what, cycles in found.phases.items():
@@ -223,21 +238,38 @@ def _table(found: "Estimate", title: str) -> Table:
     return table
 
 
-def _json(found: "Estimate") -> dict[str, Any]:
-    def figure(value: "Figure") -> dict[str, Any]:
-        return {"low": value.low, "nominal": value.nominal, "high": value.high, "tag": value.tag}
+def _figure(value: "Figure") -> dict[str, Any]:
+    return {"low": value.low, "nominal": value.nominal, "high": value.high, "tag": value.tag}
 
+
+def _port(found: "Estimate", by_host: "Estimate") -> dict[str, Any]:
+    """Memory and line of a board, and how it is where the host sends each token."""
+    return {
+        "megabytes": found.megabytes,
+        "records_megabytes": found.records_megabytes,
+        "by_itself": found.line is None,
+        "bytes_pushed": found.port.pushed,
+        "by_host": {
+            "bytes_sent": found.port.sent,
+            "seconds_of_line": by_host.line and _figure(by_host.line),
+            "tokens_per_second": _figure(by_host.rate),
+            "limit": by_host.limit,
+        },
+    }
+
+
+def _json(found: "Estimate") -> dict[str, Any]:
     return {
         "platform": found.platform.name,
         "cores": found.cores,
         "contexts": found.contexts,
         "lanes": found.params.lanes,
-        "tokens_per_second": figure(found.rate),
+        "tokens_per_second": _figure(found.rate),
         "limit": found.limit,
-        "power_w": {what: figure(watts) for what, watts in found.power.items()},
-        "watts": figure(found.watts),
-        "joules_per_token": figure(found.joules),
-        "pj_per_trit": figure(found.picojoules_a_trit),
+        "power_w": {what: _figure(watts) for what, watts in found.power.items()},
+        "watts": _figure(found.watts),
+        "joules_per_token": _figure(found.joules),
+        "pj_per_trit": _figure(found.picojoules_a_trit),
         "occupied": found.occupied,
         "fits": found.fits,
         "cycles": found.phases,

@@ -12,6 +12,7 @@ from tritforge.hw.params import PRESETS
 from tritforge.perf.measured import plan
 from tritforge.perf.pages import codes
 from tritforge.perf.pages import tables_bench as bench
+from tritforge.perf.pages import tables_boards as boards
 from tritforge.perf.pages import tables_cycles as cycles
 from tritforge.perf.pages import tables_estimates as tables
 from tritforge.perf.pages import tables_gateware as gateware
@@ -86,6 +87,10 @@ PLACES: dict[str, Place] = {
     "late memory": Place(tables.late_memory, (plan.BENCH["prefill"], *plan.EDGE_CLOCKS, *plan.WIDE_CLOCKS)),
     "over idle": Place(tables.over_idle),
     "scalings": Place(tables.scalings),
+    "what fits a board": Place(boards.fits),
+    "fewer limits": Place(boards.fewer),
+    "at the port": Place(boards.at_port),
+    "shares of the peak": Place(boards.shares),
     "families": Place(gateware.families, plan.FAMILIES),
     **{f"area of {one}": Place(partial(gateware.area_table, one), (plan.area(one),)) for one in PRESETS},
     **{f"MHz of {one}": Place(partial(gateware.mhz, one), needs) for one, needs in CLOCKS.items()},

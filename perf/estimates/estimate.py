@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tritforge.golden import TritforgeError
+from tritforge.hw.board.layout import sizes
+from tritforge.hw.memory.reader import BEATS_BITS
 from tritforge.hw.params import CoreParams, limits_for
 from tritforge.hw.schedule import MATRICES, Shape, groups
 from tritforge.perf.estimates.area import Area, area
 from tritforge.perf.estimates.platform import Clocked, Platform
+from tritforge.perf.estimates.port import Port, port
 from tritforge.perf.estimates.power import energies
 from tritforge.perf.estimates.work import Work, work
 from tritforge.perf.figure import Figure
@@ -25,6 +28,8 @@ class Limit(StrEnum):
     """Rows behind the products: more vector_rows would help."""
     EXCHANGE = "exchange"
     """Cores wait for one another."""
+    LINE = "line"
+    """The host sends each packet, and that takes longer than the machine's own time."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,15 @@ class Estimate:
 
     Attributes
     ----------
-    platform, core, shape, contexts, cores
+    platform, params, shape, contexts, cores
         Of what.
     work
         What a packet asks of each core.
     seconds
         Of a packet.
+    line
+        Seconds of it for which the machine waits for line and host, who sends the packet; None where it goes on by
+        itself.
     limit
         What it waits for most, in the nominal case.
     area
@@ -54,6 +62,7 @@ class Estimate:
     cores: int
     work: Work
     seconds: Figure
+    line: Figure | None
     limit: Limit
     area: Area
     energy: dict[str, Figure]
@@ -87,11 +96,32 @@ class Estimate:
 
     @property
     def occupied(self) -> dict[str, float]:
-        """Fraction of each of the device's resources that all cores take."""
-        have = self.platform.resources
+        """Fraction of each of the device's resources that all cores take; of the memory what has to be there, and of
+        the beats that a machine counts the body, where there is a line."""
+        have, size = self.platform.resources, self.platform.memory.size
         taken = {"logic": self.area.logic, "block RAM": self.area.block_ram, "DSP": self.area.dsp}
         there = {"logic": have.logic, "block RAM": have.block_ram, "DSP": have.dsp}
-        return {name: self.cores * taken[name] / there[name].value for name in taken if taken[name]}
+        found = {name: self.cores * taken[name] / there[name].value for name in taken if taken[name]}
+        if size is not None:
+            found["memory"] = self.megabytes / size.value
+        if self.platform.line is not None:
+            found["longest run"] = sizes(self.params, self.shape).body_beats / ((1 << BEATS_BITS) - 1)
+        return found
+
+    @property
+    def port(self) -> Port:
+        """A packet at the port of a machine."""
+        return port(self.params, self.shape, self.contexts)
+
+    @property
+    def megabytes(self) -> float:
+        """Of memory that the model takes, without its tokens' records, in MB; see `hw.board.layout`."""
+        return sizes(self.params, self.shape).least_beats * self.params.lanes / 1e6
+
+    @property
+    def records_megabytes(self) -> float:
+        """That these records take, which a machine needs to go on by itself."""
+        return sizes(self.params, self.shape).records_beats * self.params.lanes / 1e6
 
     @property
     def fits(self) -> bool:
@@ -121,7 +151,8 @@ class Estimate:
             "result": cycles.result,
             "exchange": self.work.exchange,
         }
-        return parts | {"starved": max(0.0, total - self.work.total)}
+        line = self.line.nominal * self.platform.clock.value * 1e6 if self.line else 0.0
+        return parts | {"starved": max(0.0, total - line - self.work.total), "line": line}
 
 
 def trits(shape: Shape) -> int:
@@ -134,16 +165,30 @@ def sized(params: CoreParams, shape: Shape) -> CoreParams:
     return replace(params, **{name: max(getattr(params, name), size) for name, size in limits_for(shape).items()})
 
 
-def estimate(shape: Shape, params: CoreParams, platform: Platform, contexts: int = 1, cores: int = 1) -> Estimate:
+def estimate(
+    shape: Shape,
+    params: CoreParams,
+    platform: Platform,
+    contexts: int = 1,
+    cores: int = 1,
+    by_host: bool = False,
+) -> Estimate:
     """Estimate N cores with one memory between them.
 
     A packet takes the larger of ``cycles / clock`` and ``bytes / bandwidth``: the stream is read ahead, so while
     rows drain the memory goes on. Without reading ahead the waits come on top of a slow memory: the upper bound.
+    What the host sends comes before that, and what it reads behind it.
+
+    Parameters
+    ----------
+    by_host
+        The host sends each packet through the platform's line, as it does anyway where there are several contexts or
+        the memory has no room for the records of all tokens.
 
     Raises
     ------
     TritforgeError
-        If the core does not take the model or so many contexts.
+        If the core does not take the model or so many contexts, or there is no line.
     """
     if misfit := params.misfit(shape):
         raise TritforgeError(misfit)
@@ -151,6 +196,8 @@ def estimate(shape: Shape, params: CoreParams, platform: Platform, contexts: int
         raise TritforgeError(
             f"This core takes 1 to {params.batch} contexts, not {contexts}; raise its batch with --set."
         )
+    if by_host and platform.line is None:
+        raise TritforgeError(f"{platform.name} has no line to a host; give it one in its file, as ulx3s-85f has.")
     asked, clocked = work(params, shape, contexts, cores), platform.running(params)
     clock = clocked.clock.figure * 1e6
     compute = asked.total / clock
@@ -158,6 +205,11 @@ def estimate(shape: Shape, params: CoreParams, platform: Platform, contexts: int
     behind = asked.total - asked.cycles.beats - asked.cycles.repeats
     seconds = compute.at_least(memory)
     seconds = replace(seconds, high=max(compute.high, memory.high + behind / clock.low))
+    limit, line = _limit(asked, memory.nominal > compute.nominal), None
+    if clocked.line is not None and (by_host or contexts > 1 or not _records_fit(params, shape, clocked)):
+        line = port(params, shape, contexts).seconds(clocked.line)
+        limit = Limit.LINE if line.nominal > seconds.nominal else limit
+        seconds += line
     passed = seconds.nominal * clock.nominal
     return Estimate(
         clocked,
@@ -167,10 +219,20 @@ def estimate(shape: Shape, params: CoreParams, platform: Platform, contexts: int
         cores,
         asked,
         seconds,
-        _limit(asked, memory.nominal > compute.nominal),
+        line,
+        limit,
         area(params, clocked, cores),
         energies(params, clocked, asked, cores, passed),
     )
+
+
+def _records_fit(params: CoreParams, shape: Shape, platform: Platform) -> bool:
+    """Or not even the rest does, and the model is for a larger memory."""
+    found, size = sizes(params, shape), platform.memory.size
+    rest, whole = (
+        beats * params.lanes / 1e6 for beats in (found.least_beats, found.least_beats + found.records_beats)
+    )
+    return size is None or not rest <= size.value < whole
 
 
 def _limit(asked: Work, starved: bool) -> Limit:

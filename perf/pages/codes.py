@@ -19,7 +19,7 @@ from tritforge.perf.measured.subject import core_of
 from tritforge.perf.pages.markdown import table
 
 PRESET = "edge"
-MODEL, PLATFORM, BANDWIDTHS = "370M", "ecp5-85f", (1.42, 10.0)
+MODEL, PLATFORM, BANDWIDTHS = "370M", "ecp5-85f", (0.56, 10.0)
 """Of the table in docs/codes.md: a small board's memory, and one that is hardly ever late."""
 
 

@@ -12,7 +12,7 @@ from tritforge.perf.estimates import survey
 from tritforge.perf.estimates.published import published
 from tritforge.perf.estimates.validation import checks
 from tritforge.perf.figure import Figure, number
-from tritforge.perf.pages import plots
+from tritforge.perf.pages import plots, tables_boards
 
 CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 
@@ -33,6 +33,8 @@ def page() -> str:
         missing=survey.missing(),
         same=survey.same_platforms(),
         checks=list(checks()),
+        port_head=tables_boards.AT_PORT_HEAD,
+        port_rows=list(tables_boards.at_port_rows()),
         systems=published().systems,
         many=(survey.MANY_MODEL, survey.MANY_CORE),
         plot=_plot,

@@ -13,7 +13,7 @@ from tritforge.perf.estimates.platform import names, platform
 from tritforge.perf.estimates.published import published
 from tritforge.perf.figure import Figure
 
-COLOURS = ("#1f5fa8", "#b8701a", "#2e8b57", "#7a4fa3", "#b3261e", "#5b6b7b", "#0f8a8a")
+COLOURS = ("#1f5fa8", "#b8701a", "#2e8b57", "#7a4fa3", "#b3261e", "#5b6b7b", "#0f8a8a", "#c2185b", "#8d6e00")
 PARTS = {
     "static": "#b8bcc2",
     "DRAM interface": "#b8701a",
@@ -28,6 +28,7 @@ PHASES = {
     "result": "#2e8b57",
     "exchange": "#7a4fa3",
     "starved": "#d6b400",
+    "line": "#5b6b7b",
 }
 BATCH_MODEL = "370M"
 

@@ -14,6 +14,7 @@ from tests.command_line import invoke
 from tritforge.perf.estimates import survey
 from tritforge.perf.estimates.published import published
 from tritforge.perf.estimates.validation import checks
+from tritforge.perf.pages import tables_boards
 
 PLOTS = ("roofline", "cycles", "scaling", "energy", "comparison")
 PHONE = 390
@@ -88,6 +89,7 @@ def test_tables_have_every_figure(page: Page) -> None:
         assert f"{choice.estimate.joules.nominal:.3g}" in row[6] and row[-1] == choice.estimate.joules.tag
     assert [row[0].split(",")[0] for row in rows["validation"]] == [check.what.split(",")[0] for check in checks()]
     assert len(rows["published"]) == len(published().systems)
+    assert rows["port"] == [list(row) for row in tables_boards.at_port_rows()]
 
 
 def test_the_picture_is_whole(written: Path) -> None:

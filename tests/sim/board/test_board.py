@@ -17,12 +17,17 @@ from tritforge.host.board.board import FINAL, Story
 from tritforge.host.board.faults import FaultyPort
 from tritforge.host.board.link import BusError
 from tritforge.host.board.load import load, loaded
-from tritforge.host.board.session import Opened, opened, settle
+from tritforge.host.board.session import BAUD, Opened, opened, settle
 from tritforge.host.board.simulate import share
 from tritforge.host.run.generate import Sampler, generate
 from tritforge.host.run.golden_backends import IntegerBackend
 from tritforge.host.run.models import TALES, Model
 from tritforge.hw.board.machine_map import CORE, MACHINE, MEMORY
+from tritforge.hw.bridge.frames import MOST_WORDS
+from tritforge.hw.schedule import Shape
+from tritforge.perf.estimates.estimate import estimate
+from tritforge.perf.estimates.platform import platform
+from tritforge.perf.estimates.port import BITS, port
 from tritforge.sim.board import simulated_board
 from tritforge.sim.board.chip_timing import chip_timing
 from tritforge.sim.board.simulated_board import MemoryViolation
@@ -52,8 +57,12 @@ def test_tokens_on_their_own(board: Opened, model: Model) -> None:
     ids = model.prompt(PROMPT)
     backend = model.on_board(board).board
     assert list(generate(backend, ids, 4, Sampler())) == golden_tokens(model, ids, 4)
-    facts = share(board, backend)
+    facts, there = share(board, backend), platform("ulx3s-85f")
     assert len(backend.cycles) == 4 and facts["share_of_peak"] > 0.985
+    # the estimate's are those of more tokens
+    assert facts["share_of_peak"] == pytest.approx(there.memory.achieved.value, abs=0.001)
+    found = estimate(Shape.of(model.config), board.core, there)
+    assert facts["tokens_per_second"] == pytest.approx(found.rate.nominal, rel=0.001)
 
 
 def test_the_host_sends_every_token(board: Opened, model: Model) -> None:
@@ -135,6 +144,38 @@ def test_faults_on_the_line(model: Model) -> None:
         assert list(generate(backend, ids, 2, Sampler())) == golden_tokens(model, ids, 2)
         line.chance = 0.0
     assert line.count > 1
+
+
+def test_a_token_at_the_port(tmp_path: Path) -> None:
+    """Bytes and time of tokens that the host sends, and of those that the board makes by itself, are the estimate's;
+    in a simulation an answer takes no turn beside its bytes."""
+    config = ModelConfig(256, 1, 8, 16)
+    write_random_checkpoint(tmp_path, config)
+    line: FaultyPort | None = None
+
+    def wrapped(port: object) -> FaultyPort:
+        nonlocal line
+        line = FaultyPort(port, 0.0, 1)
+        return line
+
+    with opened(PORT, wrapped=wrapped) as board:
+        backend = Model(tmp_path, board.core).on_board(board).board
+        there, hertz = port(board.core, Shape.of(config)), board.board.identity.clock_hz
+        assert line is not None and board.simulated is not None
+        tokens = backend.play(1, 3)
+        next(tokens)
+        carried, began = line.carried, board.simulated.clock()
+        assert len(list(tokens)) == 2 and line.carried - carried == 2 * there.pushed
+        machine = sum(backend.cycles[1:]) / hertz
+        assert board.simulated.clock() - began == pytest.approx(machine, rel=0.02)
+        for _ in range(MOST_WORDS // 4):
+            # until frames are as long as they get
+            board.board.register("ID")
+        carried, began = line.carried, board.simulated.clock()
+        backend.run(np.ones(2, dtype=np.int64), logits=False)
+        assert line.carried - carried == 2 * there.sent
+        waited = board.simulated.clock() - began - machine
+        assert waited == pytest.approx(2 * BITS * there.waited / BAUD, rel=0.02)
 
 
 def test_a_model_through_the_line(board: Opened, tmp_path: Path) -> None:
