@@ -18,6 +18,7 @@ from amaranth.hdl import _ast, _ir
 from amaranth.hdl._ast import ClockSignal, ResetSignal, Signal
 from amaranth.lib import wiring
 
+from tritforge.rtl_gen.verilog.contents import by_rows
 from tritforge.rtl_gen.verilog.narrow import narrowings
 
 
@@ -104,7 +105,8 @@ class _Splitter:
             else:
                 use.read[id(signal)] = signal
         self._uses.append((path, use))
-        text, _ = rtlil.convert_fragment(fragment, ports, "unit", emit_src=False)
+        with by_rows():
+            text, _ = rtlil.convert_fragment(fragment, ports, "unit", emit_src=False)
         attributes = getattr(component, "rtl_attributes", {})
         text = "".join(_attribute(*item) for item in attributes.items()) + _tidy(text)
         key = f"unit_{hashlib.sha256(text.encode()).hexdigest()[:32]}"

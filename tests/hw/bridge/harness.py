@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from tritforge.golden import Failure
 from tritforge.hw.bridge.byte_bridge import ByteBridge
-from tritforge.rtl_gen.tools.build import cached_build, run_tool
-from tritforge.rtl_gen.tools.runtime import Runtime
-from tritforge.rtl_gen.tools.toolchain import spaceless, verilator, workplace
 from tritforge.rtl_gen.verilog.emit import emit_verilog
 from tritforge.rtl_gen.verilog.lint import lint
+from tritforge.sim.build_library import Recipe, build_library
 
 QUIET, TOKEN, CYCLES = 256, 257, 258
 """In a script: wait until all is done and a gap is over; offer a token, unless one waits; cycles to wait are added to
@@ -26,30 +24,15 @@ WORDS = 1024
 """Of the memory at the bus; the bus refuses what is beyond."""
 FAULTS = {1: "an access changed", 2: "valid behind done", 3: "a byte changed before it was taken", 4: "no end"}
 _SOURCE = Path(__file__).with_name("harness.cpp")
-_LIBRARY = "libbridge.so"
 
 
 @cache
 def build(gap: int) -> Path:
     """The library."""
-    fixed = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--threads", "1")
-    options = ("-fPIC", "-fvisibility=hidden")
-    runtime = Runtime("harness", (*fixed, *options), ("verilated.o", "verilated_threads.o"))
-    command = [
-        *("--cc", "--exe", "--prefix", "Vbridge", "--top-module", "bridge", *fixed),
-        *("-CFLAGS", " ".join(options), "-LDFLAGS", "-shared", "-o", _LIBRARY),
-    ]
     with tempfile.TemporaryDirectory() as folder:
         files = emit_verilog(ByteBridge(gap), "bridge", folder)
         lint(files, "bridge")
-        with cached_build("bridge", "bridge", command, [*files, _SOURCE]) as kept:
-            if kept.fresh:
-                with workplace(kept.path) as place:
-                    sources = (str(spaceless(source)) for source in (*files, _SOURCE))
-                    run_tool([verilator(), *command, "-Mdir", str(place), *sources])
-                    run_tool(["make", "-C", str(place), "-f", "Vbridge.mk", "OPT_FAST=-O3", *runtime.copy(place)])
-                    runtime.keep(place)
-    return kept.final / _LIBRARY
+        return build_library(files, "bridge", Recipe("Vbridge", (_SOURCE,)))
 
 
 class Harness:
