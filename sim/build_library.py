@@ -12,7 +12,7 @@ from tritforge.rtl_gen.tools.toolchain import spaceless, verilator, workplace
 
 LIBRARY = "libharness.so"
 _SPLIT = ("--output-split", "60000")
-"""A core of a usual size is one file: Verilator's headers are read once, which takes as long as a tenth of it."""
+"""A core of a usual size is one file, so that Verilator's headers are read once."""
 _FAST = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--threads", "1", *_SPLIT)
 _COMPILER = ("-fPIC", "-fvisibility=hidden")
 
