@@ -34,15 +34,15 @@ MODEL = ModelConfig(hidden=43, layers=3, intermediate=71, vocab=101)
 """No dimension is a multiple of anything, so every last beat and row block is padded."""
 
 
-def packed(params: CoreParams, folder: Path, config: ModelConfig = MODEL, seed: int = 0) -> Image:
-    """An image of a random model."""
+def packed(params: CoreParams, folder: Path, config: ModelConfig = MODEL, seed: int = 0, cores: int = 1) -> Image:
+    """An image of a random model, for one core or several that share it."""
     write_random_checkpoint(folder / "checkpoint", config, seed)
-    return packed_checkpoint(params, folder / "checkpoint", folder / "image")
+    return packed_checkpoint(params, folder / "checkpoint", folder / "image", cores)
 
 
-def packed_checkpoint(params: CoreParams, checkpoint: Path, path: Path) -> Image:
+def packed_checkpoint(params: CoreParams, checkpoint: Path, path: Path, cores: int = 1) -> Image:
     """An image of a checkpoint."""
-    pack(IntegerCheckpoint(Checkpoint(checkpoint), params.formats), params, path)
+    pack(IntegerCheckpoint(Checkpoint(checkpoint), params.formats), params, path, cores=cores)
     return Image.open(path)
 
 

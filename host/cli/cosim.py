@@ -13,6 +13,7 @@ from tritforge.golden import TritforgeError
 from tritforge.host.cli.console import heed, out, print_json, say
 from tritforge.host.cli.options import (
     LARGEST_SEED,
+    Cores,
     Json,
     PresetName,
     Record,
@@ -45,6 +46,7 @@ def cosim(
     stall: Annotated[float, typer.Option(help="Probability of a pause, on every channel.", min=0, max=0.9)] = 0.0,
     seed: Annotated[int, typer.Option(help="Of tokens and pauses.", min=0, max=LARGEST_SEED)] = 1,
     gates: Annotated[bool, typer.Option("--gates", help="Simulate the ECP5 netlist after synthesis.")] = False,
+    cores: Cores = None,
     as_json: Json = False,
 ) -> None:
     """Compare a core with the golden integer model in cocotb: every logit, scale and state.
@@ -53,7 +55,10 @@ def cosim(
     """
     from tritforge.host.measure.cosim import run
 
-    result = run(chosen_core(name, settings), stall, say, image, tokens, seed, gates)
+    if gates and cores:
+        raise TritforgeError("--gates is of one core; leave it or --cores out.")
+    params = chosen_core(name, settings, linked=bool(cores))
+    result = run(params, stall, say, image, tokens, seed, gates, cores or 0)
     warnings = heed(saturation_warnings(int(result.get("saturations", 0))))
     if as_json:
         print_json(result | ({"warnings": warnings} if warnings else {}))
@@ -70,6 +75,7 @@ def demo(
     clock: Annotated[float, typer.Option(help="Clock in MHz for which tokens per second are given.", min=1)] = 100,
     name: PresetName = None,
     settings: Settings = None,
+    cores: Cores = None,
     record: Record = False,
     as_json: Json = False,
 ) -> None:
@@ -77,8 +83,8 @@ def demo(
 
     Example: tritforge demo --prompt "The old king"
     """
-    model, warnings = opened_model(path, name, settings)
-    if record and (path, model.params) != (TALES, preset(DEFAULT_PRESET)):
+    model, warnings = opened_model(path, name, settings, cores)
+    if record and (path, model.params, model.cores) != (TALES, preset(DEFAULT_PRESET), 0):
         raise TritforgeError(
             f"Documents show {TALES} on {DEFAULT_PRESET}; leave --record out, or --model and the core."
         )
@@ -92,12 +98,13 @@ def demo(
         counters, compared = session.core.counters(), session.compared
         speed = session.transport.cycles / session.transport.seconds
     warnings += heed(saturation_warnings(counters.saturations))
-    per_token = counters.cycles / counters.tokens
+    per_token = counters.cycles_per_token
     facts = {
         "tokens": compared,
         "check": f"bit-exact {compared}/{counters.tokens}",
         "cycles per token": f"{per_token:,.0f}",
         "weight-stream occupancy": f"{counters.occupancy:.1%}",
+        **({"waiting for other cores": f"{counters.exchange / counters.cycles:.1%}"} if cores else {}),
         f"tokens/s at {clock:g} MHz": f"{clock * 1e6 / per_token:,.1f}",
         "simulated cycles per second": f"{speed:,.0f}",
     }

@@ -12,9 +12,10 @@ from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.config import PUBLISHED, ModelConfig
 from tritforge.host.cli.console import heed, progress, say
 from tritforge.host.run.backends import Ids
-from tritforge.host.run.fit import DEFAULT_PRESET
+from tritforge.host.run.fit import DEFAULT_PRESET, core
 from tritforge.host.run.models import Model
 from tritforge.hw.params import PRESETS, CoreParams, preset
+from tritforge.hw.schedule import MAX_CORES
 from tritforge.perf.estimates.clocks import clock
 from tritforge.sim.memory_models import MEMORIES, AttachedMemory
 
@@ -38,20 +39,36 @@ MemoryName = Annotated[
 CoreMhz = Annotated[
     float | None, typer.Option("--mhz", help="The core's clock, with --memory; as placed and routed.", metavar="MHZ")
 ]
+Cores = Annotated[
+    int | None,
+    typer.Option("--cores", help=f"Simulated cores in a ring that share the model, 1 to {MAX_CORES}.", metavar="N"),
+]
+LinkLatency = Annotated[
+    int | None,
+    typer.Option(
+        "--link-latency",
+        help="Cycles from one core of the ring to the next, beside their own; none for wires.",
+        metavar="CYCLES",
+    ),
+]
 Record = Annotated[
     bool, typer.Option("--record", help="Keep the figures in perf/measured, which documents and estimates read.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
-def chosen_core(name: str | None, settings: list[str] | None) -> CoreParams:
-    """The core that the options name; the default preset where they name none."""
-    return preset(name or DEFAULT_PRESET).override(_changes(settings))
+def chosen_core(name: str | None, settings: list[str] | None, linked: bool = False) -> CoreParams:
+    """The core that the options name, the default preset where they name none; with a link where it must have one."""
+    base, changes = preset(name or DEFAULT_PRESET), _changes(settings)
+    return core(base, changes, linked) if linked else base.override(changes)
 
 
-def opened_model(path: Path, name: str | None, settings: list[str] | None) -> tuple[Model, list[str]]:
-    """A model to run on the core that the options name; its warnings are printed, and returned for a JSON object."""
-    model = Model(path, preset(name) if name else None, say, progress, _changes(settings))
+def opened_model(
+    path: Path, name: str | None, settings: list[str] | None, cores: int | None = None
+) -> tuple[Model, list[str]]:
+    """A model to run on the core that the options name, or so many with links; its warnings are printed, and returned
+    for a JSON object."""
+    model = Model(path, preset(name) if name else None, say, progress, _changes(settings), cores)
     return model, heed(model.warnings)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands that run a model: text, logits, scores."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,9 @@ from tritforge.golden.files import check_writable, replacing
 from tritforge.host.cli.console import Advance, err, heed, out, print_json, progress
 from tritforge.host.cli.options import (
     CoreMhz,
+    Cores,
     Json,
+    LinkLatency,
     MemoryName,
     ModelPath,
     PresetName,
@@ -25,9 +28,9 @@ from tritforge.host.cli.options import (
     read_ids,
 )
 from tritforge.host.run.backends import Arith, Backend, Ids, Output, check_ids, saturation_warnings
-from tritforge.host.run.driver import Counters
 from tritforge.host.run.generate import CHUNK, Checked, Sampler, after, generate
-from tritforge.host.run.models import CoreSession, Kind
+from tritforge.host.run.models import CoreSession, Kind, Session
+from tritforge.host.run.registers import Counters
 from tritforge.host.run.story import Story
 from tritforge.sim.memory_models import AttachedMemory
 
@@ -76,6 +79,8 @@ def generate_text(
     seed: Annotated[int, typer.Option(help="Of the choices, the same with every backend.")] = 0,
     name: PresetName = None,
     settings: Settings = None,
+    cores: Cores = None,
+    link_latency: LinkLatency = None,
     stall: Stall = 0.0,
     memory: MemoryName = None,
     mhz: CoreMhz = None,
@@ -88,18 +93,20 @@ def generate_text(
     Example: tritforge generate models/tales --prompt "Once upon a time" --backend rtl --check
     """
     sampler = Sampler(temperature, top_k, seed)
-    model, warnings = opened_model(path, name, settings)
+    model, warnings = opened_model(path, name, settings, cores)
     ids = model.prompt(prompt)
     story = Story(model.codec, prompt, ids, None if as_json else out)
     attached = chosen_memory(memory, mhz, model)
     behind: dict[str, Any] = {}
-    with model.session(backend, check, stall, trace, arith, threshold, attached, port) as session:
+    opened = model.session(backend, check, stall, trace, arith, threshold, attached, port, link_latency)
+    with opened as session:
         with story:
             if isinstance(session, CoreSession):
                 session.transport.progress = story.cycles
             for token in generate(session.backend, ids, count, sampler, story.read):
                 story.add(token)
         counters, saturations = session.backend.counters(), session.backend.saturations()
+        each = counters_of(session)
         compared = session.backend.compared if isinstance(session.backend, Checked) else None
         if attached and isinstance(session, CoreSession):
             behind = memory_json(attached, session, counters)
@@ -115,14 +122,16 @@ def generate_text(
                 "checked": compared,
                 "saturations": saturations,
                 "warnings": warnings,
-                **counters_json(counters),
+                **counters_json(counters, each),
                 **({"memory": behind} if behind else {}),
             }
         )
     elif counters:
         exact = f", bit-exact {compared}/{compared}" if check else ""
+        shared = f" on {counters.cores} cores" if counters.cores > 1 else ""
+        waited = f", {counters.exchange / counters.cycles:.1%} of them for other cores" if shared else ""
         err.print(
-            f"{counters.tokens} tokens{exact}, {counters.cycles // counters.tokens:,} cycles per token, "
+            f"{counters.tokens} tokens{shared}{exact}, {int(counters.cycles_per_token):,} cycles per token{waited}, "
             f"weight-stream occupancy {counters.occupancy:.1%}",
             style="dim",
         )
@@ -144,6 +153,8 @@ def logits(
     threshold: Threshold = None,
     name: PresetName = None,
     settings: Settings = None,
+    cores: Cores = None,
+    link_latency: LinkLatency = None,
     stall: Stall = 0.0,
     trace: Trace = None,
     as_json: Json = False,
@@ -156,21 +167,25 @@ def logits(
 
     Example: tritforge logits models/tales --ids ids.npy --out logits.npz
     """
-    model, warnings = opened_model(path, name, settings)
+    model, warnings = opened_model(path, name, settings, cores)
     ids = read_ids(ids_path)
     check_ids(ids, model.config.vocab)
     check_writable(output)
-    with model.session(backend, stall=stall, trace=trace, arith=arith, outlier_threshold=threshold) as session:
+    opened = model.session(
+        backend, stall=stall, trace=trace, arith=arith, outlier_threshold=threshold, link_latency=link_latency
+    )
+    with opened as session:
         with progress(f"Running {len(ids)} tokens") as advance:
             outputs = run_all(session.backend, ids, advance)
         arrays = arrays_of(outputs) | {"state": session.backend.state()}
         counters, saturations = session.backend.counters(), session.backend.saturations()
+        each = counters_of(session)
     warnings += heed(saturation_warnings(saturations))
     save_npz(output, arrays)
     if as_json:
         shapes = {key: {"dtype": str(a.dtype), "shape": a.shape} for key, a in arrays.items()}
         facts = {"backend": backend, "out": str(output), "arrays": shapes, "saturations": saturations}
-        print_json(facts | {"warnings": warnings} | counters_json(counters))
+        print_json(facts | {"warnings": warnings} | counters_json(counters, each))
     else:
         out.print(f"{output}: {', '.join(f'{key} {list(a.shape)}' for key, a in arrays.items())}")
 
@@ -222,16 +237,31 @@ def evaluate(
         )
 
 
-def counters_json(counters: Counters | None) -> dict[str, Any]:
-    """The core's counters as part of a JSON object; nothing where there is no core."""
-    return {"counters": asdict(counters) | {"occupancy": counters.occupancy}} if counters else {}
+def counters_of(session: Session) -> list[Counters]:
+    """Those of each simulated core."""
+    return session.core.driver.core_counters() if isinstance(session, CoreSession) else []
+
+
+def counters_json(counters: Counters | None, each: Sequence[Counters] = ()) -> dict[str, Any]:
+    """The core's counters as part of a JSON object, or the sums of many and those of each; nothing where there is no
+    core."""
+
+    def told(one: Counters) -> dict[str, Any]:
+        return asdict(one) | {"occupancy": one.occupancy}
+
+    if not counters:
+        return {}
+    return {"counters": told(counters)} | ({"cores": [told(one) for one in each]} if len(each) > 1 else {})
 
 
 def memory_json(memory: AttachedMemory, session: CoreSession, counters: Counters | None) -> dict[str, Any]:
     """What of the tokens' time is the memory's, as part of a JSON object."""
     cycles = session.transport.cycles
     seconds = cycles / (memory.mhz * 1e6)
-    told = {"tokens_per_second": counters.tokens / seconds, "starved": counters.starved / cycles} if counters else {}
+    told = {}
+    if counters:
+        starved = counters.starved / counters.cores / cycles
+        told = {"tokens_per_second": counters.tokens / seconds, "starved": starved}
     return {"name": memory.name, "mhz": memory.mhz, **asdict(session.transport.memory_use()), **told}
 
 

@@ -21,10 +21,10 @@ from tritforge.host.image.stream import TokenStream
 from tritforge.host.measure.figures import Figure, Section, at_least, at_most
 from tritforge.host.measure.packing import packing
 from tritforge.host.run.backends import CoreBackend
-from tritforge.host.run.driver import Counters
 from tritforge.host.run.generate import difference
 from tritforge.host.run.golden_backends import IntegerBackend
 from tritforge.host.run.models import TALES, Model
+from tritforge.host.run.registers import Counters
 from tritforge.hw.packet import Context
 from tritforge.hw.params import PRESETS, CoreParams
 from tritforge.perf.figure import Tag

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The co-simulation of the core: cocotb on Verilator against the golden integer model, every bit."""
+"""The co-simulation of a core or a ring: cocotb on Verilator against the golden integer model, every bit."""
 
 import tempfile
 from dataclasses import asdict, dataclass
@@ -19,6 +19,7 @@ from tritforge.host.image.image import Image
 from tritforge.host.image.pack import pack
 from tritforge.host.run.driver import MisfitError, misfit
 from tritforge.hw.params import CoreParams
+from tritforge.hw.ring import Ring
 from tritforge.rtl_gen.tools.build import Status
 from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 from tritforge.sim.cocotb_run import run_cocotb
@@ -56,8 +57,9 @@ def compare(name: str, got: np.ndarray, expected: np.ndarray) -> None:
         )
 
 
-def random_image(params: CoreParams, folder: Path, seed: int = 0) -> Path:
-    """An image of a small random model for a core; odd sizes, so that every last row block and beat is padded."""
+def random_image(params: CoreParams, folder: Path, seed: int = 0, cores: int = 1) -> Path:
+    """An image of a small random model for so many cores; odd sizes, so that every last row block and beat is
+    padded."""
     config = ModelConfig(
         hidden=min(3 * params.columns + 3, params.max_hidden),
         layers=min(2, params.max_layers),
@@ -66,7 +68,7 @@ def random_image(params: CoreParams, folder: Path, seed: int = 0) -> Path:
     )
     write_random_checkpoint(folder / "model", config, seed)
     image = folder / "model.img"
-    pack(IntegerCheckpoint(Checkpoint(folder / "model"), params.formats), params, image)
+    pack(IntegerCheckpoint(Checkpoint(folder / "model"), params.formats), params, image, cores=cores)
     return image
 
 
@@ -78,6 +80,7 @@ def run(
     tokens: int = 8,
     seed: int = 1,
     gate_level: bool = False,
+    cores: int = 0,
 ) -> dict[str, float]:
     """Run random tokens of an image (a small random model if None) and compare every logit and state.
 
@@ -88,6 +91,7 @@ def run(
     seed : of tokens and stalls.
     gate_level : simulate the netlist after synthesis for ECP5 in place of the core's own Verilog; all its registers
         and memories without contents begin as ones or anything, so that the reset has to define what matters.
+    cores : simulate so many, with links between them, on one chip; 0 for one without a link.
 
     Raises
     ------
@@ -98,7 +102,7 @@ def run(
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path = image or random_image(params, folder)
+        path = image or random_image(params, folder, cores=max(cores, 1))
         model = Image.open(path)
         reason = misfit(params, model)
         if reason:
@@ -107,13 +111,16 @@ def run(
         golden = IntegerModel(DecodedImage(model), activations=activations(params.act_bits))
         expected, state = golden.forward(ids)
         out = folder / "core.npz"
-        given = {"image": str(path.resolve()), "ids": ids.tolist(), "out": str(out), "stall": stall}
-        files, bench = cached_verilog(params, status), "tritforge.host.measure.tb_core"
-        if gate_level:
+        given = {"image": str(path.resolve()), "ids": ids.tolist(), "out": str(out), "stall": stall, "cores": cores}
+        bench = "tritforge.host.measure.tb_core"
+        if cores:
+            run_cocotb(Ring(params, cores), TOP, bench, given, seed=seed, status=status)
+        elif gate_level:
+            files = cached_verilog(params, status)
             files, options, start = gates(files, TOP, status), (*GATES, *RANDOM_START), random_start(seed)
             run_cocotb(files, TOP, bench, given, seed=seed, build_args=options, plusargs=start, status=status)
         else:
-            run_cocotb(files, TOP, bench, given, seed=seed, status=status)
+            run_cocotb(cached_verilog(params, status), TOP, bench, given, seed=seed, status=status)
         with np.load(out) as got:
             for key in ("raw", "mantissa", "shift"):
                 compare(key, got[key], getattr(expected, key).numpy())
@@ -122,4 +129,5 @@ def run(
             if params.vector_rows == 1:
                 compare("saturations", got["saturations"], np.array(golden.saturations))
             cycles, beats, saturations = (int(got[key]) for key in ("cycles", "beats", "saturations"))
-    return asdict(Report(tokens, expected.raw.numel(), state.numel(), cycles / tokens, beats / cycles, saturations))
+    each = cycles / max(cores, 1) / tokens
+    return asdict(Report(tokens, expected.raw.numel(), state.numel(), each, beats / cycles, saturations))

@@ -13,8 +13,10 @@ from tritforge.golden import TritforgeError
 from tritforge.golden.checkpoints.config import ModelConfig
 from tritforge.host.image.image import Image
 from tritforge.host.image.stream import check_token
-from tritforge.host.run.driver import Counters, Driver, Prediction
-from tritforge.host.run.transport import Transport
+from tritforge.host.run.driver import Driver, Prediction
+from tritforge.host.run.registers import Counters
+from tritforge.host.run.ring import RingDriver
+from tritforge.host.run.transport import RingTransport, Transport
 from tritforge.hw.packet import Context, split_scale
 
 Advance = Callable[[int, int], None]
@@ -112,21 +114,26 @@ class Backend(Protocol):
 
 
 class CoreBackend:
-    """A core behind its driver.
+    """A core behind its driver, or several that share the model.
 
     Parameters
     ----------
     transport
-        The link to the core.
+        The link to the core, or to the cores of a ring.
     image
         The model.
     outlier_threshold
         See `Driver`.
     """
 
-    def __init__(self, transport: Transport, image: Image, outlier_threshold: float | None = None) -> None:
+    def __init__(
+        self, transport: Transport | RingTransport, image: Image, outlier_threshold: float | None = None
+    ) -> None:
         self.config = image.config
-        self.driver = Driver(transport, image, outlier_threshold)
+        if isinstance(transport, RingTransport):
+            self.driver: Driver = RingDriver(transport, image, outlier_threshold)
+        else:
+            self.driver = Driver(transport, image, outlier_threshold)
         self.driver.clear_counters()
         self._fresh = True
 

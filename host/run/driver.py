@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The driver of a core: refuses a misfit, streams packets of one or more tokens, reads states and counters."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,12 @@ from tritforge.golden.model.activations import Activations, activations
 from tritforge.golden.model.formats import Formats
 from tritforge.host.image.image import Image
 from tritforge.host.image.stream import TokenStream
-from tritforge.host.run.transport import Transport
-from tritforge.hw.packet import Context, parse_result, split_logits
+from tritforge.host.run.registers import CoreRegisters, Counters, added
+from tritforge.host.run.transport import Registers, Transport
+from tritforge.hw.packet import Context, Result, parse_result, split_logits
 from tritforge.hw.params import LIMITS, CoreParams
-from tritforge.hw.register_map import CORE_ID, CORE_VERSION, COUNTERS, Counter, register
-from tritforge.hw.schedule import STREAM_VERSION, Status
+from tritforge.hw.register_map import CORE_ID, CORE_VERSION, register
+from tritforge.hw.schedule import STREAM_VERSION, Group, Status
 from tritforge.hw.trits import NUMBERS
 
 _MEANING = {
@@ -48,9 +49,9 @@ class CoreError(Failure):
         What the core reported.
     """
 
-    def __init__(self, tokens: Sequence[int], status: Status) -> None:
+    def __init__(self, tokens: Sequence[int], status: Status, core: str = "The core") -> None:
         what = f"token{'s' * (len(tokens) > 1)} {', '.join(map(str, tokens))}"
-        super().__init__(f"The core ended {what} with status {status.name}: {_MEANING[status]}.")
+        super().__init__(f"{core} ended {what} with status {status.name}: {_MEANING[status]}.")
         self.status = status
 
 
@@ -71,26 +72,6 @@ class Prediction:
     token: int
     scale: int
     logits: NDArray[np.int32] | None
-
-
-@dataclass(frozen=True)
-class Counters:
-    """The core's counters since they were last cleared (hw/register_map.py has their definitions)."""
-
-    cycles: int
-    beats: int
-    repeats: int
-    starved: int
-    drain: int
-    dependency: int
-    result: int
-    tokens: int
-    saturations: int
-
-    @property
-    def occupancy(self) -> float:
-        """Weight-stream occupancy: beats accepted per cycle in a packet; 0 before the first."""
-        return self.beats / self.cycles if self.cycles else 0.0
 
 
 class Driver:
@@ -123,16 +104,23 @@ class Driver:
 
     def __init__(self, transport: Transport, image: Image, outlier_threshold: float | None = None) -> None:
         self._transport = transport
-        self._image = image
-        self._stream = TokenStream(image)
-        self._sequence = 0
-        self.params = identify(transport)
-        reason = misfit(self.params, image)
+        params = identify(transport)
+        self._set_up(image, params, [CoreRegisters(transport, params)], outlier_threshold)
+
+    def _set_up(
+        self, image: Image, params: CoreParams, cores: list[CoreRegisters], outlier_threshold: float | None
+    ) -> None:
+        """What is the same for one core and for several equal ones that share the image, each with one share."""
+        reason = misfit(params, image)
         if reason:
             raise MisfitError(reason)
-        self.activations: Activations = activations(self.params.act_bits, outlier_threshold)
-        if self.params.extra_bits:
-            self._write("OUTLIERS", self.activations.threshold)
+        self._image, self.params, self._cores = image, params, cores
+        self._stream = TokenStream(image)
+        self._sequence = 0
+        self.activations: Activations = activations(params.act_bits, outlier_threshold)
+        if params.extra_bits:
+            for core in cores:
+                core.write("OUTLIERS", self.activations.threshold)
 
     def step(self, contexts: Sequence[Context]) -> tuple[Prediction, ...]:
         """Run one packet: tokens that share one pass over the weights.
@@ -164,78 +152,75 @@ class Driver:
         for context in contexts:
             self._check_slot(context.slot)
         self._sequence = self._sequence + 1 & 0xFFFFFFFF
+        results = self._answers(contexts)
+        for core, result in zip(self._cores, results, strict=True):
+            if result.sequence != self._sequence:
+                raise Failure(
+                    f"{core} answered packet {result.sequence} instead of {self._sequence}; reset the core."
+                )
+            if len(result.tokens) != len(contexts):
+                raise Failure(
+                    f"{core} answered {len(result.tokens)} contexts instead of {len(contexts)}; reset the core."
+                )
+        asked = sum(context.logits for context in contexts)
+        shares = zip(self._image.shares, results, strict=True)
+        logits = iter(
+            np.concatenate(
+                [split_logits(self.params, s.outputs(Group.HEAD), asked, result.logits) for s, result in shares],
+                axis=1,
+            )
+        )
+        return tuple(
+            Prediction(token, scale, next(logits) if context.logits else None)
+            for context, token, scale in zip(contexts, results[0].tokens, results[0].scales, strict=True)
+        )
+
+    def _answers(self, contexts: Sequence[Context]) -> list[Result]:
+        """The result of each core; CoreError for one that is not well."""
         packet = self._stream.packet(contexts, self._sequence)
         result = parse_result(self._transport.exchange(packet))
         if result.status is not Status.OK:
             raise CoreError([context.token for context in contexts], result.status)
-        if result.sequence != self._sequence:
-            raise Failure(f"The core answered packet {result.sequence} instead of {self._sequence}; reset the core.")
-        if len(result.tokens) != len(contexts):
-            raise Failure(
-                f"The core answered {len(result.tokens)} contexts instead of {len(contexts)}; reset the core."
-            )
-        asked = sum(context.logits for context in contexts)
-        logits = iter(split_logits(self.params, self._image.shape.vocab, asked, result.logits))
-        return tuple(
-            Prediction(token, scale, next(logits) if context.logits else None)
-            for context, token, scale in zip(contexts, result.tokens, result.scales, strict=True)
-        )
+        return [result]
 
     def read_state(self, slot: int = 0) -> NDArray[np.int32]:
         """The recurrent state [L, d] of a slot, wide with `frac` fraction bits; between packets only."""
-        hidden = self._image.shape.hidden
-        layers = [[self._read("STATE_DATA") for _ in range(hidden)] for _ in self._layers(slot)]
-        return np.array(layers, dtype=np.uint32).view(np.int32)
+        self._check_slot(slot)
+        layers, shares = self._image.shape.layers, zip(self._cores, self._image.shares, strict=True)
+        return np.concatenate([core.read_state(slot, layers, share.outputs(Group.MIX)) for core, share in shares], 1)
 
     def write_state(self, state: NDArray[np.int32], slot: int = 0) -> None:
         """Set the recurrent state of a slot to what `read_state` returned; TritforgeError for another shape."""
+        self._check_slot(slot)
         shape = (self._image.shape.layers, self._image.shape.hidden)
         if state.shape != shape:
             raise TritforgeError(f"The state of this model has shape {shape}, not {state.shape}.")
-        for words, _ in zip(
-            np.ascontiguousarray(state, dtype=np.int32).view(np.uint32), self._layers(slot), strict=True
-        ):
-            for word in words:
-                self._write("STATE_DATA", int(word))
+        for core, share in zip(self._cores, self._image.shares, strict=True):
+            core.write_state(slot, state[:, share.own(Group.MIX)])
+
+    def core_counters(self) -> list[Counters]:
+        """All counters of each core."""
+        return [core.counters() for core in self._cores]
 
     def counters(self) -> Counters:
-        """Read all counters."""
-        return Counters(**{counter.name.lower(): self._count(counter) for counter in COUNTERS})
+        """All counters, of all cores together."""
+        return added(self.core_counters())
 
     def clear_counters(self) -> None:
         """Set all counters to zero."""
-        self._write("CONTROL", register("CONTROL").field("CLEAR").mask)
-
-    def _count(self, counter: Counter) -> int:
-        """The value of a counter, lower half first: reading it latches the upper one."""
-        halves = [self._read(half.name) for half in counter.registers]
-        return sum(half << 32 * place for place, half in enumerate(halves))
-
-    def _layers(self, slot: int) -> Iterator[int]:
-        """Move the state window to each layer of a slot in turn."""
-        self._check_slot(slot)
-        params, shape = self.params, self._image.shape
-        stride = -(-shape.hidden // params.vector_rows) * params.vector_rows
-        for layer in range(shape.layers):
-            self._write("STATE_ADDRESS", slot * params.slot_values + layer * stride)
-            yield layer
+        for core in self._cores:
+            core.clear_counters()
 
     def _check_slot(self, slot: int) -> None:
         if not 0 <= slot < self.params.batch:
             raise TritforgeError(f"Slot {slot} does not exist; this core has 0 to {self.params.batch - 1}.")
 
-    def _read(self, name: str) -> int:
-        return self._transport.read_register(register(name).offset)
 
-    def _write(self, name: str, value: int) -> None:
-        self._transport.write_register(register(name).offset, value)
-
-
-def identify(transport: Transport) -> CoreParams:
+def identify(registers: Registers) -> CoreParams:
     """The parameters of a core, as its registers tell them; MisfitError where there is none it knows."""
 
     def read(name: str) -> int:
-        return transport.read_register(register(name).offset)
+        return registers.read_register(register(name).offset)
 
     def field(name: str, part: str) -> int:
         where = register(name).field(part)

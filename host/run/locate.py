@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the first difference between a core's debug taps and the golden integer model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,8 @@ from tritforge.golden.model.numerics import sigmoid_negative
 from tritforge.golden.model.source import IntegerSource
 from tritforge.host.run.generate import CHUNK
 from tritforge.hw.operations import Op
+from tritforge.hw.schedule import Group, Shape, Share
+from tritforge.hw.schedule import shares as shares_of
 
 ACC, WIDE = 0, 1
 """Kinds of tap: accumulators, and rows as they arrive at the gain stage."""
@@ -32,6 +34,10 @@ _TAPPED = {
     "contract": (WIDE, Op.CONTRACT),
     "head.acc": (ACC, Op.HEAD),
 }
+
+
+GROUPS = {"gate.acc": Group.EXPAND, "up.acc": Group.EXPAND, "expand": Group.EXPAND, "head.acc": Group.HEAD}
+"""Those whose rows a point has, where they are not of hidden."""
 
 
 class Difference(NamedTuple):
@@ -57,20 +63,27 @@ class Difference(NamedTuple):
 
 
 def locate_difference(
-    taps: NDArray[np.uint32], source: IntegerSource, ids: list[int], activations: Activations = INT8
+    taps: Sequence[NDArray[np.uint32]],
+    source: IntegerSource,
+    ids: list[int],
+    activations: Activations = INT8,
+    shares: Sequence[Share] | None = None,
 ) -> Difference | None:
-    """Compare what a core recorded while it ran the last of the tokens `ids` from a zero state.
+    """Compare what cores recorded while they ran the last of the tokens `ids` from a zero state.
 
     Parameters
     ----------
     taps
-        uint32 [n, 2] of (kind << 4 | op, value), as `sim.harness.Harness.fetch_taps` returns them.
+        Of each core that shares the model, uint32 [n, 2] of (kind << 4 | op, value), as
+        `sim.harness.Harness.fetch_taps` returns them.
     source
         The model.
     ids
         All tokens since the reset.
     activations
-        How the core codes the inputs of products.
+        How they code the inputs of products.
+    shares
+        What each core has of the model; None for one that has all.
 
     Returns
     -------
@@ -81,19 +94,32 @@ def locate_difference(
         state = model.forward(part, state, last=True)[1]
     points: list[tuple[int, str, torch.Tensor]] = []
     model.forward(torch.tensor(ids[-1:]), state, lambda layer, unit, values: points.append((layer, unit, values[0])))
-    recorded = {int(key): taps[taps[:, 0] == key, 1].view(np.int32) for key in np.unique(taps[:, 0])}
-    used = dict.fromkeys(recorded, 0)
+    recorded = [_Recorded(of_core) for of_core in taps]
+    shares = shares or shares_of(Shape.of(source.config), 1, 1)
     for layer, unit, key, values in _expected(points, model.config.layers, model.fmt):
-        start = used.get(key, 0)
-        has = recorded.get(key, np.zeros(0, np.int32))[start : start + len(values)]
-        used[key] = start + len(values)
-        unequal = np.flatnonzero(has != values[: len(has)])
-        if len(unequal):
-            index = int(unequal[0])
-            return Difference(layer, unit, index, int(has[index]), int(values[index]))
-        if len(has) < len(values):
-            return Difference(layer, unit, len(has), None, int(values[len(has)]))
+        for core, share in zip(recorded, shares, strict=True):
+            own = share.own(GROUPS.get(unit, Group.OUT))
+            has, wants = core.next(key, own.stop - own.start), values[own]
+            unequal = np.flatnonzero(has != wants[: len(has)])
+            if len(unequal):
+                index = int(unequal[0])
+                return Difference(layer, unit, own.start + index, int(has[index]), int(wants[index]))
+            if len(has) < len(wants):
+                return Difference(layer, unit, own.start + len(has), None, int(wants[len(has)]))
     return None
+
+
+class _Recorded:
+    """What one core recorded, by kind and operation, taken from the beginning."""
+
+    def __init__(self, taps: NDArray[np.uint32]) -> None:
+        self._values = {int(key): taps[taps[:, 0] == key, 1].view(np.int32) for key in np.unique(taps[:, 0])}
+
+    def next(self, key: int, count: int) -> NDArray[np.int32]:
+        """The next so many values; fewer where there are no more."""
+        values: NDArray[np.int32] = self._values.get(key, np.zeros(0, np.int32))
+        self._values[key] = values[count:]
+        return values[:count]
 
 
 def _expected(

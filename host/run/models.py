@@ -25,6 +25,7 @@ from tritforge.host.run.backends import Arith, Backend, CoreBackend, check_ids
 from tritforge.host.run.driver import MisfitError, misfit
 from tritforge.host.run.fit import DEFAULT_PRESET, core, cores_of, fitting_preset
 from tritforge.host.run.generate import Checked
+from tritforge.host.run.simulated import ALONE, Surroundings, simulated, taps, traces
 from tritforge.host.run.trace import write_timeline
 from tritforge.hw.params import CoreParams, preset
 from tritforge.rtl_gen.cache.content import content_digest
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tritforge.host.board.backend import BoardBackend
     from tritforge.host.board.session import Opened as OpenedBoard
     from tritforge.sim.memory_models import AttachedMemory
+    from tritforge.sim.ring.simulator import SimRing
     from tritforge.sim.simulator import SimTransport
 
 NAMED = 32
@@ -71,11 +73,11 @@ class CoreSession(Session):
     backend
         The core, or what compares it with the golden integer model.
     core, transport
-        The core itself, and the simulation behind it.
+        The core itself, or the ring, and the simulation behind it.
     """
 
     core: CoreBackend
-    transport: "SimTransport"
+    transport: "SimTransport | SimRing"
 
     @property
     def compared(self) -> int:
@@ -229,6 +231,7 @@ class Model:
         outlier_threshold: float | None = None,
         memory: "AttachedMemory | None" = None,
         port: str | None = None,
+        link_latency: int | None = None,
     ) -> Iterator[Session]:
         """Open a backend.
 
@@ -250,6 +253,8 @@ class Model:
             Behind the core's weight stream, in the place of one that is never late.
         port
             Where the board is.
+        link_latency
+            Cycles from one core of a ring to the next, beside their own; None for wires.
         """
         if (kind is Kind.BOARD) != (port is not None):
             raise TritforgeError(
@@ -271,6 +276,8 @@ class Model:
             raise TritforgeError(f"--memory stands behind a core's weight stream; it needs --backend {Kind.RTL}.")
         if self._asked and kind is not Kind.RTL:
             raise TritforgeError(f"--cores is a number of simulated cores; it needs --backend {Kind.RTL}.")
+        if link_latency is not None and kind is not Kind.RTL:
+            raise TritforgeError(f"--link-latency is about simulated cores; it needs --backend {Kind.RTL}.")
         if kind is Kind.FLOAT:
             if self._settings:
                 raise TritforgeError("--set changes a core, and float has none; it needs --backend integer or rtl.")
@@ -299,7 +306,8 @@ class Model:
             with opened(port, self._status) as board:
                 yield self.on_board(board, check, outlier_threshold)
         else:
-            with self.core_session(check, stall, trace, outlier_threshold, memory) as session:
+            around = Surroundings(stall, memory, link_latency)
+            with self.core_session(check, trace, outlier_threshold, around) as session:
                 yield session
 
     def on_board(
@@ -322,19 +330,18 @@ class Model:
     def core_session(
         self,
         check: bool = False,
-        stall: float = 0.0,
         trace: Path | None = None,
         outlier_threshold: float | None = None,
-        memory: "AttachedMemory | None" = None,
+        around: Surroundings = ALONE,
     ) -> Iterator[CoreSession]:
-        """Open the simulated core; see `session`."""
+        """Open the simulated core, or the ring of them; see `session`."""
         if trace:
             check_writable(trace)
         given = activations(self.params.act_bits, outlier_threshold)
         image = self.image()
         self.check_fit(image)
         params = replace(self.params, taps=True) if trace else self.params
-        with self._simulated(params, stall, memory) as transport:
+        with self._simulated(params, around) as transport:
             if trace:
                 transport.record_trace()
             core = CoreBackend(transport, image, outlier_threshold)
@@ -346,14 +353,14 @@ class Model:
                 backend = Checked(core, golden, lambda ids: self.locate(ids, outlier_threshold))
             yield CoreSession(backend, core, transport)
             if trace:
-                write_timeline(trace, transport.fetch_trace())
+                write_timeline(trace, *traces(transport))
 
     def _simulated(
-        self, params: CoreParams, stall: float = 0.0, memory: "AttachedMemory | None" = None
-    ) -> "SimTransport":
-        from tritforge.sim.simulator import SimTransport
-
-        return (self._simulator or SimTransport)(params, self._status, stall, memory=memory)
+        self,
+        params: CoreParams,
+        around: Surroundings = ALONE,
+    ) -> "SimTransport | SimRing":
+        return simulated(params, self.cores, around, self._status, self._simulator)
 
     def check_fit(self, image: Image | None = None) -> None:
         """Raise MisfitError where the core cannot run an image, or else what the user gave."""
@@ -373,7 +380,8 @@ class Model:
                 backend.run(np.array(ids[:-1]), logits=False)
             transport.record_taps()
             backend.run(np.array(ids[-1:]), logits=False)
-            found = locate_difference(transport.fetch_taps(), self.source(), ids, backend.driver.activations)
+            shares = self.image().shares
+            found = locate_difference(taps(transport), self.source(), ids, backend.driver.activations, shares)
         return f"first in {found}" if found else "with taps every row is equal, so look at the result unit"
 
 

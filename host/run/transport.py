@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the driver needs of a link to a core: a DMA engine, a simulation or a test's stand-in."""
+"""What the driver needs of a link to a core or to several: a DMA engine, a simulation or a test's stand-in."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-class Transport(Protocol):
+class Registers(Protocol):
+    """The registers of one core."""
+
+    def read_register(self, offset: int) -> int:
+        """The 32 bit register at a byte offset."""
+        ...
+
+    def write_register(self, offset: int, value: int) -> None:
+        """Write the 32 bit register at a byte offset."""
+        ...
+
+
+class Transport(Registers, Protocol):
     """A link to one core."""
 
     def exchange(
@@ -27,10 +39,17 @@ class Transport(Protocol):
         """
         ...
 
-    def read_register(self, offset: int) -> int:
-        """The 32 bit register at a byte offset."""
+
+@runtime_checkable
+class RingTransport(Protocol):
+    """Links to the cores of a ring, which share a model."""
+
+    @property
+    def cores(self) -> Sequence[Registers]:
+        """The registers of each, in the order of the ring."""
         ...
 
-    def write_register(self, offset: int, value: int) -> None:
-        """Write the 32 bit register at a byte offset."""
+    def exchange_all(self, packets: Sequence[Sequence[NDArray[np.uint8]]]) -> list[NDArray[np.uint32]]:
+        """Stream a packet to each core at the same time, as `Transport.exchange` does, and return the words of the
+        result packet of each."""
         ...

@@ -29,12 +29,12 @@ class Team {
         for (std::thread& other : others_) other.join();
     }
 
-    // Many rounds follow, until `end`; elsewhere the caller works alone.
+    // Many rounds follow, until `end`; elsewhere the caller works alone. It goes on as it last ended.
     void begin() {
         many_ = threads_ > 1;
-        started_ = Clock::now();
+        if (many_ && !alone_left_) join();
         rounds_ = 0;
-        alone_left_ = 1;
+        started_ = Clock::now();
     }
     void end() {
         if (together_) part_ways();
@@ -72,6 +72,7 @@ class Team {
         } else if (together_) {
             if (--together_left_ == 0) {
                 part_ways();
+                together_left_ = BLOCKS;
                 alone_left_ = 1;
             }
         } else {
@@ -88,7 +89,6 @@ class Team {
             calls_++;
         }
         together_ = true;
-        together_left_ = BLOCKS;
         called_.notify_all();
     }
     void part_ways() {
@@ -144,7 +144,7 @@ class Team {
     unsigned calls_ = 0;
     bool over_ = false;
     bool many_ = false, together_ = false;
-    int rounds_ = 0, together_left_ = 0, alone_left_ = 0;
+    int rounds_ = 0, together_left_ = BLOCKS, alone_left_ = 1;
     Clock::time_point started_;
     Clock::duration alone_{};
     alignas(64) std::atomic<unsigned> round_ = 0;

@@ -40,7 +40,8 @@ def test_generate_goes_on_alike_from_checkpoint_image_and_core(model: Path, imag
     assert runs[4]["checked"] == runs[4]["counters"]["tokens"] == tokens
     assert runs[4]["counters"]["beats"] < runs[3]["counters"]["beats"]
     waits = {"beats", "repeats", "starved", "drain", "dependency", "result"}
-    assert runs[2]["counters"].keys() == waits | {"cycles", "tokens", "saturations", "occupancy"}
+    more = {"cycles", "tokens", "saturations", "occupancy", "exchange", "cores"}
+    assert runs[2]["counters"].keys() == waits | more
 
 
 def test_generate_prints_prompt_and_text_once(image: Path) -> None:

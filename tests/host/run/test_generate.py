@@ -57,11 +57,11 @@ def golden_taps(source: IntegerCheckpoint, ids: list[int]) -> np.ndarray:
 
 def test_equal_taps_show_no_difference(source: IntegerCheckpoint) -> None:
     taps = golden_taps(source, IDS)
-    assert locate_difference(taps, source, IDS) is None
+    assert locate_difference([taps], source, IDS) is None
     # rows of several matrices come mixed, those of one in order
     by_key = taps[np.argsort(taps[:, 0], kind="stable")]
-    assert locate_difference(by_key, source, IDS) is None
-    assert locate_difference(taps, source, IDS[:2]) is not None
+    assert locate_difference([by_key], source, IDS) is None
+    assert locate_difference([taps], source, IDS[:2]) is not None
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_the_first_different_tap_is_named(
     rows = np.flatnonzero(taps[:, 0] == key)
     taps[rows[at], 1] += 1
     taps[-1, 1] += 1  # a later difference, not the first
-    found = locate_difference(taps, source, IDS)
+    found = locate_difference([taps], source, IDS)
     assert found[:3] == where and (found.has - found.wants) % 2**32 in (1, 2)
     assert f"layer {where[0]}, {where[1]}[{where[2]}] is " in str(found)
 
 
 def test_a_tap_that_is_missing_is_named(source: IntegerCheckpoint) -> None:
     taps = golden_taps(source, IDS)
-    found = locate_difference(taps[taps[:, 0] != 0x13], source, IDS)
+    found = locate_difference([taps[taps[:, 0] != 0x13]], source, IDS)
     assert found[:3] == (0, "mix", 0) and found.has is None and "is missing instead of" in str(found)
 
 

@@ -270,7 +270,7 @@ def test_a_core_shows_all_its_rows_and_cycles(stall: float, tmp_path: Path) -> N
     rows = [name for name, _, _ in slices(told, "vector path")]
     assert rows == [f"{name} ctx {context}" for name in names for context in (0, 1)]
     assert all(slices(told, unit) for unit in TRACKS[2:])
-    assert locate_difference(taps, DecodedImage(image), ids.tolist()) is None
+    assert locate_difference([taps], DecodedImage(image), ids.tolist()) is None
 
 
 class TracedSim(FakeSim):
