@@ -2,6 +2,7 @@
 // One exchange of a core: the beats of a packet in (LANES bytes each), the words of a result out, with pauses.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -48,9 +49,8 @@ class Memory {
         if (model_) return model_->tick(LANES);
         if (!interval_ || ++cycle_ < interval_) return;
         cycle_ = 0;
-        if (has_room()) give();
+        if (beats_ < MEMORY_BEATS) give();
     }
-    bool has_room() const { return beats_ < MEMORY_BEATS; }
     void give() { beats_++; }
     bool has_beat() const { return model_ ? model_->has_beat() : beats_; }
     uint32_t beats() const { return beats_; }
@@ -118,8 +118,8 @@ class Exchange {
     bool overflowed() const { return overflowed_; }
     uint64_t accepted() const { return accepted_; }
     uint64_t collected() const { return collected_; }
-    // Whether a memory that all cores share may give it a beat.
-    bool hungry() const { return source_.left() > memory_.beats() && memory_.has_room(); }
+    // Whether a memory that all cores share may give it a beat, into a buffer of so many.
+    bool hungry(uint32_t depth) const { return memory_.beats() < std::min<uint64_t>(source_.left(), depth); }
     void feed() { memory_.give(); }
 
     // A cycle of the core is these three, with its two halves between them: what it is offered ...

@@ -44,10 +44,10 @@ struct alignas(64) Node {
     }
 };
 
-// One memory for all cores: so many bytes a cycle, a beat at a time to each in turn that has room for it.
+// One memory for all cores: so many bytes a cycle, a beat at a time to each in turn whose buffer has room for it.
 class SharedMemory {
   public:
-    explicit SharedMemory(double bytes) : bytes_(bytes) {}
+    SharedMemory(double bytes, uint32_t depth) : bytes_(bytes), depth_(depth) {}
 
     void tick(std::vector<std::unique_ptr<Node>>& nodes) {
         for (credit_ += bytes_; credit_ >= LANES; credit_ -= LANES) {
@@ -55,7 +55,7 @@ class SharedMemory {
             for (; asked < nodes.size(); asked++) {
                 Node& node = *nodes[next_];
                 next_ = (next_ + 1) % nodes.size();
-                if (!node.exchange || !node.exchange->hungry()) continue;
+                if (!node.exchange || !node.exchange->hungry(depth_)) continue;
                 node.exchange->feed();
                 break;
             }
@@ -68,6 +68,7 @@ class SharedMemory {
 
   private:
     const double bytes_;
+    const uint32_t depth_;
     double credit_ = 0;
     size_t next_ = 0;
 };
@@ -84,7 +85,7 @@ class Ring {
 
     Node& node(size_t k) { return *nodes_[k]; }
     Link& link(size_t k) { return links_[k]; }
-    void share(double bytes) { shared_.emplace(bytes); }
+    void share(double bytes, uint32_t depth) { shared_.emplace(bytes, depth); }
 
     void reset() {
         for (size_t k = 0; k < nodes_.size(); k++) {
@@ -192,8 +193,9 @@ void ring_destroy(Ring* ring) { delete ring; }
 void ring_reset(Ring* ring) { ring->reset(); }
 // The link from a core to the next one.
 void ring_cut(Ring* ring, size_t core) { ring->link(core).cut(); }
-// One memory for all from now on, of so many bytes a cycle, for exchanges with an interval of 0.
-void ring_share(Ring* ring, double bytes) { ring->share(bytes); }
+// One memory for all from now on, of so many bytes a cycle, for exchanges with an interval of 0; a buffer of ``depth``
+// beats for each.
+void ring_share(Ring* ring, double bytes, uint32_t depth) { ring->share(bytes, depth); }
 void ring_attach(Ring* ring, size_t core, const MemoryTiming* timing) { ring->node(core).core.attach(timing); }
 uint64_t ring_memory_waited(Ring* ring, size_t core) {
     MemoryModel* memory = ring->node(core).core.memory();

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritforge.golden import TritforgeError
-from tritforge.sim.memory_models import MemoryTiming
+from tritforge.sim.memory_models import DEPTH, MemoryTiming
 from tritforge.sim.native import (
     CANCELLED,
     OVERFLOW,
@@ -107,12 +107,12 @@ class Ring:
         """Let nothing through any more from a core to the next one."""
         self._library.ring_cut(self._ring, core)
 
-    def share_memory(self, bytes_a_cycle: float) -> None:
+    def share_memory(self, bytes_a_cycle: float, depth: int = DEPTH) -> None:
         """Put one memory behind all streams, of so many bytes a cycle, which gives each core as much as it takes and
-        where that is too much, all the same; each has a buffer of 16 beats."""
+        where that is too much, all the same; each has a buffer of ``depth`` beats."""
         if bytes_a_cycle <= 0:
             raise TritforgeError(f"A memory gives more than 0 bytes a cycle, not {bytes_a_cycle:g}.")
-        self._library.ring_share(self._ring, bytes_a_cycle)
+        self._library.ring_share(self._ring, bytes_a_cycle, depth)
         self._shared = True
 
     def attach(self, core: int, timing: MemoryTiming | None) -> None:
@@ -263,7 +263,7 @@ def _load(path: Path) -> ctypes.CDLL:
         ("destroy", None, ring),
         ("reset", None, ring),
         ("cut", None, ring, size),
-        ("share", None, ring, ctypes.c_double),
+        ("share", None, ring, ctypes.c_double, u32),
         ("attach", None, ring, size, timing),
         ("memory_waited", u64, ring, size),
         ("begin", None, ring, size, ctypes.POINTER(Segment), size, ctypes.POINTER(Course)),

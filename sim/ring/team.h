@@ -3,6 +3,7 @@
 // on before all are done, so that what comes of it does not depend on their number, nor on whether they take part.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -57,32 +58,37 @@ class Team {
     using Clock = std::chrono::steady_clock;
     static constexpr int SPINS = 1 << 12;   // before somebody else may have the processor
     static constexpr int BLOCK = 256;       // rounds that are timed
-    static constexpr int BLOCKS = 1 << 8;   // until the other way is tried again
+    // Blocks: alone to see how fast that is, alone where it was faster, and together.
+    static constexpr int TRIAL = 3, PENALTY = 64, TOGETHER = 256;
 
-    // Threads that wait for each other are slow where others want the processors: so the caller works alone for a
-    // block now and then, and together with the others only as long as that is faster.
+    // Threads that wait for each other are slow where others want the processors: so the caller works alone for some
+    // blocks now and then, and together with the others only as long as each block is faster than the fastest of these.
     void choose() {
         rounds_++;
         Clock::duration taken = together_ || rounds_ == BLOCK ? Clock::now() - started_ : Clock::duration();
         if (together_ && taken > alone_) {
             part_ways();
-            alone_left_ = BLOCKS;
+            be_alone(PENALTY);
         } else if (rounds_ < BLOCK) {
             return;
         } else if (together_) {
             if (--together_left_ == 0) {
                 part_ways();
-                together_left_ = BLOCKS;
-                alone_left_ = 1;
+                be_alone(TRIAL);
             }
         } else {
-            alone_ = taken;
+            alone_ = std::min(alone_, taken);
             if (--alone_left_ == 0) join();
         }
         rounds_ = 0;
         started_ = Clock::now();
     }
 
+    void be_alone(int blocks) {
+        alone_left_ = blocks;
+        together_left_ = TOGETHER;
+        alone_ = Clock::duration::max();
+    }
     void join() {
         {
             std::lock_guard lock(mutex_);
@@ -144,9 +150,9 @@ class Team {
     unsigned calls_ = 0;
     bool over_ = false;
     bool many_ = false, together_ = false;
-    int rounds_ = 0, together_left_ = BLOCKS, alone_left_ = 1;
+    int rounds_ = 0, together_left_ = TOGETHER, alone_left_ = TRIAL;
     Clock::time_point started_;
-    Clock::duration alone_{};
+    Clock::duration alone_ = Clock::duration::max();
     alignas(64) std::atomic<unsigned> round_ = 0;
     alignas(64) std::atomic<size_t> done_ = 0;
     alignas(64) std::atomic<bool> rest_ = false;

@@ -165,6 +165,17 @@ def test_what_a_core_does_not_ask_for_goes_to_the_others(library: Path) -> None:
         assert [one.beats for one in ring.end()] == [DEPTH, 2]
 
 
+def test_a_shared_memory_reads_ahead_as_far_as_there_is_room(library: Path) -> None:
+    with Ring(library, LANES, 1) as ring:
+        ring.share_memory(LANES / 100, depth=6)
+        ring.csr_write(0, HOLD, 1)
+        ring.begin(feeds(1))
+        ring.run(max_cycles=1000)
+        ring.csr_write(0, HOLD, 0)
+        ring.run(max_cycles=20)
+        assert 6 <= ring.end()[0].beats <= 7
+
+
 def test_each_core_has_a_modelled_memory(library: Path) -> None:
     """One that is slower than the core, and one that waits for it."""
     beats = 2000  # more than the reader's ring holds
