@@ -104,15 +104,15 @@ class Board:
         if found != MACHINE_ID:
             raise TritforgeError(f"What answers is no machine of tritforge: its ID reads {found:#010x}.")
         shape = self.register("SHAPE")
-        version, beat, beats = (
-            (shape & field.mask) >> field.low
-            for field in (BY_NAME["SHAPE"].field(name) for name in ("VERSION", "BEAT_BYTES_LOG2", "BEATS_LOG2"))
+        version, beat, beats, started_by_host = (
+            (shape & field.mask) >> field.low for field in BY_NAME["SHAPE"].fields
         )
         if version != MACHINE_VERSION:
             raise TritforgeError(
                 f"The board has register map {version}, this driver knows {MACHINE_VERSION}; build it anew."
             )
-        self.identity = Identity(1 << beat, 1 << beat + beats, self.register("CLOCK") * 1000)
+        clock_hz = self.register("CLOCK") * 1000
+        self.identity = Identity(1 << beat, 1 << beat + beats, clock_hz, bool(started_by_host))
 
     def register(self, name: str) -> int:
         """Read one of the machine's registers."""

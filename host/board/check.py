@@ -47,6 +47,13 @@ class Scan:
     good: dict[Setting, bool]
     chosen: Setting | None
 
+    def rows(self) -> dict[int, str]:
+        """By cycles, a mark for each phase: # where it is good."""
+        rows = dict.fromkeys(sorted({setting.capture for setting in self.good}), "")
+        for setting, good in self.good.items():
+            rows[setting.capture] += "#" if good else "."
+        return rows
+
 
 def scan(board: Board, phases: Sequence[int] = PHASES, progress: Progress | None = None) -> Scan:
     """Try all settings, and leave the best one set.

@@ -15,8 +15,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tritforge.golden import Failure
+from tritforge.golden import Failure, TritforgeError
+from tritforge.hw.board.boards import BOARDS
+from tritforge.hw.board.ddr3_side import Ddr3Side
+from tritforge.hw.board.machine_map import Identity
 from tritforge.rtl_gen.ddr3.description import Description
+from tritforge.rtl_gen.ddr3.emit import cached_controller
 
 HELD_S = 200e-6
 """For which the memory's reset is held."""
@@ -116,6 +120,9 @@ class Ddr3:
         Failure
             If a strobe reads nothing right, or no longer does when all are set.
         """
+        # of the commands of all trials: the first row and column of the first bank
+        for phase in {0, self._d.read_phase, self._d.write_phase}:
+            self._write(f"sdram_dfii_pi{phase}_address", 0, 0)
         found: list[list[Window]] = [[] for _ in range(self._d.strobes)]
         for bitslip in range(self._d.bitslips):
             self._act(self._all, "ddrphy_rdly_dq_bitslip" if bitslip else "ddrphy_rdly_dq_bitslip_rst")
@@ -154,7 +161,8 @@ class Ddr3:
         """The strobes that read all patterns, a bit each."""
         right = self._all
         for seed in SEEDS:
-            right &= self._tried(seed)
+            if right:
+                right &= self._tried(seed)
         return right
 
     def _tried(self, seed: int) -> int:
@@ -188,8 +196,6 @@ class Ddr3:
             self._write(name, value)
 
     def _command(self, phase: int, code: int) -> None:
-        """A command to the first row or column of the first bank."""
-        self._write(f"sdram_dfii_pi{phase}_address", 0, 0)
         self._write(f"sdram_dfii_pi{phase}_command", code, 1)
 
     def _control(self, code: int) -> None:
@@ -202,6 +208,24 @@ class Ddr3:
     def _read(self, register: str) -> NDArray[np.uint32]:
         address, words = self._d.registers[register]
         return self._words.read(self._base + address, words)
+
+
+def controller_of(identity: Identity) -> Description:
+    """The controller of a board, one of `BOARDS`; TritforgeError where it is none of these, or the extra is missing.
+
+    How many rows its memory has changes nothing for the host.
+    """
+    for params in BOARDS.values():
+        known = params.identity
+        if isinstance(params.memory, Ddr3Side) and (known.beat_bytes, known.clock_hz) == (
+            identity.beat_bytes,
+            identity.clock_hz,
+        ):
+            return cached_controller(params.memory.params).description
+    raise TritforgeError(
+        f"The board has a DDR3 controller at {identity.clock_hz / 1e6:g} MHz that this version does not know; build "
+        "its bitstream anew."
+    )
 
 
 def _windows(bitslip: int, works: Sequence[bool]) -> list[Window]:

@@ -70,14 +70,19 @@ def load(board: Board, image: Image, progress: Progress | None = None) -> Plan:
     return where
 
 
-def preload(memory: Bytes, board: Board, image: Image) -> Plan:
-    """Put an image straight into a simulated memory; what the line would take is simulated in an hour."""
+def preload(put: Callable[[int, Bytes], None], board: Board, image: Image) -> Plan:
+    """Put an image straight into a simulated memory; what the line would take is simulated in an hour.
+
+    Parameters
+    ----------
+    put : writes bytes at an address. board : of the memory. image : packed for its core.
+    """
     where = plan(image, board.identity)
     place = where.gains * where.beat_bytes
     for part in content(image, where):
-        memory[place : place + len(part)] = part
+        put(place, part)
         place += len(part)
-    memory[:DIRECTORY_BYTES] = _bytes(Directory(digest(image, where), where.loaded_beats, True))
+    put(0, _bytes(Directory(digest(image, where), where.loaded_beats, True)))
     return where
 
 

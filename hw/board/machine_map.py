@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Addresses on the board and the machine's registers: one table for gateware, driver and documentation.
 
-A byte address of 32 bits: its two highest choose the memory, the core's registers (`hw.register_map`) or the
-machine's, which are below. Memory is addressed in bytes here and in words of the memory (beats) in the registers.
+A byte address of 32 bits: its two highest choose the memory, the registers of its controller where the host has to
+do with them, the core's (`hw.register_map`) or the machine's, which are below. Memory is addressed in bytes here and
+in words of the memory (beats) in the registers.
 """
 
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from enum import IntEnum
 
 from tritforge.hw.register_map import Access, Field, Register
 
-MEMORY, CORE, MACHINE = 0, 0x80000000, 0xC0000000
-"""Where memory, the core's registers and the machine's registers begin."""
+MEMORY, CONTROLLER, CORE, MACHINE = 0, 0x40000000, 0x80000000, 0xC0000000
+"""Where memory, its controller's registers, the core's and the machine's begin."""
 
 MACHINE_ID = 0x4D544952
 """'RITM', little-endian."""
@@ -82,6 +83,7 @@ REGISTERS = (
             Field("VERSION", 0, 8, "Version of this map."),
             Field("BEAT_BYTES_LOG2", 8, 8, "Bytes of a beat, the memory's word, as a power of two."),
             Field("BEATS_LOG2", 16, 8, "Beats of the memory, as a power of two."),
+            Field("STARTED_BY_HOST", 24, 1, "The host initialises the memory, through its controller's registers."),
         ),
     ),
     Register("CLOCK", 0x08, Access.READ_ONLY, "The clock in kHz."),
@@ -121,7 +123,7 @@ REGISTERS = (
         "CAPTURE",
         0x20,
         Access.READ_WRITE,
-        "When what the memory answers is taken from its pins.",
+        "When what an SDRAM answers is taken from its pins.",
         (
             Field("CYCLES", 0, 2, "Cycles later than the earliest."),
             Field("PHASE", 8, 8, "Steps of the memory's clock against the core's, counted modulo 256."),
@@ -136,11 +138,13 @@ class Identity:
     """What a machine says of itself.
 
     beat_bytes : of a word of its memory. memory_bytes : of all of it. clock_hz : of core and memory.
+    started_by_host : whether the host initialises the memory.
     """
 
     beat_bytes: int
     memory_bytes: int
     clock_hz: int
+    started_by_host: bool = False
 
 
 def markdown() -> str:

@@ -99,6 +99,7 @@ class MachineRegisters(wiring.Component):
             "VERSION": MACHINE_VERSION,
             "BEAT_BYTES_LOG2": self._identity.beat_bytes.bit_length() - 1,
             "BEATS_LOG2": self._address_bits,
+            "STARTED_BY_HOST": self._identity.started_by_host,
         }
         values = {
             "ID": MACHINE_ID,

@@ -13,6 +13,7 @@ from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.interfaces import AxiStream
 from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.width import cut, minus_one, plus_one
+from tritforge.hw.memory.axi4 import CACHE, INCREMENTING, WIDTHS, Axi4Read
 from tritforge.hw.memory.reader import BEATS_BITS, run_layout
 from tritforge.hw.memory.ring import BeatRing
 
@@ -21,47 +22,6 @@ PAGE = 4096
 LONGEST = 256
 """Beats of a burst."""
 MOST_OUTSTANDING = 16
-WIDTHS = (64, 128, 256, 512)
-INCREMENTING = 1
-CACHE = 0b0011
-"""Bufferable and modifiable: bridges on the way may split and join."""
-
-
-class Axi4Read(wiring.Signature):
-    """The channels of AXI4 that read, seen from the master.
-
-    Parameters
-    ----------
-    address_bits : of ``araddr``, which counts bytes.
-    bits : of a word.
-    id_bits : of ``arid`` and ``rid``.
-
-    Attributes
-    ----------
-    ar* : Out, but for ``arready``. r* : In, but for ``rready``.
-    """
-
-    def __init__(self, address_bits: int, bits: int, id_bits: int) -> None:
-        super().__init__(
-            {
-                "arid": Out(id_bits),
-                "araddr": Out(address_bits),
-                "arlen": Out(8),
-                "arsize": Out(3),
-                "arburst": Out(2),
-                "arlock": Out(1),
-                "arcache": Out(4),
-                "arprot": Out(3),
-                "arvalid": Out(1),
-                "arready": In(1),
-                "rid": In(id_bits),
-                "rdata": In(bits),
-                "rresp": In(2),
-                "rlast": In(1),
-                "rvalid": In(1),
-                "rready": Out(1),
-            }
-        )
 
 
 class AxiReader(wiring.Component):
@@ -223,6 +183,7 @@ class AxiReader(wiring.Component):
             axi.arsize.eq(self._byte_bits),
             axi.arburst.eq(INCREMENTING),
             axi.arcache.eq(CACHE),
+            *(getattr(axi, name).eq(0) for name in ("arid", "arlock", "arprot")),
             axi.rready.eq(1),
             answered.eq(axi.rvalid & axi.rlast),
             ring.taken.eq(taken),

@@ -9,20 +9,23 @@ from typing import Any
 
 from tritforge.golden import Failure
 from tritforge.golden.files import make_folder, write_bytes, write_text
-from tritforge.hw.board.machine import Machine, MachineParams
-from tritforge.rtl_gen.bitstream.ulx3s import MACHINE, Ulx3s
+from tritforge.hw.board.boards import board_params
+from tritforge.hw.board.machine import Machine
+from tritforge.rtl_gen.bitstream.ecpix5 import Ecpix5
+from tritforge.rtl_gen.bitstream.ulx3s import Ulx3s
 from tritforge.rtl_gen.synthesis import ecp5_pack
 from tritforge.rtl_gen.synthesis.pnr import Route, read_report
 from tritforge.rtl_gen.synthesis.synth import DEVICES, Area, recipe, run_script, unit_areas, versions
 from tritforge.rtl_gen.tools.build import Status, cached_build, say
 from tritforge.rtl_gen.tools.yowasp import Log, beside, run
-from tritforge.rtl_gen.verilog.cached import gateware_digest
+from tritforge.rtl_gen.verilog.cached import MACHINE, machine_digest
 from tritforge.rtl_gen.verilog.emit import emit_verilog
 from tritforge.rtl_gen.verilog.lint import lint
 
 TOP = "top"
-DEVICE = "LFE5U-85F-6BG381C"
-_OPTIONS = ("--85k", "--package", "CABGA381", "--speed", "6", "--placer", "static", "--timing-allow-fail")
+DESIGNS: dict[str, type[Ulx3s] | type[Ecpix5]] = {"ulx3s-85f": Ulx3s, "ecpix5-85f": Ecpix5}
+"""Of `hw.board.boards.BOARDS`."""
+_OPTIONS = ("--placer", "static", "--timing-allow-fail")
 _LIBRARY = "+/ecp5/cells_sim.v +/ecp5/cells_bb.v"
 
 
@@ -56,7 +59,7 @@ class Bitstream:
 
 
 def build(
-    params: MachineParams, folder: Path, seeds: Sequence[int], status: Status | None = None, log: Log | None = None
+    name: str, folder: Path, seeds: Sequence[int], status: Status | None = None, log: Log | None = None
 ) -> Bitstream:
     """Build a board's bitstream, with the first of the seeds that is fast enough, or else the fastest.
 
@@ -64,7 +67,7 @@ def build(
 
     Parameters
     ----------
-    params : of the machine.
+    name : of the board.
     folder : gets the products.
     seeds : of the placement.
     status, log : told what begins, and every line of the tools.
@@ -74,11 +77,12 @@ def build(
     BitstreamError, SynthError
         Where a tool fails.
     """
-    files = _verilog(params, status)
+    params, design = board_params(name), DESIGNS[name]
+    files = _verilog(name, status)
     netlist = _netlist(files, status, log)
     best: tuple[Route, Path] | None = None
     for seed in seeds:
-        routed = _route(netlist, files[-1].with_name(f"{TOP}.lpf"), seed, status, log)
+        routed = _route(netlist, files[-1].with_name(f"{TOP}.lpf"), (*design.options, *_OPTIONS), seed, status, log)
         route = _read(routed, seed)
         if best is None or route.fmax > best[0].fmax:
             best = route, routed
@@ -99,26 +103,29 @@ def build(
     return Bitstream(folder, {unit.name: unit.area for unit in units}, used, route, params.clock_hz)
 
 
-def _verilog(params: MachineParams, status: Status | None) -> list[Path]:
-    """The machine's Verilog and, last, the board around it as RTLIL; with the constraints beside it."""
-    digest = gateware_digest("tritforge.rtl_gen.bitstream.ulx3s")
+def _verilog(name: str, status: Status | None) -> list[Path]:
+    """The Verilog of the machine and what is beside it and, last, the board around it as RTLIL; with the constraints
+    beside that."""
+    params, design = board_params(name), DESIGNS[name]
+    digest = machine_digest(params, design.__module__)
     with cached_build("board", TOP, [repr(params), digest], []) as folder:
         if folder.fresh:
             say(status, "Writing the Verilog of the board")
             machine = emit_verilog(Machine(params), MACHINE, folder.path)
             lint(machine, MACHINE)
-            plan = Ulx3s.platform().prepare(Ulx3s(params), TOP)
-            for name in (f"{TOP}.il", f"{TOP}.lpf"):
-                content = plan.files[name]
+            plan = design.platform().prepare(design(params), TOP)
+            for file in (f"{TOP}.il", f"{TOP}.lpf"):
+                content = plan.files[file]
                 text = content if isinstance(content, str) else content.decode()
-                (folder.path / name).write_text(text)
+                (folder.path / file).write_text(text)
     listing = (folder.final / f"{MACHINE}.f").read_text().split()
-    return [*(folder.final / name for name in listing), folder.final / f"{TOP}.il"]
+    beside = design(params).files(status)
+    return [*(folder.final / name for name in listing), *beside, folder.final / f"{TOP}.il"]
 
 
 def _netlist(files: Sequence[Path], status: Status | None, log: Log | None) -> Path:
     """The netlist; the units of machine and core keep their boundaries (`rtl_gen.synthesis.synth.Synthesis`)."""
-    names = [file.stem for file in files if file.suffix == ".v" and file.stem != MACHINE]
+    names = [file.stem for file in files if file.stem.startswith(f"{MACHINE}_")]
     kept = [f"{module}/t:{name}" for module in (MACHINE, f"{MACHINE}_core") for name in names]
     script = [
         f"setattr -set keep_hierarchy 1 {TOP}/t:{MACHINE} {' '.join(kept)}",
@@ -138,9 +145,9 @@ def _netlist(files: Sequence[Path], status: Status | None, log: Log | None) -> P
     return folder.final / "netlist.json"
 
 
-def _route(netlist: Path, lpf: Path, seed: int, status: Status | None, log: Log | None) -> Path:
+def _route(netlist: Path, lpf: Path, fixed: Sequence[str], seed: int, status: Status | None, log: Log | None) -> Path:
     """The folder with the configuration and nextpnr's report."""
-    options = [*_OPTIONS, "--seed", str(seed)]
+    options = [*fixed, "--seed", str(seed)]
     with cached_build("board", TOP, [*options, *versions().values()], [netlist, lpf]) as folder:
         if folder.fresh:
             say(status, f"Placing and routing the board, seed {seed} (some minutes)")

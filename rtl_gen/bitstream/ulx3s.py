@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The design around the machine on a ULX3S: PLL, reset, registers in the pads, lamps."""
 
+from pathlib import Path
+
 from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, ResetSignal, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
@@ -8,12 +10,13 @@ from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
 from tritforge.hw.board.machine import MachineParams
 from tritforge.hw.board.phase_stepper import PhaseStepper
+from tritforge.hw.board.sdram_side import SdramSide
 from tritforge.hw.memory.pins import SdramPins
 from tritforge.rtl_gen.bitstream.pll import dividers
+from tritforge.rtl_gen.tools.build import Status
+from tritforge.rtl_gen.verilog.cached import MACHINE
 
 REFERENCE_HZ = 25_000_000
-MACHINE = "machine"
-"""Module of the machine's Verilog."""
 
 
 class Ulx3s(Elaboratable):
@@ -28,14 +31,22 @@ class Ulx3s(Elaboratable):
     """
 
     platform = ULX3S_85F_Platform
+    device = "LFE5U-85F-6BG381C"
+    options = ("--85k", "--package", "CABGA381", "--speed", "6")
+    loader = "ulx3s"
 
     def __init__(self, params: MachineParams) -> None:
         self._params = params
 
+    def files(self, status: Status | None) -> list[Path]:
+        """Verilog beside the machine's: none."""
+        return []
+
     def elaborate(self, platform: ULX3S_85F_Platform) -> Module:
         m = Module()
         self._clocks(m, platform)
-        chip = self._params.chip
+        assert isinstance(self._params.memory, SdramSide)
+        chip = self._params.memory.chip
         pins = SdramPins(chip).create(path=("memory",))
         serial = platform.request("uart", 0, dir={name: "-" for name in ("rx", "tx", "rts", "dtr")})
         m.submodules.rx = rx = io.Buffer("i", serial.rx)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tritforge.golden import Failure, TritforgeError
 from tritforge.golden.files import replacing_folder
+from tritforge.hw.memory.ddr3 import Ddr3Params
 from tritforge.rtl_gen.cache.folder import cache_folder
 from tritforge.rtl_gen.cache.sources import code_digest
 from tritforge.rtl_gen.ddr3.description import Description
-from tritforge.rtl_gen.ddr3.memory import Ddr3Params
 from tritforge.rtl_gen.tools.build import Status, say
 
 PROGRAM = "tritforge.rtl_gen.ddr3.soc"
@@ -23,6 +23,8 @@ _CALL = f"import json, pathlib, sys, {PROGRAM} as soc; soc.main(json.loads(sys.a
 """In a process of its own: LiteX keeps what it has built in global variables."""
 TOP = "ddr3"
 PACKAGES = ("litex", "litedram", "migen")
+WINDOWS = ((2, 1, 5), (1, 4, 7))
+"""Of the strobes of a modelled memory {bitslip, first delay, last delay}: where their data come right."""
 DRIVEN = ("ddram_dq", "ddram_dqs_p")
 """Pins that LiteX declares as inputs, though it drives them."""
 
@@ -49,9 +51,7 @@ def missing() -> str | None:
     return f"A DDR3 controller needs {' and '.join(absent)}, which is not installed: pip install 'tritforge[ddr3]'."
 
 
-def cached_controller(
-    params: Ddr3Params, simulated_row_bits: int | None = None, status: Status | None = None
-) -> Emitted:
+def cached_controller(params: Ddr3Params, simulated: bool = False, status: Status | None = None) -> Emitted:
     """A controller, kept and emitted anew when parameters, packages or the Python version have changed.
 
     LiteX reads the names of signals from Python's bytecode, so that another version of Python may give other names.
@@ -60,9 +60,8 @@ def cached_controller(
     ----------
     params
         Of the controller.
-    simulated_row_bits
-        Instead of the PHY and the pins there is LiteDRAM's model of a memory, with so many bits of a row's number;
-        None for the true one.
+    simulated
+        Instead of the PHY and the pins there is LiteDRAM's model of a memory, of any number of rows.
     status
         Told what begins.
 
@@ -74,26 +73,27 @@ def cached_controller(
     if sentence := missing():
         raise TritforgeError(sentence)
     versions = [metadata.version(name) for name in PACKAGES]
-    content = (params, simulated_row_bits, versions, sys.version_info[:2], code_digest(__name__, PROGRAM))
+    content = (params, simulated, WINDOWS, versions, sys.version_info[:2], code_digest(__name__, PROGRAM))
     folder = cache_folder() / "ddr3" / hashlib.sha256(repr(content).encode()).hexdigest()[:16]
     if not folder.is_dir():
         say(status, f"Writing the Verilog of the DDR3 controller of {params.chip.name}")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(folder) as place:
-            _emit(params, simulated_row_bits, place)
+            _emit(params, simulated, place)
     return Emitted(folder / f"{TOP}.v", Description.read(folder / f"{TOP}.json"))
 
 
-def _emit(params: Ddr3Params, simulated_row_bits: int | None, folder: Path) -> None:
+def _emit(params: Ddr3Params, simulated: bool, folder: Path) -> None:
     given = asdict(params)
     chip = given.pop("chip")
-    given |= {"module": chip["module"], "t_rfc": chip["t_rfc"], "simulated_row_bits": simulated_row_bits}
+    given |= {name: chip[name] for name in ("module", "row_bits", "t_rfc")}
+    given |= {"simulated": simulated, "windows": WINDOWS}
     command = [sys.executable, "-P", "-W", "ignore", "-c", _CALL, json.dumps(given), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Failure(f"LiteDRAM cannot write the controller: {done.stderr.strip().splitlines()[-1]}")
     file = folder / f"{TOP}.v"
-    file.write_text(clean(file.read_text(), simulated_row_bits is None))
+    file.write_text(clean(file.read_text(), not simulated))
 
 
 def clean(text: str, with_pins: bool) -> str:

@@ -2,7 +2,7 @@
 """The controller in LiteX's words; a program of its own, which gets parameters and a folder.
 
 LiteX names signals by what it has seen before and keeps what it builds in globals: one controller a process gives the
-same text each time. Nothing else of the project imports this module, or LiteX.
+same text each time. Nothing else of the project imports this module and `rtl_gen.ddr3.modelled_phy`, or LiteX.
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from litedram import modules
+from litedram.core.controller import ControllerSettings
 from litedram.frontend.axi import LiteDRAMAXI2Native, LiteDRAMAXIPort
 from litedram.gen import (
     LiteDRAMCoreControl,
@@ -30,8 +31,14 @@ from litex.soc.integration.soc_core import SoCMini
 from litex.soc.interconnect import wishbone
 from migen import ClockDomain, ClockSignal, ResetSignal, Signal
 
+from tritforge.rtl_gen.ddr3.modelled_phy import ModelledPhy
+from tritforge.rtl_gen.ddr3.row_opener import RowOpener
+
 PORT = "axi"
 TOP = "ddr3"
+ROW_WORDS = 128
+POSTPONED = 8
+"""Refreshes that come together, as many as the standard allows: the rows are closed once for all of them."""
 
 
 class SimulatedClocks(LiteXModule):  # type: ignore[misc] # no types
@@ -43,18 +50,6 @@ class SimulatedClocks(LiteXModule):  # type: ignore[misc] # no types
             self.cd_sys.clk.eq(platform.request("clk")),
             self.cd_sys.rst.eq(platform.request("rst")),
         ]
-
-
-class Model(SDRAMPHYModel):  # type: ignore[misc] # no types
-    """LiteDRAM's model, which says of the first phase alone that its data are valid.
-
-    A controller looks at no other, but each phase's register for the host keeps what its own phase says is valid.
-    """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        first, *others = self.dfi.phases
-        self.comb += [phase.rddata_valid.eq(first.rddata_valid) for phase in others]
 
 
 class Controller(SoCMini):  # type: ignore[misc] # no types
@@ -80,18 +75,23 @@ class Controller(SoCMini):  # type: ignore[misc] # no types
         platform.add_extension(_pads(config, params["absent_pins"]))
         phy = ECP5DDRPHY(platform.request("ddram"), sys_clk_freq=clock)
         self.settings = phy.settings
-        rows = params["simulated_row_bits"]
-        if rows is None:
+        if not params["simulated"]:
+            assert module.geom_settings.rowbits == params["row_bits"]
             self.crg = LiteDRAMECP5DDRPHYCRG(platform, config)
-            self.ddrphy = phy
             self.comb += [self.crg.stop.eq(phy.init.stop), self.crg.reset.eq(phy.init.reset)]
         else:
             self.crg = SimulatedClocks(platform)
             # fewer rows, but as many address pins, which the mode registers need
-            module.geom_settings.rowbits = rows
-            self.model = Model(module, settings=phy.settings, clk_freq=clock)
+            module.geom_settings.rowbits = params["row_bits"]
+            model = SDRAMPHYModel(module, settings=phy.settings, clk_freq=clock)
+            phy = ModelledPhy(model, params["windows"])
+        self.ddrphy = phy
         self.add_sdram(
-            "sdram", phy=self.ddrphy if rows is None else self.model, module=module, with_soc_interconnect=False
+            "sdram",
+            phy=phy,
+            module=module,
+            with_soc_interconnect=False,
+            controller_settings=ControllerSettings(refresh_postponing=POSTPONED),
         )
         self.ddrctrl = LiteDRAMCoreControl()
         bus = wishbone.Interface(data_width=32, adr_width=30)
@@ -109,6 +109,7 @@ class Controller(SoCMini):  # type: ignore[misc] # no types
     def _port(self, platform: Any, params: dict[str, Any]) -> None:
         """The AXI4 port, which takes nothing before the host has said that the memory is ready."""
         native = self.sdram.crossbar.get_port()
+        self.opener = RowOpener(native, self.sdram.crossbar.get_port(), ROW_WORDS)
         address_bits = native.address_width + (native.data_width // 8 - 1).bit_length()
         axi = LiteDRAMAXIPort(data_width=native.data_width, address_width=address_bits, id_width=params["id_bits"])
         self.axi = LiteDRAMAXI2Native(axi, native, r_buffer_depth=params["outstanding"])

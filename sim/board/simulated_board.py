@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from tritforge.golden import Failure
 from tritforge.hw.board.machine import MachineParams
+from tritforge.hw.board.sdram_side import SdramSide
+from tritforge.rtl_gen.ddr3.simulated import simulated_machine, smaller
 from tritforge.rtl_gen.tools.build import Status
 from tritforge.rtl_gen.verilog.cached import cached_machine
-from tritforge.sim.board.chip_timing import ChipTiming, chip_timing
+from tritforge.sim.board.chip_timing import chip_timing
 from tritforge.sim.build_library import Recipe, build_library
+from tritforge.sim.ddr3.ddr3_unit import LITEX
 
 TOP = "board"
 SLICE = 1 << 18
@@ -49,11 +52,15 @@ class SimulatedBoard:
     """
 
     def __init__(self, params: MachineParams, status: Status | None = None) -> None:
+        memory, settings = params.memory, None
+        if isinstance(memory, SdramSide):
+            settings = ctypes.byref(chip_timing(memory.chip, params.clock_hz / 1e6))
+        else:
+            params = smaller(params)
         self.params = params
         self.progress: Callable[[int], None] | None = None
         self._library = _load(build_board(params, status))
-        timing = chip_timing(params.chip, params.clock_hz / 1e6)
-        self._board = self._library.board_create(ctypes.byref(timing), params.clock_hz, params.baud)
+        self._board = self._library.board_create(settings, params.clock_hz, params.baud)
 
     def write(self, content: bytes) -> None:
         """Put bytes on their way; they take their time while something is read."""
@@ -95,15 +102,11 @@ class SimulatedBoard:
         """What a reset button does: the memory keeps what it holds as long as it is refreshed."""
         self._library.board_reset(self._board)
 
-    def memory(self) -> NDArray[np.uint8]:
-        """The memory's bytes, in place: what would take the line an hour of simulation is put there at once."""
-        size = int(self._library.board_memory_bytes(self._board))
-        return np.ctypeslib.as_array(self._library.board_memory(self._board), (size,))
-
-    @property
-    def refreshes(self) -> int:
-        """That the memory has had."""
-        return int(self._library.board_refreshes(self._board))
+    def put(self, address: int, data: NDArray[np.uint8]) -> None:
+        """Put bytes into the memory at once; through the line it would take an hour of simulation."""
+        content = np.ascontiguousarray(data)
+        assert address + len(content) <= self.params.memory.size
+        self._library.board_put(self._board, address, content.ctypes.data, len(content))
 
     def _judge(self) -> None:
         found = (_Violation * _KEPT)()
@@ -119,8 +122,13 @@ class SimulatedBoard:
 def build_board(params: MachineParams, status: Status | None = None) -> Path:
     """The library of a simulated board, kept and built anew when anything that decides it has changed."""
     here = Path(__file__).parent
-    recipe = Recipe("Vboard", (here / "board.cpp",), headers=(here / "sdram_chip.h",))
-    return build_library(cached_machine(params, TOP, status), TOP, recipe, status)
+    common = (here / "board.h", here / "line.h")
+    if isinstance(params.memory, SdramSide):
+        recipe = Recipe("Vboard", (here / "sdram_board.cpp",), headers=(*common, here / "sdram_chip.h"))
+        return build_library(cached_machine(params, TOP, status), TOP, recipe, status)
+    files = simulated_machine(params, TOP, status)
+    recipe = Recipe("Vboard", (here / "ddr3_board.vlt", here / "ddr3_board.cpp"), headers=common, options=LITEX)
+    return build_library(files, TOP, recipe, status)
 
 
 @cache
@@ -128,17 +136,14 @@ def _load(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     pointer, number = ctypes.c_void_p, ctypes.c_uint64
     for name, result, arguments in (
-        ("board_create", pointer, (ctypes.POINTER(ChipTiming), number, number)),
+        ("board_create", pointer, (pointer, number, number)),
         ("board_destroy", None, (pointer,)),
         ("board_reset", None, (pointer,)),
         ("board_run", number, (pointer, number, ctypes.c_int)),
         ("board_cycles", number, (pointer,)),
         ("board_send", None, (pointer, ctypes.c_char_p, number)),
-        ("board_unsent", number, (pointer,)),
         ("board_receive", number, (pointer, ctypes.c_char_p, number)),
-        ("board_memory", ctypes.POINTER(ctypes.c_uint8), (pointer,)),
-        ("board_memory_bytes", number, (pointer,)),
-        ("board_refreshes", number, (pointer,)),
+        ("board_put", None, (pointer, number, pointer, number)),
         ("board_violations", number, (pointer, ctypes.POINTER(_Violation), number)),
     ):
         function = getattr(library, name)

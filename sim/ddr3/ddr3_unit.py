@@ -11,16 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritforge.hw.memory.axi_reader import AxiReader
+from tritforge.hw.memory.ddr3 import BANK_BITS, CYCLES_OF_A_WORD, ROW_BYTES_BITS, WORD_BITS, Ddr3Params
 from tritforge.rtl_gen.ddr3.emit import cached_controller
-from tritforge.rtl_gen.ddr3.memory import CYCLES_OF_A_WORD, WORD_BITS, Ddr3Params
 from tritforge.rtl_gen.tools.build import Status
 from tritforge.rtl_gen.verilog.emit import emit_verilog
 from tritforge.sim.build_library import Recipe, build_library
 
 ROW_BITS = 9
 """Of the modelled memory, whose rows, banks and refreshes are as those of the true one; 8 MB."""
-BYTE_BITS = 1 + 10 + 3 + ROW_BITS
+BYTE_BITS = ROW_BITS + BANK_BITS + ROW_BYTES_BITS
 WORDS = 1 << BYTE_BITS - 4
+BETWEEN = 50
+"""Cycles from an access to the next, in which a command is carried out; on a serial line there are thousands."""
+LITEX = ("-Wno-lint", "-Wno-style", "-Wno-COMBDLY")
+"""For Verilator: LiteX writes combinational logic with non-blocking assignments, and widths as it likes."""
 DEPTH = 512
 """Beats of the reader's ring."""
 
@@ -38,9 +42,8 @@ def build_ddr3(params: Ddr3Params, burst: int = 256, status: Status | None = Non
         Told what begins.
     """
     here = Path(__file__).parent
-    controller = cached_controller(params, ROW_BITS, status)
-    # LiteX writes combinational logic with non-blocking assignments, and widths as it likes
-    options = ("-Wno-lint", "-Wno-style", "-Wno-COMBDLY", f"-DBYTE_BITS={BYTE_BITS}")
+    controller = cached_controller(params.with_rows(ROW_BITS), True, status)
+    options = (*LITEX, f"-DBYTE_BITS={BYTE_BITS}")
     recipe = Recipe("Vunit", (here / "ddr3_unit.cpp",), options=options)
     with tempfile.TemporaryDirectory() as folder:
         reader = AxiReader(BYTE_BITS - 4, WORD_BITS, DEPTH, outstanding=16, burst=burst, id_bits=params.id_bits)
@@ -95,6 +98,7 @@ class Ddr3Unit:
         answer = ctypes.c_uint32()
         if not self._library.unit_access(self._unit, address, write, data, ctypes.byref(answer)):
             raise TimeoutError(f"Nothing answers at {address:#x}.")
+        self._library.unit_idle(self._unit, BETWEEN)
         return answer.value
 
 

@@ -99,6 +99,7 @@ async def identity(dut: Any) -> None:
         "VERSION": MACHINE_VERSION,
         "BEAT_BYTES_LOG2": parameters["beat_bytes"].bit_length() - 1,
         "BEATS_LOG2": parameters["address_bits"],
+        "STARTED_BY_HOST": int(parameters["started_by_host"]),
     }
     expected = {
         "ID": MACHINE_ID,

@@ -99,6 +99,10 @@ class Machine:
         """Whether it is."""
         return bool(self.values["STATUS"] & BY_NAME["STATUS"].field("PLAYING").mask)
 
+    def put(self, address: int, data: Bytes) -> None:
+        """Bytes are in the memory at once."""
+        self.memory[address : address + len(data)] = data
+
     def write(self, address: int, data: bytes | Sequence[int] | NDArray[np.uint32]) -> None:
         """See `Link`."""
         content = data if isinstance(data, bytes) else np.asarray(data, dtype="<u4").tobytes()

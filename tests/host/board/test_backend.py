@@ -50,7 +50,7 @@ def begun(image: Image, lost: float = 0.0, seed: int = 1, **other: int) -> tuple
     )
     machine = Machine(Core(params), params.lanes, BEATS, seed, lost, late=lost)
     board = Board(machine)
-    where = preload(machine.memory, board, image)
+    where = preload(machine.put, board, image)
     return machine, BoardBackend(board, image, replace(where, **other))
 
 

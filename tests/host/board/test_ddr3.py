@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Initialisation and levelling by the host, against a memory of one word behind delay lines with windows."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from tests.ddr3_models import DESCRIPTION, REGISTERS, DelayLines, OneWord
+from tests.host.board.ddr3_models import DESCRIPTION, REGISTERS, DelayLines, OneWord
 from tritforge.golden import Failure
 from tritforge.host.board.ddr3 import Ddr3, Window
 
@@ -63,16 +65,21 @@ def test_a_strobe_that_reads_nothing_right_is_named() -> None:
 
 def test_a_memory_that_does_not_stay_right_is_found() -> None:
     host, memory, lines = board(Window(0, 1, 4), Window(0, 1, 4))
-    reads = lines.read
+    reads, writes, settings = lines.read, lines.write, 0
+
+    def counting(address: int, data: Sequence[int]) -> None:
+        nonlocal settings
+        settings += address == REGISTERS["ddrphy_rdly_dq_bitslip_rst"][0]
+        writes(address, data)
 
     def failing(address: int, words: int) -> object:
         came = reads(address, words)
-        # all but the last trials are over
-        if lines.reads > 4 * 8 * 3 * 5 and address == REGISTERS["sdram_dfii_pi1_rddata"][0]:
+        # the strobes have been set, each by itself, behind the trials
+        if settings == 3 and address == REGISTERS["sdram_dfii_pi1_rddata"][0]:
             came[0] ^= 1 << 31
         return came
 
-    lines.read = failing  # type: ignore[method-assign,assignment] # a fault
+    lines.read, lines.write = failing, counting  # type: ignore[method-assign,assignment] # a fault
     with pytest.raises(Failure, match="not always"):
         host.level()
     assert (REGISTERS["ddrctrl_init_done"][0], 1) not in memory.written

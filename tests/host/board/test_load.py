@@ -39,6 +39,9 @@ class FakeBoard:
         self.budget: int | None = None
         self.faulty: dict[int, int] = {}
 
+    def put(self, address: int, data: NDArray[np.uint8]) -> None:
+        self.memory[address : address + len(data)] = data
+
     def read_memory(self, beat: int, beats: int) -> NDArray[np.uint8]:
         size = self.identity.beat_bytes
         self.read.append((beat, beats * size))
@@ -193,5 +196,5 @@ def test_what_the_memory_does_not_keep_is_a_failure(image: Image, board: FakeBoa
 
 
 def test_a_simulated_memory_is_filled_at_once(image: Image, board: FakeBoard) -> None:
-    assert preload(board.memory, board, image) == plan(image, board.identity)
+    assert preload(board.put, board, image) == plan(image, board.identity)
     assert holds(image, board) and loaded(board, image) and board.written == []

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The machine's registers behave as their table says."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,16 @@ from tests.unit_bench import bench
 from tritforge.hw.board.machine_map import REGISTERS, SETTINGS, Identity, Setting, setting_offset
 from tritforge.hw.board.machine_registers import MachineRegisters
 
-CASES = {"ULX3S": (21, 16, 137_500_000), "largest": (28, 4, 200_000_000)}
-"""Bits of a beat's address, bytes of a beat, the clock."""
+CASES = {"ULX3S": (21, 16, 137_500_000, False), "largest": (28, 4, 200_000_000, True)}
+"""Bits of a beat's address, bytes of a beat, the clock, whether the host initialises the memory."""
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_registers_behave(name: str, tmp_path: Path) -> None:
-    address_bits, beat_bytes, clock_hz = CASES[name]
-    unit = MachineRegisters(Identity(beat_bytes, beat_bytes << address_bits, clock_hz), address_bits)
-    parameters = {"address_bits": address_bits, "beat_bytes": beat_bytes, "clock_hz": clock_hz}
+    address_bits, beat_bytes, clock_hz, started_by_host = CASES[name]
+    identity = Identity(beat_bytes, beat_bytes << address_bits, clock_hz, started_by_host)
+    unit = MachineRegisters(identity, address_bits)
+    parameters = {"address_bits": address_bits} | asdict(identity)
     assert bench(unit, "board.machine_registers", parameters, tmp_path) == [
         "identity",
         "shows",

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.ddr3_models import DelayLines
 from tritforge.golden import TritforgeError
 from tritforge.host.board.ddr3 import Ddr3, Window
 from tritforge.host.measure.ddr3 import measure_ddr3
+from tritforge.hw.memory.ddr3 import Ddr3Params
 from tritforge.rtl_gen.ddr3 import emit
-from tritforge.rtl_gen.ddr3.emit import cached_controller, clean, missing
-from tritforge.rtl_gen.ddr3.memory import Ddr3Params
+from tritforge.rtl_gen.ddr3.emit import WINDOWS, cached_controller, clean, missing
 from tritforge.sim.ddr3.ddr3_unit import ROW_BITS, Ddr3Unit, build_ddr3
 
 extra = pytest.mark.skipif(missing() is not None, reason=missing() or "")
@@ -60,16 +59,16 @@ def test_what_differs_from_run_to_run_goes() -> None:
 
 
 @extra
-@pytest.mark.parametrize("row_bits", [None, ROW_BITS])
+@pytest.mark.parametrize("simulated", [False, True])
 def test_the_same_controller_is_the_same_text(
-    tmp_path: Path, row_bits: int | None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, simulated: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         # LiteX looks where it runs, too
         monkeypatch.chdir(tmp_path if texts else Path(__file__).parent)
-        emit._emit(PARAMS, row_bits, tmp_path / name)
+        emit._emit(PARAMS, simulated, tmp_path / name)
         texts.append([file.read_text() for file in sorted((tmp_path / name).iterdir())])
     assert texts[0] == texts[1] and not re.search(r"20\d\d-\d\d|sha1", texts[0][1])
 
@@ -95,7 +94,7 @@ def test_a_long_read_gets_its_share_of_the_peak() -> None:
 def test_the_port_waits_until_the_host_is_done(unit: Ddr3Unit) -> None:
     with pytest.raises(TimeoutError, match="0 words came"):
         unit.run(0, 4)
-    host = Ddr3(unit, cached_controller(PARAMS, ROW_BITS).description, sleep=unit.sleep)
+    host = Ddr3(unit, cached_controller(PARAMS).description, sleep=unit.sleep)
     host.initialise()
     host.hand_over()
     # the run that waited
@@ -103,16 +102,17 @@ def test_the_port_waits_until_the_host_is_done(unit: Ddr3Unit) -> None:
 
 
 @extra
-def test_the_host_levels_the_simulated_memory_behind_delay_lines(unit: Ddr3Unit) -> None:
-    windows = (Window(2, 1, 5), Window(1, 4, 7))
+def test_the_host_levels_the_simulated_memory(unit: Ddr3Unit) -> None:
+    """Each strobe gets the middle of its window, which the host does not know."""
     description = cached_controller(PARAMS).description
-    simulated = cached_controller(PARAMS, ROW_BITS).description
-    # all that the model has is where the PHY's controller has it
-    assert simulated == replace(description, registers=simulated.registers)
-    assert simulated.registers.items() <= description.registers.items()
-    lines = DelayLines(unit, description, windows)
-    assert Ddr3(lines, description, sleep=unit.sleep).start() == list(windows)
-    # what the memory's first word was given, and what is written now
+    assert cached_controller(PARAMS.with_rows(ROW_BITS), simulated=True).description == description
+    host = Ddr3(unit, description, sleep=unit.sleep)
+    assert host.start() == [Window(*window) for window in WINDOWS]
     data = np.random.default_rng(1).integers(0, 256, (600, 16), np.uint8)
     unit.fill(100, data)
     assert np.array_equal(unit.run(100, 600)[0], data)
+    # a step of one strobe beyond its window
+    for _ in range(3):
+        host._act(1, "ddrphy_rdly_dq_inc")
+    wrong = unit.run(100, 600)[0] != data
+    assert wrong[:, ::2].all() and not wrong[:, 1::2].any()

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """DDR3 chips and the controllers in front of them: what LiteDRAM is asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tritforge.golden import TritforgeError
 
 MOST_OUTSTANDING = 64
+BANK_BITS, ROW_BYTES_BITS = 3, 11
+REGISTER_BITS = 14
+"""Of the word address of a controller's registers."""
 
 
 @dataclass(frozen=True)
@@ -19,17 +22,24 @@ class Ddr3Chip:
     ----------
     name : for people.
     module : LiteDRAM's, with the geometry and all other times.
+    row_bits : of an address; a row has 2 KB, and there are 8 banks.
     t_rfc : ns; None leaves LiteDRAM's clocks.
     """
 
     name: str
     module: str
+    row_bits: int
     t_rfc: float | None
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return 1 << self.row_bits + BANK_BITS + ROW_BYTES_BITS
 
-ECPIX5 = Ddr3Chip("MT41K256M16", "MT41K256M16", 260.0)
+
+ECPIX5 = Ddr3Chip("MT41K256M16", "MT41K256M16", 15, 260.0)
 """512 MB, the chip of LiteX's board file."""
-ORANGECRAB = Ddr3Chip("MT41K64M16", "MT41K64M16", 110.0)
+ORANGECRAB = Ddr3Chip("MT41K64M16", "MT41K64M16", 13, 110.0)
 """128 MB, the smallest that this board is sold with."""
 
 
@@ -65,6 +75,10 @@ class Ddr3Params:
             raise TritforgeError(f"1 to {MOST_OUTSTANDING} words are outstanding, not {self.outstanding}.")
         if self.id_bits < 1:
             raise TritforgeError(f"An AXI4 port has IDs of a bit or more, not {self.id_bits}.")
+
+    def with_rows(self, row_bits: int) -> "Ddr3Params":
+        """With other rows, such as fewer for a simulation; banks, columns and refreshes stay."""
+        return replace(self, chip=replace(self.chip, row_bits=row_bits))
 
 
 WORD_BITS = 128
