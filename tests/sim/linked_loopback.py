@@ -2,7 +2,7 @@
 """A core with the ports of a linked one: each result word needs a word of its own and one of the core before it."""
 
 import numpy as np
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -29,7 +29,7 @@ def expected(packets: list[NDArray[np.uint8]], lanes: int) -> list[NDArray[np.ui
 
 class LinkedLoopback(wiring.Component):
     """Folds each beat into a word (`tests.loopback.fold`), says it to the next core, and answers with its exclusive
-    or with what the core before it says; alone with its own.
+    or with what the core before it says; alone with its own. Bit 27 is spoilt once a link has taken a beat back.
 
     Parameters
     ----------
@@ -63,7 +63,10 @@ class LinkedLoopback(wiring.Component):
         m.submodules.own = own = SyncFIFOBuffered(width=33, depth=DEPTH)
         m.submodules.said = said = SyncFIFOBuffered(width=32, depth=DEPTH)
         m.submodules.heard = heard = SyncFIFOBuffered(width=32, depth=DEPTH)
-        word, alone, high, answers = Signal(32), Signal(), Signal(), Signal()
+        word, alone, high, answers, waits, spoilt = (
+            *(Signal(32, name="word"), Signal(name="alone"), Signal(name="high")),
+            *(Signal(name="answers"), Signal(name="waits"), Signal(name="spoilt")),
+        )
         low = Signal(8 * LINK_BYTES)
         beat = self.s_axis_weights_tdata
         words = [beat.word_select(index, 32) for index in range(self._lanes // 4)]
@@ -98,10 +101,17 @@ class LinkedLoopback(wiring.Component):
         ]
         with m.If(self.s_axis_link_tvalid & self.s_axis_link_tready):
             m.d.sync += [low.eq(self.s_axis_link_tdata), high.eq(~self.s_axis_link_tlast)]
+        m.d.sync += waits.eq(self.s_axis_link_tvalid & ~self.s_axis_link_tready)
+        with m.If(waits & ~self.s_axis_link_tvalid):
+            m.d.sync += spoilt.eq(1)
         m.d.comb += [
             self.m_axis_result_tvalid.eq(own.r_rdy & (heard.r_rdy | alone)),
             self.m_axis_result_tdata.eq(
-                Mux(alone, own.r_data[:32], own.r_data[:32] ^ heard.r_data ^ self.link_index.shift_left(28))
+                Mux(
+                    alone,
+                    own.r_data[:32],
+                    own.r_data[:32] ^ heard.r_data ^ Cat(Const(0, 27), spoilt, self.link_index),
+                )
             ),
             self.m_axis_result_tlast.eq(own.r_data[32]),
             answers.eq(self.m_axis_result_tvalid & self.m_axis_result_tready),
