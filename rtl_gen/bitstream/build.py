@@ -119,7 +119,7 @@ def _verilog(name: str, status: Status | None) -> list[Path]:
                 text = content if isinstance(content, str) else content.decode()
                 (folder.path / file).write_text(text)
     listing = (folder.final / f"{MACHINE}.f").read_text().split()
-    beside = design(params).files(status)
+    beside = design.files(params, status)
     return [*(folder.final / name for name in listing), *beside, folder.final / f"{TOP}.il"]
 
 

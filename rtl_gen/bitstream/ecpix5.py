@@ -31,10 +31,11 @@ class Ecpix5(Elaboratable):
     def __init__(self, params: MachineParams) -> None:
         self._params = params
 
-    def files(self, status: Status | None) -> list[Path]:
-        """Verilog beside the machine's."""
-        assert isinstance(self._params.memory, Ddr3Side)
-        return [cached_controller(self._params.memory.params, status=status).verilog]
+    @staticmethod
+    def files(params: MachineParams, status: Status | None) -> list[Path]:
+        """Verilog beside the machine's: the controller."""
+        assert isinstance(params.memory, Ddr3Side)
+        return [cached_controller(params.memory.params, status=status).verilog]
 
     def elaborate(self, platform: ECPIX585Platform) -> Module:
         m = Module()

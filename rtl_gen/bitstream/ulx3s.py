@@ -38,7 +38,8 @@ class Ulx3s(Elaboratable):
     def __init__(self, params: MachineParams) -> None:
         self._params = params
 
-    def files(self, status: Status | None) -> list[Path]:
+    @staticmethod
+    def files(params: MachineParams, status: Status | None) -> list[Path]:
         """Verilog beside the machine's: none."""
         return []
 
