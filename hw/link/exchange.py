@@ -96,8 +96,6 @@ class Exchange(wiring.Component):
         connect(m, inbox.counted, flipped(self.counted))
         connect(m, flipped(course), inbox.course)
         connect(m, flipped(self.statistics), outbox.statistics)
-        connect(m, flipped(self.statistics), inbox.statistics)
-        connect(m, inbox.joined, flipped(self.joined))
         m.d.comb += [
             stop.others.eq(self.others),
             inbox.others.eq(self.others),
@@ -113,6 +111,8 @@ class Exchange(wiring.Component):
             outbox.tokens.eq(self.tokens),
             outbox.hello.eq(self.hello),
             inbox.room.eq(outbox.room),
+            inbox.adds.eq(outbox.adds),
+            inbox.added.eq(outbox.added),
             inbox.summed.eq(outbox.summed),
             inbox.told.eq(outbox.told),
             inbox.quantising.eq(self.quantising),
@@ -120,7 +120,12 @@ class Exchange(wiring.Component):
             inbox.offered.eq(outbox.offered),
             outbox.taken.eq(inbox.taken),
             self.placed.eq(inbox.placed),
+            self.joined.maxima.eq(self.statistics.maxima),
             self.winners.eq(inbox.winners),
             self.heard.eq(inbox.heard),
         ]
+        for index, (total, *powers) in enumerate(inbox.totals):
+            m.d.comb += self.joined.total[index].eq(total)
+            for which, power in enumerate(powers):
+                m.d.comb += self.joined.powers[index][which].eq(power)
         return m

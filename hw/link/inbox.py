@@ -21,7 +21,7 @@ from tritforge.hw.link.message import (
     sums,
 )
 from tritforge.hw.params import CORE_BITS, CoreParams
-from tritforge.hw.scales.scales import VectorStatistics
+from tritforge.hw.scales.root import TOTAL_BITS
 from tritforge.hw.vector.statistics import maximum_latency
 
 _SAID = (sum_layout, end_layout)
@@ -54,7 +54,8 @@ class Inbox(wiring.Component):
     quantising : In, the vector store's values are still read.
     rows : In, this core's, `placed_layout`. placed : Out, all rows, for the vector store. counted : Out, the same for
         the maxima.
-    statistics : In, of the rows of this core, but maxima of all. joined : Out, of all rows.
+    adds, added : In, parts of this core's sums. totals : Out, the sums of all cores, of each
+        context.
     offers, offered : In, this core's candidates. taken : Out, one is.
     winners : Out, the token of each context, final with ``course.over``.
     heard : Out.
@@ -75,8 +76,9 @@ class Inbox(wiring.Component):
                 "rows": In(placed_layout(params)),
                 "placed": Out(placed_layout(params)),
                 "counted": Out(Values(params)),
-                "statistics": In(VectorStatistics(params)),
-                "joined": Out(VectorStatistics(params)),
+                "totals": Out(data.ArrayLayout(data.ArrayLayout(TOTAL_BITS, sums(params)), params.batch)),
+                "adds": In(1),
+                "added": In(sum_layout(params)),
                 "offers": In(1),
                 "offered": In(end_layout(params)),
                 "taken": Out(1),
@@ -92,7 +94,7 @@ class Inbox(wiring.Component):
         begun, current, complete, ended, takes, counts = flags(
             "begun", "current", "complete", "ended", "takes", "counts"
         )
-        rows_ready, end_ready, has_rows = flags("rows_ready", "end_ready", "has_rows")
+        rows_ready, end_ready, can_take, has_rows = flags("rows_ready", "end_ready", "can_take", "has_rows")
         kind, body = here.payload.kind, here.payload.body
         said_sum, said_end = (layout(self._params)(body[: layout(self._params).size]) for layout in _SAID)
         m.d.comb += [
@@ -102,7 +104,8 @@ class Inbox(wiring.Component):
             of_hello.eq(kind == Kind.HELLO),
             # what has ended for all is over: the message behind it is of the next token
             current.eq((course.failed | begun & ~self.quantising & ~complete) & ~ended),
-            here.ready.eq(of_hello | current & (course.failed | (~of_rows | rows_ready) & (~of_end | end_ready))),
+            can_take.eq(Mux(of_rows, rows_ready, Mux(of_sum, ~self.adds, end_ready))),
+            here.ready.eq(of_hello | current & (course.failed | can_take)),
             takes.eq(here.valid & here.ready),
             counts.eq(takes & ~course.failed),
             course.room.eq(self.room),
@@ -158,29 +161,22 @@ class Inbox(wiring.Component):
         m.d.comb += [getattr(self.counted, name).eq(placed[name]) for name in ("valid", "which", "context", "floats")]
 
     def _join(self, m: Module, arrives: Value, said: data.View, complete: Value) -> None:
-        """Sums of the other cores, then of all; maxima are of all already."""
+        """Sums of all cores, this one's among them."""
         params, course = self._params, self.course
+        adds = arrives | self.adds
+        one = Signal.like(said, name="one_sum")
         halves = [Signal(PART_BITS, name=f"said_{half}") for half in ("lower", "upper")]
-        context = delay(m, said.context, 1, "said_context", reset_less=True)
-        number = delay(m, said.part[1:], 1, "said_number", reset_less=True)
-        mine = self.statistics
-        m.d.sync += [half.eq(Mux(arrives & (said.part[0] == at), said.value, 0)) for at, half in enumerate(halves)]
+        m.d.comb += one.eq(Mux(self.adds, self.added, said))
+        context = delay(m, one.context, 1, "said_context", reset_less=True)
+        number = delay(m, one.part[1:], 1, "said_number", reset_less=True)
+        # no multiplexer, of which synthesis would make a reset
+        m.d.sync += [
+            half.eq(one.value & (adds & (one.part[0] == at)).replicate(PART_BITS)) for at, half in enumerate(halves)
+        ]
         for index in range(params.batch):
-            own = [mine.total[index], *(mine.powers[index] if params.extra_bits else [])]
-            all_of_them = [self.joined.total[index], *(self.joined.powers[index] if params.extra_bits else [])]
-            for which in range(sums(params)):
+            for which, total in enumerate(self.totals[index]):
                 chosen = (context == index if params.batch > 1 else 1) & (number == which if sums(params) > 1 else 1)
-                name = f"_{index}_{which}"
-                lower, upper = self._add_up(m, name, halves, Value.cast(chosen))
-                low, carry = Signal(PART_BITS, name=f"low{name}"), Signal(name=f"carry{name}")
-                high = Signal(PART_BITS, name=f"high{name}")
-                # neither wraps: a sum over all rows has 64 bits
-                m.d.sync += [
-                    Cat(low, carry).eq(lower + own[which][:PART_BITS]),
-                    high.eq(cut(upper + own[which][PART_BITS:] + carry, high)),
-                ]
-                m.d.comb += all_of_them[which].eq(Cat(low, high))
-            m.d.comb += self.joined.maxima[index].eq(mine.maxima[index])
+                m.d.comb += total.eq(self._add_up(m, f"_{index}_{which}", halves, Value.cast(chosen)))
         waited = Signal(range(self._settles + 1))
         m.d.sync += course.joined.eq(self.summed & course.finished & complete & (waited == self._settles))
         with m.If(~(self.summed & complete)):
@@ -188,18 +184,19 @@ class Inbox(wiring.Component):
         with m.Elif(waited != self._settles):
             m.d.sync += waited.eq(plus_one(waited))
 
-    def _add_up(self, m: Module, name: str, halves: list[Signal], chosen: Value) -> list[Signal]:
+    def _add_up(self, m: Module, name: str, halves: list[Signal], chosen: Value) -> Value:
         """A sum in halves, the upper a cycle later; it begins with the group."""
         lower, upper = (Signal(PART_BITS, name=f"{half}{name}", reset_less=True) for half in ("lower", "upper"))
         carry = Signal(name=f"carries{name}", reset_less=True)
         late = delay(m, halves[1] & chosen.replicate(PART_BITS), 1, f"late{name}", reset_less=True)
         m.d.sync += [
             Cat(lower, carry).eq(lower + (halves[0] & chosen.replicate(PART_BITS))),
+            # a sum over all rows has 64 bits
             upper.eq(cut(upper + late + carry, upper)),
         ]
         with m.If(self.course.begin):
             m.d.sync += [lower.eq(0), carry.eq(0), upper.eq(0)]
-        return [lower, upper]
+        return Cat(lower, upper)
 
     def _compare(self, m: Module, arrives: Value, said: data.View) -> Signal:
         """The best candidate of each context: the largest accumulator, of equal ones the lowest token. The result

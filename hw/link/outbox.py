@@ -55,7 +55,7 @@ class Outbox(wiring.Component):
     room : Out, another row block may be issued.
     finished : In, high behind a group's last row (``empty`` of the vector path) until the group is over.
     statistics : In, of this core's rows; final when ``finished`` has been high for `SETTLED` cycles.
-    summed : Out, high when the sums are on their way, until ``finished`` falls.
+    adds : Out, ``added``, a part of a sum, is on its way. summed : Out, high when all are, until ``finished`` falls.
     ended : In, high behind the head's last row, or where the packet ends early, until it is over. failed : In, with
         it, the packet ended early.
     largest, tokens : In, the candidate of each context, final when ``ended`` has been high for some cycles.
@@ -81,6 +81,8 @@ class Outbox(wiring.Component):
                 "room": Out(1),
                 "finished": In(1),
                 "statistics": In(VectorStatistics(params)),
+                "adds": Out(1),
+                "added": Out(sum_layout(params)),
                 "summed": Out(1),
                 "ended": In(1),
                 "failed": In(1),
@@ -136,15 +138,16 @@ class Outbox(wiring.Component):
             with m.State("SUMS"):
                 m.d.comb += [
                     speaks.eq(space),
+                    self.adds.eq(space),
                     spoken.kind.eq(Kind.SUM),
-                    body.eq(cut(self._sum(m, part, context), body)),
+                    body.eq(cut(self.added.as_value(), body)),
                 ]
                 with m.If(space):
                     m.d.sync += part.eq(plus_one(part))
                     with m.If(part == 2 * sums(params) - 1):
                         m.d.sync += [part.eq(0), context.eq(plus_one(context))]
-                        with m.If(last_context):
-                            m.next = "SUMMED"
+                    with m.If(self.added.last):
+                        m.next = "SUMMED"
                 with m.If(self.ended):
                     m.next = "REST"
             with m.State("SUMMED"):
@@ -171,6 +174,7 @@ class Outbox(wiring.Component):
                 with m.If(~self.ended):
                     m.next = "REST"
         m.d.comb += self.offered.eq(end)
+        self._sum(m, part, context, last_context)
 
         # rows come in no other state than the first, and where a packet ends early nobody misses one
         with m.If(self.rows.valid[0]):
@@ -197,10 +201,9 @@ class Outbox(wiring.Component):
         ]
         return part, end, context, last_context
 
-    def _sum(self, m: Module, part: Signal, context: Signal) -> Signal:
+    def _sum(self, m: Module, part: Signal, context: Signal, last_context: Signal) -> None:
         """Body of SUM."""
-        params = self._params
-        said = Signal(sum_layout(params))
+        params, said = self._params, self.added
         own = [self.statistics.total[context]]
         if params.extra_bits:
             own += [self.statistics.powers[context][which] for which in range(sums(params) - 1)]
@@ -208,6 +211,5 @@ class Outbox(wiring.Component):
             said.value.eq(Cat(*own).word_select(part, PART_BITS)),
             said.part.eq(part),
             said.context.eq(context),
-            said.last.eq((context == self.contexts - 1 if params.batch > 1 else 1) & (part == 2 * sums(params) - 1)),
+            said.last.eq(last_context & (part == 2 * sums(params) - 1)),
         ]
-        return said.as_value()

@@ -137,8 +137,7 @@ class HeaderReader(wiring.Component):
         if params.linked:
             # the upper halves are the core's rows, of a dimension each, but for those of the layers
             outside = outside[::2] + [
-                register(m, (words[at][16:] == 0) | (words[at][16:] > words[at][:16]))
-                for at in (At.HIDDEN, At.INTERMEDIATE, At.VOCAB)
+                register(m, words[at][16:] == 0) for at in (At.HIDDEN, At.INTERMEDIATE, At.VOCAB)
             ]
         misfits = [
             _misfits(m, beats, n, columns)
