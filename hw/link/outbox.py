@@ -39,7 +39,7 @@ class Outbox(wiring.Component):
     Rows come when they come, so they are issued only while there is ``room`` for a whole row block and all that is
     under way. The sums follow a group's last row, the candidates the head's.
 
-    Throughput: a message a cycle. Latency: 4 cycles from a row to ``messages``.
+    Throughput: a message a cycle. Latency: 5 cycles from a row to ``messages``.
 
     Parameters
     ----------
@@ -115,10 +115,11 @@ class Outbox(wiring.Component):
         m.d.comb += [
             queue.w_data.eq(entry),
             queue.w_en.eq(enters),
-            self.messages.payload.eq(queue.r_data),
-            self.messages.valid.eq(queue.r_rdy),
-            queue.r_en.eq(self.messages.ready),
+            queue.r_en.eq(~self.messages.valid | self.messages.ready),
         ]
+        # behind the block RAM, which is slow
+        with m.If(queue.r_en):
+            m.d.sync += [self.messages.payload.eq(queue.r_data), self.messages.valid.eq(queue.r_rdy)]
         part, end, context, last_context = self._counts(m)
         waited = Signal(range(max(self.SETTLED, self._settles) + 1))
         body = spoken.body
