@@ -9,7 +9,7 @@ from tritforge.hw.codes.placed import placed_layout
 from tritforge.hw.codes.produced import Values
 from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.pipeline import delay
-from tritforge.hw.lib.width import cut, plus_one
+from tritforge.hw.lib.width import cut, minus_one, plus_one
 from tritforge.hw.link.course import RingCourse
 from tritforge.hw.link.message import (
     PART_BITS,
@@ -91,8 +91,8 @@ class Inbox(wiring.Component):
         m = Module()
         course, here = self.course, self.here
         of_rows, of_sum, of_end, of_hello = flags("of_rows", "of_sum", "of_end", "of_hello")
-        begun, current, complete, ended, takes, counts = flags(
-            "begun", "current", "complete", "ended", "takes", "counts"
+        begun, receives, current, complete, ended, takes, counts = flags(
+            "begun", "receives", "current", "complete", "ended", "takes", "counts"
         )
         rows_ready, end_ready, can_take, has_rows = flags("rows_ready", "end_ready", "can_take", "has_rows")
         kind, body = here.payload.kind, here.payload.body
@@ -103,7 +103,7 @@ class Inbox(wiring.Component):
             of_end.eq(kind == Kind.END),
             of_hello.eq(kind == Kind.HELLO),
             # what has ended for all is over: the message behind it is of the next token
-            current.eq((course.failed | begun & ~self.quantising & ~complete) & ~ended),
+            current.eq((course.failed | receives & ~complete) & ~ended),
             can_take.eq(Mux(of_rows, rows_ready, Mux(of_sum, ~self.adds, end_ready))),
             here.ready.eq(of_hello | current & (course.failed | can_take)),
             takes.eq(here.valid & here.ready),
@@ -114,17 +114,20 @@ class Inbox(wiring.Component):
             m.d.sync += [self.heard.index.eq(body[:CORE_BITS]), self.heard.valid.eq(1)]
 
         # who has said all of the group, and of the token
-        summed, ends = Signal(CORE_BITS, name="summed_cores"), Signal(CORE_BITS)
-        m.d.comb += [complete.eq(summed == self.others), ended.eq(ends == self.others)]
+        without_sum, without_end = Signal(CORE_BITS), Signal(CORE_BITS)
+        m.d.comb += [complete.eq(without_sum == 0), ended.eq(without_end == 0)]
         with m.If(course.begin):
-            m.d.sync += summed.eq(0)
+            m.d.sync += without_sum.eq(self.others)
         with m.Elif(counts & of_sum & said_sum.last):
-            m.d.sync += summed.eq(plus_one(summed))
+            m.d.sync += without_sum.eq(minus_one(without_sum))
         with m.If(course.idle):
-            m.d.sync += ends.eq(0)
+            m.d.sync += without_end.eq(self.others)
         with m.Elif(takes & of_end & said_end.last):
-            m.d.sync += ends.eq(plus_one(ends))
-        m.d.sync += begun.eq((begun | delay(m, course.begin, BEGUN, "begin")) & ~(course.idle | course.joined))
+            m.d.sync += without_end.eq(minus_one(without_end))
+        m.d.sync += [
+            begun.eq((begun | delay(m, course.begin, BEGUN, "begin")) & ~(course.idle | course.joined)),
+            receives.eq(begun & ~self.quantising & ~(course.idle | course.joined)),
+        ]
 
         # a core that speaks of another part of the token has another packet
         astray = Mux(course.of_head, of_rows | of_sum, of_end)
@@ -165,18 +168,18 @@ class Inbox(wiring.Component):
         params, course = self._params, self.course
         adds = arrives | self.adds
         one = Signal.like(said, name="one_sum")
-        halves = [Signal(PART_BITS, name=f"said_{half}") for half in ("lower", "upper")]
+        value = delay(m, one.value, 1, "said_value", reset_less=True)
         m.d.comb += one.eq(Mux(self.adds, self.added, said))
         context = delay(m, one.context, 1, "said_context", reset_less=True)
         number = delay(m, one.part[1:], 1, "said_number", reset_less=True)
-        # no multiplexer, of which synthesis would make a reset
-        m.d.sync += [
-            half.eq(one.value & (adds & (one.part[0] == at)).replicate(PART_BITS)) for at, half in enumerate(halves)
+        halves = [
+            delay(m, adds & (one.part[0] == at), 1, f"said_{name}") for at, name in enumerate(("lower", "upper"))
         ]
         for index in range(params.batch):
             for which, total in enumerate(self.totals[index]):
                 chosen = (context == index if params.batch > 1 else 1) & (number == which if sums(params) > 1 else 1)
-                m.d.comb += total.eq(self._add_up(m, f"_{index}_{which}", halves, Value.cast(chosen)))
+                now, then = (half & chosen for half in halves)
+                m.d.comb += total.eq(self._add_up(m, f"_{index}_{which}", value, now, then))
         waited = Signal(range(self._settles + 1))
         m.d.sync += course.joined.eq(self.summed & course.finished & complete & (waited == self._settles))
         with m.If(~(self.summed & complete)):
@@ -184,15 +187,16 @@ class Inbox(wiring.Component):
         with m.Elif(waited != self._settles):
             m.d.sync += waited.eq(plus_one(waited))
 
-    def _add_up(self, m: Module, name: str, halves: list[Signal], chosen: Value) -> Value:
+    def _add_up(self, m: Module, name: str, value: Value, now: Value, then: Value) -> Value:
         """A sum in halves, the upper a cycle later; it begins with the group."""
         lower, upper = (Signal(PART_BITS, name=f"{half}{name}", reset_less=True) for half in ("lower", "upper"))
         carry = Signal(name=f"carries{name}", reset_less=True)
-        late = delay(m, halves[1] & chosen.replicate(PART_BITS), 1, f"late{name}", reset_less=True)
+        late = delay(m, value, 1, f"late{name}", reset_less=True)
+        later = delay(m, then, 1, f"later{name}", reset_less=True)
         m.d.sync += [
-            Cat(lower, carry).eq(lower + (halves[0] & chosen.replicate(PART_BITS))),
+            Cat(lower, carry).eq(lower + (value & now.replicate(PART_BITS))),
             # a sum over all rows has 64 bits
-            upper.eq(cut(upper + late + carry, upper)),
+            upper.eq(cut(upper + (late & later.replicate(PART_BITS)) + carry, upper)),
         ]
         with m.If(self.course.begin):
             m.d.sync += [lower.eq(0), carry.eq(0), upper.eq(0)]

@@ -6,13 +6,14 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
+from tritforge.hw.lib.flags import flags
 from tritforge.hw.lib.width import minus_one
 from tritforge.hw.link.message import Kind, message_layout
 from tritforge.hw.params import CORE_BITS, CoreParams
 
-ARRIVING = 4
+HEARD = 4
 LEAVING = 8
-"""Messages that wait on either side."""
+"""Messages that wait to be heard here, and to leave."""
 
 
 class RingStop(wiring.Component):
@@ -22,7 +23,7 @@ class RingStop(wiring.Component):
     the links between the cores do. Two messages need room before the core adds one of its own, and one that goes
     on needs only its own: so a place is free somewhere in the ring at all times, and it moves until nothing waits.
 
-    Throughput: a message a cycle. Latency: 2 cycles from ``arriving`` to ``here``, 4 to ``leaving``.
+    Throughput: a message a cycle. Latency: 2 cycles.
 
     Parameters
     ----------
@@ -52,27 +53,25 @@ class RingStop(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.arrivals = arrivals = SyncFIFOBuffered(width=self._layout.size, depth=ARRIVING)
+        m.submodules.heard = heard = SyncFIFOBuffered(width=self._layout.size, depth=HEARD)
         m.submodules.departures = departures = SyncFIFOBuffered(width=self._layout.size, depth=LEAVING)
-        first, onward, added = (self._layout(arrivals.r_data), Signal(self._layout), Signal(self._layout))
-        passes, taken, goes_on, adds, alone = (
-            Signal(name=name) for name in ("passes", "taken", "goes_on", "adds", "alone")
+        first, onward, added = self.arriving.payload, Signal(self._layout), Signal(self._layout)
+        taken, goes_on, adds, alone, room, room_for_two = flags(
+            "taken", "goes_on", "adds", "alone", "room", "room_for_two"
         )
-        room, room_for_two = Signal(name="room"), Signal(name="room_for_two")
         m.d.sync += alone.eq(self.others == 0)
         m.d.comb += [
             # both exact: a place that one of them does not see would be lost to the ring
             room.eq(departures.w_rdy),
             room_for_two.eq(departures.level < LEAVING - 1),
-            arrivals.w_data.eq(self.arriving.payload.as_value()),
-            arrivals.w_en.eq(self.arriving.valid),
-            self.arriving.ready.eq(arrivals.w_rdy),
             goes_on.eq(first.hops != 0),
-            passes.eq(~goes_on | room),
-            self.here.payload.eq(first),
-            self.here.valid.eq(arrivals.r_rdy & passes),
-            taken.eq(self.here.valid & self.here.ready),
-            arrivals.r_en.eq(taken),
+            self.arriving.ready.eq(heard.w_rdy & (~goes_on | room)),
+            taken.eq(self.arriving.valid & self.arriving.ready),
+            heard.w_data.eq(first.as_value()),
+            heard.w_en.eq(taken),
+            self.here.payload.eq(heard.r_data),
+            self.here.valid.eq(heard.r_rdy),
+            heard.r_en.eq(self.here.ready),
             onward.eq(first),
             onward.hops.eq(minus_one(first.hops)),
             added.eq(self.own.payload),
