@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def synth(
     name: PresetName = DEFAULT_PRESET,
     settings: Settings = None,
+    cores: Annotated[int, typer.Option(help="Linked cores in a ring, on one device.", min=1)] = 1,
     device: Annotated[str, typer.Option(help="ecp5-85k, ultrascale+ or cyclonev.", metavar="NAME")] = "ecp5-85k",
     unit: Annotated[str | None, typer.Option(help="Only this unit, such as ternary_array.", metavar="UNIT")] = None,
     pnr: Annotated[bool, typer.Option("--pnr", help="Place and route as well (ecp5-85k; minutes a seed).")] = False,
@@ -42,14 +43,15 @@ def synth(
 ) -> None:
     """Synthesise a core: area per unit and, routed for LFE5U-85F-6, its clock frequency and critical path.
 
-    What was done before with the same Verilog and tools is found again.
+    With --cores a ring of them. What was done before with the same Verilog and tools is found again.
 
     Example: tritforge synth --preset tiny --device ecp5-85k --pnr --seeds 2
     """
+    from tritforge.hw.link.message import with_link
     from tritforge.rtl_gen.synthesis.pnr import DEVICE, imported, place_and_route
     from tritforge.rtl_gen.synthesis.pnr import export as write_export
     from tritforge.rtl_gen.synthesis.synth import DEVICES, check, synthesise, versions
-    from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
+    from tritforge.rtl_gen.verilog.cached import TOP, cached_ring, cached_verilog
 
     if device not in DEVICES:
         raise TritforgeError(f"Unknown device '{device}'; choose from {', '.join(DEVICES)}.")
@@ -60,7 +62,11 @@ def synth(
     chosen, params = _seeds(seeds), chosen_core(name, settings)
     if (export or routed) and device != "ecp5-85k":
         raise TritforgeError(f"Only ecp5-85k can be placed and routed, not {device}.")
-    files, top = cached_verilog(params, say), TOP
+    if cores > 1 and record:
+        raise TritforgeError("Figures are kept of single cores; leave --record out, or --cores.")
+    if cores > 1:
+        params = with_link(params)
+    files, top = cached_ring(params, cores, say) if cores > 1 else cached_verilog(params, say), TOP
     if unit:
         top = f"{TOP}_{unit}"
         modules = [file.stem.removeprefix(f"{TOP}_") for file in files if file.stem != TOP]
@@ -70,7 +76,8 @@ def synth(
         log = follow(update)
         check(files, top, log=log)
         synthesis = synthesise(files, top, device, say, log)
-        on = on_verilog(named(params), files, TOP, unit or "")
+        subject = f"{named(params)} x {cores}" if cores > 1 else named(params)
+        on = on_verilog(subject, files, TOP, unit or "")
         if export:
             write_export(synthesis, top, export, on, log)
         routes = place_and_route(synthesis, top, chosen, say, log) if pnr else []

@@ -35,6 +35,17 @@ def cached_verilog(params: CoreParams, status: Status | None = None) -> list[Pat
     return _cached("core", repr((params, gateware_digest())), TOP, core, status)
 
 
+def cached_ring(params: CoreParams, cores: int, status: Status | None = None) -> list[Path]:
+    """The same of so many cores in a ring (`hw.ring`)."""
+
+    def ring() -> "wiring.Component":
+        from tritforge.hw.ring import Ring
+
+        return Ring(params, cores)
+
+    return _cached("ring", repr((params, cores, gateware_digest("tritforge.hw.ring"))), TOP, ring, status)
+
+
 def cached_machine(params: "MachineParams", top: str, status: Status | None = None) -> list[Path]:
     """The same of a machine; one with SDRAM gets registers at its pads (`hw.board.flat_machine`)."""
     from tritforge.hw.board.sdram_side import SdramSide
