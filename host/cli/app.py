@@ -34,6 +34,7 @@ COMMANDS = {
     "codes": Command("estimate", "compare_codes", FIGURES),
     "report": Command("estimate", "write_report", FIGURES),
     "bench": Command("bench", "bench", FIGURES),
+    "scaling": Command("bench", "scale_out", FIGURES),
     "measure": Group(
         "measure",
         ("errors", "fidelity", "outliers", "repeated", "rows", "size", "memory", "timeline", "ddr3"),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command that measures whole tokens."""
+"""The commands that measure whole tokens: on one core, and on many."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +13,17 @@ from rich.text import Text
 from tritforge.golden import TritforgeError
 from tritforge.golden.files import check_writable, make_folder, write_text
 from tritforge.host.cli.console import heed, out, print_json, progress, say
-from tritforge.host.cli.options import Json, Record
+from tritforge.host.cli.estimate import shape_of, sized_core
+from tritforge.host.cli.options import SHAPES, Json, PresetName, Record, Settings
 from tritforge.host.run.backends import saturation_warnings
+from tritforge.host.run.fit import DEFAULT_PRESET
+from tritforge.host.run.models import TALES
+from tritforge.hw.schedule import MAX_CORES
 from tritforge.perf.measured import plan
 from tritforge.perf.measured.entries import made, on_verilog, put
 from tritforge.perf.measured.subject import machine, named
 from tritforge.perf.pages.tables_bench import value
+from tritforge.sim.ring.feed import LARGEST_LATENCY
 
 if TYPE_CHECKING:
     from tritforge.host.measure.figures import Figure, Section
@@ -74,6 +79,70 @@ def bench(
         write_text(output, json.dumps(facts, indent=2) + "\n")
     if as_json:
         print_json(facts)
+
+
+def scale_out(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help=f"{SHAPES}; else a checkpoint folder or an image. Default: the shipped one.", metavar="MODEL"
+        ),
+    ] = None,
+    cores: Annotated[str, typer.Option(help=f"How many, each 1 to {MAX_CORES}.", metavar="N,N,...")] = "1,2,4,8",
+    name: PresetName = DEFAULT_PRESET,
+    settings: Settings = None,
+    link_latency: Annotated[
+        str, typer.Option(help="Cycles from core to core beside their own; 0 for wires.", metavar="CYCLES,...")
+    ] = "0",
+    record: Record = False,
+    as_json: Json = False,
+) -> None:
+    """Simulate a token on cores that share a model, beside its projection.
+
+    Prints cycles by cause, the projection's error, and the efficiency: tokens a second and core, against one core
+    without a link. Only the model's shape counts, so a name or four numbers will do.
+
+    Example: tritforge scaling 370M --preset edge --cores 1,2,4,8
+    """
+    from tritforge.host.measure.scaling import scaling
+    from tritforge.hw.link.message import with_link
+    from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
+
+    counts = _numbers("--cores", cores, 1, MAX_CORES)
+    latencies = _numbers("--link-latency", link_latency, 0, LARGEST_LATENCY)
+    model = model or str(TALES)
+    shape = shape_of(model)
+    params = sized_core(name, settings, shape)
+    if misfit := params.misfit(shape):
+        raise TritforgeError(misfit)
+    core = replace(params, link_bytes=0)
+    title = plan.scaled_name(Path(model).name, named(params), cores, link_latency)
+    one = plan.wanted("scaling", title) if record else None
+    rows = [point.row for point in scaling(params, shape, counts, latencies, say, progress)]
+    if one:
+        on: dict[str, str] = {}
+        for used in (core, with_link(params)):
+            on |= on_verilog(named(used), cached_verilog(used), TOP)
+        data = {"core": named(core), "shape": list(astuple(shape)), "points": rows}
+        put(one.file, {one.name: made(one.command, data, on, ("verilator",))})
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("", *("" for _ in rows), title=f"{Path(model).name} on {named(core)}", title_justify="left")
+    for what in rows[0]:
+        table.add_row(what, *(_cell(what, row[what]) for row in rows))
+    out.print(table)
+
+
+def _cell(what: str, number: float) -> str:
+    return {"error": f"{number:+.2%}", "efficiency": f"{number:.4f}"}.get(what, f"{number:,}")
+
+
+def _numbers(option: str, text: str, least: int, most: int) -> list[int]:
+    found = [int(part) if part.isdecimal() else -1 for part in text.split(",")]
+    if not all(least <= number <= most for number in found):
+        raise TritforgeError(f"{option} takes numbers from {least} to {most:,} with commas between, not '{text}'.")
+    return list(dict.fromkeys(found))
 
 
 def _record(section: "Section") -> None:

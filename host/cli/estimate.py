@@ -51,8 +51,8 @@ def estimate_core(
     from tritforge.perf.estimates.estimate import estimate
     from tritforge.perf.estimates.platform import platform
 
-    there, shape = platform(platform_name), _shape(model)
-    params = _params(name, settings, shape)
+    there, shape = platform(platform_name), shape_of(model)
+    params = sized_core(name, settings, shape)
     found = estimate(shape, params, there, contexts)
     by_host = None if there.line is None else estimate(shape, params, there, contexts, by_host=True)
     if as_json:
@@ -78,8 +78,8 @@ def project_cores(
     from tritforge.perf.estimates.platform import platform
     from tritforge.perf.estimates.project import limits, project
 
-    there, shape = platform(platform_name), _shape(model)
-    found = project(shape, _params(name, settings, shape), there, _range(cores), contexts)
+    there, shape = platform(platform_name), shape_of(model)
+    found = project(shape, sized_core(name, settings, shape), there, _range(cores), contexts)
     sets_in = limits(found)
     if as_json:
         print_json({"model": model, "cores": [_json(one) for one in found], "limits": sets_in})
@@ -139,7 +139,7 @@ def compare_codes(
                 for rate, estimate in zip(bandwidth or BANDWIDTHS, row.estimates, strict=True)
             },
         }
-        for row in rows(_shape(model), platform(platform_name), bandwidth or BANDWIDTHS)
+        for row in rows(shape_of(model), platform(platform_name), bandwidth or BANDWIDTHS)
     ]
     if as_json:
         print_json(found)
@@ -176,12 +176,13 @@ def write_report(
         err.print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, open it in a browser.", highlight=False)
 
 
-def _shape(model: str) -> Shape:
+def shape_of(model: str) -> Shape:
+    """The dimensions of a model: by name, in numbers, of a checkpoint or an image."""
     is_shape = model in PUBLISHED or re.fullmatch(r"[\d,]+", model)
     return Shape.of(parse_shape(model) if is_shape else Model(Path(model)).config)
 
 
-def _params(name: str | None, settings: list[str] | None, shape: Shape) -> CoreParams:
+def sized_core(name: str | None, settings: list[str] | None, shape: Shape) -> CoreParams:
     """The core that the options name, with limits raised to the model's where the user sets none."""
     from tritforge.perf.estimates.estimate import sized
 

@@ -17,6 +17,7 @@ from tritforge.perf.pages import tables_cycles as cycles
 from tritforge.perf.pages import tables_estimates as tables
 from tritforge.perf.pages import tables_gateware as gateware
 from tritforge.perf.pages import tables_power as power
+from tritforge.perf.pages import tables_scaling as scaling
 from tritforge.perf.pages import tables_studies as studies
 from tritforge.perf.pages.markdown import table
 from tritforge.perf.pages.picture import comparison
@@ -127,6 +128,14 @@ PLACES: dict[str, Place] = {
     ),
     "picture of rows": picture("![error of rows and logits](embedding.svg)", (plan.ROWS["tales"], plan.ROWS["B"])),
     "memory": Place(studies.memory, tuple(plan.MEMORY.values())),
+    "width of a link": Place(scaling.widths),
+    "many cores": Place(scaling.efficiencies),
+    "longer links": Place(scaling.latencies),
+    **{
+        f"scaling {name}": Place(partial(scaling.measured, one), (one,))
+        for name, one in plan.SCALING.items()
+        if one.there
+    },
 }
 """By the name that stands in its mark."""
 FILES: dict[str, Place] = {

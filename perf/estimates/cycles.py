@@ -5,7 +5,8 @@ The host always has a beat and asks for no logits. docs/architecture.md has the 
 latencies are those of the units themselves, so that a change of the gateware changes the estimate.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from tritforge.hw.array.array import ANNOUNCED, array_latency
 from tritforge.hw.codes.store import VectorStore
@@ -60,6 +61,29 @@ class Cycles:
         return self.beats + self.repeats + self.waits + self.result
 
 
+@dataclass(frozen=True)
+class Step:
+    """A group on its own.
+
+    Attributes
+    ----------
+    group, layer
+        Which.
+    cycles
+        From the dependency before it, or the packet's first beat, to the one behind it. HEAD: to its last feed.
+    period
+        From one row block to the next.
+    rows
+        From the issue of a row block's first row group to that of the last, of the operation that other groups need.
+    """
+
+    group: Group
+    layer: int
+    cycles: int
+    period: int
+    rows: int
+
+
 class CycleModel:
     """The cycles of packets on one core.
 
@@ -71,7 +95,7 @@ class CycleModel:
 
     def __init__(self, params: CoreParams) -> None:
         self._params, self._slots = params, slots(params)
-        path = VectorPath(params)
+        path, self._first_word = VectorPath(params), ResultUnit(params).latency
         self._empty, self._buffered = path.until_empty, path.until_buffered
         self._issue = VectorStore.read_latency + array_latency(params) - ANNOUNCED + Sequencer.reaction
         """From a row block's last feed to the issue of its first row group."""
@@ -85,14 +109,27 @@ class CycleModel:
             for group, _ in groups(shape)
         )
         repeats = (contexts - 1) * trits
-        first_word = Sequencer.ending + ResultUnit(params).latency
-        result = self._issue + self._rows(Op.HEAD, contexts) + first_word + trailer_words(contexts) - 1
         # from the first beat to the last, both of them
-        end = 1 + self._header() + self._embed(shape, contexts)
+        end = 1 + sum(step.cycles for step in self.steps(shape, contexts))
+        return Cycles(beats, repeats, end - beats - repeats, self.result(contexts))
+
+    def result(self, contexts: int) -> int:
+        """From the last beat until the result is out."""
+        first_word = Sequencer.ending + self._first_word
+        return self._issue + self._rows(Op.HEAD, contexts) + first_word + trailer_words(contexts) - 1
+
+    def steps(self, shape: Shape, contexts: int = 1) -> Iterator[Step]:
+        """The groups of a packet, one behind the other."""
+        last, kept = shape.layers - 1, dict[tuple[Group, bool], Step]()
         for group, layer in groups(shape):
-            if group is not Group.EMBED:
-                end += self._group(shape, group, layer, contexts)
-        return Cycles(beats, repeats, end - beats - repeats, result)
+            key = group, layer == last
+            if key not in kept:
+                kept[key] = (
+                    self._embed(shape, contexts)
+                    if group is Group.EMBED
+                    else self._group(shape, group, layer, contexts)
+                )
+            yield replace(kept[key], layer=layer)
 
     def _rows(self, op: Op, contexts: int) -> int:
         """From the issue of a row block's first row group to that of its last."""
@@ -109,19 +146,20 @@ class CycleModel:
         read = begun + HEADER_WORDS - 1 + Sequencer.read_latency
         return read + HeaderReader.latency + Sequencer.verdict
 
-    def _embed(self, shape: Shape, contexts: int) -> int:
-        """From there to the dependency behind the embedding: its rows are slower than its beats."""
+    def _embed(self, shape: Shape, contexts: int) -> Step:
+        """From the packet's first beat to the dependency behind the embedding: its rows are slower than its beats."""
         params = self._params
         blocks = params.blocks(shape.outputs(Group.EMBED))
         side = block_side_beats(params, Group.EMBED, False, contexts)
         read = _LEVEL + Sequencer.fetch + CONSTANT_WORDS - 1 + Sequencer.read_latency + Sequencer.beginning
         arrived = side + StreamFront.side_latency + Sequencer.embed_reaction
         constants = StreamFront.opening + side_beats(params, CONSTANT_WORDS) - 1
-        first = constants + max(read, arrived)
+        first = self._header() + constants + max(read, arrived)
         block = max(contexts * params.row_groups * self._slots[Op.EMBED], side)
-        return first + (blocks - 1) * block + self._rows(Op.EMBED, contexts) + self._concluded(Op.EMBED)
+        rows = self._rows(Op.EMBED, contexts)
+        return Step(Group.EMBED, 0, first + (blocks - 1) * block + rows + self._concluded(Op.EMBED), block, rows)
 
-    def _group(self, shape: Shape, group: Group, layer: int, contexts: int) -> int:
+    def _group(self, shape: Shape, group: Group, layer: int, contexts: int) -> Step:
         """From the dependency before a group's products to the one behind them (HEAD: to its last feed)."""
         params, last = self._params, layer == shape.layers - 1
         ops = [Op.OUT if op is Op.CONTRACT and last else op for op in OPS[group]]
@@ -134,15 +172,16 @@ class CycleModel:
         held = max(0, scaled - (first + feeds - 1 + self._issue))
         # nothing is before the first row block
         inner, late = self._steps(ops, feeds, contexts, held)
-        fed = first + feeds - 1 + sum(inner)
+        fed, period, rows = first + feeds - 1 + sum(inner), 0, self._rows(ops[-1], contexts)
         if blocks > 1:
             second = self._next(ops, feeds, side, contexts, late)
             inner, late = self._steps(ops, feeds, contexts)
             following = self._next(ops, feeds, side, contexts, late)
             fed += second + (blocks - 2) * following + (blocks - 1) * sum(inner)
-        if group is Group.HEAD:
-            return fed
-        return fed + self._issue + late + self._rows(ops[-1], contexts) + self._concluded(ops[-1])
+            period = following + sum(inner)
+        if group is not Group.HEAD:
+            fed += self._issue + late + rows + self._concluded(ops[-1])
+        return Step(group, layer, fed, period, rows)
 
     def _steps(self, ops: list[Op], feeds: int, contexts: int, held: int = 0) -> tuple[list[int], int]:
         """What a row block takes for each of its matrices but the first, and how late its last rows are issued.

@@ -2,8 +2,8 @@
 """What a packet asks of each of N cores that share a model by output rows: cycles, bytes, operations.
 
 Tensor parallel (`hw.schedule.Share`): at the end of a product a core has its share of the next input; all cores need
-all of it, and the maxima and sums of squares over all rows (`exchange`). What counts is the first core's share, the
-largest, which all wait for.
+all of it, and the maxima and sums of squares over all rows (`perf.estimates.ring`). What counts is the first core's
+share, the largest, which all wait for.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,9 @@ from functools import cache
 from tritforge.hw.lib.floats import code_float
 from tritforge.hw.operations import OPS, slots
 from tritforge.hw.params import CoreParams
-from tritforge.hw.schedule import MATRICES, Group, Shape, Share, gain_words, groups, token_beats
+from tritforge.hw.schedule import MATRICES, Group, Shape, Share, groups, token_beats
 from tritforge.perf.estimates.cycles import CycleModel, Cycles
-
-STAGE = 4
-"""Cycles of a stage of the tree that joins two cores' statistics, wires between the cores included (assumed)."""
+from tritforge.perf.estimates.ring import RingModel, vectors_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Work:
     cycles
         With a memory that is never late, without the exchange.
     exchange
-        Cycles until all cores have what the others made, summed over the packet's products.
+        Cycles in which the first core waits for the others, and the last of them for it; none without a link.
     stream
         Bytes of the core's own weight stream.
     array, vector
@@ -38,7 +36,7 @@ class Work:
     stored
         Bytes read from and written to on-chip memory.
     sent
-        Bytes that it sends to each other core.
+        Bytes of values that it sends to each other core.
     """
 
     cycles: Cycles
@@ -57,8 +55,8 @@ class Work:
 
 
 @cache
-def work(params: CoreParams, shape: Shape, contexts: int = 1, cores: int = 1) -> Work:
-    """What a packet of so many contexts asks of each of so many cores.
+def work(params: CoreParams, shape: Shape, contexts: int = 1, cores: int = 1, latency: int = 0) -> Work:
+    """What a packet of so many contexts asks of each of so many cores, with links of so many cycles between them.
 
     `stored` adds up, with 4 bytes a wide word and 3 a code float: for a trit beat the codes of its columns, once a
     context; each side word written, and read by each context; each value of the next product's inputs written and
@@ -73,7 +71,8 @@ def work(params: CoreParams, shape: Shape, contexts: int = 1, cores: int = 1) ->
         trit_beats += blocks * matrices * params.beats(share.inputs(group))
         vector += blocks * params.row_groups * sum(spans[op] for op in OPS[group]) * contexts
         rows += share.outputs(group) * matrices
-        inputs = _inputs(shape, group, layer) * contexts
+        vectors = vectors_of(group, layer == shape.layers - 1)
+        inputs = vectors * shape.outputs(group) * contexts
         quantised += inputs
         gained += inputs // cores
         kept += {Group.EMBED: 1, Group.OUT: 2, Group.CONTRACT: 2, Group.MIX: 2 + 4, Group.EXPAND: 2}.get(
@@ -87,9 +86,13 @@ def work(params: CoreParams, shape: Shape, contexts: int = 1, cores: int = 1) ->
         + quantised * (2 * float_bytes + 1)
         + kept * wide * contexts
     )
+    cycles = _cycles(params).packet(share, contexts)
+    together = (
+        max(one.total for one in _ring(params, latency).packet(shape, cores, contexts)) if cores > 1 else cycles.total
+    )
     return Work(
-        _cycles(params).packet(share, contexts),
-        exchange(params, shape, contexts, cores),
+        cycles,
+        together - cycles.total,
         beats * params.lanes,
         trit_beats * contexts,
         vector,
@@ -99,38 +102,5 @@ def work(params: CoreParams, shape: Shape, contexts: int = 1, cores: int = 1) ->
     )
 
 
-_cycles = cache(CycleModel)
-"""It asks every unit for its latency, which takes longer than the rest."""
-
-
-def exchange(params: CoreParams, shape: Shape, contexts: int, cores: int) -> int:
-    """Cycles that the exchange between cores adds to a packet.
-
-    Behind each product but the last: the statistics go up and down a binary tree, ``2 ceil(log2 N)`` stages; all
-    that the other cores made comes in over a link as wide as a beat. A core sends rows as they leave its vector
-    path, so what counts is the larger of (the inputs from the other cores) - (the product's own beats, during which
-    they flow) and the last row block of each other core. Behind the head one tree joins the maxima.
-    """
-    if cores == 1:
-        return 0
-    share = Share(**vars(shape), cores=cores, granule=params.vector_rows)
-    tree = 2 * (cores - 1).bit_length() * STAGE
-    float_bytes, total = code_float(params.formats).size / 8, 0
-    for group, layer in groups(shape):
-        inputs = _inputs(shape, group, layer) * contexts
-        if inputs:
-            others = inputs * float_bytes * (cores - 1) / cores / params.lanes
-            blocks = params.blocks(share.outputs(group))
-            beats = blocks * len(MATRICES[group]) * params.beats(share.inputs(group)) * contexts
-            total += round(max(others / blocks, others - beats))
-        total += tree
-    return total
-
-
-def _inputs(shape: Shape, group: Group, layer: int) -> int:
-    """Values that a product leaves as the next one's inputs: one a row for each matrix with gains of its own."""
-    if group is Group.HEAD:
-        return 0
-    last = layer == shape.layers - 1
-    kinds = gain_words(group, last) - (group is Group.MIX)
-    return kinds * shape.outputs(group)
+_cycles, _ring = cache(CycleModel), cache(RingModel)
+"""They ask every unit for its latency, which takes longer than the rest."""

@@ -167,6 +167,27 @@ ROWS = {model: study("rows", model) for model in MODELS}
 FIDELITY = {model: study("fidelity", model) for model in ("A", "B")}
 ERRORS = Measurement("studies", "errors", "tritforge measure errors --record")
 SCORES = {backend: score("tales", backend) for backend in ("float", "integer")}
+
+
+def scaled_name(model: str, core: str, cores: str, latency: str = "0") -> str:
+    """Of an entry of scaling.json."""
+    return f"{model} on {cores} {core}" + (f", links of {latency}" if latency != "0" else "")
+
+
+def scaled(model: str, core: str, cores: str, latency: str = "0") -> Measurement:
+    """A token of a model on several numbers of cores."""
+    more = f" --link-latency {latency}" if latency != "0" else ""
+    command = f"tritforge scaling {model} {options(core)} --cores {cores}{more} --record"
+    return Measurement("scaling", scaled_name(Path(model).name, core, cores, latency), command, True)
+
+
+SCALING = {
+    "tales on edge": scaled("models/tales", "edge", "1,2,4,8"),
+    "370M on edge": scaled("370M", "edge", "1,2,4,8"),
+    "1.3B on wide": scaled("1.3B", "wide", "1,2,4"),
+    "370M on wide": scaled("370M", "wide", "1,2,4,8"),
+    "latency": scaled("370M", "edge", "2,4", "0,7,50,100,500"),
+}
 MEMORY = {
     kind: Measurement("memory", f"2.7B, {kind}", f"tritforge measure memory 2.7B{more} --record", True)
     for kind, more in (("stand-in", ""), ("simulated", " --simulate --tokens 1"))
@@ -192,6 +213,7 @@ def every() -> list[Measurement]:
         WIDER_CODES,
         [GATES, *SMALL_GATES.values()],
         BENCH.values(),
+        SCALING.values(),
         MEMORY.values(),
     )
     return list(dict.fromkeys(one for group in groups for one in group))

@@ -14,7 +14,7 @@ from tritforge.perf.estimates.estimate import Limit, estimate
 from tritforge.perf.estimates.platform import platform
 from tritforge.perf.estimates.project import limits, project
 from tritforge.perf.estimates.survey import shape
-from tritforge.perf.estimates.work import STAGE, exchange, work
+from tritforge.perf.estimates.work import work
 
 CORE = CoreParams(lanes=16, max_hidden=256, max_intermediate=768)
 MODEL = Shape(hidden=256, layers=2, intermediate=768, vocab=1024)
@@ -35,24 +35,12 @@ def test_whole_shares_divide_the_products_and_not_the_waits() -> None:
     assert 0.3 < waits <= 1, "each dependency still has its latencies"
 
 
-def test_the_exchange_is_tree_and_inputs() -> None:
-    """Two cores and one layer by hand: a tree up and down behind each of 6 products, code floats of 3 bytes."""
-    model = Shape(hidden=256, layers=1, intermediate=768, vocab=1024)
-    blocks = {256: 16, 768: 48}
-    products = [
-        (3 * 256, 256, 0),  # EMBED leaves f, i and g's inputs, while no trits stream
-        (256, 256, 3 * 26),  # MIX: o's
-        (256, 256, 26),  # OUT: gate's and up's
-        (768, 768, 2 * 26),  # EXPAND: down's
-        (256, 256, 77),  # CONTRACT: the head's
-    ]
-    expected = 6 * 2 * STAGE
-    for inputs, rows, beats_of_a_block in products:
-        others = inputs * 3 / 2 / 16
-        expected += round(max(others / blocks[rows], others - blocks[rows] * beats_of_a_block))
-    assert exchange(CORE, model, 1, 2) == expected
-    assert exchange(CORE, model, 1, 1) == 0
-    assert exchange(CORE, model, 1, 3) - exchange(CORE, model, 1, 2) > 6 * STAGE, "a tree of three is a stage higher"
+def test_more_cores_wait_longer_for_one_another() -> None:
+    waits = [work(CORE, MODEL, cores=cores).exchange for cores in (1, 2, 4, 8)]
+    assert waits[0] == 0 and waits == sorted(set(waits))
+    products = 4 * MODEL.layers + 2
+    longer = work(CORE, MODEL, cores=2, latency=500).exchange - work(CORE, MODEL, cores=2, latency=400).exchange
+    assert longer == 100 * products, "each dependency and the end wait for one link"
 
 
 def test_a_shared_memory_is_a_ceiling() -> None:
