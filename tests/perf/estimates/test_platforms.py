@@ -13,6 +13,7 @@ from tritforge.host.board.session import BAUD
 from tritforge.host.run.models import TALES, Model
 from tritforge.hw.board.boards import BOARDS
 from tritforge.hw.board.layout import place, sizes
+from tritforge.hw.board.sdram_side import SdramSide
 from tritforge.hw.params import preset
 from tritforge.hw.schedule import Shape
 from tritforge.perf.estimates.estimate import Limit, estimate, sized
@@ -58,8 +59,9 @@ def test_a_board_is_what_is_built(name: str) -> None:
 
 def test_the_small_board_s_memory_is_its_chip() -> None:
     """Whole tokens get less of it than a long run, which is in the model of the memory."""
-    chip, memory = BOARDS["ulx3s-85f"].chip, ULX3S.memory
-    assert memory.peak.value * 1e9 == chip.dq_bits // 8 * BOARDS["ulx3s-85f"].clock_hz
+    side, memory = BOARDS["ulx3s-85f"].memory, ULX3S.memory
+    assert isinstance(side, SdramSide)
+    assert memory.peak.value * 1e9 == side.chip.dq_bits // 8 * BOARDS["ulx3s-85f"].clock_hz
     run = MEMORIES["sdr-143x16"].measured
     assert run is not None and memory.achieved.value < memory.achieved.high == run.share
 
