@@ -3,12 +3,11 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 
 from tritforge.golden import TritforgeError
 from tritforge.host.image.image import Image
 from tritforge.host.run.driver import MisfitError, misfit
-from tritforge.hw.params import MAX_LINK_BYTES, PRESETS, CoreParams
+from tritforge.hw.params import PRESETS, CoreParams
 
 DEFAULT_PRESET = "edge"
 
@@ -29,11 +28,11 @@ def core(base: CoreParams, settings: Mapping[str, str], linked: bool) -> CorePar
     params = base.override(settings)
     if params.linked and not linked:
         raise TritforgeError("link_bytes is the width of a link between cores that share a model; give --cores too.")
-    if params.linked or not linked:
+    if not linked:
         return params
-    from tritforge.hw.link.message import message_bytes
+    from tritforge.hw.link.message import with_link
 
-    return replace(params, link_bytes=min(message_bytes(params), MAX_LINK_BYTES))
+    return with_link(params)
 
 
 def fitting_preset(image: Image, settings: Mapping[str, str], linked: bool = False) -> CoreParams:

@@ -8,7 +8,7 @@ from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
 from tritforge.hw.codes.placed import placed_layout
-from tritforge.hw.params import BYTE, CORE_BITS, CoreParams
+from tritforge.hw.params import BYTE, CORE_BITS, MAX_LINK_BYTES, CoreParams
 from tritforge.hw.scales.scales import TENSORS
 
 PART_BITS = 32
@@ -57,8 +57,8 @@ def message_layout(params: CoreParams) -> data.StructLayout:
 
 
 def with_link(params: CoreParams) -> CoreParams:
-    """The core with a link: the one it has, or one that takes a message a beat."""
-    return params if params.linked else replace(params, link_bytes=message_bytes(params))
+    """The core with a link: the one it has, or one that takes a message a beat, if a beat may be so wide."""
+    return params if params.linked else replace(params, link_bytes=min(message_bytes(params), MAX_LINK_BYTES))
 
 
 def message_bytes(params: CoreParams) -> int:

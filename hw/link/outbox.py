@@ -39,7 +39,7 @@ class Outbox(wiring.Component):
     Rows come when they come, so they are issued only while there is ``room`` for a whole row block and all that is
     under way. The sums follow a group's last row, the candidates the head's.
 
-    Throughput: a message a cycle. Latency: 5 cycles from a row to ``messages``.
+    Throughput: a message a cycle. Latency: 4 cycles from a row to ``messages``.
 
     Parameters
     ----------
