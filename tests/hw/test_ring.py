@@ -22,8 +22,8 @@ from tritforge.host.run.driver import MisfitError
 from tritforge.host.run.ring import RingDriver
 from tritforge.hw.link.message import message_bytes
 from tritforge.hw.packet import Context
-from tritforge.hw.params import CoreParams
-from tritforge.hw.schedule import token_beats
+from tritforge.hw.params import MAX_LINK_BYTES, CoreParams
+from tritforge.hw.schedule import MAX_CORES, token_beats
 from tritforge.sim.ring.feed import WIRES, Links
 from tritforge.sim.ring.simulator import SimRing
 
@@ -36,10 +36,11 @@ def linked(name: str, link_bytes: int = 0) -> CoreParams:
 RINGS = {
     "4x2": linked("4x2"),
     "16x2": linked("16x2", link_bytes=2),
-    "64x4": linked("64x4"),
-    "narrow": linked("narrow", link_bytes=3),
+    "64x4": linked("64x4", link_bytes=MAX_LINK_BYTES),
+    "narrow": linked("narrow", link_bytes=1),
 }
-"""Among them messages of several beats, several rows a cycle, several contexts and outliers."""
+"""Among them the narrowest and the widest link, messages of several beats, several rows a cycle, several contexts and
+outliers."""
 COUNTS = (2, 3, 4, 8)
 
 
@@ -82,6 +83,12 @@ def test_random_models_are_bit_exact(name: str, count: int, folder: Path) -> Non
     for course in COURSES.values():
         with course.ring(RINGS[name], count) as ring:
             assert_exact(CoreBackend(ring, shared), shared, tokens(6, MODEL.vocab))
+
+
+def test_the_largest_ring_is_bit_exact(folder: Path) -> None:
+    shared = image(folder, "4x2", MAX_CORES)
+    with COURSES["stalling"].ring(RINGS["4x2"], MAX_CORES) as ring:
+        assert_exact(CoreBackend(ring, shared), shared, tokens(3, MODEL.vocab))
 
 
 def test_one_core_with_a_link_is_a_ring(folder: Path) -> None:
