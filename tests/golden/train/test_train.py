@@ -212,17 +212,19 @@ def test_what_is_saved_is_what_was_evaluated(tmp_path: Path, bounded: bool) -> N
 
 
 def test_certain_teachers_are_as_good_as_the_text(tmp_path: Path) -> None:
+    # few steps: roundings, which differ from machine to machine, grow with each
+    recipe = replace(RECIPE, steps=4)
     tokens = torch.tensor(CODEC.encode(TALE))
     pieces = torch.stack((tokens, (tokens + 1) % CONFIG.vocab), 1).to(torch.int16)
     for name, chances in ("certain", (1.0, 0.0)), ("wrong", (0.0, 1.0)):
         labelled = Labelled(tokens, pieces, torch.tensor(chances, dtype=torch.float16).expand(len(tokens), 2))
-        trainer(tmp_path / name, train=labelled).run()
-    expected = trainer(tmp_path / "text")
+        trainer(tmp_path / name, recipe, train=labelled).run()
+    expected = trainer(tmp_path / "text", recipe)
     expected.run()
     certain, wrong = (Checkpoint(tmp_path / name / "best") for name in ("certain", "wrong"))
     name = "model.embeddings.weight"
     torch.testing.assert_close(certain.tensor(name).half(), expected.stored()[name], rtol=0, atol=1e-3)
-    assert (certain.tensor(name) - wrong.tensor(name)).abs().max() > 0.02
+    assert (certain.tensor(name) - wrong.tensor(name)).abs().max() > 0.005
 
 
 def test_a_plain_model_is_saved_as_it_is(tmp_path: Path) -> None:
