@@ -24,7 +24,7 @@ _MAKE_VARIABLES = {
     "CFG_CXXFLAGS_COROUTINES": "-fcoroutines",
     "CFG_LDLIBS_THREADS": "-lpthread -latomic",
     "CFG_CXXFLAGS_PCH_I": "-include",
-    # Verilator has done most of it: at -O3 a core takes twice as long to compile and is a twentieth faster
+    # Verilator has done most of it: at -O3 a core takes half as long again to compile and is no faster
     "OPT_FAST": "-O1",
     "OPT_GLOBAL": "-O1",
 }
