@@ -94,6 +94,12 @@ def scale_out(
     link_latency: Annotated[
         str, typer.Option(help="Cycles from core to core beside their own; 0 for wires.", metavar="CYCLES,...")
     ] = "0",
+    shared_memory: Annotated[
+        float | None,
+        typer.Option(
+            help="Bytes a cycle of one memory behind all of them. Default: memory is never late.", metavar="BYTES"
+        ),
+    ] = None,
     record: Record = False,
     as_json: Json = False,
 ) -> None:
@@ -110,21 +116,24 @@ def scale_out(
 
     counts = _numbers("--cores", cores, 1, MAX_CORES)
     latencies = _numbers("--link-latency", link_latency, 0, LARGEST_LATENCY)
+    if shared_memory is not None and shared_memory <= 0:
+        raise TritforgeError(f"--shared-memory takes more than 0 bytes a cycle, not {shared_memory:g}.")
     model = model or str(TALES)
     shape = shape_of(model)
     params = sized_core(name, settings, shape)
     if misfit := params.misfit(shape):
         raise TritforgeError(misfit)
     core = replace(params, link_bytes=0)
-    title = plan.scaled_name(Path(model).name, named(params), cores, link_latency)
+    title = plan.scaled_name(Path(model).name, named(params), cores, link_latency, shared_memory)
     one = plan.wanted("scaling", title) if record else None
-    rows = [point.row for point in scaling(params, shape, counts, latencies, say, progress)]
+    rows = [point.row for point in scaling(params, shape, counts, latencies, say, progress, shared_memory)]
     if one:
         on: dict[str, str] = {}
         for used in (core, with_link(params)):
             on |= on_verilog(named(used), cached_verilog(used), TOP)
-        data = {"core": named(core), "shape": list(astuple(shape)), "points": rows}
-        put(one.file, {one.name: made(one.command, data, on, ("verilator",))})
+        data: dict[str, Any] = {"core": named(core), "shape": list(astuple(shape)), "points": rows}
+        data |= {} if shared_memory is None else {"memory": shared_memory}
+        put(one.file, {one.name: made(one.command, data, on, ("verilator",), machine())})
     if as_json:
         print_json(rows)
         return
@@ -135,7 +144,8 @@ def scale_out(
 
 
 def _cell(what: str, number: float) -> str:
-    return {"error": f"{number:+.2%}", "efficiency": f"{number:.4f}"}.get(what, f"{number:,}")
+    special = {"error": f"{number:+.2%}", "efficiency": f"{number:.4f}", "used": f"{number:.4f}"}
+    return special.get(what, f"{number:,}")
 
 
 def _numbers(option: str, text: str, least: int, most: int) -> list[int]:

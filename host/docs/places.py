@@ -38,6 +38,7 @@ TARGETS = (
     plan.area("edge", plan.ARRAY),
     plan.area("wide", plan.ARRAY),
 )
+SCALED = tuple(plan.SCALING.values())
 FOUR_BYTES = (plan.area("edge", plan.ARRAY), plan.area("edge element_bytes=4", plan.ARRAY))
 CLOCKS = {"edge": plan.EDGE_CLOCKS, "wide": plan.WIDE_CLOCKS}
 
@@ -127,15 +128,13 @@ PLACES: dict[str, Place] = {
         "![the scale that is left, and the error](repeated.svg)", (plan.REPEATED["tales"], plan.REPEATED["B"])
     ),
     "picture of rows": picture("![error of rows and logits](embedding.svg)", (plan.ROWS["tales"], plan.ROWS["B"])),
+    "picture of scaling": picture("![efficiency and exchange of many cores](scaling.svg)", SCALED),
     "memory": Place(studies.memory, tuple(plan.MEMORY.values())),
     "width of a link": Place(scaling.widths),
     "many cores": Place(scaling.efficiencies),
     "longer links": Place(scaling.latencies),
-    **{
-        f"scaling {name}": Place(partial(scaling.measured, one), (one,))
-        for name, one in plan.SCALING.items()
-        if one.there
-    },
+    "one memory": Place(partial(scaling.shared, plan.SHARED), (plan.SHARED,)),
+    **{f"scaling {name}": Place(partial(scaling.measured, one), (one,)) for name, one in plan.SCALING.items()},
 }
 """By the name that stands in its mark."""
 FILES: dict[str, Place] = {
@@ -144,6 +143,7 @@ FILES: dict[str, Place] = {
     "docs/timeline.svg": Place(timeline_picture, (plan.TIMELINE,)),
     "docs/outliers.svg": Place(studies.outliers_picture, tuple(plan.OUTLIERS.values())),
     "docs/repeated.svg": Place(studies.repeated_picture, tuple(plan.REPEATED.values())),
+    "docs/scaling.svg": Place(scaling.picture, SCALED),
     "docs/embedding.svg": Place(studies.embedding_picture, tuple(plan.ROWS.values())),
 }
 """What is made as a whole, by its path."""

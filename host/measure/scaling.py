@@ -4,6 +4,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,7 +47,11 @@ class Point:
     projected
         Cycles.
     alone
-        Cycles of the token on one core without a link.
+        Cycles of the token on one core without a link, memory never late.
+    speed
+        Simulated cycles a second.
+    used
+        What the token needs of all that a shared memory gave; 0 without one.
     """
 
     cores: int
@@ -54,6 +59,8 @@ class Point:
     counted: Counters
     projected: int
     alone: int
+    speed: int
+    used: float = 0.0
 
     @property
     def error(self) -> float:
@@ -77,28 +84,56 @@ class Point:
             "projected": self.projected,
             "error": self.error,
             "efficiency": self.efficiency,
+            **({"used": self.used} if self.used else {}),
+            "speed": self.speed,
         }
 
 
+@dataclass(frozen=True)
+class Run:
+    """A simulated token: what each core counted, cycles a second, and bytes of all streams."""
+
+    counted: list[Counters]
+    speed: int
+    bytes: int
+
+    @property
+    def slowest(self) -> Counters:
+        """Of the core that takes longest."""
+        return max(self.counted, key=lambda one: one.cycles)
+
+
 def scaling(
-    params: CoreParams, shape: Shape, counts: Sequence[int], latencies: Sequence[int], status: Say, bar: Bar
+    params: CoreParams,
+    shape: Shape,
+    counts: Sequence[int],
+    latencies: Sequence[int],
+    status: Say,
+    bar: Bar,
+    memory: float | None = None,
 ) -> Iterator[Point]:
-    """A token on so many linked cores, with links of each latency; of one core on one without a link."""
+    """A token on so many linked cores, with links of each latency; of one core on one without a link.
+
+    ``memory`` is one behind all of them, of so many bytes a cycle; the stream is read ahead, so the projection takes
+    the larger of the cores' cycles and the memory's (as perf/estimates/estimate.py).
+    """
     unlinked, linked = replace(params, link_bytes=0), with_link(params)
     for count in counts:
         shares(shape, count, params.vector_rows)
     with bar("One core") as told:
-        single = alone(unlinked, shape, status=status, progress=told)
+        one = alone(unlinked, shape, status=status, progress=told)
     for count in counts:
-        if count == 1:
-            yield Point(1, 0, single, work(unlinked, shape).total, single.cycles)
+        if count == 1 and memory is None:
+            yield Point(1, 0, one.slowest, work(unlinked, shape).total, one.slowest.cycles, one.speed)
             continue
-        for latency in latencies:
+        for latency in latencies if count > 1 else [0]:
             with bar(f"{count} cores, links of {latency} cycles") as told:
-                counted = together(linked, shape, count, Links(latency), status=status, progress=told)
-            slowest = max(counted, key=lambda one: one.cycles)
-            projected = work(linked, shape, cores=count, latency=latency).total
-            yield Point(count, latency, slowest, projected, single.cycles)
+                run = together(linked, shape, count, Links(latency), memory, status=status, progress=told)
+            projected, used = work(linked, shape, cores=count, latency=latency).total, 0.0
+            if memory is not None:
+                projected = max(projected, ceil(run.bytes / memory))
+                used = run.bytes / memory / run.slowest.cycles
+            yield Point(count, latency, run.slowest, projected, one.slowest.cycles, run.speed, used)
 
 
 def blank(params: CoreParams, shape: Shape) -> list[Bytes]:
@@ -113,12 +148,14 @@ def alone(
     packet: list[Bytes] | None = None,
     status: Say | None = None,
     progress: Progress | None = None,
-) -> Counters:
-    """What a core without a link counts in a token."""
+) -> Run:
+    """A token on a core without a link."""
+    beats = token_beats(params, shape)
     with SimTransport(params, status) as transport:
-        transport.progress = _beats(progress, token_beats(params, shape))
+        transport.progress = _beats(progress, beats)
         core = _ready(params, transport)
-        return _counted(core, transport.exchange(packet or blank(params, shape)))
+        counted = _counted(core, transport.exchange(packet or blank(params, shape)))
+        return Run([counted], _speed(transport), beats * params.lanes)
 
 
 def together(
@@ -126,22 +163,29 @@ def together(
     shape: Shape,
     count: int,
     links: Links = WIRES,
+    memory: float | None = None,
     packets: Sequence[list[Bytes]] | None = None,
     status: Say | None = None,
     progress: Progress | None = None,
-) -> list[Counters]:
-    """What each of so many linked cores counts in a token."""
+) -> Run:
+    """A token on so many linked cores; ``memory`` as `scaling` has it."""
     own = shares(shape, count, params.vector_rows)
     given = packets or [blank(params, share) for share in own]
-    with SimRing(params, count, status, links=links) as ring:
-        ring.progress = _beats(progress, sum(token_beats(params, share) for share in own))
+    beats = sum(token_beats(params, share) for share in own)
+    with SimRing(params, count, status, links=links, shared=memory) as ring:
+        ring.progress = _beats(progress, beats)
         cores = [_ready(params, registers, number) for number, registers in enumerate(ring.cores)]
-        return [_counted(core, words) for core, words in zip(cores, ring.exchange_all(given), strict=True)]
+        counted = [_counted(core, words) for core, words in zip(cores, ring.exchange_all(given), strict=True)]
+        return Run(counted, _speed(ring), beats * params.lanes)
 
 
 def _beats(progress: Progress | None, total: int) -> Progress | None:
     """Tells a bar of beats."""
     return progress and (lambda _, done: progress(done, total))
+
+
+def _speed(simulator: SimTransport | SimRing) -> int:
+    return round(simulator.cycles / simulator.seconds)
 
 
 def _ready(params: CoreParams, registers: Registers, number: int | None = None) -> CoreRegisters:

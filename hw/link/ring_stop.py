@@ -11,7 +11,7 @@ from tritforge.hw.lib.width import minus_one
 from tritforge.hw.link.message import Kind, message_layout
 from tritforge.hw.params import CORE_BITS, CoreParams
 
-HEARD = 4
+HEARD = 16
 LEAVING = 8
 """Messages that wait to be heard here, and to leave."""
 
@@ -22,6 +22,8 @@ class RingStop(wiring.Component):
     Every message goes once around, to each of the other cores, and messages of one core keep their order, whatever
     the links between the cores do. Two messages need room before the core adds one of its own, and one that goes
     on needs only its own: so a place is free somewhere in the ring at all times, and it moves until nothing waits.
+    What goes on comes before the core's own, also while it waits to be heard here: a core hears what comes, or it has
+    sent all of the group already, so it never waits for messages of its own.
 
     Throughput: a message a cycle. Latency: 2 cycles.
 
@@ -56,16 +58,16 @@ class RingStop(wiring.Component):
         m.submodules.heard = heard = SyncFIFOBuffered(width=self._layout.size, depth=HEARD)
         m.submodules.departures = departures = SyncFIFOBuffered(width=self._layout.size, depth=LEAVING)
         first, onward, added = self.arriving.payload, Signal(self._layout), Signal(self._layout)
-        taken, goes_on, adds, alone, room, room_for_two = flags(
-            "taken", "goes_on", "adds", "alone", "room", "room_for_two"
+        taken, passes, adds, alone, room, room_for_two = flags(
+            "taken", "passes", "adds", "alone", "room", "room_for_two"
         )
         m.d.sync += alone.eq(self.others == 0)
         m.d.comb += [
             # both exact: a place that one of them does not see would be lost to the ring
             room.eq(departures.w_rdy),
             room_for_two.eq(departures.level < LEAVING - 1),
-            goes_on.eq(first.hops != 0),
-            self.arriving.ready.eq(heard.w_rdy & (~goes_on | room)),
+            passes.eq(self.arriving.valid & (first.hops != 0)),
+            self.arriving.ready.eq(heard.w_rdy & (~passes | room)),
             taken.eq(self.arriving.valid & self.arriving.ready),
             heard.w_data.eq(first.as_value()),
             heard.w_en.eq(taken),
@@ -76,11 +78,11 @@ class RingStop(wiring.Component):
             onward.hops.eq(minus_one(first.hops)),
             added.eq(self.own.payload),
             added.hops.eq(Mux(self.own.payload.kind == Kind.HELLO, 0, minus_one(self.others))),
-            # what goes on comes first
-            self.own.ready.eq(alone | room_for_two & ~(taken & goes_on)),
+            # `passes` and not `taken`, so that no readiness is among the data's conditions
+            self.own.ready.eq(alone | room_for_two & ~passes),
             adds.eq(self.own.valid & self.own.ready & ~alone),
-            departures.w_data.eq(Mux(taken & goes_on, onward, added)),
-            departures.w_en.eq(taken & goes_on | adds),
+            departures.w_data.eq(Mux(passes, onward, added)),
+            departures.w_en.eq(taken & passes | adds),
             self.leaving.payload.eq(departures.r_data),
             self.leaving.valid.eq(departures.r_rdy),
             departures.r_en.eq(self.leaving.ready),

@@ -169,25 +169,32 @@ ERRORS = Measurement("studies", "errors", "tritforge measure errors --record")
 SCORES = {backend: score("tales", backend) for backend in ("float", "integer")}
 
 
-def scaled_name(model: str, core: str, cores: str, latency: str = "0") -> str:
+def scaled_name(model: str, core: str, cores: str, latency: str = "0", memory: float | None = None) -> str:
     """Of an entry of scaling.json."""
-    return f"{model} on {cores} {core}" + (f", links of {latency}" if latency != "0" else "")
+    links = f", links of {latency}" if latency != "0" else ""
+    return f"{model} on {cores} {core}{links}" + (f", a memory of {memory:g}" if memory is not None else "")
 
 
-def scaled(model: str, core: str, cores: str, latency: str = "0") -> Measurement:
+def scaled(
+    model: str, core: str, cores: str, latency: str = "0", memory: float | None = None, long: bool = True
+) -> Measurement:
     """A token of a model on several numbers of cores."""
     more = f" --link-latency {latency}" if latency != "0" else ""
+    more += f" --shared-memory {memory:g}" if memory is not None else ""
     command = f"tritforge scaling {model} {options(core)} --cores {cores}{more} --record"
-    return Measurement("scaling", scaled_name(Path(model).name, core, cores, latency), command, True)
+    return Measurement("scaling", scaled_name(Path(model).name, core, cores, latency, memory), command, long)
 
 
 SCALING = {
-    "tales on edge": scaled("models/tales", "edge", "1,2,4,8"),
+    "tales on edge": scaled("models/tales", "edge", "1,2,4,8", long=False),
     "370M on edge": scaled("370M", "edge", "1,2,4,8"),
-    "1.3B on wide": scaled("1.3B", "wide", "1,2,4"),
     "370M on wide": scaled("370M", "wide", "1,2,4,8"),
-    "latency": scaled("370M", "edge", "2,4", "0,7,50,100,500"),
+    "370M on wide vector_rows=4": scaled("370M", "wide vector_rows=4", "1,2,4,8"),
+    "1.3B on wide": scaled("1.3B", "wide", "1,2,4,8"),
+    "longer links": scaled("370M", "edge", "2,4", "0,7,50,100,500"),
 }
+SHARED = scaled("370M", "edge", "2,4,8", memory=32)
+"""One memory behind all cores."""
 MEMORY = {
     kind: Measurement("memory", f"2.7B, {kind}", f"tritforge measure memory 2.7B{more} --record", True)
     for kind, more in (("stand-in", ""), ("simulated", " --simulate --tokens 1"))
@@ -214,6 +221,7 @@ def every() -> list[Measurement]:
         [GATES, *SMALL_GATES.values()],
         BENCH.values(),
         SCALING.values(),
+        [SHARED],
         MEMORY.values(),
     )
     return list(dict.fromkeys(one for group in groups for one in group))

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What documents say of many cores: simulated tokens beside the closed form, and the closed form alone."""
 
+from math import ceil
+from typing import Any
+
 from tritforge.hw.link.message import message_bytes
 from tritforge.hw.params import CoreParams
-from tritforge.hw.schedule import MATRICES, Group, Shape
+from tritforge.hw.schedule import MATRICES, Group, Shape, shares, token_beats
 from tritforge.perf.estimates.project import KEPT
 from tritforge.perf.estimates.ring import vectors_of
 from tritforge.perf.estimates.survey import shape
 from tritforge.perf.estimates.work import work
+from tritforge.perf.figure import Figure
+from tritforge.perf.measured import plan
 from tritforge.perf.measured.plan import Measurement
 from tritforge.perf.measured.subject import core_of
+from tritforge.perf.pages.dots import INK, Row, draw
 from tritforge.perf.pages.markdown import table
 
 TALES = Shape(256, 7, 704, 1024)
@@ -22,6 +28,8 @@ GROUPS = (Group.MIX, Group.OUT, Group.EXPAND, Group.CONTRACT)
 """Of each layer."""
 COUNTS = (2, 4, 8, 16)
 LATENCIES = (0, 7, 50, 100, 500)
+FORMED, SIMULATED = "#b8701a", "#1f5fa8"
+"""Colours of the picture."""
 
 
 def measured(one: Measurement) -> str:
@@ -30,28 +38,95 @@ def measured(one: Measurement) -> str:
     params, dimensions = core_of(data["core"]), Shape(*data["shape"])
     rows = []
     for point in data["points"]:
-        cores, latency, cycles = point["cores"], point["latency"], point["cycles"]
-        formed = work(params, dimensions, cores=cores, latency=latency).total
-        waits = point["starved"] + point["drain"] + point["dependency"] + point["result"]
+        cycles = point["cycles"]
+        formed = work(params, dimensions, cores=point["cores"], latency=point["latency"]).total
         rows.append(
             (
-                str(cores),
-                str(latency),
+                str(point["cores"]),
+                *([str(point["latency"])] if _with_links(data) else []),
                 f"{cycles:,}",
                 f"{point['beats']:,}",
-                f"{waits:,}",
+                f"{_waits(point):,}",
                 f"{point['exchange']:,}",
                 f"{point['exchange'] / cycles:.1%}",
                 f"{formed:,}",
                 f"{formed / cycles - 1:+.2%}",
                 f"{point['efficiency']:.4f}",
+                f"{point['speed']:,}",
             )
         )
     head = (
-        *("cores", "link", "cycles, simulated", "beats", "waits and result", "exchange", "of all"),
-        *("cycles, closed form", "error", "efficiency"),
+        *("cores", *(["link"] if _with_links(data) else []), "cycles, simulated", "beats", "waits and result"),
+        *("exchange", "of all", "cycles, closed form", "error", "efficiency", "simulated a second"),
     )
     return table(head, (False,) * len(head), rows)
+
+
+def shared(one: Measurement) -> str:
+    """Simulated tokens of cores behind one memory, beside the larger of its cycles and the cores'."""
+    data = one.entry.data
+    params, dimensions, memory = core_of(data["core"]), Shape(*data["shape"]), data["memory"]
+    rows = []
+    for point in data["points"]:
+        cores, cycles = point["cores"], point["cycles"]
+        stream = sum(token_beats(params, share) for share in shares(dimensions, cores, params.vector_rows))
+        formed = max(work(params, dimensions, cores=cores).total, ceil(stream * params.lanes / memory))
+        rows.append(
+            (
+                str(cores),
+                f"{cycles:,}",
+                f"{point['beats']:,}",
+                f"{point['starved']:,}",
+                f"{point['exchange']:,}",
+                f"{formed:,}",
+                f"{formed / cycles - 1:+.2%}",
+                f"{point['used']:.4f}",
+            )
+        )
+    head = (
+        "cores",
+        "cycles, simulated",
+        "beats",
+        "starved",
+        "exchange",
+        "cycles, closed form",
+        "error",
+        "memory used",
+    )
+    return table(head, (False,) * len(head), rows)
+
+
+def _with_links(data: Any) -> bool:
+    return any(point["latency"] for point in data["points"])
+
+
+def _waits(point: Any) -> int:
+    return sum(point[cause] for cause in ("starved", "drain", "dependency", "result"))
+
+
+def picture() -> str:
+    """Efficiency and the share of exchange: the closed form's, and over it what was simulated."""
+    rows = []
+    for one in plan.SCALING.values():
+        data = one.entry.data
+        if _with_links(data):
+            continue
+        params, dimensions = core_of(data["core"]), Shape(*data["shape"])
+        alone = work(params, dimensions).total
+        counted = {point["cores"]: point for point in data["points"]}
+        for count in COUNTS:
+            formed = work(params, dimensions, cores=count)
+            marks: tuple[list[tuple[str, Figure]], ...] = ([], [])
+            pairs = [(FORMED, alone / count / formed.total, formed.exchange / formed.total)]
+            if count in counted:
+                point = counted[count]
+                pairs.append((SIMULATED, point["efficiency"], point["exchange"] / point["cycles"]))
+            for colour, efficiency, exchange in pairs:
+                marks[0].append((colour, Figure.exact(efficiency)))
+                marks[1].append((colour, Figure.exact(100 * exchange)))
+            rows.append(Row(f"{one.name.split(' on ')[0]} on {count} {data['core']}", INK, tuple(map(tuple, marks))))
+    titles = ("efficiency", "exchange, % of a token's cycles")
+    return draw(rows, titles, "", 250, {"closed form": FORMED, "simulated, over it": SIMULATED})
 
 
 def efficiencies() -> str:

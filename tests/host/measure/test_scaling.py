@@ -25,11 +25,11 @@ def test_no_cycle_depends_on_a_weight(cores: int, tmp_path: Path) -> None:
     image = packed(params, tmp_path, MODEL, cores=cores)
     stream, contexts = TokenStream(image), [Context(7, zero=True)]
     if cores == 1:
-        assert alone(params, image.shape) == alone(params, image.shape, stream.packet(contexts))
+        blank, real = alone(params, image.shape), alone(params, image.shape, stream.packet(contexts))
     else:
-        assert together(params, image.shape, cores) == together(
-            params, image.shape, cores, packets=stream.packets(contexts)
-        )
+        blank = together(params, image.shape, cores)
+        real = together(params, image.shape, cores, packets=stream.packets(contexts))
+    assert blank.counted == real.counted
 
 
 def test_the_command_counts_every_cycle() -> None:
@@ -45,8 +45,21 @@ def test_the_command_counts_every_cycle() -> None:
     assert longer["exchange"] > two["exchange"]
 
 
+def test_one_memory_is_the_limit_where_it_is_slower_than_the_cores() -> None:
+    """Of half a beat a cycle for all."""
+    half = ("--shared-memory", str(TINY.lanes / 2))
+    result = invoke("scaling", "64,2,160,512", "--preset", "tiny", "--cores", "2,4", *half, "--json")
+    assert result.exit_code == 0
+    for point in json.loads(result.stdout):
+        assert point["used"] > 0.98 and abs(point["error"]) < 0.02 and point["starved"] > 0.3 * point["cycles"]
+
+
 @pytest.mark.parametrize(
-    ("option", "text"), [("--cores", "0"), ("--cores", "1..4"), ("--cores", "17"), ("--link-latency", "-1")]
+    ("option", "text"),
+    [
+        *(("--cores", "0"), ("--cores", "1..4"), ("--cores", "17"), ("--link-latency", "-1")),
+        ("--shared-memory", "0"),
+    ],
 )
 def test_bad_numbers_are_refused(option: str, text: str) -> None:
     result = invoke("scaling", "64,1,160,256", option, text)

@@ -15,7 +15,7 @@ SHAPES = (Shape(64, 1, 160, 256), Shape(64, 2, 160, 256), Shape(128, 2, 160, 256
 
 
 def error(params: CoreParams, shape: Shape, cores: int, latency: int) -> float:
-    counted = max(one.cycles for one in together(params, shape, cores, Links(latency)))
+    counted = together(params, shape, cores, Links(latency)).slowest.cycles
     return max(one.total for one in RingModel(params, latency).packet(shape, cores)) / counted - 1
 
 
