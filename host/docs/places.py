@@ -128,6 +128,8 @@ PLACES: dict[str, Place] = {
         "![the scale that is left, and the error](repeated.svg)", (plan.REPEATED["tales"], plan.REPEATED["B"])
     ),
     "picture of rows": picture("![error of rows and logits](embedding.svg)", (plan.ROWS["tales"], plan.ROWS["B"])),
+    "uses of a device": Place(scaling.uses, plan.USES),
+    "area of the exchange": Place(scaling.exchange_area, (plan.area(plan.LINKED), plan.PRESETS[0])),
     "picture of scaling": picture("![efficiency and exchange of many cores](scaling.svg)", SCALED),
     "memory": Place(studies.memory, tuple(plan.MEMORY.values())),
     "width of a link": Place(scaling.widths),

@@ -169,6 +169,16 @@ ERRORS = Measurement("studies", "errors", "tritforge measure errors --record")
 SCORES = {backend: score("tales", backend) for backend in ("float", "integer")}
 
 
+TWO, LINKED, WIDER = "edge link_bytes=6 x 2", "edge link_bytes=6", "edge lanes=32 vector_rows=2"
+"""Two cores in a ring on one device, one of them, and one core that takes as many trits."""
+USES = (
+    *(area(TWO), *clocks(TWO, seeds=3)),
+    *(area(LINKED), *clocks(LINKED, seeds=3)),
+    *(area(WIDER), *clocks(WIDER, seeds=3)),
+    *(PRESETS[0], *EDGE_CLOCKS),
+)
+
+
 def scaled_name(model: str, core: str, cores: str, latency: str = "0", memory: float | None = None) -> str:
     """Of an entry of scaling.json."""
     links = f", links of {latency}" if latency != "0" else ""
@@ -222,6 +232,7 @@ def every() -> list[Measurement]:
         BENCH.values(),
         SCALING.values(),
         [SHARED],
+        USES,
         MEMORY.values(),
     )
     return list(dict.fromkeys(one for group in groups for one in group))

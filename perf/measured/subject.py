@@ -14,6 +14,8 @@ from tritforge.hw.params import PRESETS, CoreParams, preset
 DIGITS = 16
 """Hexadecimal digits of a digest."""
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+RING = " x "
+"""Between the name of a ring's cores and how many there are."""
 _INSTANCE = re.compile(r"^  (\w+) (?:#\(.*?\) )?\\?\S+ ?\(\n", re.M)
 
 
@@ -43,10 +45,18 @@ def core_of(name: str) -> CoreParams:
     return preset(base).override(dict(text.split("=", 1) for text in settings))
 
 
+def ring_of(name: str) -> tuple[str, int]:
+    """A core's name and how many of it, of what may be a ring: ``edge link_bytes=6 x 2``; 0 for a core alone."""
+    core, _, cores = name.partition(RING)
+    return core, int(cores or 0)
+
+
 def options(name: str) -> str:
     """The name as options of the command line."""
-    base, *settings = name.split()
-    return " ".join([f"--preset {base}", *(f"--set {text}" for text in settings)])
+    core, cores = ring_of(name)
+    base, *settings = core.split()
+    more = [f"--cores {cores}"] if cores else []
+    return " ".join([f"--preset {base}", *(f"--set {text}" for text in settings), *more])
 
 
 def verilog_digest(files: Sequence[Path], top: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tritforge.golden.files import write_text
 from tritforge.perf.measured.entries import ROOT, SPECIFICATION, Entry
-from tritforge.perf.measured.subject import core_of, model_digest, specification_digest, verilog_digest
+from tritforge.perf.measured.subject import core_of, model_digest, ring_of, specification_digest, verilog_digest
 
 FILE = Path(__file__).with_name("verilog.json")
 VERILOG, MODEL = "verilog ", "model "
@@ -73,7 +73,8 @@ def sources() -> str:
     """Digest of everything that decides the Verilog of a core."""
     from tritforge.rtl_gen.verilog.cached import gateware_digest
 
-    return gateware_digest()
+    # a ring is made of everything that a core is
+    return gateware_digest("tritforge.hw.ring")
 
 
 @cache
@@ -98,9 +99,10 @@ def _emitted(subjects: list[str], status: Callable[[str], None] | None) -> dict[
 
 
 def _digests(name: str, subjects: list[str]) -> dict[str, str]:
-    from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
+    from tritforge.rtl_gen.verilog.cached import TOP, cached_ring, cached_verilog
 
-    files, found = cached_verilog(core_of(name)), {}
+    core, cores = ring_of(name)
+    files, found = cached_ring(core_of(core), cores) if cores else cached_verilog(core_of(core)), {}
     for subject in subjects:
         unit = subject.partition(": ")[2]
         found[subject] = verilog_digest(files, f"{TOP}_{unit}" if unit else TOP)

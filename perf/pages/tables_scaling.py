@@ -2,6 +2,7 @@
 """What documents say of many cores: simulated tokens beside the closed form, and the closed form alone."""
 
 from math import ceil
+from statistics import median
 from typing import Any
 
 from tritforge.hw.link.message import message_bytes
@@ -14,9 +15,10 @@ from tritforge.perf.estimates.work import work
 from tritforge.perf.figure import Figure
 from tritforge.perf.measured import plan
 from tritforge.perf.measured.plan import Measurement
-from tritforge.perf.measured.subject import core_of
+from tritforge.perf.measured.subject import core_of, ring_of
 from tritforge.perf.pages.dots import INK, Row, draw
 from tritforge.perf.pages.markdown import table
+from tritforge.perf.pages.tables_gateware import cells, routes, units
 
 TALES = Shape(256, 7, 704, 1024)
 """The shipped model's."""
@@ -94,6 +96,42 @@ def shared(one: Measurement) -> str:
         "memory used",
     )
     return table(head, (False,) * len(head), rows)
+
+
+def uses() -> str:
+    """Two cores in a ring on one device beside one core as wide as both, and beside one of them."""
+    dimensions, rows = shape("370M"), []
+    for what, name in (
+        ("one `edge`", "edge"),
+        ("one `edge` with its link", plan.LINKED),
+        ("two `edge` in a ring", plan.TWO),
+        ("one core of 32 lanes, two rows a cycle", plan.WIDER),
+    ):
+        core, count = ring_of(name)
+        cycles = work(core_of(core), dimensions, cores=count or 1).total
+        area, found = cells(name), [route["fmax"] for route in routes(name)]
+        rows.append(
+            (
+                what,
+                *(f"{area[kind]:,}" for kind in ("logic", "ff", "block_ram", "dsp")),
+                f"{median(found):.1f} of {len(found)}",
+                f"{found[0]:.1f}",
+                f"{cycles:,}",
+                f"{1e6 * median(found) / cycles:.1f}",
+                f"{1e9 * median(found) / cycles / area['logic']:.2f}",
+            )
+        )
+    head = (
+        *("on an LFE5U-85F-6", "LUT4s", "FF", "BRAM", "DSP", "MHz, median", "best", "cycles of 370M"),
+        *("tokens/s", "a thousand LUT4s"),
+    )
+    return table(head, (True, *(False,) * (len(head) - 1)), rows)
+
+
+def exchange_area() -> str:
+    """LUT4s that a link adds to a core, and those of its unit."""
+    linked, plain = cells(plan.LINKED)["logic"], cells("edge")["logic"]
+    return f"{units(plan.LINKED)['exchange']['logic']:,} LUT4s, {linked - plain:,} more than without it in all"
 
 
 def _with_links(data: Any) -> bool:
