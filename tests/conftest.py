@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order of the test files: long ones begin first, so that no worker is left alone with one at the end."""
+"""How tests share a machine: the order of their files, and the threads of each process.
+
+Long files begin first, so that no worker is left alone with one at the end. Threads that wait for each other on cores
+that other workers use are many times as slow as one.
+"""
+
+import os
 
 import pytest
+
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+# before anything imports torch, and for programs that tests start
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // WORKERS)))
 
 LONGEST = (
     *("test_limits", "test_core", "test_surroundings", "test_board", "test_gates", "test_faults", "test_cycles"),

@@ -136,10 +136,11 @@ def scaling(
             yield Point(count, latency, run.slowest, projected, one.slowest.cycles, run.speed, used)
 
 
-def blank(params: CoreParams, shape: Shape) -> list[Bytes]:
+def blank(params: CoreParams, shape: Shape, contexts: int = 1) -> list[Bytes]:
     """A packet of a shape or a `Share` that is zero but for its header. No cycle depends on a weight."""
-    header = header_words(params, shape, [Context(0, zero=True)], 0).view(np.uint8)
-    return [header, np.zeros(token_beats(params, shape) * params.lanes - header.size, np.uint8)]
+    fresh = [Context(0, slot, zero=True) for slot in range(contexts)]
+    header = header_words(params, shape, fresh, 0).view(np.uint8)
+    return [header, np.zeros(token_beats(params, shape, contexts) * params.lanes - header.size, np.uint8)]
 
 
 def alone(

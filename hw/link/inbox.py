@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a core hears of the others, joined with what it has itself: rows, sums of squares, candidates."""
 
+from typing import NamedTuple
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -31,6 +33,16 @@ HEARD = data.StructLayout({"index": CORE_BITS, "valid": 1})
 """Of the core before this one."""
 
 
+class _Left(NamedTuple):
+    """none : all other cores have said all, for a cycle at least. last_came : so they have, for the first cycle.
+    none_next : ``none`` of the next cycle. final : one has not, so that its last message is the last of all."""
+
+    none: Signal
+    none_next: Signal
+    last_came: Value
+    final: Value
+
+
 class Inbox(wiring.Component):
     """Takes messages while they are of the group that this core is in, so that who is ahead waits in the ring.
 
@@ -39,7 +51,8 @@ class Inbox(wiring.Component):
     when this core's are final, too. A token is over when all cores have ended it; where one has failed, messages are
     dropped until then.
 
-    Throughput: a message a cycle but for END, one in three. Latency: 2 cycles from a row to ``placed``.
+    Throughput: a message a cycle but for END, one in three. Latency: 2 cycles from a row to ``placed``; beside one of
+    this core's a row waits.
 
     Parameters
     ----------
@@ -91,9 +104,7 @@ class Inbox(wiring.Component):
         m = Module()
         course, here = self.course, self.here
         of_rows, of_sum, of_end, of_hello = flags("of_rows", "of_sum", "of_end", "of_hello")
-        begun, receives, current, complete, ended, takes, counts = flags(
-            "begun", "receives", "current", "complete", "ended", "takes", "counts"
-        )
+        begun, opens, drops, current, takes, counts = flags("begun", "opens", "drops", "current", "takes", "counts")
         rows_ready, end_ready, can_take, has_rows = flags("rows_ready", "end_ready", "can_take", "has_rows")
         kind, body = here.payload.kind, here.payload.body
         said_sum, said_end = (layout(self._params)(body[: layout(self._params).size]) for layout in _SAID)
@@ -102,10 +113,8 @@ class Inbox(wiring.Component):
             of_sum.eq(kind == Kind.SUM),
             of_end.eq(kind == Kind.END),
             of_hello.eq(kind == Kind.HELLO),
-            # what has ended for all is over: the message behind it is of the next token
-            current.eq((course.failed | receives & ~complete) & ~ended),
             can_take.eq(Mux(of_rows, rows_ready, Mux(of_sum, ~self.adds, end_ready))),
-            here.ready.eq(of_hello | current & (course.failed | can_take)),
+            here.ready.eq(of_hello | current & (drops | opens & can_take)),
             takes.eq(here.valid & here.ready),
             counts.eq(takes & ~course.failed),
             course.room.eq(self.room),
@@ -114,29 +123,28 @@ class Inbox(wiring.Component):
             m.d.sync += [self.heard.index.eq(body[:CORE_BITS]), self.heard.valid.eq(1)]
 
         # who has said all of the group, and of the token
-        without_sum, without_end = Signal(CORE_BITS), Signal(CORE_BITS)
-        m.d.comb += [complete.eq(without_sum == 0), ended.eq(without_end == 0)]
-        with m.If(course.begin):
-            m.d.sync += without_sum.eq(self.others)
-        with m.Elif(counts & of_sum & said_sum.last):
-            m.d.sync += without_sum.eq(minus_one(without_sum))
-        with m.If(course.idle):
-            m.d.sync += without_end.eq(self.others)
-        with m.Elif(takes & of_end & said_end.last):
-            m.d.sync += without_end.eq(minus_one(without_end))
+        last_sum, last_end = counts & of_sum & said_sum.last, takes & of_end & said_end.last
+        sums_left = self._left(m, "sum", course.begin, last_sum)
+        ends_left = self._left(m, "end", course.idle, last_end)
+        complete, ended = sums_left.none | sums_left.last_came, ends_left.none | ends_left.last_came
+        over = course.idle | course.joined
         m.d.sync += [
-            begun.eq((begun | delay(m, course.begin, BEGUN, "begin")) & ~(course.idle | course.joined)),
-            receives.eq(begun & ~self.quantising & ~(course.idle | course.joined)),
+            begun.eq((begun | delay(m, course.begin, BEGUN, "begin")) & ~over),
+            # what has ended for all is over: the message behind it is of the next group or token
+            opens.eq(begun & ~self.quantising & ~over & ~sums_left.none_next & ~ends_left.none_next),
+            drops.eq(course.failed & ~course.idle & ~ends_left.none_next),
         ]
+        # not in the cycle behind the last of all, when it is not counted yet
+        m.d.sync += current.eq(~(last_sum & sums_left.final | last_end & ends_left.final))
 
         # a core that speaks of another part of the token has another packet
         astray = Mux(course.of_head, of_rows | of_sum, of_end)
-        m.d.sync += course.peer_failed.eq(
-            (course.peer_failed | counts & (astray & ~of_hello | of_end & said_end.failed)) & ~course.idle
-        )
+        failed = delay(m, counts & (astray & ~of_hello | of_end & said_end.failed), 1, "one_failed")
+        m.d.sync += course.peer_failed.eq((course.peer_failed | failed) & ~course.idle)
 
         rows = placed_layout(self._params)(body[: placed_layout(self._params).size])
-        m.d.comb += rows_ready.eq(~has_rows | ~self.rows.valid[0])
+        # beside one of this core's a row would find a place at most, and go no sooner
+        m.d.comb += rows_ready.eq(~self.rows.valid[0])
         self._merge(m, counts & of_rows, rows, has_rows)
         self._join(m, counts & of_sum, said_sum, complete & ~has_rows)
         busy = self._compare(m, counts & of_end & ~said_end.failed, said_end)
@@ -147,6 +155,21 @@ class Inbox(wiring.Component):
             course.over.eq(quiet.all() & self.told & ended & ~busy),
         ]
         return m
+
+    def _left(self, m: Module, name: str, begins: Value, arrives: Value) -> "_Left":
+        """How many cores have not said all. The last message of one sets a register, and the countdown follows: it
+        comes too late in the cycle for more."""
+        left = Signal(CORE_BITS, name=f"without_{name}")
+        none, one = Signal(name=f"no_{name}_left", init=1), Signal(name=f"one_{name}_left")
+        none_next = Signal(name=f"no_{name}_left_next")
+        came = delay(m, arrives, 1, f"last_{name}")
+        m.d.comb += none_next.eq(Mux(begins, self.others == 0, Mux(came, one, none)))
+        m.d.sync += none.eq(none_next)
+        with m.If(begins):
+            m.d.sync += [left.eq(self.others), one.eq(self.others == 1)]
+        with m.Elif(came):
+            m.d.sync += [left.eq(minus_one(left)), one.eq(left == 2)]
+        return _Left(none, none_next, one & came, Mux(came, left == 2, one))
 
     def _merge(self, m: Module, arrives: Value, rows: data.View, has_rows: Signal) -> None:
         """This core's rows as they come, those of others between them."""
@@ -159,7 +182,8 @@ class Inbox(wiring.Component):
             placed.eq(Mux(own.valid[0], own, held)),
             placed.valid.eq(valid),
         ]
-        with m.If(arrives):
+        # whatever it is: `has_rows` says whether it counts
+        with m.If(~own.valid[0]):
             m.d.sync += held.eq(rows)
         m.d.comb += [getattr(self.counted, name).eq(placed[name]) for name in ("valid", "which", "context", "floats")]
 
@@ -224,8 +248,9 @@ class Inbox(wiring.Component):
             stage.eq(Cat(loads, stage[0])),
             above.eq(difference[-1] | ~seen.bit_select(one.context, 1)),
         ]
-        with m.If(loads):
-            m.d.sync += one.eq(Mux(self.taken, self.offered, said))
+        # whatever it is: `stage` says whether it counts
+        with m.If(~stage.any()):
+            m.d.sync += one.eq(Mux(self.offers, self.offered, said))
         with m.If(stage[1] & above):
             m.d.sync += [best[one.context].eq(key), seen.bit_select(one.context, 1).eq(1)]
         with m.If(self.course.idle):

@@ -3,11 +3,11 @@
 
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw.codes.placed import placed_layout
 from tritforge.hw.lib.flags import flags
+from tritforge.hw.lib.one_hot import OneHot
 from tritforge.hw.lib.width import cut, plus_one
 from tritforge.hw.link.message import (
     PART_BITS,
@@ -18,6 +18,7 @@ from tritforge.hw.link.message import (
     sum_layout,
     sums,
 )
+from tritforge.hw.memory.ring import BeatRing
 from tritforge.hw.params import CONTEXTS_BITS, CORE_BITS, CoreParams
 from tritforge.hw.scales.scales import TOTAL_LATE, VectorStatistics
 from tritforge.hw.vector.path import ANNOUNCED
@@ -55,7 +56,8 @@ class Outbox(wiring.Component):
     room : Out, another row block may be issued.
     finished : In, high behind a group's last row (``empty`` of the vector path) until the group is over.
     statistics : In, of this core's rows; final when ``finished`` has been high for `SETTLED` cycles.
-    adds : Out, ``added``, a part of a sum, is on its way. summed : Out, high when all are, until ``finished`` falls.
+    adds : Out, ``added``, a part of a sum, enters the queue. summed : Out, high when all have, until ``finished``
+        falls.
     ended : In, high behind the head's last row, or where the packet ends early, until it is over. failed : In, with
         it, the packet ended early.
     largest, tokens : In, the candidate of each context, final when ``ended`` has been high for some cycles.
@@ -103,79 +105,69 @@ class Outbox(wiring.Component):
         m = Module()
         params = self._params
         layout = message_layout(params)
-        m.submodules.queue = queue = SyncFIFOBuffered(width=layout.size, depth=self.depth)
+        m.submodules.queue = queue = BeatRing(layout.size, self.depth)
         spoken, entry = Signal(layout), Signal(layout, reset_less=True)
         speaks, enters, space, greets = flags("speaks", "enters", "space", "greets")
         m.d.sync += [
-            space.eq(queue.level < self.depth - SPARE),
-            self.room.eq(queue.level < self.depth - SPARE - self._flight - self._block),
+            space.eq(queue.free > SPARE),
+            self.room.eq(queue.free > SPARE + self._flight + self._block),
             enters.eq(speaks),
             entry.eq(spoken),
         ]
         m.d.comb += [
-            queue.w_data.eq(entry),
-            queue.w_en.eq(enters),
-            queue.r_en.eq(~self.messages.valid | self.messages.ready),
+            queue.answer.eq(entry),
+            queue.answer_valid.eq(enters),
+            queue.last.eq(1),
+            queue.taken.eq(enters),
+            self.messages.payload.eq(queue.beats.tdata),
+            self.messages.valid.eq(queue.beats.tvalid),
+            queue.beats.tready.eq(self.messages.ready),
         ]
-        # behind the block RAM, which is slow
-        with m.If(queue.r_en):
-            m.d.sync += [self.messages.payload.eq(queue.r_data), self.messages.valid.eq(queue.r_rdy)]
         part, end, context, last_context = self._counts(m)
+        part_said = Signal(sum_layout(params))
         waited = Signal(range(max(self.SETTLED, self._settles) + 1))
         body = spoken.body
-        with m.FSM(name="course"):
-            with m.State("REST"):
-                m.d.sync += [waited.eq(0), part.eq(0), context.eq(0)]
-                with m.If(self.ended):
-                    m.next = "CANDIDATES"
-                with m.Elif(self.finished):
-                    m.next = "STATISTICS"
-            with m.State("STATISTICS"):
-                m.d.sync += waited.eq(plus_one(waited))
-                with m.If(waited == self.SETTLED):
-                    m.next = "SUMS"
-                with m.If(self.ended):
-                    m.next = "REST"
-            with m.State("SUMS"):
-                m.d.comb += [
-                    speaks.eq(space),
-                    self.adds.eq(space),
-                    spoken.kind.eq(Kind.SUM),
-                    body.eq(cut(self.added.as_value(), body)),
-                ]
-                with m.If(space):
-                    m.d.sync += part.eq(plus_one(part))
-                    with m.If(part == 2 * sums(params) - 1):
-                        m.d.sync += [part.eq(0), context.eq(plus_one(context))]
-                    with m.If(self.added.last):
-                        m.next = "SUMMED"
-                with m.If(self.ended):
-                    m.next = "REST"
-            with m.State("SUMMED"):
-                m.d.comb += self.summed.eq(1)
-                with m.If(~self.finished):
-                    m.next = "REST"
-            with m.State("CANDIDATES"):
-                m.d.sync += waited.eq(plus_one(waited))
-                with m.If(self.failed | (waited == self._settles)):
-                    m.next = "ENDS"
-            with m.State("ENDS"):
-                m.d.comb += [
-                    speaks.eq(space & (self.failed | self.taken)),
-                    spoken.kind.eq(Kind.END),
-                    body.eq(cut(end.as_value(), body)),
-                    self.offers.eq(space & ~self.failed),
-                ]
-                with m.If(speaks):
-                    m.d.sync += context.eq(plus_one(context))
-                    with m.If(end.last):
-                        m.next = "ENDED"
-            with m.State("ENDED"):
-                m.d.comb += self.told.eq(1)
-                with m.If(~self.ended):
-                    m.next = "REST"
+        states = OneHot(m, ("REST", "STATISTICS", "SUMS", "SUMMED", "CANDIDATES", "ENDS", "ENDED"))
+        at, go = states.at, states.go
+        go("REST", "CANDIDATES", self.ended)
+        go("REST", "STATISTICS", self.finished & ~self.ended)
+        go("STATISTICS", "SUMS", (waited == self.SETTLED) & ~self.ended)
+        go("SUMS", "SUMMED", space & part_said.last & ~self.ended)
+        for name in ("STATISTICS", "SUMS"):
+            go(name, "REST", self.ended)
+        go("SUMMED", "REST", ~self.finished)
+        go("CANDIDATES", "ENDS", self.failed | (waited == self._settles))
+        go("ENDS", "ENDED", speaks & end.last)
+        go("ENDED", "REST", ~self.ended)
+        states.build()
+        with m.If(at["REST"]):
+            m.d.sync += [waited.eq(0), part.eq(0), context.eq(0)]
+        with m.If(at["STATISTICS"] | at["CANDIDATES"]):
+            m.d.sync += waited.eq(plus_one(waited))
+        with m.If(at["SUMS"]):
+            m.d.comb += [speaks.eq(space), spoken.kind.eq(Kind.SUM), body.eq(cut(part_said.as_value(), body))]
+            with m.If(space):
+                m.d.sync += part.eq(plus_one(part))
+                with m.If(part == 2 * sums(params) - 1):
+                    m.d.sync += [part.eq(0), context.eq(plus_one(context))]
+        with m.If(at["ENDS"]):
+            m.d.comb += [
+                speaks.eq(space & (self.failed | self.taken)),
+                spoken.kind.eq(Kind.END),
+                body.eq(cut(end.as_value(), body)),
+            ]
+            with m.If(speaks):
+                m.d.sync += context.eq(plus_one(context))
+        m.d.sync += self.adds.eq(at["SUMS"] & space)
+        m.d.comb += [
+            self.added.eq(entry.body[: part_said.shape().size]),
+            self.summed.eq(at["SUMMED"]),
+            # there is space: what was said before all others have heard
+            self.offers.eq(at["ENDS"] & ~self.failed),
+            self.told.eq(at["ENDED"]),
+        ]
         m.d.comb += self.offered.eq(end)
-        self._sum(m, part, context, last_context)
+        self._sum(m, part_said, part, context, last_context)
 
         # rows come in no other state than the first, and where a packet ends early nobody misses one
         with m.If(self.rows.valid[0]):
@@ -202,9 +194,9 @@ class Outbox(wiring.Component):
         ]
         return part, end, context, last_context
 
-    def _sum(self, m: Module, part: Signal, context: Signal, last_context: Signal) -> None:
+    def _sum(self, m: Module, said: data.View, part: Signal, context: Signal, last_context: Signal) -> None:
         """Body of SUM."""
-        params, said = self._params, self.added
+        params = self._params
         own = [self.statistics.total[context]]
         if params.extra_bits:
             own += [self.statistics.powers[context][which] for which in range(sums(params) - 1)]

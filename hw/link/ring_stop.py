@@ -11,19 +11,18 @@ from tritforge.hw.lib.width import minus_one
 from tritforge.hw.link.message import Kind, message_layout
 from tritforge.hw.params import CORE_BITS, CoreParams
 
-HEARD = 16
-LEAVING = 8
-"""Messages that wait to be heard here, and to leave."""
+HEARD = 17
+LEAVING = 9
+"""Messages that wait to be heard here, and to leave: in a register, and in as many places as an address has."""
 
 
 class RingStop(wiring.Component):
     """Takes each message that comes both off the ring and on to the next core, while it has hops left.
 
     Every message goes once around, to each of the other cores, and messages of one core keep their order, whatever
-    the links between the cores do. Two messages need room before the core adds one of its own, and one that goes
-    on needs only its own: so a place is free somewhere in the ring at all times, and it moves until nothing waits.
-    What goes on comes before the core's own, also while it waits to be heard here: a core hears what comes, or it has
-    sent all of the group already, so it never waits for messages of its own.
+    the links between the cores do. One that goes on needs a place for itself alone, and one of the core's own must
+    leave one free: so a place is free somewhere in the ring at all times, and it moves until nothing waits. Whether
+    the core's own may go is said a cycle before, for the worst of what that cycle brings; what goes on comes first.
 
     Throughput: a message a cycle. Latency: 2 cycles.
 
@@ -58,16 +57,15 @@ class RingStop(wiring.Component):
         m.submodules.heard = heard = SyncFIFOBuffered(width=self._layout.size, depth=HEARD)
         m.submodules.departures = departures = SyncFIFOBuffered(width=self._layout.size, depth=LEAVING)
         first, onward, added = self.arriving.payload, Signal(self._layout), Signal(self._layout)
-        taken, passes, adds, alone, room, room_for_two = flags(
-            "taken", "passes", "adds", "alone", "room", "room_for_two"
-        )
-        m.d.sync += alone.eq(self.others == 0)
+        taken, passes, adds, alone, granted = flags("taken", "passes", "adds", "alone", "granted")
+        m.d.sync += [
+            alone.eq(self.others == 0),
+            # one more may come in this cycle
+            granted.eq(~(passes & heard.w_rdy) & (departures.level < LEAVING - 2)),
+        ]
         m.d.comb += [
-            # both exact: a place that one of them does not see would be lost to the ring
-            room.eq(departures.w_rdy),
-            room_for_two.eq(departures.level < LEAVING - 1),
             passes.eq(self.arriving.valid & (first.hops != 0)),
-            self.arriving.ready.eq(heard.w_rdy & (~passes | room)),
+            self.arriving.ready.eq(heard.w_rdy & (~passes | departures.w_rdy & ~adds)),
             taken.eq(self.arriving.valid & self.arriving.ready),
             heard.w_data.eq(first.as_value()),
             heard.w_en.eq(taken),
@@ -78,10 +76,9 @@ class RingStop(wiring.Component):
             onward.hops.eq(minus_one(first.hops)),
             added.eq(self.own.payload),
             added.hops.eq(Mux(self.own.payload.kind == Kind.HELLO, 0, minus_one(self.others))),
-            # `passes` and not `taken`, so that no readiness is among the data's conditions
-            self.own.ready.eq(alone | room_for_two & ~passes),
-            adds.eq(self.own.valid & self.own.ready & ~alone),
-            departures.w_data.eq(Mux(passes, onward, added)),
+            self.own.ready.eq(alone | granted),
+            adds.eq(self.own.valid & granted & ~alone),
+            departures.w_data.eq(Mux(adds, added, onward)),
             departures.w_en.eq(taken & passes | adds),
             self.leaving.payload.eq(departures.r_data),
             self.leaving.valid.eq(departures.r_rdy),

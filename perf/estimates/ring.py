@@ -129,7 +129,8 @@ class RingModel:
                 comes = self._trip + (distance - 1) * self._hop
                 others = (len(own) - distance) * (max(made) + self._parts * contexts)
                 left = max(0, max(made) * (1 - comes / (span + 1)) - others * (self._beats - 1))
-                latest = max(latest, begun + comes + others * self._beats + round(left))
+                # the first of those comes with the last of the core's own, and waits for it
+                latest = max(latest, begun + comes + others * self._beats + round(left) + (left > 0))
         return latest
 
     def _ended(self, ring: "_Ring", issued: Times, contexts: int) -> Times:
