@@ -21,6 +21,7 @@ def build_harness(
     status: Status | None = None,
     activity: bool = False,
     link_bytes: int = 0,
+    mutants: bool = False,
 ) -> Path:
     """Build the harness of a core, or of a ring of cores with links.
 
@@ -41,6 +42,8 @@ def build_harness(
         compiled with little optimisation: there is much to compile and little to run.
     link_bytes
         Bytes of a beat of the core's links; 0 for one that has none.
+    mutants
+        Whether the top has an input that chooses a mutant, `Harness.mutate`; such a netlist is a tool's.
 
     Returns
     -------
@@ -56,12 +59,13 @@ def build_harness(
     # names of gates begin with an underscore; the lint of a tool's netlist is nobody's business
     recording = ("--trace-saif", "--trace-underscore", "--output-split", "20000", "-Wno-fatal", "-Wno-lint")
     link = (f"-DLINK_BYTES={link_bytes}",) if link_bytes else ()
+    switches = {"TAPS": taps, "SAIF": activity, "MUTANTS": mutants}
     recipe = Recipe(
         "Vcore",
         (RING if link else HARNESS,),
         RING_HEADERS if link else HEADERS,
-        defines=(f"-DLANES={lanes}", *link, *(["-DTAPS"] if taps else []), *(["-DSAIF"] if activity else [])),
-        options=recording if activity else (),
+        defines=(f"-DLANES={lanes}", *link, *(f"-D{name}" for name, there in switches.items() if there)),
+        options=recording if activity else ("-Wno-fatal", "-Wno-lint") if mutants else (),
         make=("OPT_FAST=-O1", "OPT_SLOW=-O0") if activity else (),
     )
     return build_library(verilog_files, top, recipe, status)

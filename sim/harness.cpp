@@ -111,6 +111,10 @@ uint64_t harness_trace_fetch(Core* core, TraceEntry* buffer, uint64_t* cycles) {
     return core->fetch_trace(buffer, cycles);
 }
 
+#ifdef MUTANTS
+// Makes one of the mutants of the core from now on; 0 for none.
+void harness_mutate(Core* core, uint32_t number) { core->ports().mutsel = number; }
+#endif
 #ifdef SAIF
 void harness_activity(Core* core, const char* path, const char* first) { core->record_activity(path, first); }
 #endif

@@ -85,6 +85,10 @@ class Harness:
         """Hold the core's reset for a few cycles."""
         self._library.harness_reset(self._core)
 
+    def mutate(self, number: int) -> None:
+        """Make one of the mutants of a library that is built with them, from now on; 0 for none."""
+        self._library.harness_mutate(self._core, number)
+
     def attach(self, timing: MemoryTiming | None) -> None:
         """Put the timing model of a memory behind the stream, in the place of an interval; None takes it away."""
         self._library.harness_attach(self._core, None if timing is None else ctypes.byref(timing))
@@ -258,6 +262,9 @@ def _load(path: Path) -> ctypes.CDLL:
     if hasattr(library, "harness_activity"):
         library.harness_activity.argtypes = (core, ctypes.c_char_p, ctypes.c_char_p)
         library.harness_activity.restype = None
+    if hasattr(library, "harness_mutate"):
+        library.harness_mutate.argtypes = (core, u32)
+        library.harness_mutate.restype = None
     library.harness_trace_record.argtypes = (core, ctypes.c_int)
     library.harness_trace_fetch.argtypes = (core, pointer, pointer)
     library.harness_trace_fetch.restype = u64

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from tests.cores import CORES, packed
-from tests.hw.test_faults import TINY, mutate, with_header
+from tests.hw.test_faults import TINY
 from tritforge.golden.model.integer import IntegerModel
 from tritforge.host.image.decode import DecodedImage
 from tritforge.host.image.image import Image
 from tritforge.host.image.stream import TokenStream
 from tritforge.host.measure.cosim import compare
+from tritforge.host.measure.malformed import spoilt, with_header
 from tritforge.host.run.driver import CoreError
 from tritforge.host.run.ring import RingDriver
 from tritforge.hw.link.message import message_bytes
@@ -172,7 +173,7 @@ def test_mutated_packets_never_hang_the_ring(image: Image) -> None:
     with SimRing(PARAMS, COUNT, stall=[0.0, 0.3, 0.0, 0.1], links=Links(3, 0.1)) as ring:
         for count in range(MUTATED):
             core, data = chance.randrange(COUNT), list(good)
-            data[core] = mutate(data[core], PARAMS.lanes, chance)
+            data[core] = spoilt(data[core], PARAMS.lanes, chance)
             found = statuses(ring, data)
             assert (found == [Status.OK] * COUNT) == (Status.OK in found), found
             seen.add(found[core])
