@@ -25,6 +25,7 @@ COMMANDS = {
     "verilog": Command("image", "verilog", CORES),
     "cosim": Command("cosim", "cosim", CORES),
     "demo": Command("cosim", "demo", CORES),
+    "mutate": Command("cosim", "mutate", CORES),
     "board": Group("board", ("build", "simulate", "program", "test", "load"), CORES),
     "synth": Command("synth", "synth", CORES),
     "power": Command("power", "power", CORES),

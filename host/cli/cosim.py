@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands around the simulated core: the demonstration and the co-simulation."""
+"""Commands around the simulated core: the co-simulation, mutants of it, the demonstration."""
 
+import os
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tritforge.golden import TritforgeError
-from tritforge.host.cli.console import heed, out, print_json, say
+from tritforge.host.cli.console import heed, out, print_json, print_rows, progress, say
 from tritforge.host.cli.options import (
     LARGEST_SEED,
     Cores,
@@ -64,6 +65,40 @@ def cosim(
         print_json(result | ({"warnings": warnings} if warnings else {}))
     else:
         out.print(", ".join(f"{key} {value}" for key, value in result.items()))
+
+
+def mutate(
+    name: PresetName = None,
+    settings: Settings = None,
+    count: Annotated[int, typer.Option(help="Mutants of all units together.", min=1)] = 200,
+    seed: Annotated[int, typer.Option(help="Of their choice.", min=0, max=LARGEST_SEED)] = 1,
+    unit: Annotated[str | None, typer.Option(help="Only of this unit or module.", metavar="NAME")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what the folder has.")] = False,
+    benches: Annotated[bool, typer.Option(help="Run survivors in the bench of their unit; takes longest.")] = True,
+    jobs: Annotated[int | None, typer.Option(help="Processes.", min=1, show_default="a CPU each")] = None,
+    folder: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.", metavar="DIR")] = Path(
+        "build/mutate"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Change one bit of a core's Verilog, hundreds of times, and see which check finds it.
+
+    What survives the checks of the core is proved equivalent, run in its unit's bench, or looked up among the known.
+
+    Example: tritforge mutate --preset tiny --count 200
+    """
+    from tritforge.host.measure.mutate import Campaign, run
+
+    campaign = Campaign(chosen_core(name, settings), count, seed, unit)
+    with progress("Mutants") as advance:
+        report = run(campaign, folder, resume, benches, jobs or os.cpu_count() or 1, say, advance)
+    if as_json:
+        print_json(report.told())
+        return
+    print_rows(report.units, as_json=False)
+    out.print(", ".join(f"{check}: {number}" for check, number in report.killers.items()))
+    for result in report.left:
+        out.print(f"{result.fate}: {result.key}{f' ({result.by})' if result.by else ''}", highlight=False)
 
 
 def demo(

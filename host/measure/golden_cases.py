@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small models and tokens with all that the golden integer model says of them, for the checks of a mutated core."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -127,17 +127,17 @@ class Cases:
 
 def fitted(config: ModelConfig, params: CoreParams) -> ModelConfig:
     """The same model, none of its dimensions above the core's limits."""
-    given: Mapping[str, Any] = asdict(config)
+    given: dict[str, Any] = asdict(config)
     return ModelConfig(**given | {name: min(given[name], most) for name, most in params.limits.items()})
 
 
 def at_limits(params: CoreParams) -> dict[str, ModelConfig]:
     """Models at the core's limits: at all of them where that is small enough, else at one each."""
-    limits = params.limits
+    limits: dict[str, Any] = params.limits
     most = ModelConfig(**limits)
     if weights(most) <= MOST_WEIGHTS:
         return {"limits": most}
-    small = {"hidden": 11, "layers": 1, "intermediate": 13, "vocab": 40}
+    small: dict[str, Any] = {"hidden": 11, "layers": 1, "intermediate": 13, "vocab": 40}
     return {f"limit of {name}": ModelConfig(**small | {name: most}) for name, most in limits.items()}
 
 

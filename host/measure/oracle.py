@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a core must do, from the cheapest check to the dearest, each with a name: the judge of its mutants.
 
-What the golden integer model says is compared with it; what it does not know, such as cycles, registers and the answers
-to spoilt packets, with what the unmutated core did in the same place.
+What the golden integer model says is compared with it; what it does not know, such as cycles, registers and the
+answers to spoilt packets, with what the unmutated core did in the same place.
 """
 
 import random
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from tritforge.golden import Failure
+from tritforge.host.image.stream import TokenStream
 from tritforge.host.measure import golden_cases as gc
 from tritforge.host.measure.cosim import Mismatch, compare
 from tritforge.host.measure.golden_cases import Case, Cases
 from tritforge.host.measure.malformed import Packet, bad_headers, spoilt, with_header
-from tritforge.host.image.stream import TokenStream
 from tritforge.host.run.driver import Driver
 from tritforge.hw.packet import Context, parse_result, split_scale
 from tritforge.hw.params import CoreParams
@@ -101,7 +101,7 @@ class Oracle:
         self._unmutated: list[Any] | None = None
 
     def learn(self, library: Path) -> int:
-        """Run the unmutated core, number 0, which must pass; again, and it must be the same. Returns what is compared.
+        """Run the unmutated core, which must pass, twice, and be the same; returns how many values are compared.
 
         Raises
         ------
@@ -114,7 +114,9 @@ class Oracle:
                 try:
                     check(core, witness)
                 except Failure as error:
-                    raise Failure(f"The unmutated core fails the check '{name}', so it cannot judge: {error}") from error
+                    raise Failure(
+                        f"The unmutated core fails the check '{name}', so it cannot judge: {error}"
+                    ) from error
         self._unmutated = witness.seen
         kill = self.judge(library, 0)
         if kill:

@@ -64,7 +64,9 @@ class Design:
     @cached_property
     def _texts(self) -> dict[str, dict[str, str]]:
         files = {file.stem: file for file in self.files}
-        return {name: texts(self.modules[name], Source(files[name].read_text(), self.top)) for name in self.own.values()}
+        return {
+            name: texts(self.modules[name], Source(files[name].read_text(), self.top)) for name in self.own.values()
+        }
 
     def mutant(self, line: str) -> Mutant | None:
         """The mutant of a line of Yosys' list; None where it changes nothing, is of the clock or of contents."""

@@ -29,8 +29,10 @@ class Mutant:
     text
         The source of the cell (`Source`), with a number behind it from the second cell of the same text on.
     port, bit
-        Where. mode : what, as Yosys names it: ``inv``, ``const0``, ``const1``, and ``cnot0:B``, ``cnot1:B``, which invert
-        it where bit B of the port is 0, or 1.
+        Where.
+    mode
+        What, as Yosys names it: ``inv``, ``const0``, ``const1``, and ``cnot0:B``, ``cnot1:B``, which invert it where
+        bit B of the port is 0, or 1.
     cell
         Its name in this netlist, which says nothing about another.
     """
@@ -58,8 +60,8 @@ class Mutant:
 class Source:
     """The text of a module's cells, from its Verilog.
 
-    Anonymous wires are replaced by what is assigned to them, so that a text says what is computed and not how emission
-    has numbered it.
+    Anonymous wires are replaced by what is assigned to them, so that a text says what is computed and not how
+    emission has numbered it.
 
     Parameters
     ----------
@@ -98,7 +100,7 @@ class Source:
 
 
 def texts(module: Mapping[str, Any], source: Source) -> dict[str, str]:
-    """The text of every cell of a module of Yosys' JSON, by the cell's name; equal ones are numbered in their order."""
+    """The text of every cell of a module of Yosys' JSON, by its name; equal ones are numbered in their order."""
     found: dict[str, str] = {}
     seen: dict[tuple[str, str], int] = {}
     for name, cell in sorted(module["cells"].items(), key=_order):

@@ -6,20 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from amaranth.hdl import Module, Shape, signed, unsigned
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.hdl import Shape, signed, unsigned
 
 from tests.unit_bench import bench
-from tritforge.golden.model.formats import CODE_MAX, Formats
+from tritforge.golden.model.formats import Formats
 from tritforge.hw.lib.multiplier import Multiplier
-from tritforge.hw.lib.rescale import Rescale
 from tritforge.hw.params import CoreParams
-from tritforge.hw.scales.chords import Quotient
-from tritforge.hw.scales.root import ReciprocalRoot
-from tritforge.hw.vector.activation import Activation
-from tritforge.hw.vector.normaliser import Normaliser
 from tritforge.sim.benches.tb_units import UNITS
+from tritforge.sim.benches.units import Arithmetic
 
 DEFAULT, NARROW = Formats(), Formats(wide_bits=24, frac=13, mantissa=14)
 MIXED = Formats(wide_bits=32, frac=24, mantissa=12)
@@ -31,49 +25,12 @@ LIMITS: dict[Formats, dict[str, int]] = {
 """Accumulators of 21, 20 and 11 bits: products of two limbs and of one."""
 
 
-class Bench(wiring.Component):
-    """Units side by side, so that one build serves them all; ports are called UNIT_PORT."""
-
-    def __init__(self, units: dict[str, wiring.Component]) -> None:
-        self._units = units
-        super().__init__(
-            {
-                f"{name}_{port}": member
-                for name, unit in units.items()
-                for port, member in unit.signature.members.items()
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        for name, unit in self._units.items():
-            m.submodules[name] = unit
-            for port, member in unit.signature.members.items():
-                inner, outer = getattr(unit, port), getattr(self, f"{name}_{port}")
-                m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
-        return m
-
-
-def units(fmt: Formats) -> dict[str, wiring.Component]:
-    """Every unit, the multiplier also with one limb on a side."""
-    wide = signed(fmt.wide_bits)
-    return {
-        "rescale": Rescale(CoreParams(formats=fmt, **LIMITS[fmt])),
-        "activation": Activation(fmt),
-        "normaliser": Normaliser(fmt),
-        "root": ReciprocalRoot(fmt),
-        "quotient": Quotient(fmt.mantissa, CODE_MAX << fmt.code_shift, rounded=True),
-        "square": Multiplier(wide, wide),
-        "mixed": Multiplier(signed(fmt.wide_bits + 1), unsigned(17)),
-    }
-
-
 @pytest.mark.parametrize("fmt", LIMITS, ids=lambda fmt: f"{fmt.wide_bits}-{fmt.mantissa}")
 def test_units_equal_the_golden_model(fmt: Formats, tmp_path: Path) -> None:
-    parts = units(fmt)
-    latency = {name: part.latency for name, part in parts.items()}
-    parameters = {"core": asdict(CoreParams(formats=fmt)), "latency": latency}
-    assert sorted(bench(Bench(parts), "units", parameters, tmp_path)) == sorted(UNITS)
+    params = CoreParams(formats=fmt, **LIMITS[fmt])
+    unit = Arithmetic(params)
+    parameters = {"core": asdict(CoreParams(formats=fmt)), "latency": unit.latencies}
+    assert sorted(bench(unit, "units", parameters, tmp_path)) == sorted(UNITS)
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A campaign of mutants: drawn, judged by the core's checks, and what they let through looked at more closely."""
+
+import multiprocessing
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+from typing import Any
+
+from tritforge.golden import Failure
+from tritforge.host.measure.mutant_results import Fate, Journal, Result, known, table
+from tritforge.host.measure.oracle import Kill, Oracle
+from tritforge.hw.params import CoreParams
+from tritforge.rtl_gen.tools.build import Status, say
+from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
+from tritforge.sim.build_harness import build_harness
+from tritforge.sim.mutate.benches import BENCHES, benches_of, in_bench
+from tritforge.sim.mutate.design import MOST, Design, allotment, design, drawn, mutated, parts, planted
+from tritforge.sim.mutate.mutants import Mutant
+from tritforge.sim.mutate.prove import proved
+from tritforge.sim.mutate.units import unit_of, weights
+
+CONTROL = "m_axis_result_tdata"
+"""An output of the core of which one bit, inverted, must be seen."""
+PATIENCE = 300.0
+"""Seconds for the checks of one mutant; the unmutated core takes a fiftieth."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What is to be done.
+
+    Attributes
+    ----------
+    params : of the core. count : mutants. seed : of their choice. unit : only of this unit or module; None for all.
+    """
+
+    params: CoreParams
+    count: int
+    seed: int = 1
+    unit: str | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """What decides its mutants."""
+        return {"core": asdict(self.params), "count": self.count, "seed": self.seed, "unit": self.unit}
+
+    def design(self, status: Status | None = None) -> Design:
+        """The core at word level."""
+        return design(cached_verilog(self.params, status), TOP, status)
+
+    def mutants(self, of: Design, status: Status | None = None) -> list[Mutant]:
+        """All of them."""
+        return drawn(of, allotment(of, self.count, weights(of.own, self.unit)), self.seed, status)
+
+
+def judge_all(
+    campaign: Campaign,
+    of: Design,
+    mutants: Sequence[Mutant],
+    journal: Journal,
+    jobs: int,
+    status: Status | None = None,
+    progress: Progress | None = None,
+    most: int = MOST,
+) -> None:
+    """Run the checks of the core on every mutant that has no result yet, with the controls in every model.
+
+    Raises
+    ------
+    Failure
+        If the unmutated core fails a check, or the planted mutant passes all.
+    """
+    with tempfile.TemporaryDirectory(prefix="tritforge-mutate-") as name:
+        oracle = Oracle(campaign.params, Path(name))
+        done = len([m for m in mutants if m.key in journal.known("core")])
+        for part in parts(mutants, most):
+            known = journal.known("core")
+            left = {number: mutant for number, mutant in enumerate(part, 1) if mutant.key not in known}
+            if not left:
+                continue
+            library = model(campaign, of, part, status)
+            say(status, "Comparing the unmutated core with the golden model, and again with itself")
+            oracle.learn(library)
+            control = oracle.judge(library, len(part) + 1)
+            if control is None:
+                raise Failure(
+                    "The mutant that is planted for control passes every check; the checks are worth nothing."
+                )
+            for number, kill, seconds in _judged(oracle, library, list(left), jobs):
+                mutant = left[number]
+                journal.add(_core_result(mutant, kill, seconds))
+                done += 1
+                if progress:
+                    progress(done, len(mutants))
+
+
+def model(campaign: Campaign, of: Design, part: Sequence[Mutant], status: Status | None = None) -> Path:
+    """The compiled core with these mutants, and behind them the control."""
+    verilog = mutated(of, [*part, planted(of, CONTROL)], status)
+    return build_harness([verilog], TOP, campaign.params.lanes, status=status, mutants=True)
+
+
+def _core_result(mutant: Mutant, kill: Kill | str | None, seconds: float) -> Result:
+    unit = unit_of(mutant.module).name
+    if kill is None:
+        return Result(mutant.key, unit, "core", Fate.OPEN, seconds=seconds)
+    if isinstance(kill, str):
+        return Result(mutant.key, unit, "core", Fate.TIMED_OUT, kill, seconds=seconds)
+    return Result(mutant.key, unit, "core", Fate.KILLED, kill.check, kill.how, kill.what[:200], seconds)
+
+
+def _judged(
+    oracle: Oracle, library: Path, numbers: list[int], jobs: int
+) -> Iterator[tuple[int, Kill | str | None, float]]:
+    """Each in a process of its own, a few at a time: a mutant may end or hang the process that simulates it."""
+    context = multiprocessing.get_context("fork")
+    running: dict[Connection, tuple[int, ForkProcess, float]] = {}
+    waiting = list(reversed(numbers))
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                number = waiting.pop()
+                ours, theirs = context.Pipe(duplex=False)
+                process = context.Process(target=_one, args=(oracle, library, number, theirs), daemon=True)
+                process.start()
+                theirs.close()
+                running[ours] = number, process, time.monotonic()
+            wait(list(running), timeout=1.0)
+            for pipe in list(running):
+                number, process, started = running[pipe]
+                seconds = round(time.monotonic() - started, 3)
+                if pipe.poll():
+                    try:
+                        kill = pipe.recv()
+                    except EOFError:  # the process is dead
+                        process.join()
+                        kill = Kill("the simulation", "fails", f"It ended with status {process.exitcode}.")
+                elif seconds > PATIENCE:
+                    process.kill()
+                    kill = f"no answer after {PATIENCE:.0f} seconds"
+                else:
+                    continue
+                process.join()
+                del running[pipe]
+                pipe.close()
+                yield number, kill, seconds
+    finally:
+        for _, process, _ in running.values():
+            process.kill()
+
+
+def _one(oracle: Oracle, library: Path, number: int, pipe: Connection) -> None:
+    pipe.send(oracle.judge(library, number))
+    pipe.close()
+
+
+def look_closer(
+    campaign: Campaign, of: Design, mutants: Sequence[Mutant], journal: Journal, benches: bool, status: Status | None
+) -> None:
+    """Prove what the core's checks let through, which takes seconds, and run the rest in the benches of its unit."""
+    left = [m for m in mutants if journal.last(m.key).fate is Fate.OPEN]
+    for mutant in left:
+        if mutant.key in journal.known("proof"):
+            continue
+        say(status, f"Looking for a proof of {mutant.key[:100]}")
+        started = time.monotonic()
+        where = proved(of, mutant)
+        fate = Fate.PROVED if where else Fate.OPEN
+        seconds = round(time.monotonic() - started, 2)
+        journal.add(Result(mutant.key, unit_of(mutant.module).name, "proof", fate, where, seconds=seconds))
+    for bench in BENCHES if benches else ():
+        stage = f"bench {bench.name}"
+        wanted = [
+            mutant
+            for mutant in mutants
+            if journal.last(mutant.key).fate is Fate.OPEN
+            and bench in benches_of(mutant.module)
+            and mutant.key not in journal.known(stage)
+        ]
+        for verdict in in_bench(bench, campaign.params, wanted, status) if wanted else ():
+            fate = Fate.BENCH if verdict.failed else Fate.TIMED_OUT if verdict.over else Fate.OPEN
+            unit = unit_of(verdict.mutant.module).name
+            by = bench.name if fate is not Fate.OPEN else ""
+            journal.add(Result(verdict.mutant.key, unit, stage, fate, by, "", verdict.failed, verdict.seconds))
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a campaign found.
+
+    Attributes
+    ----------
+    settings : what it was of. units : see `table`. killers : mutants by the check or bench that killed them.
+    left : what was killed by nothing, and why. compared : values that the checks compare of the unmutated core.
+    wrong : what the list of the known says of mutants that were killed.
+    """
+
+    settings: dict[str, Any]
+    units: list[dict[str, Any]]
+    killers: dict[str, int]
+    left: list[Result]
+    wrong: list[str]
+
+    def told(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self)
+
+
+def run(
+    campaign: Campaign,
+    folder: Path,
+    resume: bool = False,
+    benches: bool = True,
+    jobs: int = 1,
+    status: Status | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """A whole campaign; its results are kept in a folder as they come.
+
+    Raises
+    ------
+    TritforgeError
+        For a folder of another campaign, or a unit that the core has not.
+    Failure
+        If a control fails.
+    """
+    journal = Journal(folder, campaign.settings(), resume)
+    of = campaign.design(status)
+    mutants = campaign.mutants(of, status)
+    judge_all(campaign, of, mutants, journal, jobs, status, progress)
+    look_closer(campaign, of, mutants, journal, benches, status)
+    results, wrong = [], []
+    for mutant in mutants:
+        result, argued = journal.last(mutant.key), known(mutant, campaign.params)
+        if argued and result.fate is Fate.OPEN:
+            result = replace(result, fate=argued[0], by=argued[1])
+        elif argued and result.fate in (Fate.KILLED, Fate.BENCH):
+            wrong.append(f"{mutant.key} is {argued[0]} ({argued[1]}), but {result.by} kills it")
+        results.append(result)
+    killers = Counter(r.by for r in results if r.fate in (Fate.KILLED, Fate.BENCH))
+    left = [result for result in results if result.fate not in (Fate.KILLED, Fate.BENCH)]
+    return Report(campaign.settings(), table(results), dict(killers.most_common()), left, wrong)

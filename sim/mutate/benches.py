@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benches of a core's units, run over mutants of the unit."""
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from amaranth.lib import wiring
+
+from tritforge.golden import TritforgeError
+from tritforge.hw.params import CoreParams
+from tritforge.rtl_gen.tools.build import Status, say
+from tritforge.rtl_gen.verilog.emit import emit_verilog
+from tritforge.sim.cocotb_run import run_cocotb
+from tritforge.sim.mutate.design import SELECT, SELECT_BITS, design, mutated, parts, planted
+from tritforge.sim.mutate.limited import Outcome, limited
+from tritforge.sim.mutate.mutants import Mutant
+
+LONGEST = 900.0
+"""Seconds for a bench of the unmutated unit, its build with it; one that takes longer is not of use here."""
+TIMES = 10
+"""As long as that may a mutant take, and a minute more."""
+_TOOLS = ("-Wno-fatal", "-Wno-lint", "-Wno-style")
+_ATTRIBUTES = ("latency", "maximum_latency", "power_latency", "settled", "until_empty", "until_buffered", "words")
+"""Of a unit of the vector path, which its bench is told."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A bench of `sim.benches` and the unit that it is of.
+
+    Attributes
+    ----------
+    name : of ``tb_NAME``, with the test behind a colon where it has several units'.
+    unit : module and class of the unit. module : the unit's short name in a core.
+    inside : short names of what it is there to test, as a regular expression.
+    told : parameters of the bench, from the core's and the unit.
+    """
+
+    name: str
+    unit: tuple[str, str]
+    module: str
+    inside: str
+    told: Callable[[CoreParams, Any], dict[str, Any]] = field(default=lambda params, _: {"core": asdict(params)})
+
+    def component(self, params: CoreParams) -> wiring.Component:
+        """The unit of a core."""
+        made: wiring.Component = getattr(import_module(f"tritforge.{self.unit[0]}"), self.unit[1])(params)
+        return made
+
+
+def _vector(params: CoreParams, unit: Any) -> dict[str, Any]:
+    """What the benches of the vector path are told: latencies too."""
+    told: dict[str, Any] = {"core": asdict(params)}
+    for name in _ATTRIBUTES:
+        value = getattr(unit, name, None)
+        told[name] = {op.name: cycles for op, cycles in value.items()} if isinstance(value, dict) else value
+    return told
+
+
+def _side(params: CoreParams, unit: Any) -> dict[str, Any]:
+    from tritforge.hw.stream import side
+
+    sizes = {"depth": side.depth(params), "units": side.units(params), "limit": side.release_limit(params)}
+    return {"core": asdict(params), "latency": unit.latency, **sizes}
+
+
+def _units(params: CoreParams, unit: Any) -> dict[str, Any]:
+    return {"core": asdict(params), "latency": unit.latencies}
+
+
+_ARITHMETIC = r"(rescale|activation|normaliser|reciprocal_root|quotient|square_root|chords|multiplier)\w*"
+BENCHES = (
+    Bench("units", ("sim.benches.units", "Arithmetic"), "", _ARITHMETIC, _units),
+    Bench(
+        "array",
+        ("hw.array.array", "TernaryArray"),
+        "ternary_array",
+        r"ternary_array|element\w*|accumulator\w*|cond.*",
+    ),
+    Bench("header", ("hw.stream.header_reader", "HeaderReader"), "header_reader", r"header_reader"),
+    Bench("front", ("hw.stream.front", "StreamFront"), "stream_front", r"stream_front|beat_decision|walker|position"),
+    Bench("side", ("hw.stream.side", "SideWords"), "side_words", r"side_words", _side),
+    Bench("sequencer", ("hw.control.sequencer", "Sequencer"), "sequencer", r"sequencer|rows|position"),
+    Bench("registers", ("hw.control.registers", "Registers"), "registers", r"registers|axi_lite_slave"),
+    Bench("result", ("hw.control.result", "ResultUnit"), "result_unit", r"result_unit\w*"),
+    Bench("quantiser", ("hw.codes.quantiser", "Quantiser"), "quantiser", r"quantiser|multiplier_multiplier\w*"),
+    Bench(
+        "store",
+        ("hw.codes.store", "VectorStore"),
+        "vector_store",
+        r"vector_store|quantiser|ram\w*|\w*bank\w*|mult\w*",
+    ),
+    Bench("scales", ("hw.scales.scales", "ScaleUnit"), "scale_unit", r"scale_unit|" + _ARITHMETIC),
+    Bench(
+        "vector:statistics", ("hw.vector.statistics", "Statistics"), "statistics", r"statistics|squarer\w*", _vector
+    ),
+    Bench("vector:recurrence", ("hw.vector.recurrence", "Recurrence"), "recurrence", r"recurrence|mult\w*", _vector),
+    Bench("gain", ("hw.vector.gain", "GainStage"), "gain_stage", r"gain\w*|normaliser|statistics|mult\w*", _vector),
+    Bench(
+        "path", ("hw.vector.path", "VectorPath"), "vector_path", r"vector\w*|local_copy\w*|gain\w*|ram\w*|.*", _vector
+    ),
+)
+"""Those of smaller units first; a mutant goes from one to the next until it is killed."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a bench says of a mutant; ``failed`` is how, empty where it passes or did not end (``over``)."""
+
+    mutant: Mutant
+    bench: str
+    failed: str
+    over: bool
+    seconds: float
+
+
+def benches_of(module: str) -> list[Bench]:
+    """The benches in which a module is, by its short name, without that of the whole path where there are others."""
+    found = [bench for bench in BENCHES if re.fullmatch(bench.inside, module)]
+    return found[:-1] if len(found) > 1 and found[-1].name == "path" else found
+
+
+def in_bench(
+    bench: Bench, params: CoreParams, mutants: Sequence[Mutant], status: Status | None = None
+) -> Iterator[Verdict]:
+    """Run a bench over those mutants that its unit has.
+
+    It is first run on the unmutated unit, which must pass, and on a planted mutant, which must not: else it says
+    nothing.
+    """
+    name = bench.name.partition(":")[0]
+    top = f"unit_{name}"
+    unit = bench.component(params)
+    told = bench.told(params, unit)
+    with tempfile.TemporaryDirectory(prefix="tritforge-unit-") as place:
+        of = design(emit_verilog(unit, top, place), top)
+        there = {mutant: found for mutant in mutants if (found := _there(of, bench, mutant))}
+        control = next(_controls(of), None)
+        for part in parts(list(there)) if control else ():
+            verilog = mutated(of, [*(there[mutant] for mutant in part), *([control] if control else [])])
+            chosen = Path(place) / "chosen.v"
+            chosen.write_text(_chosen_by_argument(verilog.read_text()))
+            run = partial(_run, bench, top, chosen, told)
+            say(status, f"Running the bench of {bench.name} on {len(part)} mutants of its unit")
+            plain = run(0, LONGEST)
+            plain = plain if plain.error or plain.over else run(0, LONGEST)  # now without its build
+            limit = TIMES * plain.seconds + 60
+            if plain.error or plain.over or not run(len(part) + 1, limit).error:
+                say(status, f"The bench of {bench.name} cannot judge at these parameters ({_reason(plain)})")
+                return
+            for number, mutant in enumerate(part, 1):
+                outcome = run(number, limit)
+                yield Verdict(mutant, bench.name, _reason(outcome), outcome.over, outcome.seconds)
+
+
+def _run(
+    bench: Bench, top: str, verilog: Path, told: dict[str, Any], number: int, seconds: float
+) -> Outcome[list[str]]:
+    name, _, testcase = bench.name.partition(":")
+
+    def work() -> list[str]:
+        return run_cocotb(
+            [verilog],
+            top,
+            f"tritforge.sim.benches.tb_{name}",
+            told,
+            testcase=testcase or None,
+            build_args=_TOOLS,
+            plusargs=[f"+{SELECT}={number}"],
+        )
+
+    return limited(work, seconds)
+
+
+def _reason(outcome: Outcome[list[str]]) -> str:
+    return "" if outcome.over else outcome.error.splitlines()[0][:200] if outcome.error else ""
+
+
+def _there(of: Any, bench: Bench, mutant: Mutant) -> Mutant | None:
+    """The mutant in the unit's own netlist, whose top has the name of the bench."""
+    found: Mutant | None = of.found(mutant, "" if mutant.module == bench.module else mutant.module)
+    return found
+
+
+def _controls(of: Any) -> Iterator[Mutant]:
+    for name, port in of.modules[of.top]["ports"].items():
+        if port["direction"] == "output":
+            try:
+                yield planted(of, name)
+            except TritforgeError:  # a constant
+                continue
+
+
+def _chosen_by_argument(verilog: str) -> str:
+    """The input of the top that chooses a mutant becomes a register that an argument of the simulation sets."""
+    declared = f"  input [{SELECT_BITS - 1}:0] {SELECT};\n  wire [{SELECT_BITS - 1}:0] {SELECT};\n"
+    register = (
+        f"  reg [{SELECT_BITS - 1}:0] {SELECT};\n"
+        f'  initial if (!$value$plusargs("{SELECT}=%d", {SELECT})) {SELECT} = 0;\n'
+    )
+    header = re.compile(rf"(\nmodule unit_\w+\([^;]*?), {SELECT}\)")
+    tops = [m for m in re.finditer(r"\nmodule (\\?\S+?)\s?\((?s:.*?)\nendmodule", verilog)]
+    for module in tops:
+        text = module[0]
+        if re.match(r"\nmodule unit_[a-z]+\(", text) and declared in text:
+            return verilog.replace(text, header.sub(r"\1)", text).replace(declared, register))
+    raise TritforgeError("The mutated unit has no input that chooses a mutant; report this as a bug.")

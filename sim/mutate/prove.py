@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proofs that a mutant is none: its unit cannot be told from the unmutated one, from the first cycle on."""
+
+import tempfile
+from pathlib import Path
+
+from tritforge.rtl_gen.cache.folder import cache_folder
+from tritforge.rtl_gen.tools.yowasp import run
+from tritforge.sim.mutate.design import Design
+from tritforge.sim.mutate.limited import limited
+from tritforge.sim.mutate.mutants import Mutant
+
+SECONDS = 30
+"""For one proof; multipliers would take forever, and Yosys' own limit does not end them."""
+STEPS = 12
+"""Of the induction at most."""
+MEMORY_BITS = 40_000
+"""Of all memories of a unit at most: they become registers and multiplexers."""
+
+
+def provable(design: Design, module: str) -> bool:
+    """Whether a module, by its short name, is small enough: its memories are, with all that it contains."""
+    bits = 0
+    waiting = [design.own[module]]
+    while waiting:
+        netlist = design.modules[waiting.pop()]
+        bits += sum(memory["width"] * memory["size"] for memory in netlist.get("memories", {}).values())
+        waiting += [cell["type"] for cell in netlist["cells"].values() if cell["type"] in design.modules]
+    return bits <= MEMORY_BITS
+
+
+def parents(design: Design, module: str) -> list[str]:
+    """Short names of the modules that have instances of one."""
+    name = design.own[module]
+    return [
+        short
+        for short, above in design.own.items()
+        if any(cell["type"] == name for cell in design.modules[above]["cells"].values())
+    ]
+
+
+def script(design: Design, mutant: Mutant, around: str, steps: int = STEPS) -> list[str]:
+    """Yosys' commands, which fail unless they prove that a module, the mutant's or a parent of it, is the same.
+
+    What is the same on both sides up to the mutant, registers too, is merged first; the rest is left to induction.
+    """
+    inside, module = design.own[mutant.module], design.own[around]
+    if around == mutant.module:
+        change = [f"mutate {mutant.command('gate')}"]
+    else:
+        change = [
+            f"copy {inside} mutant",
+            f"mutate {mutant.command('mutant')}",
+            f"chtype -set mutant gate/t:{inside}",
+        ]
+    return [
+        "read_rtlil base.il",
+        f"hierarchy -top {module}",
+        "setattr -mod -unset keep_hierarchy *",
+        f"copy {module} gold",
+        f"copy {module} gate",
+        *change,
+        "miter -equiv -flatten -make_outcmp gold gate miter",
+        "hierarchy -top miter",
+        "flatten",
+        "memory_map",
+        "opt -full",
+        "opt_merge -share_all",
+        "opt -full -share_all",
+        f"sat -verify -tempinduct -prove trigger 0 -maxsteps {steps} -seq 1 miter",
+    ]
+
+
+def proved(design: Design, mutant: Mutant, seconds: float = SECONDS) -> str:
+    """Where a mutant is proved to be no change at all: the module, or its parents; empty where it is not.
+
+    A module is looked at by itself, with any inputs: that no proof is found is no proof of a difference in the core.
+    """
+    answer = _proved(design, mutant, mutant.module, seconds)
+    if answer is not False:
+        return mutant.module if answer else ""
+    above = parents(design, mutant.module)
+    return " and ".join(above) if above and all(_proved(design, mutant, one, seconds) for one in above) else ""
+
+
+def _proved(design: Design, mutant: Mutant, around: str, seconds: float) -> bool | None:
+    """None for no answer in time."""
+    if not provable(design, around):
+        return None
+    with tempfile.TemporaryDirectory(prefix="prove-", dir=cache_folder()) as name:
+        folder = Path(name)
+        (folder / "base.il").write_bytes((design.folder / "base.il").read_bytes())
+        (folder / "script.ys").write_text("\n".join(script(design, mutant, around)) + "\n")
+        outcome = limited(lambda: run("yosys", ["-q", "-s", "script.ys"], folder)[0], seconds)
+    return None if outcome.over or outcome.value is None else outcome.value == 0
