@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -29,6 +30,9 @@ CONTROL = "m_axis_result_tdata"
 """An output of the core of which one bit, inverted, must be seen."""
 PATIENCE = 300.0
 """Seconds for the checks of one mutant; the unmutated core takes a fiftieth."""
+
+BENCHES_HERE = find_spec("tritforge.sim.benches") is not None
+"""A wheel has none."""
 
 Progress = Callable[[int, int], None]
 
@@ -175,7 +179,9 @@ def look_closer(
         fate = Fate.PROVED if where else Fate.OPEN
         seconds = round(time.monotonic() - started, 2)
         journal.add(Result(mutant.key, unit_of(mutant.module).name, "proof", fate, where, seconds=seconds))
-    for bench in BENCHES if benches else ():
+    if benches and not BENCHES_HERE:
+        say(status, "The benches of units are in a checkout only, so survivors are not run in them")
+    for bench in BENCHES if benches and BENCHES_HERE else ():
         stage = f"bench {bench.name}"
         wanted = [
             mutant

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from amaranth.lib import wiring
 
-from tritforge.golden import TritforgeError
+from tritforge.golden import Failure, TritforgeError
+from tritforge.golden.files import write_text
 from tritforge.hw.params import CoreParams
 from tritforge.rtl_gen.tools.build import Status, say
 from tritforge.rtl_gen.verilog.emit import emit_verilog
 from tritforge.sim.cocotb_run import run_cocotb
-from tritforge.sim.mutate.design import SELECT, SELECT_BITS, design, mutated, parts, planted
+from tritforge.sim.mutate.design import SELECT, SELECT_BITS, Design, design, mutated, parts, planted
 from tritforge.sim.mutate.limited import Outcome, limited
 from tritforge.sim.mutate.mutants import Mutant
 
@@ -134,24 +134,21 @@ def in_bench(
     It is first run on the unmutated unit, which must pass, and on a planted mutant, which must not: else it says
     nothing.
     """
-    name = bench.name.partition(":")[0]
+    name, _, testcase = bench.name.partition(":")
     top = f"unit_{name}"
     unit = bench.component(params)
-    told = bench.told(params, unit)
     with tempfile.TemporaryDirectory(prefix="tritforge-unit-") as place:
         of = design(emit_verilog(unit, top, place), top)
         there = {mutant: found for mutant in mutants if (found := _there(of, bench, mutant))}
         control = next(_controls(of), None)
         for part in parts(list(there)) if control else ():
-            verilog = mutated(of, [*(there[mutant] for mutant in part), *([control] if control else [])])
-            chosen = Path(place) / "chosen.v"
-            chosen.write_text(_chosen_by_argument(verilog.read_text()))
-            run = partial(_run, bench, top, chosen, told)
             say(status, f"Running the bench of {bench.name} on {len(part)} mutants of its unit")
+            made = [*(there[mutant] for mutant in part), *([control] if control else [])]
+            run = Runner(of, made, f"tritforge.sim.benches.tb_{name}", bench.told(params, unit), testcase or None)
             plain = run(0, LONGEST)
             plain = plain if plain.error or plain.over else run(0, LONGEST)  # now without its build
             limit = TIMES * plain.seconds + 60
-            if plain.error or plain.over or not run(len(part) + 1, limit).error:
+            if plain.error or plain.over or not run(len(made), limit).error:
                 say(status, f"The bench of {bench.name} cannot judge at these parameters ({_reason(plain)})")
                 return
             for number, mutant in enumerate(part, 1):
@@ -159,36 +156,38 @@ def in_bench(
                 yield Verdict(mutant, bench.name, _reason(outcome), outcome.over, outcome.seconds)
 
 
-def _run(
-    bench: Bench, top: str, verilog: Path, told: dict[str, Any], number: int, seconds: float
-) -> Outcome[list[str]]:
-    name, _, testcase = bench.name.partition(":")
+class Runner:
+    """Runs a cocotb module on mutants of a design, all in one build; called with a mutant's number and a limit.
 
-    def work() -> list[str]:
-        return run_cocotb(
-            [verilog],
-            top,
-            f"tritforge.sim.benches.tb_{name}",
-            told,
-            testcase=testcase or None,
-            build_args=_TOOLS,
-            plusargs=[f"+{SELECT}={number}"],
-        )
+    Parameters
+    ----------
+    of, mutants : number 1 and on. module, told, testcase : see `sim.cocotb_run.run_cocotb`.
+    """
 
-    return limited(work, seconds)
+    def __init__(
+        self, of: Design, mutants: Sequence[Mutant], module: str, told: dict[str, Any], testcase: str | None = None
+    ) -> None:
+        verilog = mutated(of, mutants)
+        chosen = verilog.with_name("chosen.v")
+        write_text(chosen, _chosen_by_argument(of.top, verilog.read_text()))
+        self._work = partial(run_cocotb, [chosen], of.top, module, told, testcase=testcase, build_args=_TOOLS)
+
+    def __call__(self, number: int, seconds: float) -> Outcome[list[str]]:
+        """The tests that passed, or how they failed; 0 is the unmutated design."""
+        return limited(partial(self._work, plusargs=[f"+{SELECT}={number}"]), seconds)
 
 
 def _reason(outcome: Outcome[list[str]]) -> str:
     return "" if outcome.over else outcome.error.splitlines()[0][:200] if outcome.error else ""
 
 
-def _there(of: Any, bench: Bench, mutant: Mutant) -> Mutant | None:
+def _there(of: Design, bench: Bench, mutant: Mutant) -> Mutant | None:
     """The mutant in the unit's own netlist, whose top has the name of the bench."""
     found: Mutant | None = of.found(mutant, "" if mutant.module == bench.module else mutant.module)
     return found
 
 
-def _controls(of: Any) -> Iterator[Mutant]:
+def _controls(of: Design) -> Iterator[Mutant]:
     for name, port in of.modules[of.top]["ports"].items():
         if port["direction"] == "output":
             try:
@@ -197,17 +196,14 @@ def _controls(of: Any) -> Iterator[Mutant]:
                 continue
 
 
-def _chosen_by_argument(verilog: str) -> str:
+def _chosen_by_argument(top: str, verilog: str) -> str:
     """The input of the top that chooses a mutant becomes a register that an argument of the simulation sets."""
-    declared = f"  input [{SELECT_BITS - 1}:0] {SELECT};\n  wire [{SELECT_BITS - 1}:0] {SELECT};\n"
-    register = (
-        f"  reg [{SELECT_BITS - 1}:0] {SELECT};\n"
-        f'  initial if (!$value$plusargs("{SELECT}=%d", {SELECT})) {SELECT} = 0;\n'
-    )
-    header = re.compile(rf"(\nmodule unit_\w+\([^;]*?), {SELECT}\)")
-    tops = [m for m in re.finditer(r"\nmodule (\\?\S+?)\s?\((?s:.*?)\nendmodule", verilog)]
-    for module in tops:
-        text = module[0]
-        if re.match(r"\nmodule unit_[a-z]+\(", text) and declared in text:
-            return verilog.replace(text, header.sub(r"\1)", text).replace(declared, register))
-    raise TritforgeError("The mutated unit has no input that chooses a mutant; report this as a bug.")
+    size = f"[{SELECT_BITS - 1}:0] {SELECT};\n"
+    found = re.search(rf"^module {top}\(.*?^endmodule$", verilog, re.M | re.S)
+    module = found[0] if found else ""
+    declared = f"  input {size}  wire {size}"
+    if f", {SELECT})" not in module or declared not in module:
+        raise Failure(f"{top} has no input {SELECT} as Yosys writes it.")
+    register = f'  reg {size}  initial if (!$value$plusargs("{SELECT}=%d", {SELECT})) {SELECT} = 0;\n'
+    chosen = module.replace(f", {SELECT})", ")", 1).replace(declared, register)
+    return verilog.replace(module, chosen)

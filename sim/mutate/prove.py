@@ -78,9 +78,10 @@ def proved(design: Design, mutant: Mutant, seconds: float = SECONDS) -> str:
     """
     answer = _proved(design, mutant, mutant.module, seconds)
     if answer is not False:
-        return mutant.module if answer else ""
+        return (mutant.module or "(top)") if answer else ""
     above = parents(design, mutant.module)
-    return " and ".join(above) if above and all(_proved(design, mutant, one, seconds) for one in above) else ""
+    found = above and all(_proved(design, mutant, one, seconds) for one in above)
+    return " and ".join(one or "(top)" for one in above) if found else ""
 
 
 def _proved(design: Design, mutant: Mutant, around: str, seconds: float) -> bool | None:
