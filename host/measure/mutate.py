@@ -215,8 +215,12 @@ class Report:
     wrong: list[str]
 
     def told(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return asdict(self)
+        """As a JSON object; of what is left only what documents name."""
+        told = asdict(self)
+        told["left"] = [
+            {"key": r.key, "unit": r.unit, "fate": r.fate.value, "by": r.by, "seconds": r.seconds} for r in self.left
+        ]
+        return told
 
 
 def run(

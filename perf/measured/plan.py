@@ -127,6 +127,20 @@ BENCH = {
 DEMO = Measurement("demo", "tales on edge", "tritforge demo --record")
 TIMELINE = Measurement("timeline", "tales on edge", "tritforge measure timeline --record")
 
+
+def mutants_name(core: str, count: int, seed: int) -> str:
+    """Of an entry of mutants.json."""
+    return f"{core}, {count} mutants of seed {seed}"
+
+
+def mutants(core: str, count: int, seed: int) -> Measurement:
+    """A campaign of mutants of a core."""
+    command = f"tritforge mutate {options(core)} --count {count} --seed {seed} --record"
+    return Measurement("mutants", mutants_name(core, count, seed), command, True)
+
+
+MUTANTS: tuple[Measurement, ...] = ()
+
 LIBERTY = "osu018_stdcells"
 """The library of which the constants of an ASIC are made; `OTHERS` are compared with it."""
 OTHERS = {"sky130hd_tt": "SkyWater's sky130 hd", "sg13g2_stdcell_typ_1p20V_25C": "IHP's sg13g2"}

@@ -110,10 +110,9 @@ def test_every_model_has_its_controls(judged: Path) -> None:
 
 def test_units_have_all_modules_once() -> None:
     assert unit_of("").name == "core wiring" and unit_of("a_new_one").name == "others"
-    assert weights(["registers", "rescale"]) == {"registers": 1.7, "rescale": 1.0}
-    assert (
-        weights(["registers", "rescale"], "lanes") == weights(["registers", "rescale"], "rescale") == {"rescale": 1}
-    )
+    modules = ["registers", "rescale"]
+    assert weights(modules) == {"registers": 1.7, "rescale": 1.0}
+    assert weights(modules, "lanes") == weights(modules, "rescale") == {"rescale": 1.0}
     with pytest.raises(TritforgeError, match="no unit 'x'; choose from lanes, registers, or name a module"):
         weights(modules, "x")
     assert len({unit.name for unit in UNITS}) == len(UNITS)
