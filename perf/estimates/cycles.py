@@ -5,8 +5,11 @@ The host always has a beat and asks for no logits. docs/architecture.md has the 
 latencies are those of the units themselves, so that a change of the gateware changes the estimate.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+
+from amaranth.hdl import UnusedElaboratable
 
 from tritforge.hw.array.array import ANNOUNCED, array_latency
 from tritforge.hw.codes.store import VectorStore
@@ -31,6 +34,9 @@ from tritforge.hw.stream.front import StreamFront
 from tritforge.hw.stream.header_reader import HeaderReader
 from tritforge.hw.stream.side import SideWords
 from tritforge.hw.vector.path import VectorPath
+
+# units are asked for their latencies here and go unused
+warnings.filterwarnings("ignore", category=UnusedElaboratable)
 
 _LEVEL = StreamFront.side_latency + SideWords.level_latency
 """From the acceptance of a beat until the sequencer sees it among the side words."""

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The closed form of a token's cycles on many cores against the RTL's own counters."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tritforge.host.measure.scaling import together
@@ -33,3 +36,20 @@ def test_it_predicts_more(cores: int, latency: int, most: float) -> None:
     """Short rows and little of them: the ring is what these wait for, and its length says who waits for whom."""
     for shape in SHAPES:
         assert abs(error(TINY, shape, cores, latency)) < most, shape
+
+
+QUIET = """
+from amaranth.back import rtlil
+from tritforge.hw.lib.multiplier import Multiplier
+from tritforge.hw.link.message import with_link
+from tritforge.hw.params import preset
+from tritforge.perf.estimates.ring import RingModel
+rtlil.convert(Multiplier(8, 8))
+RingModel(with_link(preset("tiny")))
+"""
+
+
+def test_units_that_are_only_asked_are_not_missed() -> None:
+    """Once something is elaborated, Amaranth warns of every unit that is not."""
+    done = subprocess.run([sys.executable, "-c", QUIET], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
