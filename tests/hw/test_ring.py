@@ -200,4 +200,4 @@ def test_cocotb_and_the_harness_give_the_same_bits(folder: Path) -> None:
     """On one chip: as many cores in one design, with pauses everywhere."""
     from tritforge.host.measure.cosim import run
 
-    assert run(RINGS["4x2"], 0.3, image=image(folder, "4x2", 3).path, tokens=2, cores=3)["tokens"] == 2
+    assert run(RINGS["4x2"], 0.3, image=image(folder, "4x2", 2).path, tokens=2, cores=2)["tokens"] == 2
