@@ -8,6 +8,7 @@ answers to spoilt packets, with what the unmutated core did in the same place.
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from tritforge.host.measure.golden_cases import Case, Cases
 from tritforge.host.measure.malformed import Packet, bad_headers, spoilt, with_header
 from tritforge.host.run.driver import Driver
 from tritforge.hw.packet import Context, parse_result, split_scale
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import MAX_BATCH, WORD_BITS, WORD_BYTES, CoreParams
 from tritforge.hw.register_map import constants, register, registers_of
-from tritforge.hw.schedule import Status
+from tritforge.hw.schedule import HEADER_WORDS, Status
 from tritforge.perf.estimates.cycles import CycleModel
 from tritforge.sim.mutate.core import MutantCore
 from tritforge.sim.native import HarnessError, HarnessTimeout
@@ -79,6 +80,12 @@ class Witness:
             if value != expected:
                 raise Mismatch(f"{name} is {_short(value)}, the unmutated core's is {_short(expected)}.")
         self.seen.append(value)
+
+
+@cache
+def _closed_form(params: CoreParams) -> CycleModel:
+    """Made once: Amaranth warns of each unit that goes without having been emitted."""
+    return CycleModel(params)
 
 
 def _short(value: Any) -> str:
@@ -156,6 +163,7 @@ class Oracle:
             yield "contexts", self._contexts
         if extra:
             yield "outliers", self._outliers
+        yield "flipped headers", self._flipped
         yield "spoilt packets", self._spoilt
         yield "a longer text", self._long
         yield "limits", self._limits
@@ -201,8 +209,7 @@ class Oracle:
         return self._cases.case("short", gc.SHORT, 3)
 
     def _packet(self, case: Case, token: int, zero: bool = True, slot: int = 0) -> Packet:
-        contexts = [Context(token, slot, zero, logits=True)]
-        return np.concatenate([np.asarray(s).reshape(-1) for s in TokenStream(case.image).packet(contexts, 7)])
+        return _joined(case, [Context(token, slot, zero, logits=True)])
 
     def _good(self, core: MutantCore, see: Witness, case: Case, at: int = 0) -> None:
         """A good packet, the token of this number of a case, is answered as the golden model does."""
@@ -244,6 +251,9 @@ class Oracle:
         packet = self._packet(case, int(case.ids[0]))
         for name, (word, value, status) in bad_headers(self._params, case.image.shape.vocab).items():
             self._refused(core, see, name, with_header(packet, word, value), status)
+        for count in range(self._params.batch + 1, MAX_BATCH + 1):
+            more = [Context(int(case.ids[0]), at, True, True) for at in range(count)]
+            self._refused(core, see, f"{count} contexts", _joined(case, more), Status.LIMITS)
         self._good(core, see, case, 1)
 
     def _malformed(self, core: MutantCore, see: Witness) -> None:
@@ -328,7 +338,7 @@ class Oracle:
             driver = Driver(core, case.image)
             driver.clear_counters()
             driver.step([Context(int(case.ids[0]), zero=True)])
-            total = CycleModel(self._params).packet(case.image.shape).total
+            total = _closed_form(self._params).packet(case.image.shape).total
             see.golden("cycles of a packet", driver.counters().cycles, total)
 
     def _stalls(self, core: MutantCore, see: Witness) -> None:
@@ -444,6 +454,18 @@ class Oracle:
             see.same("OUTLIERS", _read(core, register("OUTLIERS").offset))
         self._run(core, see, self._odd(), "outliers as usual")
 
+    def _flipped(self, core: MutantCore, see: Witness) -> None:
+        """Each bit of a header by itself, with the CRC right again: taken or refused as the unmutated core does."""
+        case = self._short()
+        packet = self._packet(case, int(case.ids[0]))
+        words = packet[: WORD_BYTES * HEADER_WORDS].view(np.uint32)
+        for word in range(HEADER_WORDS - 1):
+            for bit in range(WORD_BITS):
+                flipped = with_header(packet, word, int(words[word]) ^ 1 << bit)
+                see.same(f"answer with bit {bit} of word {word} flipped", core.exchange([flipped]))
+            self._good(core, see, case)
+        see.same("ERRORS of flipped headers", _read(core, register("ERRORS").offset))
+
     def _spoilt(self, core: MutantCore, see: Witness) -> None:
         case, chance = self._short(), random.Random(5)
         packet = self._packet(case, int(case.ids[0]))
@@ -460,6 +482,11 @@ class Oracle:
     def _limits(self, core: MutantCore, see: Witness) -> None:
         for name, config in gc.at_limits(self._params).items():
             self._run(core, see, self._cases.case(name, config, 2), name)
+
+
+def _joined(case: Case, contexts: list[Context]) -> Packet:
+    """A packet as one array."""
+    return np.concatenate([np.asarray(s).reshape(-1) for s in TokenStream(case.image).packet(contexts, 7)])
 
 
 def _read(core: MutantCore, offset: int) -> int | str:
