@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.mutate.tally import EQUIVALENT, HANGS, KILLED, tally
+from tests.sim.mutate.tally import EQUIVALENT, HANGS, KILLED, located, tally
 from tritforge.golden import Failure, TritforgeError
 from tritforge.host.measure import mutant_results, mutate
 from tritforge.host.measure.mutant_results import Fate, Journal, Result, known, score, table
 from tritforge.host.measure.mutate import Campaign, judge_all, model
 from tritforge.host.measure.oracle import Kill, Oracle, Witness
 from tritforge.hw.params import preset
+from tritforge.perf.measured.entries import made
+from tritforge.perf.measured.plan import Measurement
+from tritforge.perf.pages import tables_mutants
 from tritforge.sim.mutate.mutants import Mutant
 from tritforge.sim.mutate.units import UNITS, unit_of, weights
 
@@ -170,3 +173,28 @@ def test_a_witness_sees_a_difference_from_either() -> None:
         second.same("cycles", 8)
     with pytest.raises(Failure, match=r"x is \(1, 3\), the golden model's is \(1, 2\)"):
         second.golden("x", (1, 3), (1, 2))
+
+
+def test_a_report_has_every_stage(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed, proved, known, open; what is known and killed all the same; and as a page has it."""
+    monkeypatch.setattr(Campaign, "design", lambda *_: tally(judged / "unit"))
+    monkeypatch.setattr(Campaign, "mutants", lambda _, of, __: [located(of, mutant) for mutant in MUTANTS])
+    monkeypatch.setattr(mutate, "in_bench", lambda *_: iter(()))
+    reasons = {KILLED.key: {"fate": "argued", "reason": "no"}, HANGS.key: {"fate": "argued", "reason": "never asked"}}
+    monkeypatch.setattr(mutant_results, "_known", lambda: reasons)
+    report = mutate.run(TINY, judged / "results", jobs=1)
+    assert [row["score"] for row in report.units] == [1.0, 1.0]
+    assert {left.key: (left.fate, left.by) for left in report.left} == {
+        HANGS.key: (Fate.ARGUED, "never asked"),
+        EQUIVALENT.key: (Fate.PROVED, "(top)"),
+    }
+    assert report.killers == {"first tokens": 1}
+    assert report.wrong == [f"{KILLED.key} is argued (no), but first tokens kills it"]
+    reasons.clear()
+    again = mutate.run(TINY, judged / "results", resume=True, jobs=1)
+    assert [row["open"] for row in again.units] == [1, 1] and again.units[-1]["score"] == 0.5
+    entry = made("tritforge mutate", again.told(), {})
+    monkeypatch.setattr(Measurement, "entry", entry)
+    one = Measurement("mutants", "tiny", "tritforge mutate")
+    assert "| **all** | 3 | 1 |  | 1 |  |  | 1 |  | 50.0% |" in tables_mutants.units(one)
+    assert f"* open: `{HANGS.key.replace('|', '/')}`" in tables_mutants.checks(one)
