@@ -14,6 +14,8 @@ from tritforge.hw.schedule import HEADER_WORDS, Status
 Packet = NDArray[np.uint8]
 Change = int | Callable[[int], int]
 """A header's word, or what becomes of it."""
+_POLYNOMIAL = 0xEDB88320
+"""Of the CRC-32, reflected."""
 
 
 def bad_headers(params: CoreParams, vocab: int) -> dict[str, tuple[int, Change, Status]]:
@@ -53,6 +55,23 @@ def with_header(packet: Packet, word: int, value: Change) -> Packet:
     words[word] = value(int(words[word])) if callable(value) else value
     words[15] = zlib.crc32(words[:15].tobytes())
     return packet
+
+
+def wrong_remainders(packet: Packet) -> list[Packet]:
+    """Packets whose CRC is wrong such that the core's check of the header ends wrong in one bit, each in another.
+
+    Its coordinates are the remainders of a bit after 0 to 31 words (`hw.stream.header_reader`). A wrong bit of the
+    CRC itself, or of what it is of, changes about half of the remainder.
+    """
+    change = 1
+    for _ in range(32):  # the remainder of this change of the last word is 1
+        change = (change ^ _POLYNOMIAL * (change >> 31)) << 1 | change >> 31
+    wrong = []
+    for _ in range(32):
+        wrong.append(packet.copy())
+        wrong[-1][: 4 * HEADER_WORDS].view(np.uint32)[15] ^= np.uint32(change)
+        change = zlib.crc32(change.to_bytes(4, "little")) ^ zlib.crc32(bytes(4))
+    return wrong
 
 
 def spoilt(packet: Packet, lanes: int, chance: random.Random) -> Packet:

@@ -19,7 +19,7 @@ from tritforge.host.image.stream import TokenStream
 from tritforge.host.measure import golden_cases as gc
 from tritforge.host.measure.cosim import Mismatch, compare
 from tritforge.host.measure.golden_cases import Case, Cases
-from tritforge.host.measure.malformed import Packet, bad_headers, spoilt, with_header
+from tritforge.host.measure.malformed import Packet, bad_headers, spoilt, with_header, wrong_remainders
 from tritforge.host.run.driver import Driver
 from tritforge.hw.packet import Context, parse_result, split_scale
 from tritforge.hw.params import MAX_BATCH, WORD_BITS, WORD_BYTES, CoreParams
@@ -159,6 +159,7 @@ class Oracle:
         yield "aborts", self._aborts
         yield "resets", self._resets
         yield "saturations", self._saturations
+        yield "loudness", self._loudness
         if batch:
             yield "contexts", self._contexts
         if extra:
@@ -264,6 +265,8 @@ class Oracle:
             altered[byte] ^= 1
             status = Status.MAGIC if not byte else Status.HEADER_CRC
             self._refused(core, see, f"byte {byte} altered", altered, status)
+        for bit, wrong in enumerate(wrong_remainders(packet)):
+            self._refused(core, see, f"remainder wrong in bit {bit}", wrong, Status.HEADER_CRC)
         beats = len(packet) // lanes
         for count in sorted({1, 2, beats // 4, beats // 2, beats * 3 // 4, beats - 2, beats - 1}):
             self._refused(core, see, f"{count} beats", packet[: count * lanes], Status.SHORT)
@@ -413,6 +416,16 @@ class Oracle:
         }.items():
             case = self._cases.case(name, gc.WHOLE, 3, gc.louder(part, factor))
             self._run(core, see, case, name)
+
+    def _loudness(self, core: MutantCore, see: Witness) -> None:
+        """Numbers that are large and small of their kind, and fit."""
+        for factor in (60.0, 8.0, 0.05, 0.001):
+            name = f"gains times {factor:g}"
+            case = self._cases.case(name, gc.WHOLE, 3, gc.louder("proj.norm", factor))
+            self._run(core, see, case, name)
+        for factor in (1e-3, 1e3):
+            name = f"embeddings times {factor:g}"
+            self._run(core, see, self._cases.case(name, gc.WHOLE, 3, gc.louder("embeddings", factor)), name)
 
     def _contexts(self, core: MutantCore, see: Witness) -> None:
         """Packets of any mixture: tokens of several sequences, several tokens of one, fresh and going on."""
