@@ -2,6 +2,7 @@
 """cocotb side of the scalar and arithmetic units: outputs and exact latencies against the golden model."""
 
 import random
+from itertools import product
 from typing import Any
 
 import cocotb
@@ -40,6 +41,14 @@ async def rescale(dut: Any) -> None:
         "mantissa": pick([*magnitudes(fmt.mantissa, 50), *[(1 << fmt.mantissa) - 1] * 50], count),
         "shift": pick(offered, count),
     }
+    # Where the result may be too large whatever the shift, corner by corner.
+    corners = product(
+        [*signed_values(acc_bits - 1, 0), -1 << (acc_bits - 1)],
+        magnitudes(fmt.mantissa, 0),
+        range(-SCALE_LEFT - 1, 1),
+    )
+    for values, column in zip(inputs.values(), zip(*corners, strict=True), strict=True):
+        values += column
     # Either side of both limits: powers of two that make +-2**(wide_bits - 1), and their neighbours.
     for power in range(acc_bits - 1):
         shift = power + fmt.mantissa - fmt.wide_bits

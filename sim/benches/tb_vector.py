@@ -30,6 +30,8 @@ from tritforge.sim.benches.models.vector import EXPONENT_BITS, live_rows, wrap
 from tritforge.sim.cocotb_run import test_parameters
 
 ROUNDS = 6
+BIAS_BITS = 62
+"""What a total has room for beside the squares."""
 
 
 class Updates:
@@ -118,8 +120,10 @@ async def statistics(dut: Any) -> None:
     product_bits, code_bits = fmt.wide_bits + 18, fmt.mantissa + EXPONENT_BITS
     largest = signed_values(fmt.wide_bits + 16, 300)
     await begin(dut)
-    powers = [(0, "powers")] if params.extra_bits else []
-    for bias, output in ((0, "total"), ((1 << 61) + 12345, "maxima"), *powers):
+    # of two totals, each bit of the bias is 0 and 1
+    some = random.getrandbits(BIAS_BITS)
+    powers = [(some, "powers")] if params.extra_bits else []
+    for bias, output in ((some, "total"), (~some % (1 << BIAS_BITS), "total"), (some, "maxima"), *powers):
         second = pick([0, 1], count)
         products = [[value >> (0 if s else GAIN_BITS - STAT_BITS) for value in pick(largest, rows)] for s in second]
         codes = [pick(magnitudes(code_bits, 30), rows) for _ in range(count)]

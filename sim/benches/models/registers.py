@@ -13,14 +13,12 @@ from cocotb.triggers import FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from tritforge.hw.control.registers import LATE, STATE_LATENCY
-from tritforge.hw.register_map import COUNTERS, register
+from tritforge.hw.register_map import counters_of, register
 from tritforge.sim.benches.common import under_test
 
-LONG, SHORT = (
-    {counter.name: counter.event for counter in COUNTERS if counter.long is long} for long in (True, False)
-)
-"""Events by the names of their counters."""
 MASK = 0xFFFFFFFF
+_LOW_BITS = {True: 32, False: 16}
+"""Of a long counter and of a short one: bits of the half that the event is added to."""
 
 
 def event_port(dut: Any, name: str) -> Any:
@@ -35,7 +33,10 @@ def pauses(chance: float) -> Iterator[bool]:
 
 
 class Bench:
-    """The register file with a bus master, a model of the state memory and random pauses."""
+    """The register file with a bus master, a model of the state memory and random pauses.
+
+    long, short : events by the names of their counters.
+    """
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
@@ -43,7 +44,11 @@ class Bench:
         self.depth = self.params.batch * self.params.slot_values
         wide_max = self.params.formats.wide_max
         self.memory = [random.randint(-wide_max, wide_max) for _ in range(self.depth)]
-        self.pulses = {"abort_token": 0, "clear": 0}
+        self.long, self.short = (
+            {counter.name: counter.event for counter in counters_of(self.params) if counter.long is long}
+            for long in (True, False)
+        )
+        self.pulses = dict.fromkeys(("abort_token", "clear", *(["hello"] if self.params.linked else [])), 0)
         self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "csr_"), dut.clk, dut.rst)
 
     async def begin(self) -> None:
@@ -51,7 +56,7 @@ class Bench:
         dut = self.dut
         Clock(dut.clk, 10, "ns").start()
         logging.getLogger("cocotb").setLevel(logging.WARNING)
-        for name in ("torn", "error_set", *LONG.values(), *SHORT.values()):
+        for name in ("torn", "error_set", *self.long.values(), *self.short.values()):
             event_port(dut, name).value = 0
         dut.rst.value = 1
         await self.cycles(3)
@@ -69,6 +74,12 @@ class Bench:
         """Wait; like the bus master, inputs change right after a rising edge."""
         for _ in range(count):
             await RisingEdge(self.dut.clk)
+
+    def start_counter(self, name: str, value: int) -> None:
+        """Let it go on from a value, while nothing is added to it."""
+        bits = _LOW_BITS[name in self.long]
+        getattr(self.dut, f"{name.lower()}_count").value = value & (1 << bits) - 1
+        getattr(self.dut, f"{name.lower()}_above").value = value >> bits
 
     async def _run_memory(self) -> None:
         """The memory of the state, of no use while the core has it. Counts pulses, too."""

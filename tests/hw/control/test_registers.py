@@ -25,14 +25,14 @@ CORES = {
         max_layers=2,
         formats=Formats(wide_bits=24, frac=13, mantissa=14),
     ),
-    "batch": CoreParams(lanes=8, vector_rows=2, batch=8, max_hidden=8, max_layers=1),
+    "linked": CoreParams(lanes=8, vector_rows=2, batch=8, link_bytes=2, max_hidden=8, max_layers=1),
 }
 
 
 @pytest.mark.parametrize("name", CORES)
 def test_registers_behave(name: str, tmp_path: Path) -> None:
     parameters = {"core": asdict(CORES[name])}
-    assert len(bench(Registers(CORES[name]), "registers", parameters, tmp_path)) == 10
+    assert len(bench(Registers(CORES[name]), "registers", parameters, tmp_path)) == 12
 
 
 def test_registers_and_fields_do_not_overlap() -> None:
