@@ -15,6 +15,12 @@ CORES = {
     # header and constants are a single beat each
     "2x3-wide": CoreParams(lanes=64, element_bytes=4, vector_rows=2, batch=3, **LIMITS),
     "1x8": CoreParams(lanes=16, batch=8, **LIMITS),
+    # the rows of a core begin anywhere in a beat's columns
+    "2x3-linked": CoreParams(lanes=16, element_bytes=4, vector_rows=2, batch=3, link_bytes=4, **LIMITS),
+    # the limits of the largest presets and beyond, in few row groups
+    "16x1-limits": CoreParams(
+        lanes=128, element_bytes=4, vector_rows=16, max_hidden=8192, max_intermediate=8192, max_vocab=32000
+    ),
 }
 """Rows a cycle x contexts."""
 

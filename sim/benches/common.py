@@ -4,7 +4,9 @@ packets."""
 
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import cocotb
@@ -12,9 +14,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
 from tritforge.golden.model.formats import Formats
+from tritforge.hw.codes.placed import phases
 from tritforge.hw.packet import Context
 from tritforge.hw.params import CoreParams
-from tritforge.hw.schedule import Shape
+from tritforge.hw.schedule import MAX_CORES, Group, Shape, Share
 from tritforge.hw.stream.header_reader import token_shape
 from tritforge.sim.cocotb_run import test_parameters
 
@@ -22,6 +25,7 @@ DIMENSIONS = ("hidden", "layers", "intermediate", "vocab")
 """Of a model, in the order of the header's words."""
 
 
+@cache
 def under_test() -> CoreParams:
     """The core under test, or that the unit under test is of: the test's parameter ``core``."""
     given = test_parameters()["core"]
@@ -103,6 +107,31 @@ def some_shape() -> Shape:
     return Shape(*(random.choice([1, limit, random.randint(1, limit)]) for limit in limits()))
 
 
+def shapes_at_the_ends() -> Iterator[Shape]:
+    """Each dimension at its limit while the others are as small as can be."""
+    for name, limit in zip(DIMENSIONS, limits(), strict=True):
+        yield replace(Shape(1, 1, 1, 1), **{name: limit})
+
+
+def shrunk(shape: Shape, cost: Callable[[Shape], int], most: int) -> Shape:
+    """One that costs no more: dimensions are halved, one after the other, the largest in terms of its limit last."""
+    order = sorted(zip(DIMENSIONS, limits(), strict=True), key=lambda each: getattr(shape, each[0]) / each[1])
+    for name, _ in order:
+        while cost(shape) > most and getattr(shape, name) > 1:
+            shape = replace(shape, **{name: getattr(shape, name) // 2})
+    return shape
+
+
+def shared(shape: Shape) -> Shape:
+    """The shape; for a core with a link, what one of several cores has of it."""
+    params = under_test()
+    if not params.linked:
+        return shape
+    granules = min(-(-getattr(shape, name) // params.vector_rows) for name in ("hidden", "intermediate", "vocab"))
+    cores = random.choice([1, min(granules, MAX_CORES), random.randint(1, min(granules, MAX_CORES))])
+    return Share(**vars(shape), cores=cores, index=random.randrange(cores), granule=params.vector_rows)
+
+
 def some_contexts(vocab: int) -> list[Context]:
     """1 to B contexts; several often share a slot."""
     batch = under_test().batch
@@ -133,7 +162,19 @@ def token_fields(shape: Shape, contexts: Sequence[Context], sequence: int) -> di
         "hidden_span": count * hidden_beats,
         "intermediate_span": count * intermediate_beats,
         "sequence": sequence,
+        **(_share_fields(shape, count) if isinstance(shape, Share) else {}),
     }
+
+
+def _share_fields(share: Share, contexts: int) -> dict[str, int]:
+    """Those of a core with a link: its rows, and where they begin."""
+    params = under_test()
+    fields = {"vocab_rows": share.outputs(Group.HEAD), "first_token": share.first(Group.HEAD)}
+    for name, group in (("hidden", Group.OUT), ("intermediate", Group.EXPAND)):
+        word, column = divmod(share.first(group), params.columns)
+        fields |= {f"{name}_rows": share.outputs(group), f"{name}_first_word": contexts * word}
+        fields[f"{name}_first_phase"] = phases(params).index(column)
+    return fields
 
 
 def packed(fields: dict[str, Any]) -> int:

@@ -10,16 +10,25 @@ import random
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise, tee
 from typing import Any
 
 import cocotb
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from tritforge.hw.packet import Context
-from tritforge.hw.schedule import MATRICES, Group, Segment, Shape, Status, segments
+from tritforge.hw.schedule import MATRICES, Group, Segment, Shape, Status, segments, token_beats
 from tritforge.hw.taps import Cycle
-from tritforge.sim.benches.common import begin, packed, some_shape, token_fields, under_test
+from tritforge.sim.benches.common import (
+    begin,
+    packed,
+    shapes_at_the_ends,
+    shared,
+    shrunk,
+    some_shape,
+    token_fields,
+    under_test,
+)
 
 ROUNDS = 8
 """Packets of every ending."""
@@ -29,10 +38,14 @@ IDLE_FALLS = 4
 """Cycles from a packet's first beat until the sequencer has seen it."""
 INPUTS = {name: f"packet__{name}" for name in ("idle", "accept", "reject", "clear", "drained")}
 INPUTS |= {"side_room": "side__room", "available": "codes__available"}
+LINKED = ("peer_failed", "exchanges")
+"""Inputs of a core with a link."""
 OUTPUTS = {"side_put": "side__put", "feed": "feed__valid", "release": "codes__release"}
 OUTPUTS |= {"embed_block": "packet__embed_block", "feed_first": "feed__first", "feed_last": "feed__last"}
 OUTPUTS |= {"feed_context": "feed__context", "final_context": "feed__final_context"}
 """Ports by the names that they have here."""
+LARGE, LARGEST = 2500, 6000
+"""Beats of a packet of random size, and of one that is at a limit: a large core's are shrunk to as many."""
 PATIENCE = 12
 """Cycles in which what the next beat needs is there, and it must have been let in."""
 
@@ -110,7 +123,7 @@ class Packet:
             # each twice: with an abort as the early end becomes known and without
             early, anywhere = random.randrange(1, min(total, 20)), random.randrange(1, total)
             self.sent = [1, early, anywhere, total - 1][self.number // 2 % 4]
-        elif self.ending is Status.LONG or (self.ending is Status.ABORTED and random.random() < 0.3):
+        elif self.ending is Status.LONG or (self.ending in (Status.ABORTED, Status.PEER) and random.random() < 0.3):
             self.sent = total + random.randint(1, 5)
         header = sum(beat.header for beat in self.beats)
         early, anywhere = random.randrange(min(20, total)), random.randrange(total)
@@ -124,14 +137,30 @@ class Packet:
 
 def some_packet(ending: Status, number: int = 0) -> Packet:
     """A packet of random size, most often small."""
-    shape = some_shape()
+    params = under_test()
+    shape = fitting(some_shape(), LARGE)
     if random.random() < 0.85:
-        params = under_test()
         rows, columns = params.rows, params.columns
         sizes = [1, 2, rows, rows + 1, columns, columns + 1, 2 * columns]
         small = [min(random.choice(sizes), limit) for limit in (params.max_hidden, params.max_intermediate)]
-        shape = Shape(small[0], random.randint(1, 2), small[1], random.randint(1, 2 * rows))
-    return Packet(shape, random.randint(1, under_test().batch), ending, number)
+        vocab = min(random.randint(1, 2 * rows), params.max_vocab)
+        shape = Shape(small[0], random.randint(1, min(2, params.max_layers)), small[1], vocab)
+    return Packet(shared(shape), random.randint(1, params.batch), ending, number)
+
+
+def fitting(shape: Shape, most: int) -> Shape:
+    """One whose packets have no more beats."""
+    return shrunk(shape, lambda shape: token_beats(under_test(), shape, under_test().batch), most)
+
+
+def abortions() -> list[Status]:
+    """How a packet can end: by the host and, in a core with a link, by another core."""
+    return [Status.ABORTED, *([Status.PEER] if under_test().linked else [])]
+
+
+def abortion(env: dict[str, int]) -> Status:
+    """Which of them it is."""
+    return Status.ABORTED if env["abort_token"] else Status.PEER
 
 
 class Model:
@@ -186,7 +215,7 @@ class Model:
             self.at, self.context, end = self.at + 1, 0, self.at + 1 == len(self.packet.beats)
             if env["abort"] or last != end:
                 self.mode, self.over = "drop", last
-                return Status.ABORTED if env["abort"] else Status.SHORT if last else Status.LONG
+                return abortion(env) if env["abort"] else Status.SHORT if last else Status.LONG
             if end:
                 self.mode = "tail"
             elif mode == "header" and not self.packet.beats[self.at].header:
@@ -202,7 +231,7 @@ class Model:
             elif env["abort"]:
                 self.over = self.late = mode == "tail"
                 self.mode = "drop"
-                return Status.ABORTED
+                return abortion(env)
         return None
 
     def rest(self) -> None:
@@ -224,7 +253,7 @@ class Surroundings:
         """Other probabilities, from the next packet on."""
         names = ("offer", "side", "codes", "drained")
         self.pace = {name: random.choice([1.0, 0.7, 0.2]) for name in names}
-        self.pace["answer"] = random.choice([0.6, 0.2])
+        self.pace |= {"answer": random.choice([0.6, 0.2]), "exchanges": random.choice([0.0, 0.5, 0.9])}
 
     def chance(self, name: str) -> bool:
         return random.random() < self.pace[name]
@@ -233,7 +262,7 @@ class Surroundings:
         """Of this cycle; ``ending``: a fault is there or about to be."""
         packet, mode = model.packet, model.mode
         answer = mode == "check" and self.chance("answer")
-        abort = packet.ending is Status.ABORTED and model.at >= packet.abort_from
+        abort = packet.ending in (Status.ABORTED, Status.PEER) and model.at >= packet.abort_from
         abort = abort and (mode in ("check", "tail") or random.random() < 0.2)
         if mode == "drop" or (mode == "header" and not model.at):
             # without effect, unless it meets a packet's first beat
@@ -246,20 +275,29 @@ class Surroundings:
         if not self.clear and (model.late or not ending) and mode in ("tail", "drop") and self.chance("answer"):
             self.idle = 1
         drained = self.pending and self.chance("drained")
+        abort = abort and not answer
         return {
+            **self.aborts(abort, packet.ending),
+            "exchanges": self.chance("exchanges"),
             "idle": self.idle,
             "was_idle": self.was_idle,
             "clear": self.clear > 0,
             "side_room": self.chance("side"),
             "accept": answer and packet.ending is not Status.TOKEN,
             "reject": answer and packet.ending is Status.TOKEN,
-            "abort": abort and not answer,
             # after a release the store shows for a cycle what was there
             "available": self.stale or self.available,
             "counted": self.available,
             "drained": drained,
             "pending": self.pending,
         }
+
+    @staticmethod
+    def aborts(abort: bool, ending: Status) -> dict[str, int]:
+        """Whether a packet is aborted, and by whom: the host, another core or, which counts as the host, both."""
+        peer = abort and ending is Status.PEER
+        both = abort and not peer and random.random() < 0.5
+        return {"abort": abort, "abort_token": abort and not peer, "peer_failed": peer or both}
 
     def step(self, model: Model, env: dict[str, int], left: dict[str, int], began: bool, status: Any) -> None:
         """After a cycle; ``left`` shows what became of the beat before it."""
@@ -281,24 +319,47 @@ class Surroundings:
             self.pending = 1
 
 
+def goals(faults: Counter[tuple[str, Status]], cycles: Counter[Cycle]) -> set[Any]:
+    """What has not been seen yet: kinds of cycles, and (mode, end) of packets that ended before their time."""
+    params = under_test()
+    there = {Cycle.REPEAT: params.batch > 1, Cycle.EXCHANGE: params.linked}
+    kinds = {kind for kind in Cycle if there.get(kind, True) and cycles[kind] <= 30}
+    expected = {(mode, end) for mode in ("header", "check", "body", "tail", "early end") for end in abortions()}
+    expected |= {("header", Status.SHORT), ("body", Status.SHORT), ("body", Status.LONG), ("check", Status.TOKEN)}
+    return kinds | (expected - set(+faults))
+
+
+def plan(faults: Counter[tuple[str, Status]], cycles: Counter[Cycle]) -> Iterator[Packet]:
+    """Packets of every ending and of sizes at the limits, and more of them until all has been seen."""
+    endings = [*ENDINGS, *abortions()[1:]]
+    found = [some_packet(ending, number) for number in range(ROUNDS) for ending in endings]
+    found += [Packet(shared(fitting(shape, LARGEST)), 1, Status.OK, 0) for shape in shapes_at_the_ends()]
+    yield from random.sample(found, len(found))
+    for _ in range(10 * ROUNDS):
+        if not goals(faults, cycles):
+            return
+        yield from (some_packet(ending, random.randrange(ROUNDS)) for ending in random.sample(endings, len(endings)))
+    raise AssertionError(f"{goals(faults, cycles)} could not be seen")
+
+
 @cocotb.test()
 async def packets(dut: Any) -> None:
     """Packets in a row, whole and broken ones, each offered while the one before it is still on its way."""
-    for name in ("weights__tvalid", "weights__tdata", "weights__tlast", "abort_token", *INPUTS.values()):
+    inputs = INPUTS | {name: name for name in ("abort_token", *(LINKED if under_test().linked else ()))}
+    for name in ("weights__tvalid", "weights__tdata", "weights__tlast", *inputs.values()):
         getattr(dut, name).value = 0
     await begin(dut)
-    plan = [some_packet(ending, number) for number in range(ROUNDS) for ending in ENDINGS]
-    random.shuffle(plan)
-    offers = ((i == packet.sent - 1) for packet in plan for i in range(packet.sent))
-    never = some_packet(Status.OK)
-    model, around = Model(iter([*plan, never])), Surroundings()
-    payload, offered, last, shape, waited = 0, False, False, 0, 0
     faults: Counter[tuple[str, Status]] = Counter()
     cycles: Counter[Cycle] = Counter()
+    never = some_packet(Status.OK)
+    course, ahead = tee(chain(plan(faults, cycles), [never]))
+    offers = (i == packet.sent - 1 for packet in ahead if packet is not never for i in range(packet.sent))
+    model, around = Model(course), Surroundings()
+    payload, offered, last, shape, waited = 0, False, False, 0, 0
     # of the cycles before: what the inputs were, whether a beat was accepted, which, and what the accounts must say
     envs: deque[dict[str, int]] = deque(maxlen=3)
     before: dict[str, int] = {"taken": 0, "last": 0, "data": 0, "address": 0, "valid": 0}
-    accounts: deque[tuple[str, Any]] = deque([("header", None)])
+    accounts: deque[tuple[str, Any, int]] = deque([("header", None, 0)])
     # of the last two cycles: how the packet ended before its time, which the core knows a cycle later
     ended: deque[Status | None] = deque([None, None], maxlen=2)
     fault = None
@@ -310,7 +371,7 @@ async def packets(dut: Any) -> None:
         env = around.inputs(model, fault is not None, fault is not None or any(ended))
         if model.packet.ending is Status.SHORT and model.packet.number % 2 and before["taken"] and before["last"]:
             # an abort as the early end becomes known
-            env["abort"] = not env["accept"] and not env["reject"]
+            env |= around.aborts(not env["accept"] and not env["reject"], random.choice(abortions()))
         if env["accept"]:
             shape = model.packet.fields()
         elif model.mode not in ("body", "tail"):
@@ -318,9 +379,8 @@ async def packets(dut: Any) -> None:
         dut.weights__tvalid.value = int(offered)
         dut.weights__tdata.value, dut.weights__tlast.value = payload, int(last)
         dut.shape.value = shape
-        for name, port in INPUTS.items():
+        for name, port in inputs.items():
             getattr(dut, port).value = int(env[name])
-        dut.abort_token.value = int(env["abort"])
         await ReadOnly()
 
         # what became of the beat that was there a cycle before
@@ -347,16 +407,18 @@ async def packets(dut: Any) -> None:
         if fault is not None:
             assert int(dut.packet__fault_status.value) == fault
         # the accounts are two cycles late
-        expected_mode, kind = accounts.popleft()
+        expected_mode, kind, exchanges = accounts.popleft()
         cycle = Cycle(int(dut.cycle.value))
         cycles[cycle] += 1
         assert int(dut.busy.value) == (cycle is not Cycle.IDLE)
         if kind is not None:
             assert cycle is kind, (cycle, kind, expected_mode)
-        elif expected_mode == "body":
-            assert cycle in (Cycle.STARVED, Cycle.DRAIN, Cycle.DEPENDENCY), cycle
-
-        accounts.append((mode, Cycle.BEAT if taken else Cycle.REPEAT if fed else None))
+        elif cycle is not Cycle.STARVED and (expected_mode == "body" or exchanges):
+            waits = {Cycle.EXCHANGE} if exchanges else {Cycle.DRAIN, Cycle.DEPENDENCY}
+            assert cycle in waits or (expected_mode != "body" and cycle is Cycle.IDLE), (cycle, expected_mode)
+        assert cycle is not Cycle.EXCHANGE or exchanges
+        exchanges = bool(envs) and under_test().linked and envs[-1]["exchanges"]
+        accounts.append((mode, Cycle.BEAT if taken else Cycle.REPEAT if fed else None, exchanges))
         packet = model.packet
         status = model.step(env, taken, fed, bool(before["last"]))
         if status is not None:
@@ -382,10 +444,3 @@ async def packets(dut: Any) -> None:
         envs.append(env)
         ended.append(status)
         await FallingEdge(dut.clk)
-    there = {Cycle.REPEAT: under_test().batch > 1, Cycle.EXCHANGE: under_test().linked}
-    kinds = [kind for kind in Cycle if there.get(kind, True)]
-    assert min(cycles[kind] for kind in kinds) > 30, cycles
-    expected = {(mode, Status.ABORTED) for mode in ("header", "check", "body", "tail")}
-    expected |= {("early end", Status.ABORTED)}
-    expected |= {("header", Status.SHORT), ("body", Status.SHORT), ("body", Status.LONG), ("check", Status.TOKEN)}
-    assert not expected - set(+faults), faults

@@ -12,22 +12,23 @@ import numpy as np
 from cocotb.triggers import FallingEdge
 
 from tritforge.hw.packet import Context, header_words
-from tritforge.hw.params import MAX_BATCH
-from tritforge.hw.schedule import HEADER_WORDS, Shape, Status
+from tritforge.hw.params import CORE_BITS, MAX_BATCH
+from tritforge.hw.schedule import HEADER_WORDS, Shape, Share, Status
 from tritforge.hw.stream.header_reader import HeaderReader, token_shape
-from tritforge.sim.benches.common import begin, limits, some_contexts, some_shape, token_fields, under_test
+from tritforge.sim.benches.common import begin, limits, shared, some_contexts, some_shape, token_fields, under_test
 
 FIRST_DIMENSION = 9
 BROKEN_HEADERS = 450
 VALID_HEADERS = 100
 
 
-def some_header() -> tuple[list[int], dict[str, Any]]:
-    """The words of a valid header and its fields."""
-    shape, sequence = some_shape(), random.getrandbits(32)
+def some_header() -> tuple[list[int], dict[str, Any], int]:
+    """The words of a valid header, its fields, and the number that the core is strapped to, with that of others."""
+    shape, sequence = shared(some_shape()), random.getrandbits(32)
     contexts = some_contexts(shape.vocab)
     words = header_words(under_test(), shape, contexts, sequence)[:HEADER_WORDS]
-    return words.tolist(), token_fields(shape, contexts, sequence)
+    straps = shape.index | shape.cores - 1 << CORE_BITS if isinstance(shape, Share) else 0
+    return words.tolist(), token_fields(shape, contexts, sequence), straps
 
 
 def seal(words: list[int]) -> None:
@@ -35,7 +36,7 @@ def seal(words: list[int]) -> None:
     words[15] = zlib.crc32(np.array(words[:15], "<u4").tobytes())
 
 
-def verdict(words: Sequence[int], torn: int) -> Status:
+def verdict(words: Sequence[int], torn: int, straps: int) -> Status:
     """What the core must say: the first of the checks that fails, in this order."""
     geometry = under_test()
     contexts, zero, logits, rest = (words[2] >> 8 * i & 0xFF for i in range(4))
@@ -48,11 +49,17 @@ def verdict(words: Sequence[int], torn: int) -> Status:
     if words[15] != zlib.crc32(np.array(words[:15], "<u4").tobytes()):
         return Status.HEADER_CRC
     beyond = [tokens[i] or slots[i] or (zero | logits) >> i & 1 for i in range(contexts, MAX_BATCH)]
-    if words[1] & 0xFFFF != version & 0xFFFF or rest or words[14] or any(beyond):
+    linked, dimensions = geometry.linked, words[FIRST_DIMENSION : FIRST_DIMENSION + 4]
+    if words[1] & 0xFFFF != version & 0xFFFF or any(beyond) or (not linked and (rest or words[14])):
         return Status.FORMAT
-    if words[1] != version:
+    if words[1] != version or (linked and rest != straps):
         return Status.GEOMETRY
-    dimensions = words[FIRST_DIMENSION : FIRST_DIMENSION + 4]
+    if linked:
+        # the first token is above the layers; the core has rows of all the others
+        rows = [dimensions[0] >> 16, dimensions[2] >> 16, dimensions[3] >> 16]
+        dimensions = [value & 0xFFFF for value in dimensions]
+        if not all(rows):
+            return Status.LIMITS
     within = all(1 <= value <= limit for value, limit in zip(dimensions, limits(), strict=True))
     if not (within and 1 <= contexts <= geometry.batch and max(slots[:contexts]) < geometry.batch):
         return Status.LIMITS
@@ -78,7 +85,11 @@ def spoil(words: list[int]) -> None:
 
     def resize() -> None:
         limit = limits()[dimension]
-        words[FIRST_DIMENSION + dimension] = random.choice([0, limit, limit + 1, limit | 1 << 16, limit | 1 << 31])
+        if geometry.linked:
+            put(FIRST_DIMENSION + dimension, random.choice([0, 0, 16]), 16, random.choice([0, limit, limit + 1]))
+        else:
+            beyond_limit = [0, limit, limit + 1, limit | 1 << 16, limit | 1 << 31]
+            words[FIRST_DIMENSION + dimension] = random.choice(beyond_limit)
 
     def other_beats() -> None:
         low = random.choice([0, 16])
@@ -103,8 +114,10 @@ def spoil(words: list[int]) -> None:
     )()
 
 
-async def send(dut: Any, words: Sequence[int], torn: int, pace: float) -> tuple[int, Any]:
+async def send(dut: Any, words: Sequence[int], torn: int, pace: float, straps: int) -> tuple[int, Any]:
     """Give the words, with gaps, and what is torn only when it matters; (status, shape) as ``done`` pulses."""
+    if under_test().linked:
+        dut.index.value, dut.others.value = straps % (1 << CORE_BITS), straps >> CORE_BITS
 
     def drive(pop: int, word: int, clear: int = 0) -> None:
         dut.check__pop.value, dut.check__word.value, dut.check__clear.value = pop, word, clear
@@ -150,11 +163,11 @@ async def valid_headers(dut: Any) -> None:
     seen: Counter[Status] = Counter()
     for _ in range(VALID_HEADERS):
         if random.random() < 0.2:
-            await send(dut, some_header()[0][: random.randrange(HEADER_WORDS)], 0, 1.0)
-        words, fields = some_header()
+            await send(dut, some_header()[0][: random.randrange(HEADER_WORDS)], 0, 1.0, 0)
+        words, fields, straps = some_header()
         torn = some_torn()
-        status, shape = await send(dut, words, torn, random.choice([1.0, 0.5]))
-        assert status == verdict(words, torn)
+        status, shape = await send(dut, words, torn, random.choice([1.0, 0.5]), straps)
+        assert status == verdict(words, torn, straps)
         for name, value in fields.items():
             assert (list(shape[name]) if name == "slots" else int(shape[name])) == value, name
         seen[Status(status)] += 1
@@ -167,37 +180,37 @@ async def broken_headers(dut: Any) -> None:
     await ready(dut)
     seen: Counter[Status] = Counter()
     for _ in range(BROKEN_HEADERS):
-        words, fields = some_header()
+        words, fields, straps = some_header()
         for _ in range(random.choice([1, 1, 2, 3])):
             spoil(words)
         seal(words)
         if random.random() < 0.1:
             words[15] ^= 1 << random.randrange(32)
         torn = some_torn()
-        status, shape = await send(dut, words, torn, 1.0)
-        assert status == verdict(words, torn), (words, torn)
+        status, shape = await send(dut, words, torn, 1.0, straps)
+        assert status == verdict(words, torn, straps), (words, torn, straps)
         assert shape["sequence"] == fields["sequence"]
         seen[Status(status)] += 1
     checked = set(Status) - {Status.SHORT, Status.LONG, Status.ABORTED, Status.PEER}
     assert set(seen) == checked and min(seen.values()) >= 2, seen
 
 
-def flips() -> Iterator[tuple[list[int], bool]]:
+def flips() -> Iterator[tuple[list[int], bool, int]]:
     """Each bit of a header turned over, with the CRC made right behind it and, for some in every word, without."""
     for bit in range(32 * HEADER_WORDS):
         for sealed in (True,) if bit % 5 else (True, False):
-            words, _ = some_header()
+            words, _, straps = some_header()
             words[bit // 32] ^= 1 << bit % 32
             if sealed:
                 seal(words)
-            yield words, sealed
+            yield words, sealed, straps
 
 
 @cocotb.test()
 async def flipped_bits(dut: Any) -> None:
     """No bit of a header is without effect: the CRC sees each, and the model knows what it means."""
     await ready(dut)
-    for words, sealed in flips():
-        status, _ = await send(dut, words, 0, 1.0)
-        assert status == verdict(words, 0), words
+    for words, sealed, straps in flips():
+        status, _ = await send(dut, words, 0, 1.0, straps)
+        assert status == verdict(words, 0, straps), words
         assert sealed or status in (Status.MAGIC, Status.HEADER_CRC)

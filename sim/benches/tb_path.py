@@ -14,7 +14,7 @@ from tritforge.golden.model.formats import SCALE_LEFT
 from tritforge.golden.model.integer import IntegerModel
 from tritforge.hw.operations import OPS, Op, slots
 from tritforge.hw.scales.scales import TOTAL_LATE, VectorStatistics
-from tritforge.hw.schedule import Group
+from tritforge.hw.schedule import Group, Shape
 from tritforge.hw.vector.gain import GAIN_OPS
 from tritforge.hw.vector.path import ANNOUNCED
 from tritforge.hw.vector.recurrence import Recurrence
@@ -23,10 +23,12 @@ from tritforge.sim.benches.common import (
     magnitudes,
     pack,
     pick,
+    shrunk,
     signed_values,
     under_test,
     unpack,
 )
+from tritforge.sim.benches.models.sequencer import row_groups
 from tritforge.sim.benches.models.vector import (
     GainModel,
     SideModel,
@@ -39,6 +41,8 @@ from tritforge.sim.benches.models.vector import (
 from tritforge.sim.cocotb_run import test_parameters
 
 PACKETS = 6
+LARGE = 1000
+"""Row groups of a packet: a large core's are shrunk to as many."""
 _LATE = ("acc", "scale__mantissa", "scale__shift")
 ENDS = {"EMBED", "I", "G", "OUT", "GATE", "UP", "CONTRACT"}
 """Operations whose ``empty`` is the first cycle in which nothing changes. The last trace of F is in a row buffer,
@@ -53,7 +57,7 @@ class Bench:
         params = self.params
         self.fmt, self.rows_a_cycle = params.formats, params.vector_rows
         self.side = SideModel(params)
-        self.hidden, self.layers = 0, 0
+        self.hidden = self.layers = self.intermediate = 0
         self.state = torch.zeros(params.batch, params.max_layers, params.max_hidden, dtype=torch.int64)
         self.expected: dict[str, list[Any]] = {"value": [], "tap": [], "saturated": []}
         self.seen: dict[str, list[Any]] = {name: [] for name in self.expected}
@@ -112,8 +116,10 @@ class Bench:
         """All groups of one packet."""
         params = self.params
         self.contexts = contexts
-        self.hidden = random.choice((params.max_hidden, random.randint(1, params.max_hidden)))
-        self.layers = random.randint(1, params.max_layers)
+        hidden = random.choice((params.max_hidden, random.randint(1, params.max_hidden)))
+        shape = Shape(hidden, random.randint(1, params.max_layers), params.max_intermediate, 1)
+        shape = shrunk(shape, row_groups, LARGE)
+        self.hidden, self.layers, self.intermediate = shape.hidden, shape.layers, shape.intermediate
         self.slot_of = pick(list(range(params.batch)), contexts)
         self.zeros = pick([False, False, True], contexts)
         self.residual = torch.zeros(contexts, params.max_hidden + params.rows, dtype=torch.int64)
@@ -133,7 +139,7 @@ class Bench:
         self.model = GainModel(params, random.getrandbits(random.randint(1, 61)), random.getrandbits(17))
         self.dut.constants__kappa.value = self.model.kappa
         await self.step(constants__begin=1, constants__bias=self.model.totals[0])
-        rows = random.randint(1, params.max_intermediate) if group is Group.EXPAND else self.hidden
+        rows = random.randint(1, self.intermediate) if group is Group.EXPAND else self.hidden
         abandoned, last_rises = False, random.random() < 0.5
         last_group = (rows - 1) // self.rows_a_cycle * self.rows_a_cycle
         for block in range(-(-rows // params.rows)):
@@ -284,19 +290,20 @@ class Bench:
                 self.expected["value"].append((which, context, live_rows(self.params, mask, codes)))
 
     async def host(self, write: bool) -> None:
-        """Write a random state, or read it back and compare."""
-        dut, fmt = self.dut, self.fmt
-        values = self.state.flatten()
+        """Write a random state, or read it back and compare: all of it, or as much of each slot as packets reach."""
+        dut, params, bits = self.dut, self.params, self.fmt.wide_bits
+        reach = min(params.slot_values, LARGE * self.rows_a_cycle)
+        places = [slot * params.slot_values + at for slot in range(params.batch) for at in range(reach)]
+        values = self.state.view(-1)
         if write:
-            values = torch.tensor(pick(signed_values(fmt.wide_bits - 1, 50), values.numel()))
-            self.state = values.view(self.state.shape).clone()
-        wrapped = (values & ((1 << fmt.wide_bits) - 1)).tolist()
+            values[places] = torch.tensor(pick(signed_values(bits - 1, 50), len(places)))
+        wrapped = (values[places] & ((1 << bits) - 1)).tolist()
         late = 0 if write else Recurrence.read_latency - 1
         for cycle, value in enumerate([0] * late + wrapped):
-            address = min(cycle, len(wrapped) - 1)
+            address = places[min(cycle, len(places) - 1)]
             await self.step(state__host=1, state__address=address, state__write=int(write), state__write_data=value)
             if not write and cycle >= late:
-                assert int(dut.state__read_data.value) == value, f"state {cycle - late}"
+                assert int(dut.state__read_data.value) == value, f"state {places[cycle - late]}"
         await self.step(state__host=0, state__write=0)
 
 

@@ -164,7 +164,7 @@ async def running_counters(dut: Any) -> None:
     bench.pause([0])
     events = [event_port(dut, kind) for kind in bench.long.values()]
     for name in bench.long:
-        others, lows, before = [other for other in bench.long if other != name], set(), 30
+        others, lows, before = [other for other in bench.long if other != name], set[int](), 30
         while not lows >= {MASK, 0}:
             assert before, f"{name} could not be read right before a carry and right behind it"
             for event in events:

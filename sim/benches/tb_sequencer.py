@@ -9,6 +9,7 @@ before it may, and nothing more than `PATIENCE` cycles later; how many exactly, 
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import cocotb
@@ -16,11 +17,14 @@ from cocotb.triggers import FallingEdge, ReadOnly
 
 from tritforge.hw.control.sequencer import Sequencer, settle_cycles
 from tritforge.hw.operations import OPS, Op, slots, tag_layout
-from tritforge.hw.schedule import Group, Shape, Status
+from tritforge.hw.schedule import Group, Status
 from tritforge.hw.stream.header_reader import HeaderReader
-from tritforge.sim.benches.common import begin, limits, packed, some_contexts, under_test
+from tritforge.hw.stream.side import depth
+from tritforge.sim.benches.common import begin, under_test
+from tritforge.sim.benches.models.peers import Peers
 from tritforge.sim.benches.models.sequencer import (
     BUFFERED,
+    LARGE,
     OLDEST,
     YOUNGEST,
     Pace,
@@ -31,6 +35,7 @@ from tritforge.sim.benches.models.sequencer import (
     Reads,
     Ring,
     Row,
+    packets_at_the_ends,
     some_packet,
 )
 
@@ -58,8 +63,9 @@ class Bench:
     """
 
     def __init__(self, ports: Ports, packets: list[Packet]) -> None:
-        self.ports, self.packets = ports, iter(packets)
+        self.ports, self.packets = ports, self.course(packets)
         self.ring, self.path, self.reads, self.producers = Ring(), Path(), Reads(), Producers()
+        self.peers = Peers(under_test().linked)
         self.tags, self.gaps = tag_layout(under_test()), slots(under_test())
         self.now, self.env = 0, dict.fromkeys(("finished", "restored"), 0)
         self.room = [0] * GRACE
@@ -69,6 +75,7 @@ class Bench:
         self.was_active = False
         self.step: tuple[int, ...] = ()
         self.waited, self.hits, self.left = Counter[str](), Counter[tuple[str, str]](), Counter[Any]()
+        self.ends = Counter[Status]()
         self.rest()
 
     def rest(self) -> None:
@@ -79,9 +86,11 @@ class Bench:
         packet must end.
         """
         self.packet = next(self.packets, None)
-        self.pace, self.oldest = Pace(), random.choice([YOUNGEST + 1, OLDEST])
+        self.producers.quick = self.packet is not None and len(self.packet.rows) > LARGE
+        self.pace = Pace(self.producers.quick)
+        self.oldest = random.choice([YOUNGEST + 1, OLDEST])
         # whether a fault among rows waits for a place between two of them
-        self.hasty = random.choice([0.02, 0.2])
+        self.hasty = random.choice([0.02, 0.2]) if self.hits["rows", "amid"] else 0.02
         self.rest_at = self.left_at = self.now
         self.busy = self.accepted = self.rejected = self.released = self.finished = self.may_succeed = False
         self.part = self.asked = self.begun = self.at = 0
@@ -92,6 +101,7 @@ class Bench:
         self.clear_at: int | None = None
         self.cleared_at: int | None = None
         self.finish_at: int | None = None
+        self.peers.rest()
         self.producers.begin_group()
         self.producers.pending = False
         if self.packet:
@@ -149,6 +159,30 @@ class Bench:
         self.waited[what] = self.waited[what] + 1 if may else 0
         assert self.waited[what] <= patience, f"{what} is late"
 
+    def goals(self) -> set[Any]:
+        """What has not been seen yet: faults by phase, groups, ends, and what a core that has it must show."""
+        params = under_test()
+        faults = {(phase, "") for phase in PHASES} | {("check", "done"), ("rows", "amid")}
+        missed: set[Any] = {fault for fault in faults if not self.hits[fault]}
+        missed |= {group for group in Group if self.left[group] <= 30}
+        # where rows of the head need a longer number than a tag has room for
+        beyond = params.max_vocab > params.vector_rows << self.tags["index"].width
+        missed |= {"beyond the tag"} if beyond and not self.left["beyond the tag"] else set()
+        if self.peers.linked:
+            missed |= {Status.PEER} if not self.ends[Status.PEER] else set()
+            missed |= {wait for wait in ("room", "group", "packet") if not self.peers.seen[wait]}
+        return missed
+
+    def course(self, plan: list[Packet]) -> Iterator[Packet]:
+        """The packets, and more of them until all has been seen."""
+        yield from plan
+        for _ in range(len(plan)):
+            if not self.goals():
+                return
+            phases = [goal[0] for goal in self.goals() if isinstance(goal, tuple)]
+            yield some_packet(random.choice(phases or [None]))
+        raise AssertionError(f"{self.goals()} could not be seen")
+
     # what must hold
 
     def look(self) -> None:
@@ -160,6 +194,8 @@ class Bench:
         self.look_at_rows()
         self.look_at_groups()
         self.look_at_faults()
+        if self.peers.linked:
+            self.look_at_ring()
         self.look_at_result()
         self.look_at_torn()
         arrives = self.now > self.rest_at + 2 * LINGERS and self.going and self.pace("beats")
@@ -254,6 +290,8 @@ class Bench:
         producers = self.producers
         if self.begun < row.part or self.now - self.left_at < self.gap:
             return False
+        if row.others_need and not all(self.peers.rooms):
+            return False
         if row.group is Group.EMBED:
             return producers.embedded > row.block
         loaded = producers.loaded > row.block * len(OPS[row.group]) + row.matrix
@@ -265,6 +303,7 @@ class Bench:
         """It leaves, and not before what it needs is there."""
         producers, distance = self.producers, self.now - self.left_at
         assert self.begun == row.part, "its group has not begun"
+        assert not row.others_need or any(self.peers.rooms), "other cores have no room for it"
         assert distance >= self.gap, "it is too close to the one before it"
         # the rate of the vector path; the result unit may have no room
         assert distance == self.gap or row.first or row.group is Group.HEAD, "it is too far from the one before it"
@@ -323,8 +362,13 @@ class Bench:
             assert self.acting and self.begun == self.part and self.through and self.row is not None
             assert self.now >= self.path.settled + Sequencer.conclusion, "rows are still under way"
             assert self.released and not ports.constants_valid
-        through = self.going and self.through and self.row is not None and self.env["empty"]
-        self.late("the dependency", through and not ports.dependency)
+        over = self.going and self.through and self.row is not None and self.env["empty"]
+        if self.peers.linked:
+            joined = self.peers.joined == self.part
+            assert joined or not ports.dependency, "the group is not over on other cores"
+            self.late("the last row", over and not (joined or ports.ring_finished))
+            over = self.going and self.part > 0 and joined
+        self.late("the dependency", over and not ports.dependency)
         if self.accepted and self.begun == self.part and self.going:
             group, layer = self.packet.groups[self.part - 1]
             three = group is Group.EMBED or (group is Group.CONTRACT and layer < self.packet.shape.layers - 1)
@@ -336,7 +380,7 @@ class Bench:
 
     def look_at_faults(self) -> None:
         """After a fault or a refusal all settles under ``clear``, for as long as something may be under way."""
-        ports, ended = self.ports, self.outcome is not Status.OK and not self.may_succeed
+        ports, failed = self.ports, self.outcome is not Status.OK and not self.may_succeed
         if ports.clear and self.clear_at is None:
             assert self.outcome is not Status.OK and self.finish_at is None, "cleared for no reason"
             self.clear_at = self.now
@@ -345,20 +389,53 @@ class Bench:
             assert settled and self.now > self.path.settled, "something is still under way"
             self.cleared_at = self.now
         assert not ports.clear or self.cleared_at is None, "cleared twice"
-        self.late("clear", ended and self.clear_at is None)
+        self.late("clear", failed and self.clear_at is None and self.finish_at is None)
         self.late("the end of clear", ports.clear and settled and self.env["empty"])
         if ports.clear:
             self.ring = Ring()
 
+    def look_at_ring(self) -> None:
+        """What other cores hear of the course, and that it waits for them."""
+        ports, row = self.ports, self.row
+        assert (ports.ring_idle, ports.ring_begin) == (ports.idle, ports.begin)
+        if self.going and self.begun == self.part > 0:
+            assert ports.ring_of_head == (self.packet.groups[self.part - 1][0] is Group.HEAD)
+        if ports.ring_finished:
+            assert self.acting and self.begun == self.part and self.through and row is not None
+            assert self.now > self.path.settled, "rows are still under way"
+        if ports.ring_ended:
+            assert self.concluded and self.finish_at is None, "the packet is not at its end"
+            assert ports.ring_failed == (self.clear_at is not None)
+        assert not ports.ring_failed or self.clear_at is not None, "nothing has failed"
+        self.late("the end", self.concluded and self.finish_at is None and not (ports.ring_ended or self.peers.over))
+        # a row block that may only wait for room is a cycle late, too
+        waits = row is not None and self.begun == row.part and row.others_need
+        if ports.exchanges and not self.peers.waits:
+            assert waits and self.acting and not self.peers.rooms[-1], "nobody is waited for"
+            self.peers.seen["room"] += 1
+        assert ports.exchanges or not self.peers.waits, "other cores are waited for"
+        self.late("the wait", self.going and waits and not any(self.peers.rooms) and not ports.exchanges)
+
+    @property
+    def complete(self) -> bool:
+        """All of its rows have left."""
+        return self.accepted and self.row is None and self.clear_at is None
+
+    @property
+    def concluded(self) -> bool:
+        """All rows or all that settles are behind it."""
+        return (self.complete and (self.going or self.may_succeed)) or self.cleared_at is not None
+
     def look_at_result(self) -> None:
-        """One for each packet, when all rows or all that settles are behind it."""
-        ports = self.ports
-        complete = self.accepted and self.row is None and self.clear_at is None
-        ready = (complete and (self.going or self.may_succeed)) or self.cleared_at is not None
+        """One for each packet, when it is concluded, on all cores; good if it is on all of them."""
+        ports, complete = self.ports, self.complete
+        ready = self.concluded and self.peers.over
         if ports.finish:
             assert ready and self.finish_at is None, "a result too early or twice"
             self.finish_at, status = self.now, Status(ports.status)
-            assert status is (Status.OK if complete else self.outcome), "the wrong result"
+            good = Status.PEER if self.peers.spoilt else Status.OK
+            assert status is (good if complete else self.outcome), "the wrong result"
+            self.ends[status] += 1
             self.outcome = status
             if status is not Status.OK and self.accepted:
                 self.torn = self.was_torn = self.torn | self.packet.fields["used"]
@@ -404,7 +481,7 @@ class Bench:
         env = {
             "level": self.ring.level,
             "words": due.answer if due else ports.noise("words"),
-            "shape": packed(packet.fields) if done or shown else ports.noise("shape"),
+            "shape": packet.bits if done or shown else ports.noise("shape"),
             "empty": empty and not (self.going and self.through and row is not None and gains),
             "buffered": buffered,
             "head_room": self.pace("ready"),
@@ -414,6 +491,7 @@ class Bench:
             "finished": self.finish_at is not None and not self.finished and self.pace("ready"),
             "restored": not self.busy and random.random() < 0.02,
             **self.products(),
+            **self.peers.inputs(ports, self.part, self.pace),
         }
         self.fail(done)
         env["fault"] = self.fault is not None
@@ -431,6 +509,8 @@ class Bench:
         if self.answered == self.part and group is not Group.EMBED and self.going and self.pace("scales"):
             producers.scale(3 if group is Group.MIX else 1, len(packet.contexts))
         feeds = self.acting and not self.ring.awaits(self.part, "words") and self.pace("feed")
+        # of the embedding no more row blocks than there is room for their side words
+        feeds = feeds and (group is not Group.EMBED or producers.embedded < row.block + depth(under_test()))
         return producers.step(self.now, group, under_test().blocks(packet.shape.outputs(group)), feeds)
 
     def fail(self, done: bool) -> None:
@@ -460,7 +540,7 @@ async def packets(dut: Any) -> None:
     plan = [some_packet(phase) for phase in (*PHASES, "rows", "wait", None, None, None) for _ in range(ROUNDS)]
     bad = [status for status in Status if status not in (Status.OK, Status.PEER, *ENDS)]
     plan += [some_packet(phase, status) for phase in (None, "check") for status in bad]
-    plan.append(Packet(Shape(*limits()), some_contexts(under_test().max_vocab), Status.OK, None))
+    plan += packets_at_the_ends()
     random.shuffle(plan)
     ports = Ports(dut)
     ports.silence()
@@ -478,8 +558,3 @@ async def packets(dut: Any) -> None:
             raise
         await FallingEdge(dut.clk)
         bench.now += 1
-    assert min(bench.left[group] for group in Group) > 30, bench.left
-    assert bench.left["beyond the tag"], "no vocabulary is that large"
-    missed = {(phase, "") for phase in PHASES} | {("check", "done"), ("rows", "amid")}
-    missed -= set(bench.hits)
-    assert not missed, missed

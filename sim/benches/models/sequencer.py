@@ -13,14 +13,27 @@ from tritforge.hw.control.sequencer import Sequencer, settle_cycles
 from tritforge.hw.operations import OPS, Op
 from tritforge.hw.packet import Context
 from tritforge.hw.schedule import Group, Shape, Status
-from tritforge.sim.benches.common import some_contexts, some_shape, token_fields, under_test
+from tritforge.sim.benches.common import (
+    limits,
+    packed,
+    shapes_at_the_ends,
+    shared,
+    shrunk,
+    some_contexts,
+    some_shape,
+    token_fields,
+    under_test,
+)
 
 INPUTS = (
     *("level", "words", "header_done", "header_status", "shape", "fault", "fault_status", "restored", "embed_block"),
     *("loaded", "scale_ready", "head_room", "empty", "buffered", "finished"),
 )
+LINKED = ("ring_room", "ring_joined", "ring_over", "peer_failed")
 RING = 16
 """Beats that the ring of side words holds."""
+LARGE, LARGEST = 800, 4000
+"""Row groups of a packet of random size, and of one that is at a limit: a large core's are shrunk to as many."""
 RELEASE = 2
 """Cycles from a release to the ring's new base."""
 YOUNGEST, OLDEST = 3, 40
@@ -42,8 +55,10 @@ INTERFACES = {
     "constants": {"kappa": "kappa", "bias": "bias"},
     "scale_words": {"word": "scale_words", "valid": "constants_valid"},
     "result": {"begin": "begin_packet", "finish": "finish", "status": "status", "done": "finished"},
+    "ring": {name: f"ring_{name}" for name in ("idle", "begin", "of_head", "room", "finished", "joined", "ended")}
+    | {"failed": "ring_failed", "over": "ring_over", "peer_failed": "peer_failed"},
 }
-"""Members of the sequencer's interfaces and their names in the bench."""
+"""Members of the sequencer's interfaces and their names in the bench; ``ring`` is that of a core with a link."""
 
 
 class Ports:
@@ -55,21 +70,25 @@ class Ports:
 
     def __init__(self, dut: Any) -> None:
         self._dut = dut
+        self._found: dict[str, Any] = {}
+        self._driven: dict[str, int] = {}
 
     def _port(self, name: str) -> Any:
-        return getattr(self._dut, self._PORTS.get(name, name))
+        if name not in self._found:
+            self._found[name] = getattr(self._dut, self._PORTS.get(name, name))
+        return self._found[name]
 
     def __getattr__(self, name: str) -> int:
         return int(self._port(name).value)
 
     def drive(self, **values: int) -> None:
         for name, value in values.items():
-            self._port(name).value = int(value)
+            if self._driven.get(name) != value:
+                self._driven[name] = self._port(name).value = int(value)
 
     def silence(self) -> None:
         """All inputs low."""
-        for name in INPUTS:
-            self._port(name).value = 0
+        self.drive(**dict.fromkeys((*INPUTS, *(LINKED if under_test().linked else ())), 0))
 
     def noise(self, name: str) -> int:
         """Random bits of a port's width."""
@@ -97,6 +116,11 @@ class Row:
     ends: bool
     zero: bool
     state: int
+
+    @property
+    def others_need(self) -> bool:
+        """The first row group of those that leave only when other cores have room for them."""
+        return self.first and self.group is not Group.HEAD
 
     @property
     def scale(self) -> tuple[int, int]:
@@ -129,7 +153,7 @@ def rows_of(shape: Shape, contexts: Sequence[Context]) -> Iterator[Row]:
                 first=r == 0 and c == 0,
                 ends=r == geometry.row_groups - 1 and c == len(contexts) - 1,
                 zero=contexts[c].zero,
-                state=slot_base + layer * -(-shape.hidden // lanes),
+                state=slot_base + layer * -(-shape.outputs(Group.OUT) // lanes),
             )
 
 
@@ -137,7 +161,8 @@ def rows_of(shape: Shape, contexts: Sequence[Context]) -> Iterator[Row]:
 class Packet:
     """A packet, whether its header is good, and in which phase (from which group on) a fault hits it.
 
-    groups : of its parts from 1 on. words : the header's (part 0) and the constants of each group.
+    groups : of its parts from 1 on. words : the header's (part 0) and the constants of each group. bits : the port
+    ``shape``.
     """
 
     shape: Shape
@@ -148,6 +173,7 @@ class Packet:
     rows: list[Row] = field(init=False)
     words: list[list[int]] = field(init=False)
     fault_group: int = field(init=False)
+    bits: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.rows = list(rows_of(self.shape, self.contexts))
@@ -157,29 +183,47 @@ class Packet:
         everywhere = self.fault_phase in ("constants", "begin", "wait", "rows", "leaving")
         self.fault_group = random.randrange(len(self.groups) - 1) if everywhere else 0
         self.fields = token_fields(self.shape, self.contexts, 0)
+        self.bits = packed(self.fields)
 
     def beats(self, part: int) -> int:
         """Of a part's words."""
         return sc.side_beats(under_test(), len(self.words[part]))
 
 
+def row_groups(shape: Shape) -> int:
+    """How many there are in a packet of all contexts."""
+    params = under_test()
+    blocks = sum(params.blocks(shape.outputs(group)) * len(OPS[group]) for group, _ in sc.groups(shape))
+    return blocks * params.row_groups * params.batch
+
+
 def some_packet(fault_phase: str | None = None, header_status: Status = Status.OK) -> Packet:
     """A packet of random size, most often of a few row blocks."""
-    shape = some_shape()
+    shape = shrunk(some_shape(), row_groups, LARGE)
     if random.random() < 0.8:
         n = [
             min(random.randint(1, 2 * under_test().rows + 1), limit)
             for limit in (under_test().max_hidden, under_test().max_vocab)
         ]
-        shape = Shape(n[0], random.randint(1, 2), random.randint(1, n[0]), n[1])
-    return Packet(shape, some_contexts(shape.vocab), header_status, fault_phase)
+        intermediate = min(random.randint(1, n[0]), under_test().max_intermediate)
+        shape = Shape(n[0], random.randint(1, min(2, under_test().max_layers)), intermediate, n[1])
+    return Packet(shared(shape), some_contexts(shape.vocab), header_status, fault_phase)
+
+
+def packets_at_the_ends() -> Iterator[Packet]:
+    """Those with one dimension as large as core and `LARGEST` let it be and, of a small core, with all of them."""
+    whole = Shape(*limits())
+    for shape in (*shapes_at_the_ends(), *([whole] if row_groups(whole) <= LARGEST else [])):
+        fitting = shared(shrunk(shape, row_groups, LARGEST))
+        yield Packet(fitting, some_contexts(fitting.vocab), Status.OK, None)
 
 
 class Pace:
-    """How likely things are in a cycle, of each packet anew."""
+    """How likely things are in a cycle, of each packet anew; a large one has no slow neighbours."""
 
-    def __init__(self) -> None:
-        self._chances = {name: random.choice([1.0, 0.5, 0.1]) for name in ("beats", "scales", "ready", "feed")}
+    def __init__(self, large: bool) -> None:
+        names = ("beats", "scales", "ready", "feed", "room", "peers")
+        self._chances = {name: random.choice([1.0, 0.5, 0.1] if not large else [1.0, 0.5]) for name in names}
 
     def __call__(self, name: str) -> bool:
         return random.random() < self._chances[name]
@@ -243,11 +287,11 @@ class Producers:
 
     loaded, embedded : row blocks of the group so far. loaded_at : the cycle of the last. scaled : (matrix, context)
     of the first scale that is not there; those of the packet before count until a dependency. pending : a row block
-    is on its way or in the array.
+    is on its way or in the array. quick : no row block takes longer than it must.
     """
 
     def __init__(self) -> None:
-        self.scaled, self.loaded_at = (0, 0), 0
+        self.scaled, self.loaded_at, self.quick = (0, 0), 0, False
         self.begin_group()
         self.pending, self._loading = False, 0
 
@@ -273,7 +317,7 @@ class Producers:
             self.embedded, found["embed_block"] = self.embedded + 1, 1
         elif feeds and group is not Group.EMBED and not self.pending and self._fed < blocks * len(OPS[group]):
             self._fed, self.pending = self._fed + 1, True
-            self._loading = random.randint(4, settle_cycles(under_test()) - 4)
+            self._loading = random.randint(4, 4 if self.quick else settle_cycles(under_test()) - 4)
         return found
 
 

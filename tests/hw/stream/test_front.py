@@ -10,6 +10,6 @@ from tests.unit_bench import bench
 from tritforge.hw.stream.front import StreamFront
 
 
-@pytest.mark.parametrize("core", ("1x1", "2x3-wide"))
+@pytest.mark.parametrize("core", ("1x1", "2x3-wide", "2x3-linked", "16x1-limits"))
 def test_front(core: str, tmp_path: Path) -> None:
     assert bench(StreamFront(CORES[core]), "front", told(core), tmp_path) == ["packets"]
