@@ -14,7 +14,7 @@ from tritforge.golden.model.formats import SCALE_LEFT
 from tritforge.golden.model.integer import IntegerModel
 from tritforge.hw.operations import OPS, Op, slots
 from tritforge.hw.scales.scales import TOTAL_LATE, VectorStatistics
-from tritforge.hw.schedule import Group, Shape
+from tritforge.hw.schedule import Group
 from tritforge.hw.vector.gain import GAIN_OPS
 from tritforge.hw.vector.path import ANNOUNCED
 from tritforge.hw.vector.recurrence import Recurrence
@@ -23,12 +23,10 @@ from tritforge.sim.benches.common import (
     magnitudes,
     pack,
     pick,
-    shrunk,
     signed_values,
     under_test,
     unpack,
 )
-from tritforge.sim.benches.models.sequencer import row_groups
 from tritforge.sim.benches.models.vector import (
     GainModel,
     SideModel,
@@ -41,8 +39,8 @@ from tritforge.sim.benches.models.vector import (
 from tritforge.sim.cocotb_run import test_parameters
 
 PACKETS = 6
-LARGE = 1000
-"""Row groups of a packet: a large core's are shrunk to as many."""
+FEW_ROWS, FEW_BLOCKS, FEW_LAYERS = 32, 4, 3
+"""Of a packet, whatever the core's limits are: rows or row blocks of a matrix, whichever are more, and layers."""
 _LATE = ("acc", "scale__mantissa", "scale__shift")
 ENDS = {"EMBED", "I", "G", "OUT", "GATE", "UP", "CONTRACT"}
 """Operations whose ``empty`` is the first cycle in which nothing changes. The last trace of F is in a row buffer,
@@ -57,7 +55,8 @@ class Bench:
         params = self.params
         self.fmt, self.rows_a_cycle = params.formats, params.vector_rows
         self.side = SideModel(params)
-        self.hidden = self.layers = self.intermediate = 0
+        self.hidden, self.layers = 0, 0
+        self.few_rows = max(FEW_ROWS, FEW_BLOCKS * params.rows)
         self.state = torch.zeros(params.batch, params.max_layers, params.max_hidden, dtype=torch.int64)
         self.expected: dict[str, list[Any]] = {"value": [], "tap": [], "saturated": []}
         self.seen: dict[str, list[Any]] = {name: [] for name in self.expected}
@@ -116,10 +115,9 @@ class Bench:
         """All groups of one packet."""
         params = self.params
         self.contexts = contexts
-        hidden = random.choice((params.max_hidden, random.randint(1, params.max_hidden)))
-        shape = Shape(hidden, random.randint(1, params.max_layers), params.max_intermediate, 1)
-        shape = shrunk(shape, row_groups, LARGE)
-        self.hidden, self.layers, self.intermediate = shape.hidden, shape.layers, shape.intermediate
+        hidden = min(params.max_hidden, self.few_rows)
+        self.hidden = random.choice((hidden, random.randint(1, hidden)))
+        self.layers = random.randint(1, min(params.max_layers, FEW_LAYERS))
         self.slot_of = pick(list(range(params.batch)), contexts)
         self.zeros = pick([False, False, True], contexts)
         self.residual = torch.zeros(contexts, params.max_hidden + params.rows, dtype=torch.int64)
@@ -139,7 +137,9 @@ class Bench:
         self.model = GainModel(params, random.getrandbits(random.randint(1, 61)), random.getrandbits(17))
         self.dut.constants__kappa.value = self.model.kappa
         await self.step(constants__begin=1, constants__bias=self.model.totals[0])
-        rows = random.randint(1, self.intermediate) if group is Group.EXPAND else self.hidden
+        rows = (
+            random.randint(1, min(params.max_intermediate, self.few_rows)) if group is Group.EXPAND else self.hidden
+        )
         abandoned, last_rises = False, random.random() < 0.5
         last_group = (rows - 1) // self.rows_a_cycle * self.rows_a_cycle
         for block in range(-(-rows // params.rows)):
@@ -292,7 +292,7 @@ class Bench:
     async def host(self, write: bool) -> None:
         """Write a random state, or read it back and compare: all of it, or as much of each slot as packets reach."""
         dut, params, bits = self.dut, self.params, self.fmt.wide_bits
-        reach = min(params.slot_values, LARGE * self.rows_a_cycle)
+        reach = min(params.slot_values, FEW_LAYERS * (self.few_rows + self.rows_a_cycle))
         places = [slot * params.slot_values + at for slot in range(params.batch) for at in range(reach)]
         values = self.state.view(-1)
         if write:
