@@ -170,7 +170,7 @@ async def running_counters(dut: Any) -> None:
             for event in events:
                 event.value = 0
             await bench.cycles(4)
-            start = (random.getrandbits(32) << 32) - before
+            start = (random.randint(1, MASK) << 32) - before
             bench.start_counter(name, start)
             for event in events:
                 event.value = 1
