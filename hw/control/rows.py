@@ -151,7 +151,9 @@ class Rows(wiring.Component):
         last = Signal()
         for lane in range(params.vector_rows):
             number = Cat(Const(lane, lane_bits), row_group[:groups_log2])
-            m.d.comb += live[lane].eq(~position.last_block | (number <= position.last_row))
+            # a block has its first row
+            there = number <= position.last_row if groups_log2 or lane else 1
+            m.d.comb += live[lane].eq(~position.last_block | there)
         m.d.comb += [
             last.eq(last_row_group & last_context),
             head.live.eq(tag.live),

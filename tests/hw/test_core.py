@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.cores import CORES, MODEL, packed, packed_checkpoint
+from tests.cores import CORES, MODEL, SMALL_LIMITS, packed, packed_checkpoint
 from tritforge.golden.checkpoints.reader import ModelConfig
 from tritforge.golden.model.integer import IntegerModel
 from tritforge.host.image.decode import DecodedImage
@@ -19,8 +19,11 @@ from tritforge.host.run.backends import CoreBackend, Ids
 from tritforge.host.run.driver import Driver
 from tritforge.host.run.golden_backends import Cached
 from tritforge.hw.packet import Context
+from tritforge.hw.params import CoreParams
 from tritforge.hw.schedule import segments, token_beats
 from tritforge.perf.estimates.cycles import CycleModel
+from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
+from tritforge.rtl_gen.verilog.lint import lint
 from tritforge.sim.simulator import SimTransport
 
 SHARED = Path(__file__).parents[3] / "shared" / "reference"
@@ -58,6 +61,16 @@ def test_random_models_are_bit_exact(name: str, stall: float, tmp_path: Path) ->
     image = packed(CORES[name], tmp_path)
     with SimTransport(CORES[name], stall=stall) as transport:
         assert_exact(CoreBackend(transport, image), image, tokens(6, MODEL.vocab))
+
+
+def test_all_rows_of_a_block_in_a_cycle(tmp_path: Path) -> None:
+    """One row group a block; its Verilog is as clean as others'."""
+    params = CoreParams(lanes=16, element_bytes=4, vector_rows=4, batch=2, **SMALL_LIMITS)
+    assert params.row_groups == 1
+    lint(cached_verilog(params), TOP)
+    image = packed(params, tmp_path)
+    with SimTransport(params) as transport:
+        assert_exact(CoreBackend(transport, image), image, tokens(5, MODEL.vocab))
 
 
 @pytest.mark.parametrize(
