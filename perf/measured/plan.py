@@ -128,15 +128,16 @@ DEMO = Measurement("demo", "tales on edge", "tritforge demo --record")
 TIMELINE = Measurement("timeline", "tales on edge", "tritforge measure timeline --record")
 
 
-def mutants_name(core: str, count: int, seed: int) -> str:
+def mutants_name(core: str, count: int, seed: int, benches: bool) -> str:
     """Of an entry of mutants.json."""
-    return f"{core}, {count} mutants of seed {seed}"
+    return f"{core}, {count} mutants of seed {seed}{'' if benches else ' without benches'}"
 
 
-def mutants(core: str, count: int, seed: int) -> Measurement:
+def mutants(core: str, count: int, seed: int, benches: bool = True) -> Measurement:
     """A campaign of mutants of a core."""
-    command = f"tritforge mutate {options(core)} --count {count} --seed {seed} --record"
-    return Measurement("mutants", mutants_name(core, count, seed), command, True)
+    more = "" if benches else " --no-benches"
+    command = f"tritforge mutate {options(core)} --count {count} --seed {seed}{more} --record"
+    return Measurement("mutants", mutants_name(core, count, seed, benches), command, True)
 
 
 MUTANTS: tuple[Measurement, ...] = ()

@@ -2,6 +2,7 @@
 """Proofs that a mutant is none: its unit cannot be told from the unmutated one, from the first cycle on."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tritforge.rtl_gen.cache.folder import cache_folder
@@ -39,11 +40,8 @@ def parents(design: Design, module: str) -> list[str]:
     ]
 
 
-def script(design: Design, mutant: Mutant, around: str, steps: int = STEPS) -> list[str]:
-    """Yosys' commands, which fail unless they prove that a module, the mutant's or a parent of it, is the same.
-
-    What is the same on both sides up to the mutant, registers too, is merged first; the rest is left to induction.
-    """
+def sides(design: Design, mutant: Mutant, around: str) -> list[str]:
+    """Yosys' commands that make ``gold`` and ``gate`` of a module, the mutant's or a parent: without and with it."""
     inside, module = design.own[mutant.module], design.own[around]
     if around == mutant.module:
         change = [f"mutate {mutant.command('gate')}"]
@@ -60,15 +58,39 @@ def script(design: Design, mutant: Mutant, around: str, steps: int = STEPS) -> l
         f"copy {module} gold",
         f"copy {module} gate",
         *change,
-        "miter -equiv -flatten -make_outcmp gold gate miter",
-        "hierarchy -top miter",
-        "flatten",
-        "memory_map",
-        "opt -full",
-        "opt_merge -share_all",
-        "opt -full -share_all",
-        f"sat -verify -tempinduct -prove trigger 0 -maxsteps {steps} -seq 1 miter",
     ]
+
+
+WIRES = (
+    "flatten gold gate",
+    "select gold gate",
+    "memory_map",
+    "opt_clean -purge",
+    "select -clear",
+    "equiv_make -inames gold gate equiv",
+    "hierarchy -top equiv",
+    # what nothing looks at goes before anything is proved
+    "opt_clean -purge",
+    "opt_merge",
+    "opt_clean -purge",
+    "equiv_simple",
+    "equiv_induct -seq 3",
+    "equiv_status -assert",
+)
+"""Wire by wire, registers too: each is the same where those before it are. Proves that what changes is not looked at,
+in seconds and with any multipliers, but not that a wire that changes makes no difference."""
+MITER = (
+    "miter -equiv -flatten -make_outcmp gold gate miter",
+    "hierarchy -top miter",
+    "flatten",
+    "memory_map",
+    "opt -full",
+    "opt_merge -share_all",
+    "opt -full -share_all",
+    f"sat -verify -tempinduct -prove trigger 0 -maxsteps {STEPS} -seq 1 miter",
+)
+"""Output by output. What is the same on both sides up to the mutant is merged; the rest is left to induction, which
+knows nothing of what registers can hold."""
 
 
 def proved(design: Design, mutant: Mutant, seconds: float = SECONDS) -> str:
@@ -88,9 +110,19 @@ def _proved(design: Design, mutant: Mutant, around: str, seconds: float) -> bool
     """None for no answer in time."""
     if not provable(design, around):
         return None
+    answers = [proof(design, mutant, around, WIRES, seconds)]
+    if not answers[0]:
+        answers.append(proof(design, mutant, around, MITER, seconds))
+    return True if any(answers) else None if None in answers else False
+
+
+def proof(
+    design: Design, mutant: Mutant, around: str, method: Sequence[str], seconds: float = SECONDS
+) -> bool | None:
+    """Whether one of the methods proves a module the same, the mutant's or a parent of it; None for no answer."""
     with tempfile.TemporaryDirectory(prefix="prove-", dir=cache_folder()) as name:
         folder = Path(name)
         (folder / "base.il").write_bytes((design.folder / "base.il").read_bytes())
-        (folder / "script.ys").write_text("\n".join(script(design, mutant, around)) + "\n")
+        (folder / "script.ys").write_text("\n".join([*sides(design, mutant, around), *method]) + "\n")
         outcome = limited(lambda: run("yosys", ["-q", "-s", "script.ys"], folder)[0], seconds)
     return None if outcome.over or outcome.value is None else outcome.value == 0

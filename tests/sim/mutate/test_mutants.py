@@ -9,9 +9,9 @@ import pytest
 from tests.sim.mutate.tally import EQUIVALENT, HANGS, KILLED, TOP, VERILOG, everything, located, tally
 from tritforge.golden import TritforgeError
 from tritforge.sim.mutate.benches import Runner
-from tritforge.sim.mutate.design import allotment, design, drawn, mutated, parts, planted
+from tritforge.sim.mutate.design import Design, allotment, design, drawn, mutated, parts, planted
 from tritforge.sim.mutate.mutants import Mutant
-from tritforge.sim.mutate.prove import proved
+from tritforge.sim.mutate.prove import MITER, WIRES, proof, proved
 
 BENCH = "tests.sim.mutate.cocotb_tally"
 ABOVE = """\
@@ -83,19 +83,38 @@ def test_what_is_equivalent_is_proved_and_what_is_not_is_not(tmp_path: Path) -> 
     assert [proved(of, located(of, mutant)) for mutant in (KILLED, HANGS, EQUIVALENT)] == ["", "", "(top)"]
 
 
+def test_each_method_proves_what_it_is_for(tmp_path: Path) -> None:
+    """Equal outputs of unequal wires, and bits that nothing looks at."""
+    of = tally(tmp_path / "tally")
+    mutants = [located(of, mutant) for mutant in (KILLED, HANGS, EQUIVALENT)]
+    assert [proof(of, mutant, "", MITER) for mutant in mutants] == [False, False, True]
+    assert not any(proof(of, mutant, "", WIRES) for mutant in mutants[:2])
+    of, low, high = above(tmp_path / "above")
+    assert [proof(of, mutant, "", WIRES) for mutant in (low, high)] == [True, False]
+    assert [proof(of, mutant, "product", WIRES) for mutant in (low, high)] == [False, False]
+
+
 def test_a_proof_has_a_limit_on_its_time(tmp_path: Path) -> None:
     of = tally(tmp_path)
     assert proved(of, located(of, EQUIVALENT), 0.01) == ""
 
 
+def above(folder: Path) -> tuple[Design, Mutant, Mutant]:
+    """A product whose lower half its only parent does not look at, and a mutant of each half."""
+    folder.mkdir()
+    (folder / "unit_above.v").write_text(ABOVE)
+    (folder / "unit_above_product.v").write_text(PRODUCT)
+    of = design([folder / "unit_above.v", folder / "unit_above_product.v"], "unit_above")
+    low, high = (
+        of.found(Mutant("product", "$mul", "assign y = a * b;", "Y", bit, "inv"), "product") for bit in (0, 4)
+    )
+    assert low and high
+    return of, low, high
+
+
 def test_what_is_dropped_above_is_proved_there(tmp_path: Path) -> None:
-    """The lower half of a product that its only parent does not look at."""
-    (tmp_path / "unit_above.v").write_text(ABOVE)
-    (tmp_path / "unit_above_product.v").write_text(PRODUCT)
-    of = design([tmp_path / "unit_above.v", tmp_path / "unit_above_product.v"], "unit_above")
-    low, high = (Mutant("product", "$mul", "assign y = a * b;", "Y", bit, "inv") for bit in (0, 4))
-    found = [of.found(mutant, "product") for mutant in (low, high)]
-    assert [mutant and proved(of, mutant) for mutant in found] == ["(top)", ""]
+    of, low, high = above(tmp_path / "above")
+    assert [proved(of, mutant) for mutant in (low, high)] == ["(top)", ""]
 
 
 def test_an_unknown_output_and_too_many_mutants_are_refused(tmp_path: Path) -> None:
