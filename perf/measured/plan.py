@@ -140,7 +140,7 @@ def mutants(core: str, count: int, seed: int, benches: bool = True) -> Measureme
     return Measurement("mutants", mutants_name(core, count, seed, benches), command, True)
 
 
-MUTANTS: tuple[Measurement, ...] = ()
+MUTANTS = (mutants("tiny", 200, 1, benches=False),)
 
 LIBERTY = "osu018_stdcells"
 """The library of which the constants of an ASIC are made; `OTHERS` are compared with it."""

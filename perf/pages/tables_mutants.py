@@ -33,4 +33,4 @@ def checks(one: Measurement) -> str:
 
 
 def _left(entry: dict[str, Any]) -> str:
-    return f"{entry['fate']}: `{entry['key'].replace('|', '/')}`"
+    return f"{entry['fate']}: `{entry['key']}`"
