@@ -88,7 +88,7 @@ def mutate(
 
     Example: tritforge mutate --preset tiny --count 200
     """
-    from tritforge.host.measure.mutate import Campaign, run
+    from tritforge.host.measure.mutants.campaign import Campaign, run
 
     if record and unit:
         raise TritforgeError("Documents show campaigns of whole cores; leave --record out, or --unit.")

@@ -12,10 +12,12 @@ import pytest
 
 from tests.sim.mutate.tally import EQUIVALENT, HANGS, KILLED, located, tally
 from tritforge.golden import Failure, TritforgeError
-from tritforge.host.measure import mutant_results, mutate
-from tritforge.host.measure.mutant_results import Fate, Journal, Result, known, score, table
-from tritforge.host.measure.mutate import Campaign, judge_all, model
-from tritforge.host.measure.oracle import Kill, Oracle, Witness
+from tritforge.host.measure.mutants import campaign as mutate
+from tritforge.host.measure.mutants import results as mutant_results
+from tritforge.host.measure.mutants.campaign import Campaign, judge_all, model
+from tritforge.host.measure.mutants.oracle import Kill, Oracle
+from tritforge.host.measure.mutants.results import Fate, Journal, Result, known, score, table
+from tritforge.host.measure.mutants.witness import Witness
 from tritforge.hw.params import preset
 from tritforge.perf.measured.entries import made
 from tritforge.perf.measured.plan import Measurement

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tritforge.golden import Failure
-from tritforge.host.measure.mutant_results import Fate, Journal, Result, known, table
-from tritforge.host.measure.oracle import Kill, Oracle
+from tritforge.host.measure.mutants.oracle import Kill, Oracle
+from tritforge.host.measure.mutants.results import Fate, Journal, Result, known, table
 from tritforge.hw.params import CoreParams
 from tritforge.rtl_gen.tools.build import Status, say
 from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog

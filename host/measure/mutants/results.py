@@ -17,7 +17,7 @@ from tritforge.hw.params import CoreParams
 from tritforge.sim.mutate.mutants import Mutant
 
 RESULTS, SETTINGS = "results.jsonl", "campaign.json"
-KNOWN = Path(__file__).with_name("known_mutants.json")
+KNOWN = Path(__file__).with_name("known.json")
 """What no check can find: by key, argued to be equivalent or unreachable, why, and ``where`` only in such cores."""
 
 
@@ -40,7 +40,7 @@ class Result:
     Attributes
     ----------
     key : the mutant's. unit : whose it is. fate : as far as this stage knows. by : the check, bench or reason.
-    how, what : see `host.measure.oracle.Kill`. seconds : it took.
+    how, what : see `host.measure.mutants.oracle.Kill`. seconds : it took.
     """
 
     key: str

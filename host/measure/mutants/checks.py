@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a core must do, from the cheapest check to the dearest, each with a name: the judge of its mutants.
+"""What a core must do, from the cheapest check to the dearest, each with a name.
 
 What the golden integer model says is compared with it; what it does not know, such as cycles, registers and the
 answers to spoilt packets, with what the unmutated core did in the same place.
@@ -7,19 +7,17 @@ answers to spoilt packets, with what the unmutated core did in the same place.
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from tritforge.golden import Failure
 from tritforge.host.image.stream import TokenStream
-from tritforge.host.measure import golden_cases as gc
-from tritforge.host.measure.cosim import Mismatch, compare
-from tritforge.host.measure.golden_cases import Case, Cases
 from tritforge.host.measure.malformed import Packet, bad_headers, spoilt, with_header, wrong_remainders
+from tritforge.host.measure.mutants import cases as gc
+from tritforge.host.measure.mutants.cases import Case, Cases, Said
+from tritforge.host.measure.mutants.witness import Witness
 from tritforge.host.run.driver import Driver
 from tritforge.hw.packet import Context, parse_result, split_scale
 from tritforge.hw.params import MAX_BATCH, WORD_BITS, WORD_BYTES, CoreParams
@@ -35,65 +33,13 @@ REFUSED = "refused"
 """What an access to a register comes to that is answered with an error."""
 
 
-@dataclass(frozen=True)
-class Kill:
-    """How a mutant was found out.
-
-    Attributes
-    ----------
-    check : the name of the check. how : ``differs``, ``hangs`` or ``fails``. what : the first difference, in words.
-    """
-
-    check: str
-    how: str
-    what: str
-
-
-class Witness:
-    """Compares values with the golden model's, or with those that the unmutated core gave, in their order.
-
-    Parameters
-    ----------
-    unmutated
-        What it gave, to compare with; None to write it down.
-    """
-
-    def __init__(self, unmutated: list[Any] | None = None) -> None:
-        self.seen: list[Any] = []
-        self._unmutated = unmutated
-        self.compared = 0
-
-    def golden(self, name: str, got: Any, expected: Any) -> None:
-        """Raise Mismatch where they differ."""
-        self.compared += 1
-        if isinstance(expected, np.ndarray):
-            compare(name, np.asarray(got), expected)
-        elif got != expected:
-            raise Mismatch(f"{name} is {_short(got)}, the golden model's is {_short(expected)}.")
-
-    def same(self, name: str, got: Any) -> None:
-        """Raise Mismatch where the unmutated core gave something else."""
-        self.compared += 1
-        value = got.tolist() if isinstance(got, np.ndarray) else got
-        if self._unmutated is not None:
-            expected = self._unmutated[len(self.seen)]
-            if value != expected:
-                raise Mismatch(f"{name} is {_short(value)}, the unmutated core's is {_short(expected)}.")
-        self.seen.append(value)
-
-
 @cache
 def _closed_form(params: CoreParams) -> CycleModel:
     """Made once: Amaranth warns of each unit that goes without having been emitted."""
     return CycleModel(params)
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) < 80 else f"{text[:77]}..."
-
-
-class Oracle:
+class Checks:
     """The checks of a core.
 
     Parameters
@@ -104,48 +50,9 @@ class Oracle:
     def __init__(self, params: CoreParams, folder: Path) -> None:
         self._params = params
         self._cases = Cases(params, folder)
-        self._known: dict[tuple[int, ...], gc.Said] = {}
-        self._unmutated: list[Any] | None = None
+        self._known: dict[tuple[int, ...], Said] = {}
 
-    def learn(self, library: Path) -> int:
-        """Run the unmutated core, which must pass, twice, and be the same; returns how many values are compared.
-
-        Raises
-        ------
-        Failure
-            If it is not as the golden model, or not the same again: then nothing can be said about mutants.
-        """
-        witness = Witness()
-        with MutantCore(self._params, library, 0) as core:
-            for name, check in self.checks():
-                try:
-                    check(core, witness)
-                except Failure as error:
-                    raise Failure(
-                        f"The unmutated core fails the check '{name}', so it cannot judge: {error}"
-                    ) from error
-        self._unmutated = witness.seen
-        kill = self.judge(library, 0)
-        if kill:
-            raise Failure(f"The unmutated core is not the same twice: {kill.check}: {kill.what}")
-        return witness.compared
-
-    def judge(self, library: Path, number: int) -> Kill | None:
-        """How a mutant is found out; None where it passes every check. After `learn`."""
-        witness = Witness(self._unmutated)
-        with MutantCore(self._params, library, number) as core:
-            for name, check in self.checks():
-                try:
-                    check(core, witness)
-                except Mismatch as error:
-                    return Kill(name, "differs", str(error))
-                except HarnessTimeout as error:
-                    return Kill(name, "hangs", str(error))
-                except Exception as error:  # whatever a driver stumbles over
-                    return Kill(name, "fails", f"{type(error).__name__}: {error}")
-        return None
-
-    def checks(self) -> Iterator[tuple[str, Callable[[MutantCore, Witness], None]]]:
+    def all(self) -> Iterator[tuple[str, Callable[[MutantCore, Witness], None]]]:
         """All of them, in order."""
         batch, extra = self._params.batch > 1, self._params.extra_bits > 0
         yield "registers after reset", self._registers
@@ -454,7 +361,7 @@ class Oracle:
         core.stall = 0.0
         self._count(core, see, driver, "contexts", None)
 
-    def _after(self, case: Case, ids: tuple[int, ...]) -> gc.Said:
+    def _after(self, case: Case, ids: tuple[int, ...]) -> Said:
         """Of these tokens, as worked out once."""
         if ids not in self._known:
             self._known[ids] = case.after(np.array(ids))
