@@ -61,6 +61,8 @@ def synth(
     chosen, params = _seeds(seeds), chosen_core(name, settings)
     if (export or routed) and device != "ecp5-85k":
         raise TritforgeError(f"Only ecp5-85k can be placed and routed, not {device}.")
+    if cores > 1 and unit and record:
+        raise TritforgeError("Figures are kept of whole rings, not of a unit of one; leave --unit or --record out.")
     if cores > 1:
         params = with_link(params)
     files, top = cached_ring(params, cores, say) if cores > 1 else cached_verilog(params, say), TOP

@@ -9,7 +9,7 @@ from tritforge.perf.data import Positive
 from tritforge.perf.figure import Tag
 from tritforge.perf.measured import plan
 from tritforge.perf.measured.entries import entries
-from tritforge.perf.measured.subject import core_of
+from tritforge.perf.measured.subject import core_of, ring_of
 
 
 def clock(params: CoreParams) -> Positive:
@@ -21,9 +21,9 @@ def clock(params: CoreParams) -> Positive:
     """
     found: dict[CoreParams, list[float]] = {}
     for name, one in entries("clocks").items():
-        whole = name.partition(" seed ")[0]
-        if ": " not in whole:
-            found.setdefault(_geometry(core_of(whole)), []).append(one.data["fmax"])
+        core, cores = ring_of(name.partition(" seed ")[0])
+        if ": " not in core and not cores:
+            found.setdefault(_geometry(core_of(core)), []).append(one.data["fmax"])
     same = found.get(_geometry(params))
     if same:
         return _value(max(same), min(same), max(same), Tag.DERIVED, "placed and routed with other limits")
