@@ -131,6 +131,9 @@ PLACES: dict[str, Place] = {
         "![the scale that is left, and the error](repeated.svg)", (plan.REPEATED["tales"], plan.REPEATED["B"])
     ),
     "picture of rows": picture("![error of rows and logits](embedding.svg)", (plan.ROWS["tales"], plan.ROWS["B"])),
+    "speed of a ring": Place(
+        partial(scaling.speeds, plan.SCALING["tales on edge"]), (plan.SCALING["tales on edge"],)
+    ),
     "uses of a device": Place(scaling.uses, plan.USES),
     "area of the exchange": Place(scaling.exchange_area, (plan.area(plan.LINKED), plan.PRESETS[0])),
     "picture of scaling": picture("![efficiency and exchange of many cores](scaling.svg)", SCALED),
