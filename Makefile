@@ -42,7 +42,7 @@ demo: $(READY)
 test: $(READY) types
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=40
 
 lint: $(READY) types
 	@$(BIN)/ruff format --check --quiet .

@@ -38,7 +38,7 @@ from tritforge.sim.benches.models.vector import (
 )
 from tritforge.sim.cocotb_run import test_parameters
 
-PACKETS = 6
+PACKETS = 4
 FEW_ROWS, FEW_BLOCKS, FEW_LAYERS = 32, 4, 3
 """Of a packet, whatever the core's limits are: rows or row blocks of a matrix, whichever are more, and layers."""
 _LATE = ("acc", "scale__mantissa", "scale__shift")

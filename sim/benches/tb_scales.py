@@ -182,7 +182,7 @@ async def scales(dut: Any) -> None:
     assert not int(dut.factors__ready.value)
     all_totals = totals()
     dut.words__valid.value = 0
-    for index in range(240 // batch):
+    for index in range(120 // batch):
         bits = under_test().act_bits
         threshold = random.choice([0, 1, 96, 1023, random.randint(1, 1023)]) if bits > 8 else 0
         given, abandoned = (Dependency.random(fmt, batch, all_totals, Activations(bits, threshold)) for _ in range(2))

