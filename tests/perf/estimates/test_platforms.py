@@ -44,7 +44,7 @@ def test_shares_are_those_that_the_memories_models_are_held_to() -> None:
 
 
 def test_ddr3_on_ecp5_runs_at_four_times_the_controller() -> None:
-    """Two bytes each time: 370M is 8.1 tokens/s at 75 MHz, more at 100, or at what the ECPIX-5's machine is routed at."""
+    """Two bytes each time: 370M is 8.1 tokens/s at 75 MHz, more at 100, or as the ECPIX-5's machine is routed."""
     for name, most in (("ecp5-85f", 10.8), ("ecpix5-85f", 9.1)):
         rate = estimate(shape("370M"), EDGE, platform(name)).rate
         assert (round(rate.nominal, 1), round(rate.high, 1)) == (8.1, most)
