@@ -3,6 +3,7 @@
 
 import json
 from dataclasses import asdict, astuple, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,8 +117,8 @@ def scale_out(
 
     counts = _numbers("--cores", cores, 1, MAX_CORES)
     latencies = _numbers("--link-latency", link_latency, 0, LARGEST_LATENCY)
-    if shared_memory is not None and shared_memory <= 0:
-        raise TritforgeError(f"--shared-memory takes more than 0 bytes a cycle, not {shared_memory:g}.")
+    if shared_memory is not None and not 0 < shared_memory < inf:
+        raise TritforgeError(f"--shared-memory takes a number of bytes a cycle above 0, not {shared_memory:g}.")
     model = model or str(TALES)
     shape = shape_of(model)
     params = sized_core(name, settings, shape)

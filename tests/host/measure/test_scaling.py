@@ -58,7 +58,7 @@ def test_one_memory_is_the_limit_where_it_is_slower_than_the_cores() -> None:
     ("option", "text"),
     [
         *(("--cores", "0"), ("--cores", "1..4"), ("--cores", "17"), ("--link-latency", "-1")),
-        ("--shared-memory", "0"),
+        *(("--shared-memory", "0"), ("--shared-memory", "nan"), ("--shared-memory", "inf")),
     ],
 )
 def test_bad_numbers_are_refused(option: str, text: str) -> None:
