@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tritforge.rtl_gen.tools.build import Status
+from tritforge.rtl_gen.tools.toolchain import TOGETHER
 from tritforge.sim.build_library import Recipe, build_library
 
 HERE = Path(__file__).parent
@@ -38,8 +39,7 @@ def build_harness(
     status
         Called with a line about what is going on, if something has to be built.
     activity
-        Whether `Harness.activity` is to record how often every net changes; far slower. Meant for netlists, and
-        compiled with little optimisation: there is much to compile and little to run.
+        Whether `Harness.activity` is to record how often every net changes; far slower. Meant for netlists.
     link_bytes
         Bytes of a beat of the core's links; 0 for one that has none.
     mutants
@@ -66,6 +66,7 @@ def build_harness(
         RING_HEADERS if link else HEADERS,
         defines=(f"-DLANES={lanes}", *link, *(f"-D{name}" for name, there in switches.items() if there)),
         options=recording if activity else ("-Wno-fatal", "-Wno-lint") if mutants else (),
-        make=("OPT_FAST=-O1", "OPT_SLOW=-O0") if activity else (),
+        # a netlist's files are too many and large to be one
+        make=() if activity else TOGETHER,
     )
     return build_library(verilog_files, top, recipe, status)

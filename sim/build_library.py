@@ -8,12 +8,10 @@ from pathlib import Path
 
 from tritforge.rtl_gen.tools.build import Status, cached_build, run_tool, say
 from tritforge.rtl_gen.tools.runtime import Runtime
-from tritforge.rtl_gen.tools.toolchain import spaceless, verilator, workplace
+from tritforge.rtl_gen.tools.toolchain import TOGETHER, spaceless, verilator, workplace
 
 LIBRARY = "libharness.so"
-_SPLIT = ("--output-split", "60000")
-"""A core of a usual size is one file, so that Verilator's headers are read once."""
-_FAST = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--threads", "1", *_SPLIT)
+_FAST = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--threads", "1")
 _COMPILER = ("-fPIC", "-fvisibility=hidden")
 
 
@@ -34,7 +32,7 @@ class Recipe:
     headers: tuple[Path, ...] = ()
     defines: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
-    make: tuple[str, ...] = ()
+    make: tuple[str, ...] = TOGETHER
 
 
 def build_library(verilog_files: Sequence[Path], top: str, recipe: Recipe, status: Status | None = None) -> Path:

@@ -20,15 +20,12 @@ from tritforge.golden.files import make_folder
 from tritforge.rtl_gen.cache.folder import cache_folder
 from tritforge.rtl_gen.tools.build import Status, build_failure, cached_build, say
 from tritforge.rtl_gen.tools.runtime import Runtime
-from tritforge.rtl_gen.tools.toolchain import spaceless, toolchain_env, verilator, workplace
+from tritforge.rtl_gen.tools.toolchain import TOGETHER, spaceless, toolchain_env, verilator, workplace
 from tritforge.rtl_gen.verilog.emit import emit_verilog
 
 # Names a file, because a trace of inputs is too long for the environment itself.
 _PARAMETERS = "TRITFORGE_TEST_PARAMETERS"
 _BUILD_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--timescale", "1ns/1ps")
-_MAKE_ARGS = ("OPT_FAST=-O1", "VM_PARALLEL_BUILDS=0")
-"""Most of a run is Python, and most of a build is reading headers again for every file and optimising: so one file,
-optimised a little."""
 _RUNTIME = Runtime("cocotb", _BUILD_ARGS, ("verilated.o", "verilated_threads.o", "verilated_vpi.o"))
 
 
@@ -142,7 +139,7 @@ class _Runner(Verilator):
         # without the path to the library: another environment may run the program, and this one be gone
         verilate[verilate.index("-LDFLAGS") + 1] = f"-L{spaceless(config.libs_dir)} -lcocotbvpi_verilator"
         verilate, make = ([_spaceless(word) for word in command] for command in (verilate, make))
-        return [verilate, [*make, *_MAKE_ARGS, *_RUNTIME.copy(Path(self.build_dir))]]
+        return [verilate, [*make, *TOGETHER, *_RUNTIME.copy(Path(self.build_dir))]]
 
 
 def _spaceless(word: str) -> str:
@@ -159,7 +156,7 @@ def _verilog(design: wiring.Component | Sequence[Path], top: str) -> Iterator[li
 
 
 def _build(files: list[Path], top: str, build_args: Sequence[str], status: Status | None) -> Path:
-    with cached_build("cocotb", top, (*build_args, *_MAKE_ARGS), files) as folder:
+    with cached_build("cocotb", top, (*build_args, *TOGETHER), files) as folder:
         if folder.fresh:
             say(status, f"Compiling the test bench of {top}, once")
             with workplace(folder.path) as place:

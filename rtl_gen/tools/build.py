@@ -18,7 +18,7 @@ from filelock import FileLock
 from tritforge.golden import Failure, TritforgeError
 from tritforge.golden.files import REMEDIES, make_folder, replacing_folder
 from tritforge.rtl_gen.cache.folder import VARIABLE, cache_folder
-from tritforge.rtl_gen.tools.toolchain import tool_versions, toolchain_env
+from tritforge.rtl_gen.tools.toolchain import build_settings, toolchain_env
 
 Status = Callable[[str], None]
 """Receives one line whenever a build says what it does next."""
@@ -53,7 +53,7 @@ class BuildFolder:
 @contextmanager
 def cached_build(kind: str, top: str, recipe: Sequence[str], sources: Sequence[Path]) -> Iterator[BuildFolder]:
     """Enter a build folder named after everything that decides the result; one process builds at a time."""
-    digest = hashlib.sha256(json.dumps([list(recipe), tool_versions()]).encode())
+    digest = hashlib.sha256(json.dumps([list(recipe), build_settings()]).encode())
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     final = cache_folder() / kind / f"{top}-{digest.hexdigest()[:16]}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tritforge.golden.files import replacing_folder
 from tritforge.rtl_gen.cache.folder import cache_folder
-from tritforge.rtl_gen.tools.toolchain import tool_versions
+from tritforge.rtl_gen.tools.toolchain import build_settings
 
 
 class Runtime:
@@ -26,7 +26,7 @@ class Runtime:
     """
 
     def __init__(self, kind: str, recipe: Sequence[str], names: Sequence[str]) -> None:
-        digest = hashlib.sha256(repr((list(recipe), tool_versions())).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(repr((list(recipe), build_settings())).encode()).hexdigest()[:16]
         self._name = f"{kind}-runtime-{digest}"
         self._names = names
 

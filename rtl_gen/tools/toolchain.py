@@ -24,10 +24,13 @@ _MAKE_VARIABLES = {
     "CFG_CXXFLAGS_COROUTINES": "-fcoroutines",
     "CFG_LDLIBS_THREADS": "-lpthread -latomic",
     "CFG_CXXFLAGS_PCH_I": "-include",
-    # Verilator has done most of it: at -O3 a core takes half as long again to compile and is no faster
-    "OPT_FAST": "-O1",
+    # Verilator has done most of it: at -O3, and with this pass, a core takes far longer to compile and is no faster
+    "OPT_FAST": "-O1 -fno-tree-fre",
     "OPT_GLOBAL": "-O1",
 }
+_JOIN = Path(__file__).with_name("join_sources.py")
+TOGETHER = ("VM_PARALLEL_BUILDS=0",)
+"""For make: Verilator's files are compiled as one, so that headers are read once."""
 
 
 class ToolMissing(Failure):
@@ -37,6 +40,11 @@ class ToolMissing(Failure):
 def tool_versions() -> dict[str, str]:
     """Versions of the Python packages that decide what a build produces."""
     return {package: metadata.version(package) for package in ("verilator", "cocotb")}
+
+
+def build_settings() -> dict[str, str]:
+    """All that is here and decides what a build produces."""
+    return tool_versions() | _MAKE_VARIABLES | {"join": _JOIN.read_text()}
 
 
 def toolchain_env(base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -64,7 +72,8 @@ def toolchain_env(base: Mapping[str, str] | None = None) -> dict[str, str]:
             raise ToolMissing(f"Simulation needs '{tool}', which is not installed: apt-get install g++ make.")
     env["VERILATOR_ROOT"] = str(spaceless(_verilator_root()))
     # not the one on PATH: that may be of another version, which fails in an environment that is made for this one
-    variables = _MAKE_VARIABLES | {"PYTHON3": str(spaceless(Path(sys.executable)))}
+    python = str(spaceless(Path(sys.executable)))
+    variables = _MAKE_VARIABLES | {"PYTHON3": python, "VERILATOR_INCLUDER": f"{python} {spaceless(_JOIN)}"}
     escaped = (f"{name}={value}".replace(" ", "\\ ") for name, value in variables.items())
     env["MAKEFLAGS"] = " -- " + " ".join(escaped)
     env.pop("MAKELEVEL", None)
