@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # of an index with CPU builds of PyTorch
 TORCH_INDEX ?=
+MINUTES ?= 60
+SEED ?= 1
+RECORD ?=
 PACKAGES := golden hw rtl_gen sim perf host
 TYPES := build/types/tritforge
 PRESETS := tiny edge
@@ -16,7 +19,7 @@ PLATFORM ?= ecp5-85f
 export TRITFORGE_CACHE ?= $(CURDIR)/build
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types verilog cosim synth board bench estimate report docs clean
+.PHONY: help setup demo test lint types verilog cosim synth board bench estimate report soak docs clean
 
 help:
 	@echo "make setup    create $(VENV) with everything needed (PYTHON=$(PYTHON), at least 3.11; TORCH_INDEX=URL of CPU builds)"
@@ -31,6 +34,7 @@ help:
 	@echo "make bench    measure occupancy, prefill and speed, also at full size (10 GB, twenty minutes)"
 	@echo "make estimate tokens/s, watts and joules of one core (MODEL=$(MODEL) PRESET=$(PRESET) PLATFORM=$(PLATFORM))"
 	@echo "make report   write build/report.html: every estimate as tables and plots"
+	@echo "make soak     draw cores and models and compare every bit, for MINUTES=$(MINUTES) from SEED=$(SEED) on"
 	@echo "make docs     write the tables, figures and pictures of README and docs from perf/measured; the site to build/site"
 	@echo "make clean    remove what was built, but not $(VENV)"
 
@@ -79,6 +83,9 @@ estimate: $(READY)
 
 report: $(READY)
 	@$(BIN)/tritforge report -o build/report.html
+
+soak: $(READY)
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED) --jobs $(JOBS) $(RECORD)
 
 docs: $(READY)
 	@$(BIN)/tritforge docs --write; faults=$$?; $(BIN)/mkdocs build && exit $$faults

@@ -16,10 +16,10 @@ from tritforge.perf.pages import tables_boards as boards
 from tritforge.perf.pages import tables_cycles as cycles
 from tritforge.perf.pages import tables_estimates as tables
 from tritforge.perf.pages import tables_gateware as gateware
-from tritforge.perf.pages import tables_mutants as mutants
 from tritforge.perf.pages import tables_power as power
 from tritforge.perf.pages import tables_scaling as scaling
 from tritforge.perf.pages import tables_studies as studies
+from tritforge.perf.pages import tables_verification as verification
 from tritforge.perf.pages.markdown import table
 from tritforge.perf.pages.picture import comparison
 
@@ -102,8 +102,9 @@ PLACES: dict[str, Place] = {
     **{f"path of {one}": Place(partial(gateware.path, one), needs) for one, needs in CLOCKS.items()},
     **{f"path table of {one}": Place(partial(gateware.path_table, one), needs) for one, needs in CLOCKS.items()},
     **{f"bench {name}": Place(partial(bench.section, one), (one,)) for name, one in plan.BENCH.items()},
-    **{f"units of {one.name}": Place(partial(mutants.units, one), (one,)) for one in plan.MUTANTS},
-    **{f"checks of {one.name}": Place(partial(mutants.checks, one), (one,), quiet=True) for one in plan.MUTANTS},
+    **{f"units of {one.name}": Place(partial(verification.units, one), (one,)) for one in plan.MUTANTS},
+    **{f"checks of {one.name}": Place(partial(verification.checks, one), (one,), quiet=True) for one in plan.MUTANTS},
+    "soak": Place(partial(verification.soaked, plan.SOAK), (plan.SOAK,)),
     "power by unit": Place(power.units_table, (plan.GATES,)),
     "power of a token": Place(power.tokens_table, (plan.GATES,)),
     "power remarks": Place(power.remarks, (plan.GATES,), quiet=True),

@@ -102,7 +102,8 @@ class Accumulator(wiring.Component):
         """The beat's sum, and the accumulated one if it is to be kept."""
         m.submodules.adder = adder = ConditionalAdder(self._params.acc_bits)
         m.d.comb += [
-            adder.a.eq(self.value),
+            # inputs beyond the longest row are zero
+            adder.a.eq(self.value[: self._params.acc_bits].as_signed()),
             adder.b.eq(accumulated),
             adder.plus.eq(keep),
             adder.minus.eq(0),

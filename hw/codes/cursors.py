@@ -7,7 +7,7 @@ from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from tritforge.hw.codes.placed import phases, placed_layout
+from tritforge.hw.codes.placed import phase_shape, phases, placed_layout
 from tritforge.hw.codes.produced import Produced, Values
 from tritforge.hw.lib.pipeline import delay
 from tritforge.hw.lib.width import cut, plus_one
@@ -30,7 +30,7 @@ def place(m: Module, params: CoreParams, produced: wiring.PureInterface, arrivin
     rows = params.vector_rows
     first_columns = phases(params)
     position = range(params.store_positions + params.batch)
-    layout = data.StructLayout({"position": position, "next_word": position, "phase": range(len(first_columns))})
+    layout = data.StructLayout({"position": position, "next_word": position, "phase": phase_shape(params)})
     cursors = Array(Signal(layout, name=f"cursor_{context}") for context in range(params.batch))
     cursor = Signal(layout)
     step = produced.contexts if params.batch > 1 else 1
@@ -52,7 +52,9 @@ def place(m: Module, params: CoreParams, produced: wiring.PureInterface, arrivin
                 ]
                 m.d.sync += own.phase.eq(produced.first_phase)
             else:
-                m.d.sync += [own.position.eq(number), own.next_word.eq(step + number), own.phase.eq(0)]
+                # there are as many contexts as the batch, and more positions than twice that
+                following = (step + number)[: len(own.next_word)] if params.batch > 1 else step + number
+                m.d.sync += [own.position.eq(number), own.next_word.eq(following), own.phase.eq(0)]
         with m.Elif(group_ends & (context == number if params.batch > 1 else 1)):
             m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, plus_one(cursor.phase)))
             with m.If(cursor.phase.matches(*reaches_end)):

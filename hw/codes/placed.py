@@ -16,6 +16,11 @@ def phases(params: CoreParams) -> list[int]:
     return [phase * rows % columns for phase in range(columns // gcd(rows, columns))]
 
 
+def phase_shape(params: CoreParams) -> range:
+    """Of a phase's number; at least one bit, since a port needs one."""
+    return range(max(2, len(phases(params))))
+
+
 def placed_layout(params: CoreParams) -> data.StructLayout:
     """V elements of one vector, and where they belong.
 
@@ -33,6 +38,6 @@ def placed_layout(params: CoreParams) -> data.StructLayout:
             "context": params.context_bits,
             "word": position,
             **runs_on,
-            "phase": range(len(phases(params))),
+            "phase": phase_shape(params),
         }
     )

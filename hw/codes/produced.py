@@ -4,7 +4,7 @@
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
-from tritforge.hw.codes.placed import phases
+from tritforge.hw.codes.placed import phase_shape
 from tritforge.hw.lib.floats import code_float
 from tritforge.hw.params import CONTEXTS_BITS, CoreParams
 
@@ -34,7 +34,7 @@ class Produced(wiring.Signature):
                 "vectors": Out(2),
                 "quantise_span": Out(span),
                 **(
-                    {"first_word": Out(range(params.store_positions)), "first_phase": Out(range(len(phases(params))))}
+                    {"first_word": Out(range(params.store_positions)), "first_phase": Out(phase_shape(params))}
                     if params.linked
                     else {}
                 ),

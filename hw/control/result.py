@@ -250,7 +250,8 @@ class ResultUnit(wiring.Component):
         candidate = Signal.like(largest[0])
         index = Signal.like(tokens[0])
         winner = Signal.like(whose)
-        m.d.sync += [candidate.eq(acc), index.eq(row | offset), winner.eq(whose)]
+        # a live row is one of the vocabulary
+        m.d.sync += [candidate.eq(acc), index.eq(cut(row | offset, index)), winner.eq(whose)]
         with m.If(wins):
             m.d.sync += [
                 seen.bit_select(winner, 1).eq(1),

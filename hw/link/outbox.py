@@ -184,9 +184,12 @@ class Outbox(wiring.Component):
         context = Signal(params.context_bits)
         last_context = Signal()
         end = Signal(end_layout(params))
+        # of the context before for a cycle, in which the one before is still being compared
+        token = Signal(TOKEN_BITS, name="token", reset_less=True)
+        m.d.sync += token.eq(cut(self.tokens[context] + self.first_token, token))
         m.d.comb += [
             last_context.eq(context == self.contexts - 1 if params.batch > 1 else 1),
-            end.token.eq(cut(self.tokens[context] + self.first_token, end.token)),
+            end.token.eq(token),
             end.acc.eq(self.largest[context]),
             end.context.eq(context),
             end.last.eq(last_context | self.failed),

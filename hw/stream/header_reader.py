@@ -9,7 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tritforge.hw import schedule as sc
-from tritforge.hw.codes.placed import phases
+from tritforge.hw.codes.placed import phase_shape, phases
 from tritforge.hw.lib.pipeline import delay, register
 from tritforge.hw.lib.width import cut, plus_one
 from tritforge.hw.packet import START_WORD_BITS
@@ -50,7 +50,7 @@ def token_shape(params: CoreParams) -> data.StructLayout:
 
 def _share(params: CoreParams) -> dict[str, ShapeLike]:
     """Of a linked core: its rows, its first token, and where its rows begin in a vector (`placed_layout`)."""
-    first = {"first_word": range(params.store_positions), "first_phase": range(len(phases(params)))}
+    first = {"first_word": range(params.store_positions), "first_phase": phase_shape(params)}
     return {
         **{f"{name}_rows": 16 for name in ("hidden", "intermediate", "vocab")},
         "first_token": 16,

@@ -21,7 +21,7 @@ from tritforge.host.measure.mutants.witness import Witness
 from tritforge.hw.params import preset
 from tritforge.perf.measured.entries import made
 from tritforge.perf.measured.plan import Measurement
-from tritforge.perf.pages import tables_mutants
+from tritforge.perf.pages import tables_verification
 from tritforge.sim.mutate.mutants import Mutant
 from tritforge.sim.mutate.units import UNITS, unit_of, weights
 
@@ -198,5 +198,5 @@ def test_a_report_has_every_stage(judged: Path, monkeypatch: pytest.MonkeyPatch)
     entry = made("tritforge mutate", again.told(), {})
     monkeypatch.setattr(Measurement, "entry", entry)
     one = Measurement("mutants", "tiny", "tritforge mutate")
-    assert "| **all** | 3 | 1 |  | 1 |  |  | 1 |  | 50.0% |" in tables_mutants.units(one)
-    assert f"* open: `{HANGS.key}`" in tables_mutants.checks(one)
+    assert "| **all** | 3 | 1 |  | 1 |  |  | 1 |  | 50.0% |" in tables_verification.units(one)
+    assert f"* open: `{HANGS.key}`" in tables_verification.checks(one)

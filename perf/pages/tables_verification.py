@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What documents say of campaigns of mutants, made of perf/measured."""
+"""What documents say of campaigns of mutants and of the soak, made of perf/measured."""
 
 from typing import Any
 
@@ -34,3 +34,14 @@ def checks(one: Measurement) -> str:
 
 def _left(entry: dict[str, Any]) -> str:
     return f"{entry['fate']}: `{entry['key']}`"
+
+
+def soaked(one: Measurement) -> str:
+    """How much was compared."""
+    data = one.entry.data
+    return (
+        f"{data['cores']:,} distinct cores, {data['rings']:,} of them in rings of two, three and five, with "
+        f"{data['models']:,} models, {data['tokens']:,} tokens and {data['cycles'] / 1e6:,.0f} million cycles of "
+        f"seeds {data['first_seed']} to {data['first_seed'] + data['seeds'] - 1} in {data['minutes']:g} minutes: "
+        "every bit is equal.\n"
+    )
