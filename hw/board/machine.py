@@ -7,8 +7,9 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
+from tritforge.golden import TritforgeError
 from tritforge.hw.board.bus_split import BusSplit
-from tritforge.hw.board.machine_map import Identity
+from tritforge.hw.board.machine_map import BY_NAME, Identity
 from tritforge.hw.board.machine_registers import MachineRegisters
 from tritforge.hw.board.memory_side import MemorySide, Users, address_bits
 from tritforge.hw.board.memory_window import MemoryWindow
@@ -19,7 +20,10 @@ from tritforge.hw.bridge.bridge import Bridge
 from tritforge.hw.control.axi_lite import AxiLite
 from tritforge.hw.core import BUSES, Core
 from tritforge.hw.lib.interfaces import AxiStream, Edge
-from tritforge.hw.params import CoreParams
+from tritforge.hw.params import WORD_BYTES, CoreParams
+
+MOST_WORDS = 1 << BY_NAME["RESULT"].field("LAST_WORD").width
+"""Of a beat."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,13 @@ class MachineParams:
     memory: MemorySide
     clock_hz: int
     baud: int
+
+    def __post_init__(self) -> None:
+        if self.core.beat_words > MOST_WORDS:
+            raise TritforgeError(
+                f"A board's core has at most {WORD_BYTES * MOST_WORDS} lanes, not {self.core.lanes}: the register "
+                "RESULT counts the words of a beat no further."
+            )
 
     @property
     def identity(self) -> Identity:

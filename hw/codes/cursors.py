@@ -53,7 +53,7 @@ def place(m: Module, params: CoreParams, produced: wiring.PureInterface, arrivin
                 m.d.sync += own.phase.eq(produced.first_phase)
             else:
                 # there are as many contexts as the batch, and more positions than twice that
-                following = (step + number)[: len(own.next_word)] if params.batch > 1 else step + number
+                following = step + number if params.batch == 1 else (produced.contexts + number)[: len(own.next_word)]
                 m.d.sync += [own.position.eq(number), own.next_word.eq(following), own.phase.eq(0)]
         with m.Elif(group_ends & (context == number if params.batch > 1 else 1)):
             m.d.sync += own.phase.eq(Mux(cursor.phase == len(first_columns) - 1, 0, plus_one(cursor.phase)))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loading a bitstream: what is missing is named in one sentence, and what the tool says reaches the user."""
+"""A board at the command line: what its memory was found to be; loading a bitstream, what is missing named in one
+sentence, and what the tool says."""
 
+import contextlib
 import importlib.util
 import subprocess
 import sys
@@ -10,8 +12,36 @@ from types import SimpleNamespace
 import pytest
 
 from tests.command_line import ask, refuse
+from tritforge.host.board import check, session
+from tritforge.host.board.ddr3 import Window
+from tritforge.hw.board.boards import board_params
 
 BOARD = "ulx3s-85f"
+WINDOWS = [Window(bitslip=2, first=1, last=5), Window(bitslip=0, first=3, last=3)]
+
+
+@pytest.mark.parametrize("levelled", [True, False], ids=["just levelled", "levelled before"])
+def test_what_is_found_of_a_ddr3_memory(levelled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As facts: the board has no simulated line that is quick enough for a test of all of it."""
+    params = board_params("ecpix5-85f")
+    board = SimpleNamespace(identity=params.identity)
+    found = session.Opened(board, None, params.core, None, WINDOWS if levelled else ())  # type: ignore[arg-type]
+    monkeypatch.setattr(session, "opened", lambda port, say: contextlib.nullcontext(found))
+    monkeypatch.setattr(session, "level", lambda board, link, say: WINDOWS)
+    monkeypatch.setattr(check, "test_memory", lambda board, whole, advance: 4096 if whole else 64)
+    monkeypatch.setattr(check, "bandwidth", lambda board, core: 5e8)
+    assert ask("board", "test", "--port", "/dev/null", "--whole") == {
+        "lanes": 16,
+        "code": "nested",
+        "clock_mhz": params.clock_hz / 1e6,
+        "memory_bytes": params.memory.size,
+        "strobes": [
+            {"bitslip": 2, "first_delay": 1, "last_delay": 5, "delay": 3},
+            {"bitslip": 0, "first_delay": 3, "last_delay": 3, "delay": 3},
+        ],
+        "tested_bytes": 4096,
+        "bytes_per_second": 5e8,
+    }
 
 
 @pytest.fixture
