@@ -25,6 +25,8 @@ from tritforge.rtl_gen.verilog.emit import emit_verilog
 
 # Names a file, because a trace of inputs is too long for the environment itself.
 _PARAMETERS = "TRITFORGE_TEST_PARAMETERS"
+_BENCHES = "tb_*.py cocotb_*.py"
+"""Files whose assertions tell their values; else cocotb has all of Python's modules parsed for it, torch's too."""
 _BUILD_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--timescale", "1ns/1ps")
 _RUNTIME = Runtime("cocotb", _BUILD_ARGS, ("verilated.o", "verilated_threads.o", "verilated_vpi.o"))
 
@@ -94,7 +96,7 @@ def run_cocotb(
                 testcase=testcase,
                 seed=seed,
                 plusargs=list(plusargs),
-                extra_env={_PARAMETERS: str(parameter_file)},
+                extra_env={_PARAMETERS: str(parameter_file), "COCOTB_REWRITE_ASSERTION_FILES": _BENCHES},
                 build_dir=build_dir,
                 test_dir=run_dir,
                 results_xml=str(results),
