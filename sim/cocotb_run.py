@@ -26,8 +26,8 @@ from tritforge.rtl_gen.verilog.emit import emit_verilog
 # Names a file, because a trace of inputs is too long for the environment itself.
 _PARAMETERS = "TRITFORGE_TEST_PARAMETERS"
 _BENCHES = "tb_*.py cocotb_*.py"
-"""Files whose assertions tell their values; else cocotb has every module parsed for it, torch's too, and each time anew
-where Python keeps no bytecode (findings/cocotb_rewrites_everything.sh)."""
+"""Files whose assertions tell their values; else cocotb has every module parsed for it, torch's too, and each time
+anew where Python keeps no bytecode (findings/cocotb_rewrites_everything.sh)."""
 _BUILD_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--timescale", "1ns/1ps")
 _RUNTIME = Runtime("cocotb", _BUILD_ARGS, ("verilated.o", "verilated_threads.o", "verilated_vpi.o"))
 

@@ -5,11 +5,14 @@ Long files begin first, so that no worker is left alone with one at the end. Thr
 that other workers use are many times as slow as one.
 """
 
+import gc
 import os
 
 import pytest
 
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+# a process of all tests has millions of objects, and Python would look through them all the time
+gc.set_threshold(50_000, 20, 100)
 # before anything imports torch, and for programs that tests start
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // WORKERS)))
 

@@ -18,7 +18,7 @@ CORES = {
     "4x2": CoreParams(lanes=4, batch=3, **SMALL_LIMITS),
     "16x2": CoreParams(lanes=16, **SMALL_LIMITS),
     "64x4": CoreParams(lanes=64, element_bytes=4, code="two_bit", vector_rows=4, batch=2, **SMALL_LIMITS),
-    "256x4": CoreParams(lanes=256, element_bytes=4, act_bits=12, vector_rows=8, **SMALL_LIMITS),
+    "256x4": CoreParams(lanes=256, element_bytes=4, act_bits=12, vector_rows=2, **SMALL_LIMITS),
     "narrow": CoreParams(
         lanes=8,
         code="positional",

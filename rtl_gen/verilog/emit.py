@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Emits an Amaranth component as Verilog: one module and one file for each distinct unit."""
 
+import gc
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from amaranth.lib import wiring
@@ -57,11 +60,24 @@ def emit_verilog(component: wiring.Component, name: str, out_dir: Path | str) ->
     out_dir = Path(out_dir)
     make_folder(out_dir)
     files = []
-    for module, text in _verilog(split(component, name), name).items():
+    with _few_collections():
+        modules = _verilog(split(component, name), name)
+    for module, text in modules.items():
         files.append(out_dir / f"{module}.v")
         write_text(files[-1], text)
     write_text(out_dir / f"{name}.f", "".join(f"{file.name}\n" for file in files))
     return files
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Amaranth makes millions of objects and keeps them; Python looks through them for cycles a third of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _verilog(rtlil: str, top: str) -> dict[str, str]:
