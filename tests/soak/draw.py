@@ -98,9 +98,11 @@ def cores(draw: DrawFn) -> CoreParams:
 
 
 @st.composite
-def models(draw: DrawFn, params: CoreParams) -> ModelConfig:
-    """Any model that the core takes: its dimensions are drawn one after the other, each as far as there is time."""
-    shape: dict[str, Any] = {"hidden": 1, "layers": 1, "intermediate": 1, "vocab": 2}
+def models(draw: DrawFn, params: CoreParams, number: int) -> ModelConfig:
+    """Any model that so many cores take: dimensions are drawn one after the other, each as far as there is time."""
+    # a row group for each core
+    least = params.vector_rows * (number - 1) + 1
+    shape: dict[str, Any] = {"hidden": least, "layers": 1, "intermediate": least, "vocab": max(2, least)}
     ends: dict[str, Any] = {"bos": 0, "eos": (1,)}
     most = min(MOST_WEIGHTS, MOST_BEATS * params.lanes * params.trit_code.trits)
     for name in draw(st.permutations(list(shape))):
@@ -115,14 +117,16 @@ def models(draw: DrawFn, params: CoreParams) -> ModelConfig:
 def trials(draw: DrawFn) -> Trial:
     """A core and three models of it."""
     params = draw(cores())
+    most = min(params.limits[name] for name in ("hidden", "intermediate", "vocab")) // params.vector_rows
+    number = draw(st.sampled_from([cores for cores in (1, 2, 3, 5) if cores <= max(1, most)])) if params.linked else 1
     return Trial(
         params,
-        draw(st.sampled_from([1, 2, 3, 5])) if params.linked else 1,
+        number,
         draw(st.sampled_from([0.0, 0.0, 0.3, 0.7])),
         draw(st.sampled_from([0, 1, 9])) if params.linked else 0,
         [
             Text(
-                draw(models(params)),
+                draw(models(params, number)),
                 draw(st.integers(0, 1 << 16)),
                 draw(st.sampled_from(sorted(CHANGES))),
                 draw(st.integers(2, 6)),

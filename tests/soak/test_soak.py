@@ -11,6 +11,7 @@ from tests.soak.compare import is_exact
 from tests.soak.draw import Text, Trial, trials
 from tritforge.golden.checkpoints.reader import ModelConfig
 from tritforge.hw.params import LIMITS, CoreParams
+from tritforge.hw.schedule import Shape, shares
 
 DRAWN: list[Trial] = []
 
@@ -21,6 +22,8 @@ def test_every_model_fits_its_core(trial: Trial) -> None:
     DRAWN.append(trial)
     for text in trial.texts:
         assert trial.params.misfit(text.config) is None
+        shape = Shape(*(getattr(text.config, name) for name in LIMITS))
+        assert len(shares(shape, trial.cores, trial.params.vector_rows)) == trial.cores
 
 
 def test_limits_geometries_and_rings_are_drawn() -> None:
