@@ -122,6 +122,7 @@ def main(arguments: Sequence[str]) -> int:
     lines: list[dict[str, Any]] = []
     seeds = 0
     chosen.out.mkdir(parents=True, exist_ok=True)
+    print(f"Drawing cores for {chosen.minutes:g} minutes; a line for each seed, of {ROUND // 4} or so.", flush=True)
     with (
         tempfile.TemporaryDirectory(dir=chosen.out) as cache,
         (chosen.out / "results.jsonl").open("w") as results,
