@@ -140,7 +140,7 @@ def mutants(core: str, count: int, seed: int, benches: bool = True) -> Measureme
     return Measurement("mutants", mutants_name(core, count, seed, benches), command, True)
 
 
-SOAK = Measurement("soak", "any cores and models", "make soak MINUTES=12 RECORD=--record", True)
+SOAK = Measurement("soak", "any cores and models", "make soak MINUTES=6 RECORD=--record", True)
 MUTANTS = (mutants("tiny", 200, 1, benches=False),)
 
 LIBERTY = "osu018_stdcells"
