@@ -41,10 +41,10 @@ def test_limits_geometries_and_rings_are_drawn() -> None:
 
 
 def test_a_core_that_is_wrong_at_a_limit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The simulation is replaced by one that says a wrong token where a model is wider than 1,000."""
+    """The simulation is replaced by one that says a wrong token where a model is wider than 200."""
 
     def is_exact(trial: Trial) -> tuple[int, int]:
-        assert all(text.config.hidden <= 1000 for text in trial.texts), "token"
+        assert all(text.config.hidden <= 200 for text in trial.texts), "token"
         return 1, 1
 
     monkeypatch.setattr(soak, "is_exact", is_exact)
