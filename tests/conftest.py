@@ -21,7 +21,7 @@ LONGEST = (
     *("test_saturation", "test_path", "test_front", "test_sequencer", "test_arithmetic", "test_scales"),
     *("test_result", "test_side", "test_registers", "test_gain", "test_statistics", "test_recurrence"),
     *("test_header_reader", "test_array", "test_quantiser", "test_store", "test_outliers_core", "test_wheel"),
-    *("test_mutated_frames", "test_train", "test_synth", "test_documents", "test_emit", "test_trace"),
+    *("test_mutated_frames", "test_train", "test_synth", "test_documents", "test_emit", "test_trace", "test_soak"),
 )
 
 

@@ -40,7 +40,7 @@ def soaked(one: Measurement) -> str:
     """How much was compared."""
     data = one.entry.data
     return (
-        f"{data['cores']:,} distinct cores, {data['rings']:,} of them in rings of two, three and five, with "
+        f"{data['cores']:,} distinct cores, {data['rings']:,} of them in rings, with "
         f"{data['models']:,} models, {data['tokens']:,} tokens and {data['cycles'] / 1e6:,.0f} million cycles of "
         f"seeds {data['first_seed']} to {data['first_seed'] + data['seeds'] - 1} in {data['minutes']:g} minutes: "
         "every bit is equal.\n"

@@ -19,7 +19,7 @@ from tritforge.rtl_gen.verilog.emit import emit_verilog
 
 STEPS = 12
 """Of an induction at most."""
-TOP = "unit"
+TOP, INSTANCE = "unit", "unit_under_proof"
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def channels(found: Sequence[Port]) -> Iterator[Channel]:
             )
 
 
-def harness(unit: wiring.Component, more: Sequence[str] = ()) -> str:
-    """Verilog around the unit: reset first, then anything; a rule for each channel, and more lines."""
+def harness(unit: wiring.Component) -> str:
+    """Verilog around the unit: reset first, then anything; a rule for each channel."""
     found = ports(unit)
     lines = ["module harness(input clk"]
     lines += [f"  , input [{port.width - 1}:0] {port.name}" for port in found if not port.given]
@@ -80,7 +80,7 @@ def harness(unit: wiring.Component, more: Sequence[str] = ()) -> str:
         "  reg started = 0;",
         "  wire rst = !started;",
         "  always @(posedge clk) started <= 1;",
-        f"  {TOP} unit_under_proof(.clk(clk), .rst(rst){joined});",
+        f"  {TOP} {INSTANCE}(.clk(clk), .rst(rst){joined});",
     ]
     for number, channel in enumerate(channels(found)):
         offer = "{" + ", ".join(port.name for port in (channel.valid, *channel.payload)) + "}"
@@ -93,17 +93,17 @@ def harness(unit: wiring.Component, more: Sequence[str] = ()) -> str:
             "  end",
             f"  always @* if (waits{number}) {'assert' if given else 'assume'}({offer} == was{number});",
         ]
-    return "\n".join([*lines, *more, "endmodule"]) + "\n"
+    return "\n".join([*lines, "endmodule"]) + "\n"
 
 
 class Proof:
-    """A unit in its harness, read and made of gates; ``more`` lines of Verilog say what its surroundings keep to."""
+    """A unit in its harness, read and made of gates."""
 
-    def __init__(self, unit: wiring.Component, folder: Path, more: Sequence[str] = ()) -> None:
+    def __init__(self, unit: wiring.Component, folder: Path) -> None:
         self._folder = folder
         self._given = [number for number, channel in enumerate(channels(ports(unit))) if channel.valid.given]
         files = [file.name for file in emit_verilog(unit, TOP, folder)]
-        (folder / "harness.sv").write_text(harness(unit, more))
+        (folder / "harness.sv").write_text(harness(unit))
         self._run(
             f"read_verilog -sv -formal harness.sv {' '.join(files)}",
             *("hierarchy -top harness", "proc", "flatten", "chformal -lower", "memory_map", "opt -full"),
@@ -125,10 +125,16 @@ class Proof:
             for number in self._given
         ]
 
-    def mutants(self, count: int, seed: int = 1) -> list[str]:
-        """Changes of one bit, as commands."""
-        self._run("read_rtlil base.il", f"mutate -list {count} -seed {seed} -o mutants.txt")
-        return (self._folder / "mutants.txt").read_text().splitlines()
+    def mutants(self, count: int, part: str, seed: int = 1) -> list[str]:
+        """Changes of one bit, as commands; of the unit or a part of it, not of what stands around it and sees its
+        faults."""
+        self._run(
+            "read_rtlil base.il", f"mutate -list {count} -seed {seed} -o mutants.txt harness/c:*{INSTANCE}*{part}*"
+        )
+        found = (self._folder / "mutants.txt").read_text().splitlines()
+        if not found or not all(INSTANCE in line.partition("-cell ")[2].split()[0] for line in found):
+            raise AssertionError("The mutants are not of the unit.")
+        return found
 
     def _run(self, *commands: str) -> bool:
         (self._folder / "script.ys").write_text("\n".join(commands) + "\n")
