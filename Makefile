@@ -17,6 +17,8 @@ PRESET ?= edge
 PLATFORM ?= ecp5-85f
 # what make builds stays in the checkout
 export TRITFORGE_CACHE ?= $(CURDIR)/build
+# the tests start hundreds of processes, each of which would compile the packages anew
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types verilog cosim synth board bench estimate report soak docs clean

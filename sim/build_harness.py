@@ -11,6 +11,8 @@ from tritforge.sim.build_library import Recipe, build_library
 HERE = Path(__file__).parent
 HARNESS, RING = HERE / "harness.cpp", HERE / "ring" / "ring.cpp"
 HEADERS = tuple(HERE / name for name in ("core.h", "exchange.h", "memory_model.h"))
+COUNTING = ("--coverage-line", "--coverage-toggle")
+"""Options of Verilator with which lines that run and bits that change are counted."""
 RING_HEADERS = (*HEADERS, HERE / "ring" / "link.h", HERE / "ring" / "team.h")
 
 
@@ -23,6 +25,7 @@ def build_harness(
     activity: bool = False,
     link_bytes: int = 0,
     mutants: bool = False,
+    coverage: bool = False,
 ) -> Path:
     """Build the harness of a core, or of a ring of cores with links.
 
@@ -44,6 +47,8 @@ def build_harness(
         Bytes of a beat of the core's links; 0 for one that has none.
     mutants
         Whether the top has an input that chooses a mutant, `Harness.mutate`; such a netlist is a tool's.
+    coverage
+        Whether lines that ran and bits that changed are counted, for `Harness.write_coverage`; half as fast.
 
     Returns
     -------
@@ -65,7 +70,10 @@ def build_harness(
         (RING if link else HARNESS,),
         RING_HEADERS if link else HEADERS,
         defines=(f"-DLANES={lanes}", *link, *(f"-D{name}" for name, there in switches.items() if there)),
-        options=recording if activity else ("-Wno-fatal", "-Wno-lint") if mutants else (),
+        options=(
+            *(recording if activity else ("-Wno-fatal", "-Wno-lint") if mutants else ()),
+            *(COUNTING if coverage else ()),
+        ),
         # a netlist's files are too many and large to be one
         make=() if activity else TOGETHER,
     )

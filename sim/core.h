@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Verilated core (prefix Vcore, debug ports if TAPS is defined, activity of its nets if SAIF is): its clock, its
-// registers, and what is recorded of it.
+// The Verilated core (prefix Vcore, debug ports if TAPS is defined, activity of its nets if SAIF is, coverage if
+// Verilator counts it): its clock, its registers, and what is recorded of it.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,9 @@
 #include "verilated.h"
 #ifdef SAIF
 #include "verilated_saif_c.h"
+#endif
+#if VM_COVERAGE
+#include "verilated_cov.h"
 #endif
 
 enum Status : int { OK = 0, TIMEOUT = 1, OVERFLOW_ = 2, CANCELLED = 3, BUS_ERROR = 4 };
@@ -100,6 +103,11 @@ class Core {
         close_saif();
         open_saif(path);
     }
+#endif
+
+#if VM_COVERAGE
+    // Writes how often each line ran and each bit changed since the core was made.
+    void write_coverage(const char* path) { context_->coveragep()->write(path); }
 #endif
 
     void record_taps(bool on) { recording_taps_ = on; }

@@ -12,8 +12,8 @@ from tritforge.rtl_gen.tools.build import Status, cached_build, say
 from tritforge.rtl_gen.tools.yowasp import beside, run
 
 OWN_MODELS = Path(__file__).with_name("ecp5_cells.v")
-GATES = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-CFLAGS", "-O0")
-"""For Verilator: what tools wrote need not be tidy, and such a simulation is not worth minutes of optimisation."""
+GATES = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-fno-dfg")
+"""For Verilator: what tools wrote need not be tidy, and has no expressions to simplify."""
 RANDOM_START = ("+define+RANDOM_START", "--x-initial", "unique")
 """For Verilator: registers and memories without contents begin as anything, see `random_start`."""
 

@@ -115,6 +115,9 @@ uint64_t harness_trace_fetch(Core* core, TraceEntry* buffer, uint64_t* cycles) {
 // Makes one of the mutants of the core from now on; 0 for none.
 void harness_mutate(Core* core, uint32_t number) { core->ports().mutsel = number; }
 #endif
+#if VM_COVERAGE
+void harness_coverage(Core* core, const char* path) { core->write_coverage(path); }
+#endif
 #ifdef SAIF
 void harness_activity(Core* core, const char* path, const char* first) { core->record_activity(path, first); }
 #endif

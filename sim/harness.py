@@ -89,6 +89,10 @@ class Harness:
         """Make one of the mutants of a library that is built with them, from now on; 0 for none."""
         self._library.harness_mutate(self._core, number)
 
+    def write_coverage(self, path: Path) -> None:
+        """Write how often each line ran and each bit changed so far (of a library built to count it)."""
+        self._library.harness_coverage(self._core, str(path).encode())
+
     def attach(self, timing: MemoryTiming | None) -> None:
         """Put the timing model of a memory behind the stream, in the place of an interval; None takes it away."""
         self._library.harness_attach(self._core, None if timing is None else ctypes.byref(timing))
@@ -262,6 +266,9 @@ def _load(path: Path) -> ctypes.CDLL:
     if hasattr(library, "harness_activity"):
         library.harness_activity.argtypes = (core, ctypes.c_char_p, ctypes.c_char_p)
         library.harness_activity.restype = None
+    if hasattr(library, "harness_coverage"):
+        library.harness_coverage.argtypes = (core, ctypes.c_char_p)
+        library.harness_coverage.restype = None
     if hasattr(library, "harness_mutate"):
         library.harness_mutate.argtypes = (core, u32)
         library.harness_mutate.restype = None

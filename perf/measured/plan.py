@@ -140,7 +140,13 @@ def mutants(core: str, count: int, seed: int, benches: bool = True) -> Measureme
     return Measurement("mutants", mutants_name(core, count, seed, benches), command, True)
 
 
+def coverage(core: str) -> Measurement:
+    """What the checks and benches of a core reach."""
+    return Measurement("coverage", core, f"tritforge coverage {options(core)} --record", True)
+
+
 SOAK = Measurement("soak", "any cores and models", "make soak MINUTES=6 RECORD=--record", True)
+COVERAGE = coverage("tiny")
 MUTANTS = (mutants("tiny", 200, 1, benches=False),)
 
 LIBERTY = "osu018_stdcells"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benches of a core's units, run over mutants of the unit."""
 
+import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from tritforge.rtl_gen.tools.build import Status, say
 from tritforge.rtl_gen.verilog.emit import emit_verilog
 from tritforge.sim.cocotb_run import run_cocotb
 from tritforge.sim.mutate.design import SELECT, SELECT_BITS, Design, design, mutated, parts, planted
-from tritforge.sim.mutate.limited import Outcome, limited
+from tritforge.sim.mutate.limited import Outcome, limited, limited_all
 from tritforge.sim.mutate.mutants import Mutant
 
 LONGEST = 900.0
@@ -127,7 +128,7 @@ def benches_of(module: str) -> list[Bench]:
 
 
 def in_bench(
-    bench: Bench, params: CoreParams, mutants: Sequence[Mutant], status: Status | None = None
+    bench: Bench, params: CoreParams, mutants: Sequence[Mutant], jobs: int = 1, status: Status | None = None
 ) -> Iterator[Verdict]:
     """Run a bench over those mutants that its unit has.
 
@@ -151,8 +152,8 @@ def in_bench(
             if plain.error or plain.over or not run(len(made), limit).error:
                 say(status, f"The bench of {bench.name} cannot judge at these parameters ({_reason(plain)})")
                 return
-            for number, mutant in enumerate(part, 1):
-                outcome = run(number, limit)
+            works = [(mutant, run.work(number)) for number, mutant in enumerate(part, 1)]
+            for mutant, outcome in limited_all(works, limit, jobs):
                 yield Verdict(mutant, bench.name, _reason(outcome), outcome.over, outcome.seconds)
 
 
@@ -170,11 +171,20 @@ class Runner:
         verilog = mutated(of, mutants)
         chosen = verilog.with_name("chosen.v")
         write_text(chosen, _chosen_by_argument(of.top, verilog.read_text()))
-        self._work = partial(run_cocotb, [chosen], of.top, module, told, testcase=testcase, build_args=_TOOLS)
+        self._run = partial(run_cocotb, [chosen], of.top, module, told, testcase=testcase, build_args=_TOOLS)
 
     def __call__(self, number: int, seconds: float) -> Outcome[list[str]]:
         """The tests that passed, or how they failed; 0 is the unmutated design."""
-        return limited(partial(self._work, plusargs=[f"+{SELECT}={number}"]), seconds)
+        return limited(self.work(number), seconds)
+
+    def work(self, number: int) -> Callable[[], list[str]]:
+        """The same, to be called in a process of its own; the first test that fails ends it."""
+
+        def bench() -> list[str]:
+            os.environ["COCOTB_MAX_FAILURES"] = "1"
+            return self._run(plusargs=[f"+{SELECT}={number}"])
+
+        return bench
 
 
 def _reason(outcome: Outcome[list[str]]) -> str:

@@ -32,15 +32,18 @@ class MutantCore:
     ----------
     stall
         Probability of a cycle without a new beat, and of one that takes no word, from now on.
+    held
+        Probability of a cycle that takes no word, where it is more.
     cycles
         Simulated in exchanges so far.
     """
 
     def __init__(self, params: CoreParams, library: Path, number: int) -> None:
-        self.stall, self.cycles = 0.0, 0
+        self.stall, self.held, self.cycles = 0.0, 0.0, 0
         self._params, self._seed = params, 1
         self._harness = Harness(library, params.lanes)
-        self._harness.mutate(number)
+        if number:
+            self._harness.mutate(number)
         self._harness.reset()
 
     def __enter__(self) -> "MutantCore":
@@ -69,13 +72,17 @@ class MutantCore:
             expect_result=expect_result,
             capacity=self._params.batch * (self._params.max_vocab + 2) + 2,
             in_stall=self.stall,
-            out_stall=self.stall,
+            out_stall=max(self.stall, self.held),
             seed=self._seed,
             max_idle_cycles=IDLE,
             progress=progress,
         )
         self.cycles += done.cycles
         return done.words
+
+    def write_coverage(self, path: Path) -> None:
+        """See `sim.harness.Harness.write_coverage`."""
+        self._harness.write_coverage(path)
 
     def reset(self) -> None:
         """The reset, for a few cycles."""

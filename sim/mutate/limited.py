@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs something in a process of its own that is ended, with all that it has started, when its time is over."""
+"""Runs things in processes of their own that are ended, with all that they have started, when their time is over."""
 
 import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
 from typing import Generic, NamedTuple, TypeVar
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -30,23 +32,58 @@ class Outcome(NamedTuple, Generic[T]):
 
 def limited(work: Callable[[], T], seconds: float) -> Outcome[T]:
     """Call a function with a limit on its time; what it returns must be something that pickle can carry."""
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(work, theirs))
-    started = time.monotonic()
-    process.start()
-    theirs.close()
+    return next(limited_all([(None, work)], seconds, 1))[1]
+
+
+def limited_all(
+    works: Iterable[tuple[K, Callable[[], T]]], seconds: float, jobs: int
+) -> Iterator[tuple[K, Outcome[T]]]:
+    """Call functions, each with a limit on its time, so many at once; outcomes as they come, with their keys."""
+    context, waiting = multiprocessing.get_context("fork"), iter(works)
+    running: dict[Connection, tuple[K, ForkProcess, float]] = {}
     try:
-        answered = ours.poll(seconds)
-        value, error = ours.recv() if answered else (None, "")
-    except EOFError:
-        answered, value, error = True, None, "The process ended without an answer."
+        while True:
+            while len(running) < jobs and (following := next(waiting, None)):
+                ours, theirs = context.Pipe(duplex=False)
+                process = context.Process(target=_work, args=(following[1], theirs))
+                process.start()
+                theirs.close()
+                running[ours] = following[0], process, time.monotonic()
+            if not running:
+                return
+            first = min(started for _, _, started in running.values())
+            answered = wait(list(running), timeout=max(0.0, first + seconds - time.monotonic()))
+            for pipe in list(running):
+                key, process, started = running[pipe]
+                took = time.monotonic() - started
+                if pipe in answered:
+                    value, error = _answer(pipe, process)
+                elif took < seconds:
+                    continue
+                else:
+                    value, error = None, ""
+                del running[pipe]
+                _end(pipe, process)
+                yield key, Outcome(value, error, round(took, 3), pipe not in answered)
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid or 0, signal.SIGKILL)
+        for pipe, (_, process, _) in running.items():
+            _end(pipe, process)
+
+
+def _answer(pipe: Connection, process: ForkProcess) -> tuple[T | None, str]:
+    try:
+        answer: tuple[T | None, str] = pipe.recv()
+        return answer
+    except EOFError:
         process.join()
-        ours.close()
-    return Outcome(value, error, round(time.monotonic() - started, 2), not answered)
+        return None, f"The process ended with status {process.exitcode} and without an answer."
+
+
+def _end(pipe: Connection, process: ForkProcess) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid or 0, signal.SIGKILL)
+    process.join()
+    pipe.close()
 
 
 def _work(work: Callable[[], T], pipe: Connection) -> None:

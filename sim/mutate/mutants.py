@@ -13,7 +13,7 @@ _DEPTH = 4
 _ANONYMOUS = re.compile(r"(?<![\w\\.$])n(?:_\d+)?(?![\w$])")
 """Wires that emission has numbered: their numbers change with every line above."""
 _ASSIGNED = re.compile(r"^\s*assign (n(?:_\d+)?) = (.*);$", re.M)
-_PLACE = re.compile(r"(.+):(\d+)\.\d+-(\d+)\.\d+$")
+_PLACE = re.compile(r"(.*):(\d+)\.\d+-(\d+)\.\d+$")
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,14 @@ class Source:
         if name.startswith("assign ") and equals:
             return f"{_ANONYMOUS.sub('n', name)} = {self._expanded(rest, _DEPTH)}"[:_LONGEST]
         return self._expanded(statement, _DEPTH)[:_LONGEST]
+
+    def line(self, number: int) -> str:
+        """The statement of a line."""
+        return self.text(f":{number}.0-{number}.0")
+
+    def wire(self, name: str) -> str:
+        """A wire's name; of an anonymous one what is assigned to it."""
+        return self._expanded(name, _DEPTH)[:_LONGEST]
 
     def _expanded(self, text: str, depth: int) -> str:
         if len(text) > _LONGEST or not depth:

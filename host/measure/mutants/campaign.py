@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A campaign of mutants: drawn, judged by the core's checks, and what they let through looked at more closely."""
 
-import multiprocessing
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.util import find_spec
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 from tritforge.sim.build_harness import build_harness
 from tritforge.sim.mutate.benches import BENCHES, benches_of, in_bench
 from tritforge.sim.mutate.design import MOST, Design, allotment, design, drawn, mutated, parts, planted
+from tritforge.sim.mutate.limited import limited_all
 from tritforge.sim.mutate.mutants import Mutant
 from tritforge.sim.mutate.prove import proved
 from tritforge.sim.mutate.units import unit_of, weights
@@ -124,61 +122,33 @@ def _judged(
     oracle: Oracle, library: Path, numbers: list[int], jobs: int
 ) -> Iterator[tuple[int, Kill | str | None, float]]:
     """Each in a process of its own, a few at a time: a mutant may end or hang the process that simulates it."""
-    context = multiprocessing.get_context("fork")
-    running: dict[Connection, tuple[int, ForkProcess, float]] = {}
-    waiting = list(reversed(numbers))
-    try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                number = waiting.pop()
-                ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_one, args=(oracle, library, number, theirs), daemon=True)
-                process.start()
-                theirs.close()
-                running[ours] = number, process, time.monotonic()
-            wait(list(running), timeout=1.0)
-            for pipe in list(running):
-                number, process, started = running[pipe]
-                seconds = round(time.monotonic() - started, 3)
-                if pipe.poll():
-                    try:
-                        kill = pipe.recv()
-                    except EOFError:  # the process is dead
-                        process.join()
-                        kill = Kill("the simulation", "fails", f"It ended with status {process.exitcode}.")
-                elif seconds > PATIENCE:
-                    process.kill()
-                    kill = f"no answer after {PATIENCE:.0f} seconds"
-                else:
-                    continue
-                process.join()
-                del running[pipe]
-                pipe.close()
-                yield number, kill, seconds
-    finally:
-        for _, process, _ in running.values():
-            process.kill()
-
-
-def _one(oracle: Oracle, library: Path, number: int, pipe: Connection) -> None:
-    pipe.send(oracle.judge(library, number))
-    pipe.close()
+    works = ((number, partial(oracle.judge, library, number)) for number in numbers)
+    for number, outcome in limited_all(works, PATIENCE, jobs):
+        kill: Kill | str | None = outcome.value
+        if outcome.over:
+            kill = f"no answer after {PATIENCE:.0f} seconds"
+        elif outcome.error:
+            kill = Kill("the simulation", "fails", outcome.error)
+        yield number, kill, outcome.seconds
 
 
 def look_closer(
-    campaign: Campaign, of: Design, mutants: Sequence[Mutant], journal: Journal, benches: bool, status: Status | None
+    campaign: Campaign,
+    of: Design,
+    mutants: Sequence[Mutant],
+    journal: Journal,
+    benches: bool,
+    jobs: int,
+    status: Status | None,
 ) -> None:
     """Prove what the core's checks let through, which takes seconds, and run the rest in the benches of its unit."""
-    left = [m for m in mutants if journal.last(m.key).fate is Fate.OPEN]
-    for mutant in left:
-        if mutant.key in journal.known("proof"):
-            continue
-        say(status, f"Looking for a proof of {mutant.key[:100]}")
-        started = time.monotonic()
-        where = proved(of, mutant)
-        fate = Fate.PROVED if where else Fate.OPEN
-        seconds = round(time.monotonic() - started, 2)
-        journal.add(Result(mutant.key, unit_of(mutant.module).name, "proof", fate, where, seconds=seconds))
+    looked = journal.known("proof")
+    left = [m for m in mutants if journal.last(m.key).fate is Fate.OPEN and m.key not in looked]
+    say(status, f"Looking for proofs of {len(left)} mutants")
+    for mutant, proof in limited_all(((mutant, partial(proved, of, mutant)) for mutant in left), PATIENCE, jobs):
+        fate = Fate.PROVED if proof.value else Fate.OPEN
+        unit = unit_of(mutant.module).name
+        journal.add(Result(mutant.key, unit, "proof", fate, proof.value or "", seconds=proof.seconds))
     if benches and not BENCHES_HERE:
         say(status, "The benches of units are in a checkout only, so survivors are not run in them")
     for bench in BENCHES if benches and BENCHES_HERE else ():
@@ -190,7 +160,7 @@ def look_closer(
             and bench in benches_of(mutant.module)
             and mutant.key not in journal.known(stage)
         ]
-        for verdict in in_bench(bench, campaign.params, wanted, status) if wanted else ():
+        for verdict in in_bench(bench, campaign.params, wanted, jobs, status) if wanted else ():
             fate = Fate.BENCH if verdict.failed else Fate.TIMED_OUT if verdict.over else Fate.OPEN
             unit = unit_of(verdict.mutant.module).name
             by = bench.name if fate is not Fate.OPEN else ""
@@ -245,7 +215,7 @@ def run(
     of = campaign.design(status)
     mutants = campaign.mutants(of, status)
     judge_all(campaign, of, mutants, journal, jobs, status, progress)
-    look_closer(campaign, of, mutants, journal, benches, status)
+    look_closer(campaign, of, mutants, journal, benches, jobs, status)
     results, wrong = [], []
     for mutant in mutants:
         result, argued = journal.last(mutant.key), known(mutant, campaign.params)

@@ -28,6 +28,8 @@ from tritforge.sim.mutate.core import MutantCore
 from tritforge.sim.native import HarnessError, HarnessTimeout
 
 STALL = 0.4
+HELD = 0.98
+"""Of a host that takes so few words that rows wait for room."""
 SPOILT = 200
 REFUSED = "refused"
 """What an access to a register comes to that is answered with an error."""
@@ -257,7 +259,9 @@ class Checks:
             self._run(core, see, self._odd(), f"stalls of {stall}")
         core.stall = STALL
         self._run(core, see, self._cases.case("whole beats", gc.WHOLE, 3), "whole beats with stalls")
-        core.stall = 0.0
+        core.stall, core.held = 0.0, HELD
+        self._run(core, see, self._odd(), "result words held back")
+        core.held = 0.0
 
     def _moved(self, core: MutantCore, see: Witness) -> None:
         """Read after a token, overwritten by others, written back, gone on with, in the last slot."""

@@ -71,7 +71,7 @@ def test_every_mutant_has_a_result_whatever_it_does_to_its_process(judged: Path)
     Judge.said |= {2: lambda: time.sleep(60), 3: lambda: os._exit(3)}
     journal = campaign(judged)
     assert [journal.last(mutant.key).fate for mutant in MUTANTS] == [Fate.KILLED, Fate.TIMED_OUT, Fate.KILLED]
-    assert journal.last(EQUIVALENT.key).what == "It ended with status 3."
+    assert journal.last(EQUIVALENT.key).what == "The process ended with status 3 and without an answer."
     assert journal.last(KILLED.key).by == "first tokens" and journal.last(KILLED.key).unit == "core wiring"
 
 
