@@ -8,6 +8,7 @@ READY := $(VENV)/.ready
 TORCH_INDEX ?=
 MINUTES ?= 60
 SEED ?= 1
+RUNS ?= 1000000
 RECORD ?=
 PACKAGES := golden hw rtl_gen sim perf host
 TYPES := build/types/tritforge
@@ -21,7 +22,7 @@ export TRITFORGE_CACHE ?= $(CURDIR)/build
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types verilog cosim synth board bench estimate report soak docs clean
+.PHONY: help setup demo test lint types verilog cosim synth board bench estimate report soak fuzz docs clean
 
 help:
 	@echo "make setup    create $(VENV) with everything needed (PYTHON=$(PYTHON), at least 3.11; TORCH_INDEX=URL of CPU builds)"
@@ -37,6 +38,7 @@ help:
 	@echo "make estimate tokens/s, watts and joules of one core (MODEL=$(MODEL) PRESET=$(PRESET) PLATFORM=$(PLATFORM))"
 	@echo "make report   write build/report.html: every estimate as tables and plots"
 	@echo "make soak     draw cores and models and compare every bit, for MINUTES=$(MINUTES) from SEED=$(SEED) on"
+	@echo "make fuzz     feed every reader with RUNS=$(RUNS) files or lines that nobody would write"
 	@echo "make docs     write the tables, figures and pictures of README and docs from perf/measured; the site to build/site"
 	@echo "make clean    remove what was built, but not $(VENV)"
 
@@ -88,6 +90,10 @@ report: $(READY)
 
 soak: $(READY)
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED) --jobs $(JOBS) $(RECORD)
+
+fuzz: $(READY)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(INSTALL) --no-build-isolation -e '.[fuzz]'
+	@$(BIN)/python -m tests.fuzz --runs $(RUNS) --seed $(SEED) --jobs $(JOBS) $(RECORD)
 
 docs: $(READY)
 	@$(BIN)/tritforge docs --write; faults=$$?; $(BIN)/mkdocs build && exit $$faults

@@ -10,6 +10,7 @@ from typing import Any
 import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Kind
+from numpy import typing as npt
 from numpy.typing import NDArray
 
 from tritforge.golden import TritforgeError
@@ -36,7 +37,16 @@ class _Bitnet(IntEnum):
 
 
 class _Reader(gguf.GGUFReader):
-    """Reads the ternary tensors of a file; of others only name and type, whether or not the library knows it."""
+    """Reads the ternary tensors of a file; of others only name and type, whether or not the library knows it.
+
+    What a file claims to hold and does not is refused: the library would go on to count it.
+    """
+
+    def _get(self, offset: int, dtype: npt.DTypeLike, count: int = 1, *more: Any, **named: Any) -> NDArray[Any]:
+        found: NDArray[Any] = super()._get(offset, dtype, count, *more, **named)
+        if len(found) < count:
+            raise ValueError(f"it ends before {count} values at byte {offset}")
+        return found
 
     def _build_tensors(self, start_offs: int, fields: list[gguf.ReaderField]) -> None:
         kinds = [int(field.parts[4][0]) for field in fields]

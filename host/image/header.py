@@ -10,7 +10,7 @@ from tritforge.golden import TritforgeError
 from tritforge.golden.model.formats import Formats
 from tritforge.host.image.layout import body_groups
 from tritforge.hw import schedule as sc
-from tritforge.hw.params import CoreParams, limits_for
+from tritforge.hw.params import LIMITS, CoreParams, limits_for
 from tritforge.hw.trits import CODES, NUMBERS
 
 MAGIC = b"\x93TFI\r\n\x1a\n"
@@ -194,7 +194,12 @@ class Header:
         return header
 
     def _check(self) -> None:
-        """Raise ValueError where sections are missing, out of bounds or not as long as the dimensions ask."""
+        """Raise ValueError where a dimension is none, and where sections are missing, out of bounds or not as long as
+        the dimensions ask."""
+        for name, (_, most) in LIMITS.items():
+            value = getattr(self.shape, name)
+            if not 1 <= value <= most:
+                raise ValueError(f"{name} is {value}, not 1 to {most}")
         if tuple(self.sections) != SECTIONS:
             raise ValueError(f"the sections are {', '.join(self.sections)}")
         end = HEADER_BYTES

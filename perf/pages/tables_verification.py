@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What documents say of campaigns of mutants and of the soak, made of perf/measured."""
+"""What documents say of campaigns of mutants, coverage, the soak and fuzzing, made of perf/measured."""
 
 from typing import Any
 
@@ -45,3 +45,39 @@ def soaked(one: Measurement) -> str:
         f"seeds {data['first_seed']} to {data['first_seed'] + data['seeds'] - 1} in {data['minutes']:g} minutes: "
         "every bit is equal.\n"
     )
+
+
+def fuzzed(one: Measurement) -> str:
+    """How often each reader was fed."""
+    data = one.entry.data
+    rows = [(row["reader"], f"{row['runs']:,}", f"{row['branches']:,}") for row in data["rows"]]
+    return table(("reader", "runs", "branches reached"), [True, False, False], rows)
+
+
+def covered(one: Measurement) -> str:
+    """What the checks of a core and the benches of its units reach, by unit."""
+    rows = [
+        (
+            f"**{row['unit']}**" if row["unit"] == "all" else row["unit"],
+            *(f"{row[name]:,}" if row[name] else "" for name in ("lines", "explained")),
+            _percent(row["of lines"]),
+            *(f"{row[name]:,}" if row[name] else "" for name in ("changes", "constant")),
+            _percent(row["of changes"]),
+        )
+        for row in one.entry.data["units"]
+    ]
+    heads = ("unit", "lines", "explained", "of the others ran", "changes of bits", "constant", "of the others seen")
+    return table(heads, [True] + [False] * 6, rows)
+
+
+def lines_left(one: Measurement) -> str:
+    """Lines that never ran, and why: those of one reason together."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for entry in one.entry.data["left"]:
+        reasons.setdefault((entry["module"], entry["reason"] or "not explained"), []).append(entry["line"])
+    lines = [f"* {module}, {len(found)}: {reason}" for (module, reason), found in reasons.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _percent(share: float | None) -> str:
+    return f"{share:.1%}" if share is not None else ""
