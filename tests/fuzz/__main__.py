@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Feeds every reader with what nobody would write, guided by the lines that it reaches, so many times each.
 
-What a reader stumbles over is printed and kept in the folder. ``make fuzz`` calls it; it needs the extra ``fuzz``.
+What a reader stumbles over is printed and kept in the folder. ``make fuzz`` calls it; it needs atheris.
 """
 
 import argparse
