@@ -106,6 +106,7 @@ PLACES: dict[str, Place] = {
     **{f"checks of {one.name}": Place(partial(verification.checks, one), (one,), quiet=True) for one in plan.MUTANTS},
     "soak": Place(partial(verification.soaked, plan.SOAK), (plan.SOAK,)),
     "fuzz": Place(partial(verification.fuzzed, plan.FUZZ), (plan.FUZZ,)),
+    "kills": Place(partial(verification.kills, plan.KILLS), (plan.KILLS,)),
     "coverage": Place(partial(verification.covered, plan.COVERAGE), (plan.COVERAGE,)),
     "lines left": Place(partial(verification.lines_left, plan.COVERAGE), (plan.COVERAGE,), quiet=True),
     "power by unit": Place(power.units_table, (plan.GATES,)),

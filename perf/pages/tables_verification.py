@@ -54,6 +54,12 @@ def fuzzed(one: Measurement) -> str:
     return table(("reader", "runs", "branches reached"), [True, False, False], rows)
 
 
+def kills(one: Measurement) -> str:
+    """How often each command was killed."""
+    rows = [(row["command"], f"{row['kills']:,}", f"{row['running']:,}") for row in one.entry.data["rows"]]
+    return table(("command", "kills", "while it ran"), [True, False, False], rows)
+
+
 def covered(one: Measurement) -> str:
     """What the checks of a core and the benches of its units reach, by unit."""
     rows = [
