@@ -11,8 +11,8 @@ from tritforge.sim.mutate.design import Design
 from tritforge.sim.mutate.limited import limited
 from tritforge.sim.mutate.mutants import Mutant
 
-SECONDS = 30
-"""For one proof; multipliers would take forever, and Yosys' own limit does not end them."""
+SECONDS = {"wires": 10.0, "outputs": 30.0}
+"""For a proof by each method; multipliers would take forever, and Yosys' own limit does not end them."""
 STEPS = 12
 """Of the induction at most."""
 MEMORY_BITS = 40_000
@@ -93,33 +93,27 @@ MITER = (
 knows nothing of what registers can hold."""
 
 
-def proved(design: Design, mutant: Mutant, seconds: float = SECONDS) -> str:
+METHODS = {"wires": WIRES, "outputs": MITER}
+"""The quick one first."""
+
+
+def proved(design: Design, mutant: Mutant, method: Sequence[str], seconds: float) -> str:
     """Where a mutant is proved to be no change at all: the module, or its parents; empty where it is not.
 
     A module is looked at by itself, with any inputs: that no proof is found is no proof of a difference in the core.
     """
-    answer = _proved(design, mutant, mutant.module, seconds)
+    answer = proof(design, mutant, mutant.module, method, seconds)
     if answer is not False:
         return (mutant.module or "(top)") if answer else ""
     above = parents(design, mutant.module)
-    found = above and all(_proved(design, mutant, one, seconds) for one in above)
+    found = above and all(proof(design, mutant, one, method, seconds) for one in above)
     return " and ".join(one or "(top)" for one in above) if found else ""
 
 
-def _proved(design: Design, mutant: Mutant, around: str, seconds: float) -> bool | None:
-    """None for no answer in time."""
+def proof(design: Design, mutant: Mutant, around: str, method: Sequence[str], seconds: float) -> bool | None:
+    """Whether one of the methods proves a module the same, the mutant's or a parent of it; None for no answer."""
     if not provable(design, around):
         return None
-    answers = [proof(design, mutant, around, WIRES, seconds)]
-    if not answers[0]:
-        answers.append(proof(design, mutant, around, MITER, seconds))
-    return True if any(answers) else None if None in answers else False
-
-
-def proof(
-    design: Design, mutant: Mutant, around: str, method: Sequence[str], seconds: float = SECONDS
-) -> bool | None:
-    """Whether one of the methods proves a module the same, the mutant's or a parent of it; None for no answer."""
     with tempfile.TemporaryDirectory(prefix="prove-", dir=cache_folder()) as name:
         folder = Path(name)
         (folder / "base.il").write_bytes((design.folder / "base.il").read_bytes())

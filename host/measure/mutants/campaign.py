@@ -21,7 +21,7 @@ from tritforge.sim.mutate.benches import BENCHES, benches_of, in_bench
 from tritforge.sim.mutate.design import MOST, Design, allotment, design, drawn, mutated, parts, planted
 from tritforge.sim.mutate.limited import limited_all
 from tritforge.sim.mutate.mutants import Mutant
-from tritforge.sim.mutate.prove import proved
+from tritforge.sim.mutate.prove import METHODS, SECONDS, proved
 from tritforge.sim.mutate.units import unit_of, weights
 
 CONTROL = "m_axis_result_tdata"
@@ -141,30 +141,37 @@ def look_closer(
     jobs: int,
     status: Status | None,
 ) -> None:
-    """Prove what the core's checks let through, which takes seconds, and run the rest in the benches of its unit."""
-    looked = journal.known("proof")
-    left = [m for m in mutants if journal.last(m.key).fate is Fate.OPEN and m.key not in looked]
-    say(status, f"Looking for proofs of {len(left)} mutants")
-    for mutant, proof in limited_all(((mutant, partial(proved, of, mutant)) for mutant in left), PATIENCE, jobs):
-        fate = Fate.PROVED if proof.value else Fate.OPEN
-        unit = unit_of(mutant.module).name
-        journal.add(Result(mutant.key, unit, "proof", fate, proof.value or "", seconds=proof.seconds))
+    """Look for quick proofs of what the core's checks let through, run the rest in the benches of its unit, and look
+    longer for proofs of what is left."""
+    _prove(of, mutants, journal, "wires", jobs, status)
     if benches and not BENCHES_HERE:
         say(status, "The benches of units are in a checkout only, so survivors are not run in them")
     for bench in BENCHES if benches and BENCHES_HERE else ():
         stage = f"bench {bench.name}"
-        wanted = [
-            mutant
-            for mutant in mutants
-            if journal.last(mutant.key).fate is Fate.OPEN
-            and bench in benches_of(mutant.module)
-            and mutant.key not in journal.known(stage)
-        ]
+        wanted = [m for m in _open(mutants, journal, stage) if bench in benches_of(m.module)]
         for verdict in in_bench(bench, campaign.params, wanted, jobs, status) if wanted else ():
             fate = Fate.BENCH if verdict.failed else Fate.TIMED_OUT if verdict.over else Fate.OPEN
             unit = unit_of(verdict.mutant.module).name
             by = bench.name if fate is not Fate.OPEN else ""
             journal.add(Result(verdict.mutant.key, unit, stage, fate, by, "", verdict.failed, verdict.seconds))
+    _prove(of, mutants, journal, "outputs", jobs, status)
+
+
+def _open(mutants: Sequence[Mutant], journal: Journal, stage: str) -> list[Mutant]:
+    """Those that nothing has said anything of, and a stage not yet that it cannot."""
+    looked = journal.known(stage)
+    return [m for m in mutants if journal.last(m.key).fate is Fate.OPEN and m.key not in looked]
+
+
+def _prove(
+    of: Design, mutants: Sequence[Mutant], journal: Journal, name: str, jobs: int, status: Status | None
+) -> None:
+    left = _open(mutants, journal, f"proof {name}")
+    say(status, f"Looking for proofs of {len(left)} mutants by their {name}")
+    works = ((mutant, partial(proved, of, mutant, METHODS[name], SECONDS[name])) for mutant in left)
+    for mutant, proof in limited_all(works, PATIENCE, jobs):
+        fate, unit = Fate.PROVED if proof.value else Fate.OPEN, unit_of(mutant.module).name
+        journal.add(Result(mutant.key, unit, f"proof {name}", fate, proof.value or "", seconds=proof.seconds))
 
 
 @dataclass(frozen=True)

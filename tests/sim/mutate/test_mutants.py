@@ -80,23 +80,23 @@ def test_mutants_of_a_unit_meet_their_fates_in_its_bench(tmp_path: Path) -> None
 
 def test_what_is_equivalent_is_proved_and_what_is_not_is_not(tmp_path: Path) -> None:
     of = tally(tmp_path)
-    assert [proved(of, located(of, mutant)) for mutant in (KILLED, HANGS, EQUIVALENT)] == ["", "", "(top)"]
+    assert [proved(of, located(of, mutant), MITER, 30.0) for mutant in (KILLED, HANGS, EQUIVALENT)] == ["", "", "(top)"]
 
 
 def test_each_method_proves_what_it_is_for(tmp_path: Path) -> None:
     """Equal outputs of unequal wires, and bits that nothing looks at."""
     of = tally(tmp_path / "tally")
     mutants = [located(of, mutant) for mutant in (KILLED, HANGS, EQUIVALENT)]
-    assert [proof(of, mutant, "", MITER) for mutant in mutants] == [False, False, True]
-    assert not any(proof(of, mutant, "", WIRES) for mutant in mutants[:2])
+    assert [proof(of, mutant, "", MITER, 30.0) for mutant in mutants] == [False, False, True]
+    assert not any(proof(of, mutant, "", WIRES, 30.0) for mutant in mutants[:2])
     of, low, high = above(tmp_path / "above")
-    assert [proof(of, mutant, "", WIRES) for mutant in (low, high)] == [True, False]
-    assert [proof(of, mutant, "product", WIRES) for mutant in (low, high)] == [False, False]
+    assert [proof(of, mutant, "", WIRES, 30.0) for mutant in (low, high)] == [True, False]
+    assert [proof(of, mutant, "product", WIRES, 30.0) for mutant in (low, high)] == [False, False]
 
 
 def test_a_proof_has_a_limit_on_its_time(tmp_path: Path) -> None:
     of = tally(tmp_path)
-    assert proved(of, located(of, EQUIVALENT), 0.01) == ""
+    assert proved(of, located(of, EQUIVALENT), MITER, 0.01) == ""
 
 
 def above(folder: Path) -> tuple[Design, Mutant, Mutant]:
@@ -114,7 +114,7 @@ def above(folder: Path) -> tuple[Design, Mutant, Mutant]:
 
 def test_what_is_dropped_above_is_proved_there(tmp_path: Path) -> None:
     of, low, high = above(tmp_path / "above")
-    assert [proved(of, mutant) for mutant in (low, high)] == ["(top)", ""]
+    assert [proved(of, mutant, WIRES, 30.0) for mutant in (low, high)] == ["(top)", ""]
 
 
 def test_an_unknown_output_and_too_many_mutants_are_refused(tmp_path: Path) -> None:
