@@ -80,7 +80,11 @@ def test_mutants_of_a_unit_meet_their_fates_in_its_bench(tmp_path: Path) -> None
 
 def test_what_is_equivalent_is_proved_and_what_is_not_is_not(tmp_path: Path) -> None:
     of = tally(tmp_path)
-    assert [proved(of, located(of, mutant), MITER, 30.0) for mutant in (KILLED, HANGS, EQUIVALENT)] == ["", "", "(top)"]
+    assert [proved(of, located(of, mutant), MITER, 30.0) for mutant in (KILLED, HANGS, EQUIVALENT)] == [
+        "",
+        "",
+        "(top)",
+    ]
 
 
 def test_each_method_proves_what_it_is_for(tmp_path: Path) -> None:
