@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +119,6 @@ def _ranges(bits: Iterable[int]) -> str:
 
 
 def _explained(params: CoreParams) -> dict[str, str]:
+    core = asdict(params)
     entries = json.loads(EXPLAINED.read_text())
-    return {
-        entry["key"]: entry["reason"]
-        for entry in entries
-        if all(getattr(params, name) == value for name, value in entry.get("where", {}).items())
-    }
+    return {e["key"]: e["reason"] for e in entries if e.get("where", {}).items() <= core.items()}
