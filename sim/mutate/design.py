@@ -157,7 +157,7 @@ def drawn(design: Design, wanted: Mapping[str, int], seed: int, status: Status |
     with cached_build("mutants", f"{design.top}-list", [*commands, *versions().values()], design.files) as folder:
         if folder.fresh:
             say(status, "Drawing mutants")
-            _yosys(folder.path, commands)
+            run_yosys(folder.path, commands)
     for number, name in enumerate(asked):
         lines = (folder.final / f"{number}.txt").read_text().splitlines()
         random.Random(f"{seed} {name}").shuffle(lines)
@@ -208,7 +208,7 @@ def mutated(design: Design, mutants: Sequence[Mutant], status: Status | None = N
     with cached_build("mutants", f"{design.top}-all", [*commands, *versions().values()], design.files) as folder:
         if folder.fresh:
             say(status, f"Making {len(mutants)} mutants of {design.top}")
-            _yosys(folder.path, commands)
+            run_yosys(folder.path, commands)
     return folder.final / "mutated.v"
 
 
@@ -219,7 +219,7 @@ def parts(mutants: Sequence[Mutant], most: int = MOST) -> Iterator[Sequence[Muta
         yield mutants[index * len(mutants) // number : (index + 1) * len(mutants) // number]
 
 
-def _yosys(folder: Path, commands: Sequence[str]) -> None:
+def run_yosys(folder: Path, commands: Sequence[str]) -> None:
     (folder / "script.ys").write_text("\n".join(commands) + "\n")
     status, lines = run("yosys", ["-q", "-s", "script.ys"], folder)
     if status:

@@ -23,6 +23,7 @@ from tritforge.sim.mutate.limited import limited_all
 from tritforge.sim.mutate.mutants import Mutant
 from tritforge.sim.mutate.prove import METHODS, SECONDS, proved
 from tritforge.sim.mutate.units import unit_of, weights
+from tritforge.sim.mutate.unused import is_unused, used
 
 CONTROL = "m_axis_result_tdata"
 """An output of the core of which one bit, inverted, must be seen."""
@@ -143,6 +144,11 @@ def look_closer(
 ) -> None:
     """Look for quick proofs of what the core's checks let through, run the rest in the benches of its unit, and look
     longer for proofs of what is left."""
+    in_use = used(of, status)
+    for mutant in _open(mutants, journal, "unused"):
+        where = "nothing looks at it" if is_unused(of, mutant, in_use) else ""
+        fate, unit = Fate.PROVED if where else Fate.OPEN, unit_of(mutant.module).name
+        journal.add(Result(mutant.key, unit, "unused", fate, where))
     _prove(of, mutants, journal, "wires", jobs, status)
     if benches and not BENCHES_HERE:
         say(status, "The benches of units are in a checkout only, so survivors are not run in them")

@@ -2,6 +2,7 @@
 """Mutants keep their keys, are what they say, and meet their fates in a tiny unit."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tritforge.sim.mutate.benches import Runner
 from tritforge.sim.mutate.design import Design, allotment, design, drawn, mutated, parts, planted
 from tritforge.sim.mutate.mutants import Mutant
 from tritforge.sim.mutate.prove import MITER, WIRES, proof, proved
+from tritforge.sim.mutate.unused import is_unused, used
 
 BENCH = "tests.sim.mutate.cocotb_tally"
 ABOVE = """\
@@ -119,6 +121,20 @@ def above(folder: Path) -> tuple[Design, Mutant, Mutant]:
 def test_what_is_dropped_above_is_proved_there(tmp_path: Path) -> None:
     of, low, high = above(tmp_path / "above")
     assert [proved(of, mutant, WIRES, 30.0) for mutant in (low, high)] == ["(top)", ""]
+
+
+def test_what_nothing_looks_at_is_told(tmp_path: Path) -> None:
+    """Of a port that decides its own bit alone, that bit; of another all that the cell gives. In every instance."""
+    of, low, high = above(tmp_path / "above")
+    into = replace(low, port="A")
+    assert [is_unused(of, mutant, used(of)) for mutant in (low, high, into)] == [True, False, False]
+    second = "wire [5:0] other;\n  unit_above_product second(.a(b), .b(a), .y(other));\n  "
+    twice = ABOVE.replace("assign y = product[5:4]", f"{second}assign y = product[5:4] ^ other[1:0]")
+    (tmp_path / "unit_above.v").write_text(twice)
+    (tmp_path / "unit_above_product.v").write_text(PRODUCT)
+    other = design([tmp_path / "unit_above.v", tmp_path / "unit_above_product.v"], "unit_above")
+    bits = [other.found(replace(low, bit=bit), "product") for bit in range(6)]
+    assert [is_unused(other, bit, used(other)) for bit in bits if bit] == [False, False, True, True, False, False]
 
 
 def test_an_unknown_output_and_too_many_mutants_are_refused(tmp_path: Path) -> None:
