@@ -10,6 +10,7 @@ import torch
 
 from tritforge.golden.model import numerics as nx
 from tritforge.golden.model.formats import GAIN_BITS, SCALE_LEFT, SIGMA_SEGMENTS
+from tritforge.hw.scales.chords import INDEX_BITS
 from tritforge.sim.benches.common import begin, compare, magnitudes, pick, signed_values, stream, totals, under_test
 from tritforge.sim.benches.models.vector import golden_root, wrap
 from tritforge.sim.cocotb_run import test_parameters
@@ -105,10 +106,22 @@ async def normaliser(dut: Any) -> None:
 
 @cocotb.test()
 async def root(dut: Any) -> None:
-    """Roots of all kinds of totals."""
-    fmt = under_test().formats
-    inputs = {"total": totals()}
-    expected = [tuple(int(part) for part in golden_root(total, fmt)) for total in inputs["total"]]
+    """Roots of all kinds of totals. And every root, of its smallest and its largest total, and of those on both sides
+    of each border of the table.
+
+    Of normalised totals that is enough for all. A root is the value of a chord or one less, whichever its square
+    tells. Between two neighbours of these totals the chord only rises and the right root is the same. If what comes
+    out is right at both, the chord says the root or one more at both, hence also in between, where the square tells
+    them apart as it does there.
+    """
+    fmt, bits = under_test().formats, under_test().formats.mantissa
+    roots = torch.arange(1 << bits - 1, 1 << bits)
+    borders = torch.arange(1 << INDEX_BITS - 2, 1 << INDEX_BITS) << 2 * bits - INDEX_BITS
+    every = torch.cat([roots**2, (roots + 1) ** 2 - 1, borders, borders[1:] - 1]).sort().values
+    some = totals()
+    inputs = {"total": [*some, *every.tolist()]}
+    expected = [tuple(int(part) for part in golden_root(total, fmt)) for total in some]
+    expected += list(zip(*(part.tolist() for part in nx.reciprocal_root(every, fmt)), strict=True))
     await begin(dut)
     unit = Part(dut, "root")
     actual = await stream(unit, unit.latency, inputs, ["root", "exponent"])
@@ -117,9 +130,9 @@ async def root(dut: Any) -> None:
 
 @cocotb.test()
 async def quotient(dut: Any) -> None:
-    """Reciprocals of significands, those of the chords' ends and their neighbours among them."""
+    """Reciprocals of all significands; the highest bit counts as set."""
     fmt, bits = under_test().formats, under_test().formats.mantissa
-    inputs = {"denominator": magnitudes(bits, 200) + [random.getrandbits(bits) for _ in range(3000)]}
+    inputs = {"denominator": [*magnitudes(bits, 200), *range(1 << bits - 1, 1 << bits)]}
     normalised = torch.tensor(inputs["denominator"]) | 1 << bits - 1
     await begin(dut)
     unit = Part(dut, "quotient")

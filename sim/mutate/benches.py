@@ -135,26 +135,61 @@ def in_bench(
     It is first run on the unmutated unit, which must pass, and on a planted mutant, which must not: else it says
     nothing.
     """
-    name, _, testcase = bench.name.partition(":")
-    top = f"unit_{name}"
+    name = bench.name.partition(":")[0]
     unit = bench.component(params)
     with tempfile.TemporaryDirectory(prefix="tritforge-unit-") as place:
-        of = design(emit_verilog(unit, top, place), top)
+        of = design(emit_verilog(unit, f"unit_{name}", place), f"unit_{name}")
         there = {mutant: found for mutant in mutants if (found := _there(of, bench, mutant))}
         control = next(_controls(of), None)
-        for part in parts(list(there)) if control else ():
-            say(status, f"Running the bench of {bench.name} on {len(part)} mutants of its unit")
-            made = [*(there[mutant] for mutant in part), *([control] if control else [])]
-            run = Runner(of, made, f"tritforge.sim.benches.tb_{name}", bench.told(params, unit), testcase or None)
-            plain = run(0, LONGEST)
-            plain = plain if plain.error or plain.over else run(0, LONGEST)  # now without its build
-            limit = TIMES * plain.seconds + 60
-            if plain.error or plain.over or not run(len(made), limit).error:
-                say(status, f"The bench of {bench.name} cannot judge at these parameters ({_reason(plain)})")
+        if there and control:
+            say(status, f"Running the bench of {bench.name} on {len(there)} mutants of its unit")
+            trial = _Trial(of, bench, bench.told(params, unit), control)
+            if problem := trial.problem():
+                say(status, f"The bench of {bench.name} cannot judge at these parameters ({problem})")
                 return
-            works = [(mutant, run.work(number)) for number, mutant in enumerate(part, 1)]
-            for mutant, outcome in limited_all(works, limit, jobs):
-                yield Verdict(mutant, bench.name, _reason(outcome), outcome.over, outcome.seconds)
+            for part in parts(list(there)):
+                yield from trial.verdicts([(mutant, there[mutant]) for mutant in part], jobs, status)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A bench, a unit as cells, what the bench is told, and what it must find."""
+
+    of: Design
+    bench: Bench
+    told: dict[str, Any]
+    control: Mutant
+
+    def runner(self, mutants: Sequence[Mutant]) -> "Runner":
+        """With the control behind them."""
+        name, _, testcase = self.bench.name.partition(":")
+        module = f"tritforge.sim.benches.tb_{name}"
+        return Runner(self.of, [*mutants, self.control], module, self.told, testcase or None)
+
+    def problem(self, mutants: Sequence[Mutant] = ()) -> str:
+        """Why the bench can say nothing of a model with these mutants in it."""
+        run = self.runner(mutants)
+        plain = run(0, LONGEST)
+        if plain.error or plain.over:
+            return f"the unmutated unit: {_reason(plain) or 'no end'}"
+        seen = run(len(mutants) + 1, LONGEST)
+        return "" if seen.error else "it passes with an inverted output"
+
+    def verdicts(self, pairs: Sequence[tuple[Mutant, Mutant]], jobs: int, status: Status | None) -> Iterator[Verdict]:
+        """Of mutants, each with itself in this unit. Where they cannot all be in one model, in two."""
+        mutants = [inside for _, inside in pairs]
+        if problem := self.problem(mutants):
+            # a bench that sets a register cannot where a mutant has divided it
+            if len(pairs) == 1:
+                say(status, f"The bench of {self.bench.name} cannot judge {pairs[0][0].key[:100]} ({problem})")
+            for half in (pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]) if len(pairs) > 1 else ():
+                yield from self.verdicts(half, jobs, status)
+            return
+        run = self.runner(mutants)
+        limit = TIMES * run(0, LONGEST).seconds + 60  # now without its build
+        works = [(mutant, run.work(number)) for number, (mutant, _) in enumerate(pairs, 1)]
+        for mutant, outcome in limited_all(works, limit, jobs):
+            yield Verdict(mutant, self.bench.name, _reason(outcome), outcome.over, outcome.seconds)
 
 
 class Runner:
