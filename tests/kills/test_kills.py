@@ -9,7 +9,7 @@ import pytest
 from tests.kills import kill
 from tests.kills.kill import VICTIMS, Victim, killed, prepared, seen
 
-KILLS = 8
+KILLS = 5
 
 
 @pytest.fixture
