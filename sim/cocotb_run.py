@@ -29,6 +29,8 @@ _BENCHES = "tb_*.py cocotb_*.py"
 """Files whose assertions tell their values; else cocotb has every module parsed for it, torch's too, and each time
 anew where Python keeps no bytecode (findings/cocotb_rewrites_everything.sh)."""
 _BUILD_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--timescale", "1ns/1ps")
+_MAKE = (*TOGETHER, "OPT_FAST=-O0")
+"""Python takes nearly all of the time of such a simulation; the compiler need not make the model faster."""
 _RUNTIME = Runtime("cocotb", _BUILD_ARGS, ("verilated.o", "verilated_threads.o", "verilated_vpi.o"))
 
 
@@ -142,7 +144,7 @@ class _Runner(Verilator):
         # without the path to the library: another environment may run the program, and this one be gone
         verilate[verilate.index("-LDFLAGS") + 1] = f"-L{spaceless(config.libs_dir)} -lcocotbvpi_verilator"
         verilate, make = ([_spaceless(word) for word in command] for command in (verilate, make))
-        return [verilate, [*make, *TOGETHER, *_RUNTIME.copy(Path(self.build_dir))]]
+        return [verilate, [*make, *_MAKE, *_RUNTIME.copy(Path(self.build_dir))]]
 
 
 def _spaceless(word: str) -> str:
@@ -159,7 +161,7 @@ def _verilog(design: wiring.Component | Sequence[Path], top: str) -> Iterator[li
 
 
 def _build(files: list[Path], top: str, build_args: Sequence[str], status: Status | None) -> Path:
-    with cached_build("cocotb", top, (*build_args, *TOGETHER), files) as folder:
+    with cached_build("cocotb", top, (*build_args, *_MAKE), files) as folder:
         if folder.fresh:
             say(status, f"Compiling the test bench of {top}, once")
             with workplace(folder.path) as place:

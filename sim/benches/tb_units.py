@@ -15,7 +15,7 @@ from tritforge.sim.benches.common import begin, compare, magnitudes, pick, signe
 from tritforge.sim.benches.models.vector import golden_root, wrap
 from tritforge.sim.cocotb_run import test_parameters
 
-UNITS = ("rescale", "activation", "normaliser", "root", "quotient", "square", "mixed")
+UNITS = ("rescale", "activation", "normaliser", "root", "reciprocal", "square", "mixed")
 """Units of the bench, whose ports begin with their names, and tests."""
 
 
@@ -129,13 +129,13 @@ async def root(dut: Any) -> None:
 
 
 @cocotb.test()
-async def quotient(dut: Any) -> None:
+async def reciprocal(dut: Any) -> None:
     """Reciprocals of all significands; the highest bit counts as set."""
     fmt, bits = under_test().formats, under_test().formats.mantissa
     inputs = {"denominator": [*magnitudes(bits, 200), *range(1 << bits - 1, 1 << bits)]}
     normalised = torch.tensor(inputs["denominator"]) | 1 << bits - 1
     await begin(dut)
-    unit = Part(dut, "quotient")
+    unit = Part(dut, "reciprocal")
     actual = await stream(unit, unit.latency, inputs, ["quotient"])
     compare(actual, [(value,) for value in nx.code_reciprocal(normalised, fmt).tolist()], inputs)
 

@@ -33,7 +33,7 @@ class Arithmetic(wiring.Component):  # type: ignore[misc] # Amaranth has no type
             "activation": Activation(fmt),
             "normaliser": Normaliser(fmt),
             "root": ReciprocalRoot(fmt),
-            "quotient": Quotient(fmt.mantissa, CODE_MAX << fmt.code_shift, rounded=True),
+            "reciprocal": Quotient(fmt.mantissa, CODE_MAX << fmt.code_shift, rounded=True),
             "square": Multiplier(wide, wide),
             "mixed": Multiplier(signed(fmt.wide_bits + 1), unsigned(17)),
         }

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from tritforge.host.run.driver import Driver
 from tritforge.hw.packet import Context, parse_result, split_scale
 from tritforge.hw.params import MAX_BATCH, WORD_BITS, WORD_BYTES, CoreParams
 from tritforge.hw.register_map import constants, register, registers_of
-from tritforge.hw.schedule import HEADER_WORDS, Status
+from tritforge.hw.schedule import HEADER_WORDS, HeaderWord, Status
 from tritforge.perf.estimates.cycles import CycleModel
 from tritforge.sim.mutate.core import MutantCore
 from tritforge.sim.native import HarnessError, HarnessTimeout
@@ -388,6 +389,14 @@ class Checks:
                 flipped = with_header(packet, word, int(words[word]) ^ 1 << bit)
                 see.same(f"answer with bit {bit} of word {word} flipped", core.exchange([flipped]))
             self._good(core, see, case)
+        # beats of a vector that have room for a power of two of its inputs more than there are, and hardly more
+        odd = self._params.columns // (self._params.columns & -self._params.columns)
+        for place, power, more in product((0, 16), range(3, 20), (0, 1)):
+            beats = (1 << power) // odd + more
+            wrong = int(words[HeaderWord.BEATS]) + ((beats & 0xFFFF) << place) & 0xFFFFFFFF
+            answer = core.exchange([with_header(packet, HeaderWord.BEATS, wrong)])
+            see.same(f"answer to {beats} beats too many from bit {place} on", answer)
+        self._good(core, see, case)
         see.same("ERRORS of flipped headers", _read(core, register("ERRORS").offset))
 
     def _spoilt(self, core: MutantCore, see: Witness) -> None:
