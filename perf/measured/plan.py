@@ -149,7 +149,7 @@ SOAK = Measurement("soak", "any cores and models", "make soak MINUTES=6 RECORD=-
 FUZZ = Measurement("fuzz", "readers", "make fuzz RUNS=100000 RECORD=--record", True)
 KILLS = Measurement("kills", "commands", "python -m tests.kills --record", True)
 COVERAGE = coverage("tiny")
-MUTANTS = (mutants("tiny", 200, 1, benches=False),)
+MUTANTS = (mutants("tiny", 1000, 1),)
 
 LIBERTY = "osu018_stdcells"
 """The library of which the constants of an ASIC are made; `OTHERS` are compared with it."""

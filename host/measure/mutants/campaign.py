@@ -174,7 +174,7 @@ def _prove(
 ) -> None:
     left = _open(mutants, journal, f"proof {name}")
     say(status, f"Looking for proofs of {len(left)} mutants by their {name}")
-    works = ((mutant, partial(proved, of, mutant, METHODS[name], SECONDS[name])) for mutant in left)
+    works = ((mutant, partial(proved, of, mutant, METHODS[name], SECONDS)) for mutant in left)
     for mutant, proof in limited_all(works, PATIENCE, jobs):
         fate, unit = Fate.PROVED if proof.value else Fate.OPEN, unit_of(mutant.module).name
         journal.add(Result(mutant.key, unit, f"proof {name}", fate, proof.value or "", seconds=proof.seconds))

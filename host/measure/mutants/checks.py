@@ -389,6 +389,14 @@ class Checks:
                 flipped = with_header(packet, word, int(words[word]) ^ 1 << bit)
                 see.same(f"answer with bit {bit} of word {word} flipped", core.exchange([flipped]))
             self._good(core, see, case)
+        # of no contexts, with one bit of what only contexts have
+        words_of_contexts = range(HeaderWord.TOKENS, HeaderWord.HIDDEN)
+        for word in (HeaderWord.CONTEXTS, *words_of_contexts):
+            packet = with_header(packet, word, 0)
+        for word, bit in product(words_of_contexts, range(WORD_BITS)):
+            answer = core.exchange([with_header(packet, word, 1 << bit)])
+            see.same(f"answer to bit {bit} of word {word} without contexts", answer)
+        packet = self._packet(case, int(case.ids[0]))
         # beats of a vector that have room for a power of two of its inputs more than there are, and hardly more
         odd = self._params.columns // (self._params.columns & -self._params.columns)
         for place, power, more in product((0, 16), range(3, 20), (0, 1)):
