@@ -103,7 +103,10 @@ def run(victim: Victim, folder: Path, after: float | None = None) -> tuple[int, 
     process.start()
     process.join(after)
     if process.is_alive():
-        os.killpg(process.pid or 0, signal.SIGKILL)
+        try:
+            os.killpg(process.pid or 0, signal.SIGKILL)
+        except ProcessLookupError:  # it has not begun one
+            process.kill()
     process.join()
     return process.exitcode or 0, time.monotonic() - started
 
