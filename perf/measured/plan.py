@@ -146,7 +146,7 @@ def coverage(core: str) -> Measurement:
 
 
 SOAK = Measurement("soak", "any cores and models", "make soak MINUTES=6 RECORD=--record", True)
-FUZZ = Measurement("fuzz", "readers", "make fuzz RUNS=20000 RECORD=--record", True)
+FUZZ = Measurement("fuzz", "readers", "make fuzz RUNS=10000 RECORD=--record", True)
 KILLS = Measurement("kills", "commands", "python -m tests.kills --record", True)
 COVERAGE = coverage("tiny")
 MUTANTS = (mutants("tiny", 1000, 1),)

@@ -108,7 +108,7 @@ def _result(line: dict[str, Any]) -> Result:
 def known(mutant: Mutant, params: CoreParams) -> tuple[Fate, str] | None:
     """What is known of a mutant that no check can find, and why; None where nothing is known, or not of this core."""
     entry = _known().get(mutant.key)
-    if entry is None or any(getattr(params, name) != value for name, value in entry.get("where", {}).items()):
+    if entry is None or not entry.get("where", {}).items() <= asdict(params).items():
         return None
     return Fate(entry["fate"]), entry["reason"]
 
