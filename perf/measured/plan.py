@@ -142,12 +142,12 @@ def mutants(core: str, count: int, seed: int, benches: bool = True) -> Measureme
 
 def coverage(core: str) -> Measurement:
     """What the checks and benches of a core reach."""
-    return Measurement("coverage", core, f"tritforge coverage {options(core)} --record", True)
+    return Measurement("campaigns", f"coverage of {core}", f"tritforge coverage {options(core)} --record", True)
 
 
-SOAK = Measurement("soak", "any cores and models", "make soak MINUTES=6 RECORD=--record", True)
-FUZZ = Measurement("fuzz", "readers", "make fuzz RUNS=10000 RECORD=--record", True)
-KILLS = Measurement("kills", "commands", "python -m tests.kills --record", True)
+SOAK = Measurement("campaigns", "any cores and models", "make soak MINUTES=6 RECORD=--record", True)
+FUZZ = Measurement("campaigns", "readers", "make fuzz RUNS=10000 RECORD=--record", True)
+KILLS = Measurement("campaigns", "commands", "python -m tests.kills --record", True)
 COVERAGE = coverage("tiny")
 MUTANTS = (mutants("tiny", 1000, 1),)
 
