@@ -12,6 +12,7 @@ from tritforge.golden import TritforgeError
 from tritforge.golden.arrays import FLOAT32
 from tritforge.golden.checkpoints.preternary import dequantise
 from tritforge.golden.ternary import Ternary, ternarise
+from tritforge.host.image import foreign
 from tritforge.host.image.foreign import GGUF_KINDS, from_gguf, from_positional, read_gguf, to_positional
 
 SCALE = float(np.float16(0.0173))
@@ -228,6 +229,19 @@ def test_a_cut_file_is_refused(tmp_path: Path, share: float) -> None:
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(TritforgeError, match="is no whole GGUF file"):
         list(read_gguf(path))
+
+
+def test_nothing_is_read_beyond_the_end(tmp_path: Path) -> None:
+    """The library would go on with no values as long as it is told that there are some."""
+    path = tmp_path / "model.gguf"
+    writer = gguf.GGUFWriter(path, "none")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    reader, size = foreign._Reader(path), path.stat().st_size
+    assert len(reader._get(0, np.uint8, size)) == size
+    with pytest.raises(ValueError, match=f"ends before 2 values at byte {size - 1}"):
+        reader._get(size - 1, np.uint8, 2)
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:

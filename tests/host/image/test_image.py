@@ -175,6 +175,7 @@ BAD = {
         "its body has stream version 1, this release sends 2",
     ),
     "bad geometry": (lambda d: patched(d, 24, b"\5", True), r"its header contradicts itself \(lanes must be"),
+    "no layers": (lambda d: patched(d, 48, bytes(4), True), r"contradicts itself \(layers is 0, not 1 to 255\)"),
     "bad group": (lambda d: patched(d, 64, bytes(4), True), "its header contradicts itself"),
     "other shape": (lambda d: patched(d, 52, b"\7", True), "its header contradicts itself .section body has"),
     "unknown section": (lambda d: patched(d, 96, b"x", True), r"contradicts itself \(the sections are"),
