@@ -47,16 +47,16 @@ def measure(params: CoreParams, benches: bool = True, status: Status | None = No
 
     Raises
     ------
-    Failure
-        If the core fails a check.
+    TritforgeError
+        For a core with links. Failure : if the core fails a check.
     """
-    files = cached_verilog(params, status)
-    counted = Coverage(files, TOP)
-    library = build_harness(files, TOP, params.lanes, status=status, coverage=True)
     with tempfile.TemporaryDirectory(prefix="tritforge-coverage-") as name:
-        file = Path(name, "coverage.dat")
+        checks, file = Checks(params, Path(name)), Path(name, "coverage.dat")
+        files = cached_verilog(params, status)
+        counted = Coverage(files, TOP)
+        library = build_harness(files, TOP, params.lanes, status=status, coverage=True)
         with MutantCore(params, library, 0) as core:
-            for check, run in Checks(params, Path(name)).all():
+            for check, run in checks.all():
                 say(status, f"Running the core's check of {check}")
                 run(core, Witness())
             core.write_coverage(file)

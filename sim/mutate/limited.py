@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Generic, NamedTuple, TypeVar
@@ -80,8 +79,10 @@ def _answer(pipe: Connection, process: ForkProcess) -> tuple[T | None, str]:
 
 
 def _end(pipe: Connection, process: ForkProcess) -> None:
-    with suppress(ProcessLookupError):
+    try:
         os.killpg(process.pid or 0, signal.SIGKILL)
+    except ProcessLookupError:  # it has not begun one, or is gone
+        process.kill()
     process.join()
     pipe.close()
 

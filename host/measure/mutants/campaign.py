@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tritforge.golden import Failure
+from tritforge.host.measure.mutants.checks import Checks
 from tritforge.host.measure.mutants.oracle import Kill, Oracle
 from tritforge.host.measure.mutants.results import Fate, Journal, Result, known, table
 from tritforge.hw.params import CoreParams
@@ -224,6 +225,7 @@ def run(
     Failure
         If a control fails.
     """
+    Checks(campaign.params, folder)  # before anything is made
     journal = Journal(folder, campaign.settings(), resume)
     of = campaign.design(status)
     mutants = campaign.mutants(of, status)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tritforge.golden import TritforgeError
 from tritforge.host.image.stream import TokenStream
 from tritforge.host.measure.malformed import Packet, bad_headers, spoilt, with_header, wrong_remainders
 from tritforge.host.measure.mutants import cases as gc
@@ -48,9 +49,18 @@ class Checks:
     Parameters
     ----------
     params : of the core. folder : for models, which are made once.
+
+    Raises
+    ------
+    TritforgeError
+        For a core with links, which says nothing by itself.
     """
 
     def __init__(self, params: CoreParams, folder: Path) -> None:
+        if params.linked:
+            raise TritforgeError(
+                "The checks are of a core by itself, and one with links waits for its ring; leave link_bytes out."
+            )
         self._params = params
         self._cases = Cases(params, folder)
         self._known: dict[tuple[int, ...], Said] = {}
