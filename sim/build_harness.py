@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tritforge.rtl_gen.tools.build import Status
-from tritforge.rtl_gen.tools.toolchain import TOGETHER
 from tritforge.sim.build_library import Recipe, build_library
 
 HERE = Path(__file__).parent
@@ -74,7 +73,6 @@ def build_harness(
             *(recording if activity else ("-Wno-fatal", "-Wno-lint") if mutants else ()),
             *(COUNTING if coverage else ()),
         ),
-        # a netlist's files are too many and large to be one
-        make=() if activity else TOGETHER,
+        together=not activity,
     )
     return build_library(verilog_files, top, recipe, status)

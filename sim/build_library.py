@@ -8,10 +8,12 @@ from pathlib import Path
 
 from tritforge.rtl_gen.tools.build import Status, cached_build, run_tool, say
 from tritforge.rtl_gen.tools.runtime import Runtime
-from tritforge.rtl_gen.tools.toolchain import TOGETHER, spaceless, verilator, workplace
+from tritforge.rtl_gen.tools.toolchain import spaceless, together, verilator, workplace
 
 LIBRARY = "libharness.so"
 _FAST = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--threads", "1")
+_WHOLE, _SHARED = "LDFLAGS=-Wl,--whole-archive", "-Wl,--no-whole-archive -shared"
+"""Around the archive of the objects: nothing calls it that the linker could see."""
 _COMPILER = ("-fPIC", "-fvisibility=hidden")
 
 
@@ -24,7 +26,8 @@ class Recipe:
     prefix : Verilator's class.
     sources : C++ files. headers : those of the project that they include.
     defines : for the C++ compiler.
-    options : of Verilator, more than the usual ones. make : of make.
+    options : of Verilator, more than the usual ones.
+    together : whether all is compiled as one file; that of a netlist would be too large.
     """
 
     prefix: str
@@ -32,7 +35,7 @@ class Recipe:
     headers: tuple[Path, ...] = ()
     defines: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
-    make: tuple[str, ...] = TOGETHER
+    together: bool = True
 
 
 def build_library(verilog_files: Sequence[Path], top: str, recipe: Recipe, status: Status | None = None) -> Path:
@@ -64,7 +67,7 @@ def build_library(verilog_files: Sequence[Path], top: str, recipe: Recipe, statu
     runtime = Runtime("harness", (*fixed, *_COMPILER), ("verilated.o", "verilated_threads.o"))
     command = [
         *("--cc", "--exe", "--prefix", recipe.prefix, "--top-module", top, *fixed),
-        *("-CFLAGS", " ".join((*_COMPILER, *recipe.defines)), "-LDFLAGS", "-shared", "-o", LIBRARY),
+        *("-CFLAGS", " ".join((*_COMPILER, *recipe.defines)), "-LDFLAGS", _SHARED, "-o", LIBRARY),
     ]
     sources = [*verilog_files, *recipe.sources]
     with cached_build("harness", top, command, [*sources, *recipe.headers]) as folder:
@@ -76,7 +79,8 @@ def build_library(verilog_files: Sequence[Path], top: str, recipe: Recipe, statu
                 )
                 kept = runtime.copy(place)
                 make = ["make", "-C", str(place), "-f", f"{recipe.prefix}.mk", "-j", str(os.cpu_count() or 1)]
-                run_tool([*make, *kept, *recipe.make])
+                joined = together(*recipe.sources) if recipe.together else ()
+                run_tool([*make, _WHOLE, *kept, *joined])
                 runtime.keep(place)
                 _keep_only(place, LIBRARY)
     return folder.final / LIBRARY

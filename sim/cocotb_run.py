@@ -20,7 +20,7 @@ from tritforge.golden.files import make_folder
 from tritforge.rtl_gen.cache.folder import cache_folder
 from tritforge.rtl_gen.tools.build import Status, build_failure, cached_build, say
 from tritforge.rtl_gen.tools.runtime import Runtime
-from tritforge.rtl_gen.tools.toolchain import TOGETHER, spaceless, toolchain_env, verilator, workplace
+from tritforge.rtl_gen.tools.toolchain import spaceless, together, toolchain_env, verilator, workplace
 from tritforge.rtl_gen.verilog.emit import emit_verilog
 
 # Names a file, because a trace of inputs is too long for the environment itself.
@@ -29,7 +29,7 @@ _BENCHES = "tb_*.py cocotb_*.py"
 """Files whose assertions tell their values; else cocotb has every module parsed for it, torch's too, and each time
 anew where Python keeps no bytecode (findings/cocotb_rewrites_everything.sh)."""
 _BUILD_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--timescale", "1ns/1ps")
-_MAKE = (*TOGETHER, "OPT_FAST=-O0")
+_MAKE = ("OPT_FAST=-O0",)
 """Python takes nearly all of the time of such a simulation; the compiler need not make the model faster."""
 _RUNTIME = Runtime("cocotb", _BUILD_ARGS, ("verilated.o", "verilated_threads.o", "verilated_vpi.o"))
 
@@ -144,7 +144,8 @@ class _Runner(Verilator):
         # without the path to the library: another environment may run the program, and this one be gone
         verilate[verilate.index("-LDFLAGS") + 1] = f"-L{spaceless(config.libs_dir)} -lcocotbvpi_verilator"
         verilate, make = ([_spaceless(word) for word in command] for command in (verilate, make))
-        return [verilate, [*make, *_MAKE, *_RUNTIME.copy(Path(self.build_dir))]]
+        main = next(Path(word) for word in verilate if word.endswith(".cpp"))
+        return [verilate, [*make, *_MAKE, *together(main), *_RUNTIME.copy(Path(self.build_dir))]]
 
 
 def _spaceless(word: str) -> str:

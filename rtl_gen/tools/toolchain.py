@@ -20,7 +20,7 @@ _MAKE_VARIABLES = {
     "LINK": "g++",
     "AR": "ar",
     "PERL": "perl",
-    "CFG_CXXFLAGS_STD": "-std=gnu++20",
+    "CFG_CXXFLAGS_STD": "-std=gnu++17",
     "CFG_CXXFLAGS_COROUTINES": "-fcoroutines",
     "CFG_LDLIBS_THREADS": "-lpthread -latomic",
     "CFG_CXXFLAGS_PCH_I": "-include",
@@ -29,8 +29,6 @@ _MAKE_VARIABLES = {
     "OPT_GLOBAL": "-O1",
 }
 _JOIN = Path(__file__).with_name("join_sources.py")
-TOGETHER = ("VM_PARALLEL_BUILDS=0",)
-"""For make: Verilator's files are compiled as one, so that headers are read once."""
 
 
 class ToolMissing(Failure):
@@ -72,12 +70,17 @@ def toolchain_env(base: Mapping[str, str] | None = None) -> dict[str, str]:
             raise ToolMissing(f"Simulation needs '{tool}', which is not installed: apt-get install g++ make.")
     env["VERILATOR_ROOT"] = str(spaceless(_verilator_root()))
     # not the one on PATH: that may be of another version, which fails in an environment that is made for this one
-    python = str(spaceless(Path(sys.executable)))
-    variables = _MAKE_VARIABLES | {"PYTHON3": python, "VERILATOR_INCLUDER": f"{python} {spaceless(_JOIN)}"}
+    variables = _MAKE_VARIABLES | {"PYTHON3": str(spaceless(Path(sys.executable)))}
     escaped = (f"{name}={value}".replace(" ", "\\ ") for name, value in variables.items())
     env["MAKEFLAGS"] = " -- " + " ".join(escaped)
     env.pop("MAKELEVEL", None)
     return env
+
+
+def together(*sources: Path) -> tuple[str, ...]:
+    """For make: Verilator's files and these of a build are compiled as one, so that headers are read once."""
+    includer = " ".join(str(spaceless(path)) for path in (Path(sys.executable), _JOIN, *sources))
+    return "VM_PARALLEL_BUILDS=0", "VM_USER_CLASSES=", f"VERILATOR_INCLUDER={includer}"
 
 
 def verilator() -> str:

@@ -11,12 +11,14 @@ unit it is part of. A component may ask for synthesis attributes of its module w
 import hashlib
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Hashable
+from dataclasses import dataclass, field, is_dataclass
+from enum import Enum
 
 from amaranth.back import rtlil
 from amaranth.hdl import _ast, _ir
 from amaranth.hdl._ast import ClockSignal, ResetSignal, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 
 from tritforge.rtl_gen.verilog.contents import by_rows
 from tritforge.rtl_gen.verilog.narrow import narrowings
@@ -89,20 +91,25 @@ def split(component: wiring.Component, name: str) -> str:
 class _Splitter:
     def __init__(self) -> None:
         self.units: dict[str, Unit] = {}
+        # key and text by `_plain`: the elements of an array need not all be converted
+        self._alike: dict[Hashable, tuple[str, str]] = {}
         self._uses: list[tuple[tuple[str, ...], _Use]] = []
         self._inputs: list[tuple[tuple[str, ...], str, Signal]] = []
 
     def unit(self, component: wiring.Component, fragment: _ir.Fragment, path: tuple[str, ...]) -> _ir.Instance:
         """Emit one component; the result instantiates it."""
-        use = _Use()
+        ports, use = _ports(component), _Use()
+        inputs = {port: signal for port, (signal, way) in ports.items() if way is _ir.PortDirection.Input}
+        if len(path) > 1:
+            self._inputs += [(path, port, signal) for port, signal in inputs.items()]
+        plain = _plain(component, ports)
+        if plain in self._alike:
+            key, text = self._alike[plain]
+            return _instance(key, ports, text, path)
         self._replace_children(fragment, path, use)
-        ports = _ports(component)
-        for port, (signal, direction) in ports.items():
-            if direction is _ir.PortDirection.Input:
-                use.given.add(id(signal))
-                if len(path) > 1:
-                    self._inputs.append((path, port, signal))
-            else:
+        use.given.update(map(id, inputs.values()))
+        for port, (signal, _) in ports.items():
+            if port not in inputs:
                 use.read[id(signal)] = signal
         self._uses.append((path, use))
         with by_rows():
@@ -113,6 +120,8 @@ class _Splitter:
         if key not in self.units:
             names = _candidates(type(component).__name__, path)
             self.units[key] = Unit(re.sub(r"\\unit\b(?=\.|\n)", rf"\\{key}", text), names)
+        if plain is not None:
+            self._alike[plain] = key, text
         return _instance(key, ports, text, path)
 
     def _replace_children(self, fragment: _ir.Fragment, path: tuple[str, ...], use: _Use) -> None:
@@ -175,6 +184,25 @@ def _ports(component: wiring.Component) -> dict[str, tuple[Signal, _ir.PortDirec
             direction = _ir.PortDirection.Input if is_input else _ir.PortDirection.Output
             ports["__".join(map(str, path))] = (value, direction)
     return ports
+
+
+def _plain(component: wiring.Component, ports: dict[str, tuple[Signal, _ir.PortDirection]]) -> Hashable:
+    """What a component elaborates from, the same for all that are alike; None where it has more than plain values."""
+    own = {
+        name: value
+        for name, value in vars(component).items()
+        if name not in component.signature.members and not name.startswith(("_MustUse__", "_Component__"))
+    }
+    if not all(_is_plain(value) for value in own.values()):
+        return None
+    shapes = tuple((port, repr(signal.shape()), signal.init, way) for port, (signal, way) in ports.items())
+    return type(component), tuple(sorted((name, repr(value)) for name, value in own.items())), shapes
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, int | str | Enum | _ast.Shape | data.Layout) or is_dataclass(value)
 
 
 def _instance(

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from amaranth.hdl import DomainRenamer, Module, Value
+from amaranth.hdl import Cat, DomainRenamer, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator, SimulatorContext
@@ -178,6 +178,59 @@ def test_reading_past_the_ports_is_refused(tmp_path: Path) -> None:
 def test_an_input_that_nothing_drives_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'half\.pipe' has the input 'i', which nothing drives"):
         emit_verilog(_HalfConnected(), "half", tmp_path)
+
+
+def test_so_is_that_of_a_unit_of_which_another_is_connected(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'pair\.second' has the input 'i', which nothing drives"):
+        emit_verilog(_Pair(), "pair", tmp_path)
+
+
+class _Pair(wiring.Component):
+    i: In(1)
+    o: Out(2)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.first, m.submodules.second = pair = _Inverter(), _Inverter()
+        m.d.comb += [pair[0].i.eq(self.i), self.o.eq(Cat(pair[0].o, pair[1].o))]
+        return m
+
+
+def test_units_alike_but_for_what_they_are_made_with_are_not_one(tmp_path: Path) -> None:
+    """Their values tell them apart; alike ones are one."""
+    files = emit_verilog(_Unlike(), "unlike", tmp_path)
+    assert sorted(file.stem for file in files if "added" in file.stem) == [
+        "unlike__added_four",
+        "unlike__added_seven",
+        "unlike__added_three",
+    ]
+
+
+class _Added(wiring.Component):
+    def __init__(self, *summands: int) -> None:
+        self._summands = summands
+        super().__init__({"i": In(8), "o": Out(8)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.o.eq((self.i + sum(self._summands))[:8])
+        return m
+
+
+class _Unlike(wiring.Component):
+    i: In(8)
+    o: Out(8)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        units = {"three": _Added(3), "four": _Added(4), "seven": _Added(3, 4), "again": _Added(3)}
+        value = self.i
+        for name, unit in units.items():
+            m.submodules[name] = unit
+            m.d.comb += unit.i.eq(value)
+            value = unit.o
+        m.d.comb += self.o.eq(value)
+        return m
 
 
 class _HalfConnected(wiring.Component):
