@@ -91,13 +91,12 @@ def mutate(
     """
     from tritforge.host.measure.mutants.campaign import Campaign, run
 
-    if record and unit:
-        raise TritforgeError("Documents show campaigns of whole cores; leave --record out, or --unit.")
     campaign = Campaign(chosen_core(name, settings), count, seed, unit)
     with progress("Mutants") as advance:
         report = run(campaign, folder, resume, benches, jobs or os.cpu_count() or 1, say, advance)
     if record:
-        _record_mutants(campaign.params, plan.mutants(named(campaign.params), count, seed, benches), report.told())
+        one = plan.mutants(named(campaign.params), count, seed, benches, unit)
+        _record_mutants(campaign.params, one, report.told())
     if as_json:
         print_json(report.told())
         return

@@ -128,16 +128,18 @@ DEMO = Measurement("demo", "tales on edge", "tritforge demo --record")
 TIMELINE = Measurement("timeline", "tales on edge", "tritforge measure timeline --record")
 
 
-def mutants_name(core: str, count: int, seed: int, benches: bool) -> str:
-    """Of an entry of mutants.json."""
-    return f"{core}, {count} mutants of seed {seed}{'' if benches else ' without benches'}"
-
-
-def mutants(core: str, count: int, seed: int, benches: bool = True) -> Measurement:
-    """A campaign of mutants of a core."""
-    more = "" if benches else " --no-benches"
+def mutants(core: str, count: int, seed: int, benches: bool = True, unit: str | None = None) -> Measurement:
+    """A campaign of mutants of a core, or of one unit of it."""
+    of, without = f"of {unit} " if unit else "", "" if benches else " without benches"
+    more = (f" --unit {unit!r}" if unit else "") + ("" if benches else " --no-benches")
     command = f"tritforge mutate {options(core)} --count {count} --seed {seed}{more} --record"
-    return Measurement("mutants", mutants_name(core, count, seed, benches), command, True)
+    return Measurement("mutants", f"{core}, {count} mutants {of}of seed {seed}{without}", command, True)
+
+
+def mutants_around(of: str, count: int, seed: int) -> Measurement:
+    """A campaign of mutants of the units around a core."""
+    command = f"python -m tests.mutants {of} --count {count} --seed {seed} --record"
+    return Measurement("mutants", f"{of}, {count} mutants of seed {seed}", command, True)
 
 
 def coverage(core: str) -> Measurement:

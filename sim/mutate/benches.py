@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib import import_module
@@ -22,6 +23,7 @@ from tritforge.sim.mutate.design import SELECT, SELECT_BITS, Design, design, mut
 from tritforge.sim.mutate.limited import Outcome, limited, limited_all
 from tritforge.sim.mutate.mutants import Mutant
 
+BENCHES_IN = "tritforge.sim.benches"
 LONGEST = 900.0
 """Seconds for a bench of the unmutated unit, its build with it; one that takes longer is not of use here."""
 TIMES = 10
@@ -140,10 +142,11 @@ def in_bench(
     with tempfile.TemporaryDirectory(prefix="tritforge-unit-") as place:
         of = design(emit_verilog(unit, f"unit_{name}", place), f"unit_{name}")
         there = {mutant: found for mutant in mutants if (found := _there(of, bench, mutant))}
-        control = next(_controls(of), None)
+        control = inverted_output(of)
         if there and control:
             say(status, f"Running the bench of {bench.name} on {len(there)} mutants of its unit")
-            trial = _Trial(of, bench, bench.told(params, unit), control)
+            testcase = bench.name.partition(":")[2] or None
+            trial = Trial(of, bench.name, f"{BENCHES_IN}.tb_{name}", bench.told(params, unit), control, testcase)
             if problem := trial.problem():
                 say(status, f"The bench of {bench.name} cannot judge at these parameters ({problem})")
                 return
@@ -152,19 +155,25 @@ def in_bench(
 
 
 @dataclass(frozen=True)
-class _Trial:
-    """A bench, a unit as cells, what the bench is told, and what it must find."""
+class Trial:
+    """A bench and the unit that it judges mutants of.
+
+    Attributes
+    ----------
+    of : the unit as cells. name : of the bench, for people. control : a mutant that it must find.
+    module, told, testcase : see `sim.cocotb_run.run_cocotb`.
+    """
 
     of: Design
-    bench: Bench
+    name: str
+    module: str
     told: dict[str, Any]
     control: Mutant
+    testcase: str | None = None
 
     def runner(self, mutants: Sequence[Mutant]) -> "Runner":
         """With the control behind them."""
-        name, _, testcase = self.bench.name.partition(":")
-        module = f"tritforge.sim.benches.tb_{name}"
-        return Runner(self.of, [*mutants, self.control], module, self.told, testcase or None)
+        return Runner(self.of, [*mutants, self.control], self.module, self.told, self.testcase)
 
     def problem(self, mutants: Sequence[Mutant] = ()) -> str:
         """Why the bench can say nothing of a model with these mutants in it."""
@@ -181,7 +190,7 @@ class _Trial:
         if problem := self.problem(mutants):
             # a bench that sets a register cannot where a mutant has divided it
             if len(pairs) == 1:
-                say(status, f"The bench of {self.bench.name} cannot judge {pairs[0][0].key[:100]} ({problem})")
+                say(status, f"The bench of {self.name} cannot judge {pairs[0][0].key[:100]} ({problem})")
             for half in (pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]) if len(pairs) > 1 else ():
                 yield from self.verdicts(half, jobs, status)
             return
@@ -189,7 +198,7 @@ class _Trial:
         limit = TIMES * run(0, LONGEST).seconds + 60  # now without its build
         works = [(mutant, run.work(number)) for number, (mutant, _) in enumerate(pairs, 1)]
         for mutant, outcome in limited_all(works, limit, jobs):
-            yield Verdict(mutant, self.bench.name, _reason(outcome), outcome.over, outcome.seconds)
+            yield Verdict(mutant, self.name, _reason(outcome), outcome.over, outcome.seconds)
 
 
 class Runner:
@@ -232,13 +241,13 @@ def _there(of: Design, bench: Bench, mutant: Mutant) -> Mutant | None:
     return found
 
 
-def _controls(of: Design) -> Iterator[Mutant]:
+def inverted_output(of: Design) -> Mutant | None:
+    """The first output of a design that is no constant, inverted; None where all are."""
     for name, port in of.modules[of.top]["ports"].items():
         if port["direction"] == "output":
-            try:
-                yield planted(of, name)
-            except TritforgeError:  # a constant
-                continue
+            with suppress(TritforgeError):
+                return planted(of, name)
+    return None
 
 
 def _chosen_by_argument(top: str, verilog: str) -> str:

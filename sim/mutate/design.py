@@ -36,11 +36,13 @@ class Design:
     Attributes
     ----------
     folder : has ``base.il`` and ``base.json``. files : the Verilog that it is of. top : its top module.
+    called : short name of the top.
     """
 
     folder: Path
     files: tuple[Path, ...]
     top: str
+    called: str = ""
 
     @cached_property
     def modules(self) -> dict[str, Any]:
@@ -55,7 +57,7 @@ class Design:
 
     def short(self, module: str) -> str:
         """A module's name without the design's before it."""
-        return module.removeprefix(self.top).removeprefix("_")
+        return module.removeprefix(self.top).removeprefix("_") or self.called
 
     def cells(self, module: str) -> int:
         """Cells of a module, by its short name, that mutants are made of."""
@@ -103,7 +105,7 @@ class Design:
         return None
 
 
-def design(files: Sequence[Path], top: str, status: Status | None = None) -> Design:
+def design(files: Sequence[Path], top: str, status: Status | None = None, called: str = "") -> Design:
     """The netlist of emitted Verilog, one module a file of the same name; kept.
 
     Raises
@@ -116,7 +118,7 @@ def design(files: Sequence[Path], top: str, status: Status | None = None) -> Des
         if folder.fresh:
             say(status, f"Reading {top} as cells of words")
             run_script(folder.path, files, top, script, None)
-    return Design(folder.final, tuple(files), top)
+    return Design(folder.final, tuple(files), top, called)
 
 
 def allotment(design: Design, count: int, weights: Mapping[str, float]) -> dict[str, int]:
@@ -183,7 +185,7 @@ def planted(design: Design, port: str, bit: int = 0) -> Mutant:
     for name, cell in top["cells"].items():
         for of, bits in cell["connections"].items():
             if cell["port_directions"].get(of) == "output" and wire and wire[0] in bits:
-                return Mutant("", cell["type"], f"planted at {port}", of, bits.index(wire[0]), "inv", name)
+                return Mutant(design.called, cell["type"], f"planted at {port}", of, bits.index(wire[0]), "inv", name)
     raise TritforgeError(f"{design.top} has no output {port} that a cell drives; plant the control elsewhere.")
 
 

@@ -52,6 +52,7 @@ UNITS = (
     ),
     Unit("result", r"result_unit\w*", control=True),
     Unit("registers", r"registers\w*|axi_lite_slave\w*", control=True),
+    Unit("link", r"exchange\w*|(in|out)box\w*|placer\w*|beat_ring\w*|ring_stop\w*|(from|to)_link\w*", control=True),
     Unit("others", r".*"),
 )
 """In the order of the core; a module belongs to the first that takes its name."""

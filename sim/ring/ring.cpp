@@ -98,6 +98,12 @@ class Ring {
         }
     }
 
+#ifdef MUTANTS
+    void mutate(uint32_t number) {
+        for (size_t k = 0; k < nodes_.size(); k++) ports(k).mutsel = number;
+    }
+#endif
+
     // One cycle of all. Returns whether a beat or a word of a result was handed over.
     bool cycle() {
         if (shared_) shared_->tick(nodes_);
@@ -191,6 +197,10 @@ Ring* ring_create(size_t cores, size_t threads, uint32_t latency, uint32_t stall
 }
 void ring_destroy(Ring* ring) { delete ring; }
 void ring_reset(Ring* ring) { ring->reset(); }
+#ifdef MUTANTS
+// Makes one of the mutants of all cores from now on; 0 for none.
+void ring_mutate(Ring* ring, uint32_t number) { ring->mutate(number); }
+#endif
 // The link from a core to the next one.
 void ring_cut(Ring* ring, size_t core) { ring->link(core).cut(); }
 // One memory for all from now on, of so many bytes a cycle, for exchanges with an interval of 0; a buffer of ``depth``

@@ -103,6 +103,10 @@ class Ring:
         """Hold the reset of all cores for a few cycles; the links forget what was under way."""
         self._library.ring_reset(self._ring)
 
+    def mutate(self, number: int) -> None:
+        """See `sim.harness.Harness.mutate`; of all cores."""
+        self._library.ring_mutate(self._ring, number)
+
     def cut(self, core: int) -> None:
         """Let nothing through any more from a core to the next one."""
         self._library.ring_cut(self._ring, core)
@@ -280,4 +284,6 @@ def _load(path: Path) -> ctypes.CDLL:
     ):
         function = getattr(library, f"ring_{name}")
         function.restype, function.argtypes = result, arguments
+    if hasattr(library, "ring_mutate"):
+        library.ring_mutate.restype, library.ring_mutate.argtypes = None, (ring, u32)
     return library

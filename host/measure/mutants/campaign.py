@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from tritforge.golden import Failure
-from tritforge.host.measure.mutants.checks import Checks
 from tritforge.host.measure.mutants.oracle import Kill, Oracle
 from tritforge.host.measure.mutants.results import Fate, Journal, Result, known, table
 from tritforge.hw.params import CoreParams
 from tritforge.rtl_gen.tools.build import Status, say
 from tritforge.rtl_gen.verilog.cached import TOP, cached_verilog
 from tritforge.sim.build_harness import build_harness
-from tritforge.sim.mutate.benches import BENCHES, benches_of, in_bench
+from tritforge.sim.mutate.benches import BENCHES, Verdict, benches_of, in_bench
 from tritforge.sim.mutate.design import MOST, Design, allotment, design, drawn, mutated, parts, planted
 from tritforge.sim.mutate.limited import limited_all
 from tritforge.sim.mutate.mutants import Mutant
@@ -108,7 +107,8 @@ def judge_all(
 def model(campaign: Campaign, of: Design, part: Sequence[Mutant], status: Status | None = None) -> Path:
     """The compiled core with these mutants, and behind them the control."""
     verilog = mutated(of, [*part, planted(of, CONTROL)], status)
-    return build_harness([verilog], TOP, campaign.params.lanes, status=status, mutants=True)
+    params = campaign.params
+    return build_harness([verilog], TOP, params.lanes, status=status, mutants=True, link_bytes=params.link_bytes)
 
 
 def _core_result(mutant: Mutant, kill: Kill | str | None, seconds: float) -> Result:
@@ -145,39 +145,49 @@ def look_closer(
 ) -> None:
     """Look for quick proofs of what the core's checks let through, run the rest in the benches of its unit, and look
     longer for proofs of what is left."""
-    in_use = used(of, status)
-    for mutant in _open(mutants, journal, "unused"):
-        where = "nothing looks at it" if is_unused(of, mutant, in_use) else ""
-        fate, unit = Fate.PROVED if where else Fate.OPEN, unit_of(mutant.module).name
-        journal.add(Result(mutant.key, unit, "unused", fate, where))
-    _prove(of, mutants, journal, "wires", jobs, status)
+    prove_unused(of, mutants, journal, status)
+    prove(of, mutants, journal, "wires", jobs, status)
     if benches and not BENCHES_HERE:
         say(status, "The benches of units are in a checkout only, so survivors are not run in them")
     for bench in BENCHES if benches and BENCHES_HERE else ():
         stage = f"bench {bench.name}"
-        wanted = [m for m in _open(mutants, journal, stage) if bench in benches_of(m.module)]
+        wanted = [m for m in left_open(mutants, journal, stage) if bench in benches_of(m.module)]
         for verdict in in_bench(bench, campaign.params, wanted, jobs, status) if wanted else ():
-            fate = Fate.BENCH if verdict.failed else Fate.TIMED_OUT if verdict.over else Fate.OPEN
-            unit = unit_of(verdict.mutant.module).name
-            by = bench.name if fate is not Fate.OPEN else ""
-            journal.add(Result(verdict.mutant.key, unit, stage, fate, by, "", verdict.failed, verdict.seconds))
-    _prove(of, mutants, journal, "outputs", jobs, status)
+            journal.add(bench_result(verdict, unit_of(verdict.mutant.module).name, stage))
+    prove(of, mutants, journal, "outputs", jobs, status)
 
 
-def _open(mutants: Sequence[Mutant], journal: Journal, stage: str) -> list[Mutant]:
+def bench_result(verdict: Verdict, unit: str, stage: str) -> Result:
+    """A bench's verdict as a line of the results."""
+    fate = Fate.BENCH if verdict.failed else Fate.TIMED_OUT if verdict.over else Fate.OPEN
+    by = verdict.bench if fate is not Fate.OPEN else ""
+    return Result(verdict.mutant.key, unit, stage, fate, by, "", verdict.failed, verdict.seconds)
+
+
+def left_open(mutants: Sequence[Mutant], journal: Journal, stage: str) -> list[Mutant]:
     """Those that nothing has said anything of, and a stage not yet that it cannot."""
     looked = journal.known(stage)
     return [m for m in mutants if journal.last(m.key).fate is Fate.OPEN and m.key not in looked]
 
 
-def _prove(
+def prove_unused(of: Design, mutants: Sequence[Mutant], journal: Journal, status: Status | None) -> None:
+    """Find those of what nothing looks at."""
+    in_use = used(of, status)
+    for mutant in left_open(mutants, journal, "unused"):
+        where = "nothing looks at it" if is_unused(of, mutant, in_use) else ""
+        fate, unit = Fate.PROVED if where else Fate.OPEN, journal.last(mutant.key).unit
+        journal.add(Result(mutant.key, unit, "unused", fate, where))
+
+
+def prove(
     of: Design, mutants: Sequence[Mutant], journal: Journal, name: str, jobs: int, status: Status | None
 ) -> None:
-    left = _open(mutants, journal, f"proof {name}")
+    """Look for proofs by one of `METHODS`."""
+    left = left_open(mutants, journal, f"proof {name}")
     say(status, f"Looking for proofs of {len(left)} mutants by their {name}")
     works = ((mutant, partial(proved, of, mutant, METHODS[name], SECONDS)) for mutant in left)
     for mutant, proof in limited_all(works, PATIENCE, jobs):
-        fate, unit = Fate.PROVED if proof.value else Fate.OPEN, unit_of(mutant.module).name
+        fate, unit = Fate.PROVED if proof.value else Fate.OPEN, journal.last(mutant.key).unit
         journal.add(Result(mutant.key, unit, f"proof {name}", fate, proof.value or "", seconds=proof.seconds))
 
 
@@ -225,15 +235,19 @@ def run(
     Failure
         If a control fails.
     """
-    Checks(campaign.params, folder)  # before anything is made
     journal = Journal(folder, campaign.settings(), resume)
     of = campaign.design(status)
     mutants = campaign.mutants(of, status)
     judge_all(campaign, of, mutants, journal, jobs, status, progress)
     look_closer(campaign, of, mutants, journal, benches, jobs, status)
+    return report(campaign.settings(), mutants, journal, asdict(campaign.params))
+
+
+def report(settings: dict[str, Any], mutants: Sequence[Mutant], journal: Journal, where: dict[str, Any]) -> Report:
+    """What the journal says of mutants, and what is known of them with these parameters."""
     results, wrong = [], []
     for mutant in mutants:
-        result, argued = journal.last(mutant.key), known(mutant, campaign.params)
+        result, argued = journal.last(mutant.key), known(mutant, where)
         if argued and result.fate is Fate.OPEN:
             result = replace(result, fate=argued[0], by=argued[1])
         elif argued and result.fate in (Fate.KILLED, Fate.BENCH):
@@ -241,4 +255,4 @@ def run(
         results.append(result)
     killers = Counter(r.by for r in results if r.fate in (Fate.KILLED, Fate.BENCH))
     left = [result for result in results if result.fate not in (Fate.KILLED, Fate.BENCH)]
-    return Report(campaign.settings(), table(results), dict(killers.most_common()), left, wrong)
+    return Report(settings, table(results), dict(killers.most_common()), left, wrong)

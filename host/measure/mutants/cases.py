@@ -102,15 +102,18 @@ class Cases:
         tokens: int,
         change: Callable[[Tensors], Tensors] | None = None,
         threshold: float | None = None,
+        cores: int = 1,
     ) -> Case:
         """The case of that name: random weights, as they are or changed; the dimensions are cut to the core's."""
         if name not in self._cases:
-            image = self._image(name.partition(":")[0], fitted(config, self._params), change)
+            image = self._image(name.partition(":")[0], fitted(config, self._params), change, cores)
             ids = np.random.default_rng(len(self._cases)).integers(image.shape.vocab, size=tokens)
             self._cases[name] = Case(image, ids, threshold, self._params.act_bits)
         return self._cases[name]
 
-    def _image(self, name: str, config: ModelConfig, change: Callable[[Tensors], Tensors] | None) -> Image:
+    def _image(
+        self, name: str, config: ModelConfig, change: Callable[[Tensors], Tensors] | None, cores: int
+    ) -> Image:
         if name not in self._images:
             folder = self._folder / name.replace(" ", "-")
             write_random_checkpoint(folder / "random", config, len(self._images))
@@ -120,7 +123,8 @@ class Cases:
                 tensors = change({tensor: checkpoint.tensor(tensor) for tensor in checkpoint.names()})
                 source = folder / "changed"
                 write_checkpoint(source, config, tensors)
-            pack(IntegerCheckpoint(Checkpoint(source), self._params.formats), self._params, folder / "image")
+            weights = IntegerCheckpoint(Checkpoint(source), self._params.formats)
+            pack(weights, self._params, folder / "image", cores=cores)
             self._images[name] = Image.open(folder / "image")
         return self._images[name]
 

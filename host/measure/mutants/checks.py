@@ -18,6 +18,7 @@ from tritforge.golden import TritforgeError
 from tritforge.host.image.stream import TokenStream
 from tritforge.host.measure.malformed import Packet, bad_headers, spoilt, with_header, wrong_remainders
 from tritforge.host.measure.mutants import cases as gc
+from tritforge.host.measure.mutants.access import REFUSED, read, write
 from tritforge.host.measure.mutants.cases import Case, Cases, Said
 from tritforge.host.measure.mutants.witness import Witness
 from tritforge.host.run.driver import Driver
@@ -27,14 +28,11 @@ from tritforge.hw.register_map import constants, register, registers_of
 from tritforge.hw.schedule import HEADER_WORDS, HeaderWord, Status
 from tritforge.perf.estimates.cycles import CycleModel
 from tritforge.sim.mutate.core import MutantCore
-from tritforge.sim.native import HarnessError, HarnessTimeout
 
 STALL = 0.4
 HELD = 0.98
 """Of a host that takes so few words that rows wait for room."""
 SPOILT = 200
-REFUSED = "refused"
-"""What an access to a register comes to that is answered with an error."""
 
 
 @cache
@@ -158,7 +156,7 @@ class Checks:
     def _registers(self, core: MutantCore, see: Witness) -> None:
         fixed = constants(self._params)
         for entry in registers_of(self._params):
-            value = _read(core, entry.offset)
+            value = read(core, entry.offset)
             see.same(entry.name, value)
             if entry.name in fixed:
                 see.golden(entry.name, value, fixed[entry.name])
@@ -206,35 +204,35 @@ class Checks:
         core.exchange([self._packet(self._short(), 1)])
         for offset in [*range(0, 0x100, 4), 0x100, 0x200, 0x400, 0x7FC, 0x800, 0xFFC, *(o + 1 for o in (0, 0x40))]:
             if known.get(offset) != register("STATE_DATA"):
-                see.same(f"read of {offset:#x}", _read(core, offset))
+                see.same(f"read of {offset:#x}", read(core, offset))
         for offset in [*range(0, 0x100, 4), 0x100, 0x204, 0x430, 0x840]:
             entry = known.get(offset)
             if entry is None or entry.access == "ro":
-                see.golden(f"write to {offset:#x}", _write(core, offset, 0xFFFFFFFF), REFUSED)
+                see.golden(f"write to {offset:#x}", write(core, offset, 0xFFFFFFFF), REFUSED)
         address, data = register("STATE_ADDRESS").offset, register("STATE_DATA").offset
         words = self._params.batch * self._params.slot_values
         for value in (0, 1, 0x55, 0xAA, words - 2, words - 1, words, words + 1, 2 * words, 0xFFFFFFFF, 0x80000000):
-            see.same(f"STATE_ADDRESS {value:#x}", (_write(core, address, value), _read(core, address)))
-            see.same(f"read at {value:#x}", (_read(core, data), _read(core, address)))
+            see.same(f"STATE_ADDRESS {value:#x}", (write(core, address, value), read(core, address)))
+            see.same(f"read at {value:#x}", (read(core, data), read(core, address)))
         wide = self._params.formats.wide_bits
         top = 1 << wide - 1
         for place in (0, words // 2, words - 4):
-            _write(core, address, place)
+            write(core, address, place)
             for value in (0x12345678 % top, -(0x2BCDEF01 % top), top - 1, -top, top, 1 - top):
-                see.same(f"STATE_DATA {value:#x}", (_write(core, data, value & 0xFFFFFFFF), _read(core, address)))
-            _write(core, address, place)
+                see.same(f"STATE_DATA {value:#x}", (write(core, data, value & 0xFFFFFFFF), read(core, address)))
+            write(core, address, place)
             for _ in range(4):
-                see.same("STATE_DATA read", (_read(core, data), _read(core, address)))
+                see.same("STATE_DATA read", (read(core, data), read(core, address)))
         outliers = register("OUTLIERS").offset
-        before = _read(core, outliers)
+        before = read(core, outliers)
         for value in (0x2AA, 0x155, 0xFFFFFFFF, 0, before if isinstance(before, int) else 0):
-            see.same(f"OUTLIERS {value:#x}", (_write(core, outliers, value), _read(core, outliers)))
+            see.same(f"OUTLIERS {value:#x}", (write(core, outliers, value), read(core, outliers)))
         self._while_busy(core, see)
         control = register("CONTROL")
         core.write_register(control.offset, control.field("CLEAR").mask)
         for entry in registers_of(self._params):
             if entry.name != "STATE_DATA":
-                see.same(f"{entry.name} after a clear", _read(core, entry.offset))
+                see.same(f"{entry.name} after a clear", read(core, entry.offset))
 
     def _while_busy(self, core: MutantCore, see: Witness) -> None:
         """The same in the middle of a packet: the state is refused, counters run."""
@@ -243,8 +241,8 @@ class Checks:
         half = len(beats) // 2
         core.exchange([np.ascontiguousarray(beats[:half].reshape(-1))], last=False, expect_result=False)
         for name in ("STATUS", "STATE_DATA", "CYCLES_LO", "CYCLES_HI", "STARVED_LO", "BEATS_LO", "ERRORS", "TOKENS"):
-            see.same(f"{name} while busy", _read(core, register(name).offset))
-        see.same("write while busy", _write(core, register("STATE_DATA").offset, 1))
+            see.same(f"{name} while busy", read(core, register(name).offset))
+        see.same("write while busy", write(core, register("STATE_DATA").offset, 1))
         result = parse_result(core.exchange([np.ascontiguousarray(beats[half:].reshape(-1))]))
         see.golden("status of a packet in two parts", result.status, Status.OK)
         see.golden("logits of a packet in two parts", result.logits, case.said.raw[0])
@@ -295,13 +293,13 @@ class Checks:
         header = 64 // self._params.lanes or 1
         for count in (1, header - 1 or 1, header, header + 1, len(beats) // 4, len(beats) // 2, len(beats) - 1):
             core.exchange([np.ascontiguousarray(beats[:count].reshape(-1))], last=False, expect_result=False)
-            see.same("STATUS before an abort", _read(core, register("STATUS").offset))
+            see.same("STATUS before an abort", read(core, register("STATUS").offset))
             core.write_register(control.offset, control.field("ABORT").mask)
-            see.same("STATUS after an abort", _read(core, register("STATUS").offset))
+            see.same("STATUS after an abort", read(core, register("STATUS").offset))
             result = parse_result(core.exchange([beats[-1]]))
             see.golden(f"status of a packet aborted after {count} beats", result.status, Status.ABORTED)
-            see.same("ERRORS after an abort", _read(core, register("ERRORS").offset))
-            see.same("TORN after an abort", _read(core, register("STATUS").offset))
+            see.same("ERRORS after an abort", read(core, register("ERRORS").offset))
+            see.same("TORN after an abort", read(core, register("STATUS").offset))
             self._good(core, see, case)
             self._good(core, see, case, 1)
         core.write_register(control.offset, control.field("ABORT").mask)
@@ -386,7 +384,7 @@ class Checks:
         for threshold in (0.0, 1.0, 2.5, 6.0):
             case = self._cases.case(f"odd:outliers from {threshold}", gc.ODD, 2, threshold=threshold)
             self._run(core, see, case, f"outliers from {threshold}")
-            see.same("OUTLIERS", _read(core, register("OUTLIERS").offset))
+            see.same("OUTLIERS", read(core, register("OUTLIERS").offset))
         self._run(core, see, self._odd(), "outliers as usual")
 
     def _flipped(self, core: MutantCore, see: Witness) -> None:
@@ -415,7 +413,7 @@ class Checks:
             answer = core.exchange([with_header(packet, HeaderWord.BEATS, wrong)])
             see.same(f"answer to {beats} beats too many from bit {place} on", answer)
         self._good(core, see, case)
-        see.same("ERRORS of flipped headers", _read(core, register("ERRORS").offset))
+        see.same("ERRORS of flipped headers", read(core, register("ERRORS").offset))
 
     def _spoilt(self, core: MutantCore, see: Witness) -> None:
         case, chance = self._short(), random.Random(5)
@@ -424,7 +422,7 @@ class Checks:
             see.same(f"answer to spoilt packet {count}", core.exchange([spoilt(packet, self._params.lanes, chance)]))
             if count % 10 == 0:
                 self._good(core, see, case)
-        see.same("ERRORS of spoilt packets", _read(core, register("ERRORS").offset))
+        see.same("ERRORS of spoilt packets", read(core, register("ERRORS").offset))
 
     def _long(self, core: MutantCore, see: Witness) -> None:
         self._run(core, see, self._cases.case("odd:long", gc.ODD, 16), "a longer text")
@@ -438,21 +436,3 @@ class Checks:
 def _joined(case: Case, contexts: list[Context]) -> Packet:
     """A packet as one array."""
     return np.concatenate([np.asarray(s).reshape(-1) for s in TokenStream(case.image).packet(contexts, 7)])
-
-
-def _read(core: MutantCore, offset: int) -> int | str:
-    return _outcome(lambda: core.read_register(offset))
-
-
-def _write(core: MutantCore, offset: int, value: int) -> int | str:
-    return _outcome(lambda: core.write_register(offset, value))
-
-
-def _outcome(access: Callable[[], int | None]) -> int | str:
-    """What a register says; `REFUSED` where it answers with an error; a hang is raised."""
-    try:
-        return access() or 0
-    except HarnessTimeout:
-        raise
-    except HarnessError:
-        return REFUSED

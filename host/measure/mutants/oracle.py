@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge of the mutants of a core: the unmutated one must pass every check, a mutant should fail one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tritforge.golden import Failure
 from tritforge.host.measure.cosim import Mismatch
 from tritforge.host.measure.mutants.checks import Checks
+from tritforge.host.measure.mutants.ring_checks import RingChecks
 from tritforge.host.measure.mutants.witness import Witness
 from tritforge.hw.params import CoreParams
 from tritforge.sim.mutate.core import MutantCore
+from tritforge.sim.mutate.ring import MutantRings
 from tritforge.sim.native import HarnessTimeout
 
 
@@ -29,7 +33,7 @@ class Kill:
 
 
 class Oracle:
-    """The judge of a core's mutants, by its checks.
+    """The judge of a core's mutants, by its checks; of one with links by those of a ring.
 
     Parameters
     ----------
@@ -37,8 +41,9 @@ class Oracle:
     """
 
     def __init__(self, params: CoreParams, folder: Path) -> None:
-        self._params = params
-        self._checks = Checks(params, folder)
+        checks: Any = RingChecks(params, folder) if params.linked else Checks(params, folder)
+        self._checks: list[tuple[str, Callable[[Any, Witness], None]]] = list(checks.all())
+        self._made: Callable[[Path, int], Any] = partial(MutantRings if params.linked else MutantCore, params)
         self._unmutated: list[Any] | None = None
 
     def learn(self, library: Path) -> int:
@@ -50,8 +55,8 @@ class Oracle:
             If it is not as the golden model, or not the same again: then nothing can be said about mutants.
         """
         witness = Witness()
-        with MutantCore(self._params, library, 0) as core:
-            for name, check in self._checks.all():
+        with self._made(library, 0) as core:
+            for name, check in self._checks:
                 try:
                     check(core, witness)
                 except Failure as error:
@@ -67,8 +72,8 @@ class Oracle:
     def judge(self, library: Path, number: int) -> Kill | None:
         """How a mutant is found out; None where it passes every check. After `learn`."""
         witness = Witness(self._unmutated)
-        with MutantCore(self._params, library, number) as core:
-            for name, check in self._checks.all():
+        with self._made(library, number) as core:
+            for name, check in self._checks:
                 try:
                     check(core, witness)
                 except Mismatch as error:

@@ -13,7 +13,6 @@ from typing import Any
 
 from tritforge.golden import TritforgeError
 from tritforge.golden.files import make_folder, write_text
-from tritforge.hw.params import CoreParams
 from tritforge.sim.mutate.mutants import Mutant
 
 RESULTS, SETTINGS = "results.jsonl", "campaign.json"
@@ -105,10 +104,11 @@ def _result(line: dict[str, Any]) -> Result:
     return Result(**line | {"fate": Fate(line["fate"])})
 
 
-def known(mutant: Mutant, params: CoreParams) -> tuple[Fate, str] | None:
-    """What is known of a mutant that no check can find, and why; None where nothing is known, or not of this core."""
+def known(mutant: Mutant, where: dict[str, Any]) -> tuple[Fate, str] | None:
+    """What is known of a mutant that no check can find, and why; None where nothing is known, or not with these
+    parameters of the core, or of the unit."""
     entry = _known().get(mutant.key)
-    if entry is None or not entry.get("where", {}).items() <= asdict(params).items():
+    if entry is None or not entry.get("where", {}).items() <= where.items():
         return None
     return Fate(entry["fate"]), entry["reason"]
 

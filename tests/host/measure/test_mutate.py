@@ -136,8 +136,8 @@ def test_what_is_known_holds_for_its_cores_alone(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(mutant_results, "KNOWN", tmp_path / "known.json")
     mutant_results._known.cache_clear()
     try:
-        assert known(KILLED, preset("tiny")) == (Fate.UNREACHABLE, "too long")
-        assert known(KILLED, preset("edge")) is None and known(HANGS, preset("tiny")) is None
+        assert known(KILLED, asdict(preset("tiny"))) == (Fate.UNREACHABLE, "too long")
+        assert known(KILLED, asdict(preset("edge"))) is None and known(HANGS, asdict(preset("tiny"))) is None
     finally:
         mutant_results._known.cache_clear()
 
