@@ -24,7 +24,7 @@ class Recipe:
     Attributes
     ----------
     prefix : Verilator's class.
-    sources : C++ files. headers : those of the project that they include.
+    sources : C++ files, and what else Verilator is to read. headers : those of the project that they include.
     defines : for the C++ compiler.
     options : of Verilator, more than the usual ones.
     together : whether all is compiled as one file; that of a netlist would be too large.
@@ -79,7 +79,8 @@ def build_library(verilog_files: Sequence[Path], top: str, recipe: Recipe, statu
                 )
                 kept = runtime.copy(place)
                 make = ["make", "-C", str(place), "-f", f"{recipe.prefix}.mk", "-j", str(os.cpu_count() or 1)]
-                joined = together(*recipe.sources) if recipe.together else ()
+                around = [source for source in recipe.sources if source.suffix == ".cpp"]
+                joined = together(*around) if recipe.together else ()
                 run_tool([*make, _WHOLE, *kept, *joined])
                 runtime.keep(place)
                 _keep_only(place, LIBRARY)

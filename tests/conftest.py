@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How tests share a machine: the order of their files, and the threads of each process.
+"""How tests share a machine: the order of their files, and the processors and threads of each process.
 
 Long files begin first, so that no worker is left alone with one at the end. Threads that wait for each other on cores
 that other workers use are many times as slow as one.
@@ -11,10 +11,14 @@ import os
 import pytest
 
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PROCESSORS = sorted(os.sched_getaffinity(0))
+# programs that tests start are told too
+os.sched_setaffinity(0, PROCESSORS[WORKER % len(PROCESSORS) :: WORKERS])
 # a process of all tests has millions of objects, and Python would look through them all the time
 gc.set_threshold(50_000, 20, 100)
 # before anything imports torch, and for programs that tests start
-os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // WORKERS)))
+os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
 
 LONGEST = (
     *("test_limits", "test_core", "test_surroundings", "test_board", "test_gates", "test_faults", "test_cycles"),

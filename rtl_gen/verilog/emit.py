@@ -60,7 +60,7 @@ def emit_verilog(component: wiring.Component, name: str, out_dir: Path | str) ->
     out_dir = Path(out_dir)
     make_folder(out_dir)
     files = []
-    with _few_collections():
+    with _no_collections():
         modules = _verilog(split(component, name), name)
     for module, text in modules.items():
         files.append(out_dir / f"{module}.v")
@@ -70,14 +70,15 @@ def emit_verilog(component: wiring.Component, name: str, out_dir: Path | str) ->
 
 
 @contextmanager
-def _few_collections() -> Iterator[None]:
-    """Amaranth makes millions of objects and keeps them; Python looks through them for cycles a third of the time."""
-    before = gc.get_threshold()
-    gc.set_threshold(50_000, 20, 100)
+def _no_collections() -> Iterator[None]:
+    """Amaranth makes millions of objects and keeps them; Python looks through them for cycles half of the time."""
+    before = gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        if before:
+            gc.enable()
 
 
 def _verilog(rtlil: str, top: str) -> dict[str, str]:
