@@ -344,7 +344,8 @@ def test_an_interruption_leaves_no_traceback_and_nothing_half(
         time.sleep(0.01)
     assert process.returncode is None, f"it ended before: {said.read_text()}"
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(60) == 130, said.read_text()
+    # the second where Python was making a dataclass (findings/caught_interrupt_kills.sh)
+    assert process.wait(60) in (130, -signal.SIGINT), said.read_text()
     assert "Traceback" not in said.read_text() and "Error" not in said.read_text(), said.read_text()
     left = [path for kept in cache.iterdir() if not kept.is_symlink() for path in kept.rglob("*")]
     assert not [path for path in left if ".tmp" in path.name or path.parent.name == "cocotb-runs"]
