@@ -29,6 +29,12 @@ LONGEST = (
 )
 
 
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Stable: the tests of a file keep their order."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))

@@ -24,9 +24,9 @@ _MAKE_VARIABLES = {
     "CFG_CXXFLAGS_COROUTINES": "-fcoroutines",
     "CFG_LDLIBS_THREADS": "-lpthread -latomic",
     "CFG_CXXFLAGS_PCH_I": "-include",
-    # Verilator has done most of it: at -O3, and with this pass, a core takes far longer to compile and is no faster
-    "OPT_FAST": "-O1 -fno-tree-fre",
-    "OPT_GLOBAL": "-O1",
+    # Verilator has done most of it: at -O3 and with these passes a core takes far longer to compile and is no faster
+    "OPT_FAST": "-O1 -fno-tree-fre -fno-tree-dse",
+    "OPT_GLOBAL": "-O0",
 }
 _JOIN = Path(__file__).with_name("join_sources.py")
 

@@ -67,6 +67,7 @@ class Bench:
         self.ring, self.path, self.reads, self.producers = Ring(), Path(), Reads(), Producers()
         self.peers = Peers(under_test().linked)
         self.tags, self.gaps = tag_layout(under_test()), slots(under_test())
+        self.valid_bit = self.tags["valid"].offset
         self.now, self.env = 0, dict.fromkeys(("finished", "restored"), 0)
         self.room = [0] * GRACE
         self.torn = self.was_torn = self.torn_at = 0
@@ -268,13 +269,12 @@ class Bench:
     def look_at_rows(self) -> None:
         """The next row group, with all that goes with it."""
         ports, row = self.ports, self.row
-        tag = self.tags.from_bits(ports.tag)
-        leaves = bool(tag.valid or ports.drain)
+        leaves = bool(ports.tag >> self.valid_bit & 1 or ports.drain)
         self.late("a row group", self.going and not leaves and row is not None and self.may_leave(row))
         if leaves:
             assert row is not None and self.acting and self.was_active, "a row group of nothing"
             self.check_needs(row)
-            self.check_tag(row, tag)
+            self.check_tag(row, self.tags.from_bits(ports.tag))
             self.count(row)
         else:
             assert not ports.drained and not ports.head_valid

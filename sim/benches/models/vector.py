@@ -4,6 +4,7 @@
 import random
 from collections import deque
 from collections.abc import Iterable
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -32,20 +33,31 @@ torch.set_num_threads(1)
 EXPONENT_BITS = 6
 
 
+@cache
+def _tag_fields(params: CoreParams) -> dict[str, tuple[int, int]]:
+    """Width and first bit of each; a layout is slow to make, and every cycle has a tag."""
+    return {name: (member.width, member.offset) for name, member in tag_layout(params)}
+
+
+@cache
+def _statistics(params: CoreParams) -> tuple[str, ...]:
+    return tuple(f"statistics__{name}" for name in VectorStatistics(params).members)
+
+
 def tag_value(params: CoreParams, **fields: int) -> int:
     """A tag; fields that are not given are random, but ``valid`` is 0; of others, what fits."""
     value = 0
-    for name, member in tag_layout(params):
+    for name, (width, offset) in _tag_fields(params).items():
         default = 0 if name == "valid" else random.randrange(params.batch) if name == "context" else None
         given = fields.get(name, default)
-        field = random.getrandbits(member.width) if given is None else given & ((1 << member.width) - 1)
-        value |= field << member.offset
+        field = random.getrandbits(width) if given is None else given & ((1 << width) - 1)
+        value |= field << offset
     return value
 
 
 def split_tag(params: CoreParams, value: int) -> dict[str, int]:
     """Fields of a tag."""
-    return {name: value >> member.offset & ((1 << member.width) - 1) for name, member in tag_layout(params)}
+    return {name: value >> offset & ((1 << width) - 1) for name, (width, offset) in _tag_fields(params).items()}
 
 
 class SideModel:
@@ -141,14 +153,12 @@ class GainModel:
     def statistics(self) -> tuple[int, ...]:
         """The ports ``total``, ``maxima`` and, if there is one, ``powers``."""
         maxima = pack(chain(*self.maxima), self._params.formats.mantissa + EXPONENT_BITS)
-        return (pack(self.totals, 64), maxima, pack(chain(*self.powers), 64))[
-            : len(VectorStatistics(self._params).members)
-        ]
+        return (pack(self.totals, 64), maxima, pack(chain(*self.powers), 64))[: len(_statistics(self._params))]
 
 
 def seen_statistics(params: CoreParams, dut: Any) -> tuple[int, ...]:
     """What `GainModel.statistics` says, of a unit."""
-    return tuple(int(getattr(dut, f"statistics__{name}").value) for name in VectorStatistics(params).members)
+    return tuple(int(getattr(dut, name).value) for name in _statistics(params))
 
 
 def decay(sigma: Tensor, words: Tensor) -> Tensor:
