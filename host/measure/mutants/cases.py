@@ -156,6 +156,20 @@ def louder(part: str, factor: float) -> Callable[[Tensors], Tensors]:
     return lambda tensors: {name: value * (factor if part in name else 1) for name, value in tensors.items()}
 
 
+def nearly_tied(tensors: Tensors) -> Tensors:
+    """A change: the rows of the head are equal but for one weight each."""
+    head = tensors["lm_head.weight"][:1].expand(tensors["lm_head.weight"].shape[0], -1).contiguous()
+    for row in range(head.shape[0]):
+        head[row, row % head.shape[1]] *= -1
+    return tensors | {"lm_head.weight": head}
+
+
+def opposite(tensors: Tensors) -> Tensors:
+    """A change: the head is all of one sign, so that all logits are; of which depends on the token."""
+    head = tensors["lm_head.weight"]
+    return tensors | {"lm_head.weight": -(head[:1].abs() + head.abs()) * head[:1].sign()}
+
+
 def tied(tensors: Tensors) -> Tensors:
     """A change: all rows of the head are equal, so that every logit is."""
     head = tensors["lm_head.weight"]

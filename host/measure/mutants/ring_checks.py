@@ -28,8 +28,9 @@ COURSES = {
     "a register": (Links(1), (0.3,)),
     "stalling": (Links(7, 0.3), (0.4,)),
     "serial, unequal": (Links(100, 0.1), (0.0, 0.6, 0.2)),
+    "slow": (Links(7, 0.97), (0.0,)),
 }
-"""Links, and stalls of each core's streams."""
+"""Links, and stalls of each core's streams; the last are so slow that messages wait wherever they can."""
 SPOILT = 60
 
 
@@ -185,9 +186,14 @@ class RingChecks:
                 self._run(rings.ring(cores, links, stalls), see, self._case(cores), f"{name}, {cores}")
 
     def _ties(self, rings: MutantRings, see: Witness) -> None:
-        """All logits are equal; the lowest of all cores is the token."""
-        case = self._cases.case("tied on 3", gc.WHOLE, 2, gc.tied, cores=3)
-        self._run(rings.ring(3), see, case, "tied")
+        """All logits are equal, the lowest of all cores is the token; or they hardly differ, or all are negative."""
+        heads = {"tied": gc.tied, "nearly tied": gc.nearly_tied, "the other way": gc.opposite}
+        for name, change in heads.items():
+            for cores in (2, 3):
+                case = self._cases.case(f"{name} on {cores}", gc.WHOLE, 2, change, cores=cores)
+                self._run(rings.ring(cores), see, case, f"{name}, {cores}")
+        for seed in range(6):
+            self._run(rings.ring(3), see, self._case(3, gc.LEAST, f"least {seed}", 2), f"least {seed}")
 
     def _loudness(self, rings: MutantRings, see: Witness) -> None:
         """Sums of squares and maxima that are large and small of their kind."""
