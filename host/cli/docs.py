@@ -39,7 +39,9 @@ def docs(
         raise TritforgeError(f"Say one of {WRITE}, {CHECK} and {COMMANDS}.")
     plan = every()
     there = [one for one in plan if one.there]
-    today = Today((subject for one in there for subject, digest in one.entry.on.items() if digest), say)
+    # those that take hours are on no list of what is due, but documents show them
+    shown = [one for place in PLACES.values() for one in place.needs if one.there]
+    today = Today((subject for one in (*there, *shown) for subject, digest in one.entry.on.items() if digest), say)
     if commands:
         due = plan if everything else [one for one in plan if one not in there or earlier([one], today)]
         found = list(dict.fromkeys(one.command for one in due))

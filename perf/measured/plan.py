@@ -151,7 +151,11 @@ SOAK = Measurement("campaigns", "any cores and models", "make soak MINUTES=6 REC
 FUZZ = Measurement("campaigns", "readers", "make fuzz RUNS=10000 RECORD=--record", True)
 KILLS = Measurement("campaigns", "commands", "python -m tests.kills --record", True)
 COVERAGE = coverage("tiny")
-MUTANTS = (mutants("tiny", 1000, 1),)
+MUTANTS = (
+    mutants("tiny", 1000, 1),
+    mutants("tiny link_bytes=6", 500, 1, unit="link"),
+    mutants_around("reader", 500, 1),
+)
 
 LIBERTY = "osu018_stdcells"
 """The library of which the constants of an ASIC are made; `OTHERS` are compared with it."""

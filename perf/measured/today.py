@@ -90,7 +90,7 @@ def _emitted(subjects: list[str], status: Callable[[str], None] | None) -> dict[
     if not by_core:
         return {}
     if status:
-        status(f"Writing the Verilog of {len(by_core)} cores")
+        status(f"Writing the Verilog of {len(by_core)} core{'s' * (len(by_core) != 1)}")
     # an interruption ends them without a word; it is for the process that waits to speak
     quiet = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with ProcessPoolExecutor(min(len(by_core), os.cpu_count() or 1), initializer=quiet) as pool:
