@@ -20,9 +20,10 @@ from tritforge.host.measure.malformed import Packet, bad_headers, spoilt, with_h
 from tritforge.host.measure.mutants import cases as gc
 from tritforge.host.measure.mutants.access import REFUSED, read, write
 from tritforge.host.measure.mutants.cases import Case, Cases, Said
+from tritforge.host.measure.mutants.text import compare_text
 from tritforge.host.measure.mutants.witness import Witness
 from tritforge.host.run.driver import Driver
-from tritforge.hw.packet import Context, parse_result, split_scale
+from tritforge.hw.packet import Context, parse_result
 from tritforge.hw.params import MAX_BATCH, WORD_BITS, WORD_BYTES, CoreParams
 from tritforge.hw.register_map import constants, register, registers_of
 from tritforge.hw.schedule import HEADER_WORDS, HeaderWord, Status
@@ -92,20 +93,7 @@ class Checks:
     def _run(self, core: MutantCore, see: Witness, case: Case, label: str, logits: bool = True) -> None:
         """Every token of a case from a zero state: logits, scales, tokens, cycles, counters, the state."""
         driver = Driver(core, case.image, case.threshold)
-        driver.clear_counters()
-        said, size = case.said, self._params.batch
-        for start in range(0, len(case.ids), size):
-            ids = case.ids[start : start + size].tolist()
-            contexts = [Context(token, logits=logits) for token in ids]
-            contexts[0] = replace(contexts[0], zero=not start)
-            for at, prediction in enumerate(driver.step(contexts), start):
-                if logits:
-                    see.golden(f"{label}: logits of token {at}", prediction.logits, said.raw[at])
-                see.golden(f"{label}: token {at}", prediction.token, said.tokens[at])
-                scale = split_scale(prediction.scale)
-                see.golden(f"{label}: scale {at}", scale, (said.mantissa[at], said.shift[at]))
-            see.same(f"{label}: cycles", core.cycles)
-        see.golden(f"{label}: state", driver.read_state(), said.state)
+        compare_text(driver, core, see, case, label, logits)
         self._count(core, see, driver, label, case if self._params.vector_rows == 1 else None)
 
     def _count(self, core: MutantCore, see: Witness, driver: Driver, label: str, case: Case | None) -> None:

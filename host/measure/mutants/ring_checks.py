@@ -14,9 +14,11 @@ from tritforge.host.measure.malformed import Packet, bad_headers, spoilt, with_h
 from tritforge.host.measure.mutants import cases as gc
 from tritforge.host.measure.mutants.access import read, write
 from tritforge.host.measure.mutants.cases import Case, Cases
+from tritforge.host.measure.mutants.text import compare_text
 from tritforge.host.measure.mutants.witness import Witness
 from tritforge.host.run.ring import RingDriver
-from tritforge.hw.packet import Context, parse_result, split_scale
+from tritforge.hw.link.message import message_bytes
+from tritforge.hw.packet import Context, parse_result
 from tritforge.hw.params import CoreParams
 from tritforge.hw.register_map import register, registers_of
 from tritforge.hw.schedule import MAX_CORES, Status
@@ -28,9 +30,10 @@ COURSES = {
     "a register": (Links(1), (0.3,)),
     "stalling": (Links(7, 0.3), (0.4,)),
     "serial, unequal": (Links(100, 0.1), (0.0, 0.6, 0.2)),
-    "slow": (Links(7, 0.97), (0.0,)),
 }
-"""Links, and stalls of each core's streams; the last are so slow that messages wait wherever they can."""
+"""Links, and stalls of each core's streams."""
+SLOW = 0.03
+"""Messages a cycle over a link that is so slow that they wait wherever they can."""
 SPOILT = 60
 
 
@@ -57,28 +60,32 @@ class RingChecks:
         yield "loudness", self._loudness
         if self._params.batch > 1:
             yield "contexts", self._contexts
+        if self._params.extra_bits:
+            yield "outliers", self._outliers
         yield "sizes of rings", self._sizes
         yield "limits", self._limits
 
     # --- what checks are made of -------------------------------------------------------------------------------
 
-    def _case(self, cores: int, config: ModelConfig = gc.ODD, name: str = "odd", tokens: int = 3) -> Case:
-        return self._cases.case(f"{name} on {cores}", config, tokens, cores=cores)
+    def _case(
+        self,
+        cores: int,
+        config: ModelConfig = gc.ODD,
+        name: str = "odd",
+        tokens: int = 3,
+        change: Callable[[gc.Tensors], gc.Tensors] | None = None,
+        threshold: float | None = None,
+    ) -> Case:
+        """Of a model of which each core has rows."""
+        least = cores * self._params.vector_rows
+        rows = {part: max(getattr(config, part), least) for part in ("hidden", "intermediate", "vocab")}
+        of = f"{name.partition(':')[0]} on {cores}:{name.partition(':')[2]}"
+        return self._cases.case(of, replace(config, **rows), tokens, change, threshold, cores)
 
     def _run(self, ring: SimRing, see: Witness, case: Case, label: str) -> None:
         """Every token of a case from a zero state: logits, scales, tokens, cycles, counters, the state."""
-        driver, said, size = RingDriver(ring, case.image, case.threshold), case.said, self._params.batch
-        driver.clear_counters()
-        for start in range(0, len(case.ids), size):
-            contexts = [Context(token, logits=True) for token in case.ids[start : start + size].tolist()]
-            contexts[0] = replace(contexts[0], zero=not start)
-            for at, prediction in enumerate(driver.step(contexts), start):
-                see.golden(f"{label}: logits of token {at}", prediction.logits, said.raw[at])
-                see.golden(f"{label}: token {at}", prediction.token, said.tokens[at])
-                scale = split_scale(prediction.scale)
-                see.golden(f"{label}: scale {at}", scale, (said.mantissa[at], said.shift[at]))
-            see.same(f"{label}: cycles", ring.cycles)
-        see.golden(f"{label}: state", driver.read_state(), said.state)
+        driver = RingDriver(ring, case.image, case.threshold)
+        compare_text(driver, ring, see, case, label)
         for core, c in enumerate(driver.core_counters()):
             parts = c.beats + c.repeats + c.starved + c.drain + c.dependency + c.result + c.exchange
             see.golden(f"{label}: sum of the counters of core {core}", parts, c.cycles)
@@ -181,7 +188,9 @@ class RingChecks:
         self._run(ring, see, self._case(3), "after a reset")
 
     def _courses(self, rings: MutantRings, see: Witness) -> None:
-        for name, (links, stalls) in COURSES.items():
+        beats = -(-message_bytes(self._params) // self._params.link_bytes)
+        slow = Links(7, 1 - min(0.5, SLOW * beats))
+        for name, (links, stalls) in (COURSES | {"slow": (slow, (0.0,))}).items():
             for cores in (2, 3):
                 self._run(rings.ring(cores, links, stalls), see, self._case(cores), f"{name}, {cores}")
 
@@ -190,7 +199,7 @@ class RingChecks:
         heads = {"tied": gc.tied, "nearly tied": gc.nearly_tied, "the other way": gc.opposite}
         for name, change in heads.items():
             for cores in (2, 3):
-                case = self._cases.case(f"{name} on {cores}", gc.WHOLE, 2, change, cores=cores)
+                case = self._case(cores, gc.WHOLE, name, 2, change)
                 self._run(rings.ring(cores), see, case, f"{name}, {cores}")
         for seed in range(6):
             self._run(rings.ring(3), see, self._case(3, gc.LEAST, f"least {seed}", 2), f"least {seed}")
@@ -198,17 +207,24 @@ class RingChecks:
     def _loudness(self, rings: MutantRings, see: Witness) -> None:
         """Sums of squares and maxima that are large and small of their kind."""
         for part, factor in (("proj.norm", 60.0), ("proj.norm", 1e-3), ("embeddings", 1e-3), ("embeddings", 1e5)):
-            name = f"{part} times {factor:g} on 3"
-            case = self._cases.case(name, gc.WHOLE, 3, gc.louder(part, factor), cores=3)
+            name = f"{part} times {factor:g}"
+            case = self._case(3, gc.WHOLE, name, change=gc.louder(part, factor))
             self._run(rings.ring(3), see, case, name)
 
     def _contexts(self, rings: MutantRings, see: Witness) -> None:
         """As many tokens of one sequence at once as the core takes."""
         self._run(rings.ring(3), see, self._case(3, tokens=3 * self._params.batch), "contexts")
 
+    def _outliers(self, rings: MutantRings, see: Witness) -> None:
+        for threshold in (0.0, 1.0, 2.5):
+            name = f"odd:outliers from {threshold}"
+            self._run(rings.ring(3), see, self._case(3, name=name, tokens=2, threshold=threshold), name)
+
     def _sizes(self, rings: MutantRings, see: Witness) -> None:
-        """One, four, and the most there can be; some have no rows of some matrices."""
-        for cores in (1, 4, MAX_CORES):
+        """One, four, and the most there can be, as far as each has rows of the core's largest model."""
+        limits = self._params.limits
+        most = min(limits[part] for part in ("hidden", "intermediate", "vocab")) // self._params.vector_rows
+        for cores in sorted({1, min(4, most), min(MAX_CORES, most)}):
             links = Links(2, 0.1) if cores == 4 else WIRES
             self._run(rings.ring(cores, links), see, self._case(cores, tokens=2), f"{cores} cores")
 
